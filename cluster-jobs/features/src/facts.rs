@@ -1,0 +1,271 @@
+//! All that is read off the pull request alone: numbers and hashed keys, no text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Compute, FEATURE_COUNT, FEATURES};
+use crate::category::{Category, declared_category};
+use crate::hash::{KeySet, key};
+use crate::path::{FileKind, PathFacts};
+use crate::reverts::{RevertReference, commit_key, references, title_key};
+use crate::text::{TextFacts, tokens};
+use crate::{FeatureVector, History, PullRequest};
+
+/// Number of features that need no history.
+pub const ROW_FEATURES: usize = {
+    let mut count = 0;
+    let mut index = 0;
+    while index < FEATURE_COUNT {
+        if matches!(FEATURES[index].compute, Compute::Row(_)) {
+            count += 1;
+        }
+        index += 1;
+    }
+    count
+};
+
+/// What one pull request says by itself. Times are milliseconds since 1970 UTC, keys are 64-bit hashes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// `owner/name`.
+    pub repository: String,
+    /// Number within the repository.
+    pub number: u64,
+    /// When it was opened.
+    pub created_at: i64,
+    /// When it last changed.
+    pub updated_at: Option<i64>,
+    /// When it was read.
+    pub fetched_at: Option<i64>,
+    /// When it was merged; a document that says this was before its creation counts from its creation.
+    pub merged_at: Option<i64>,
+    /// When its source says that it was taken back.
+    pub reverted_at: Option<i64>,
+    /// Key of the author's login.
+    pub author: Option<u64>,
+    /// Whether it mends a fault: it declares so, or its title says so.
+    pub is_fix: bool,
+    /// Lines added and deleted.
+    pub churn: Option<u64>,
+    /// Files changed.
+    pub changed_files: Option<u64>,
+    /// Keys of the files touched, each once, in the order of the document.
+    pub files: Vec<u64>,
+    /// Keys of the directories that hold them, each once, in the order of first appearance.
+    pub directories: Vec<u64>,
+    /// The features that need no history: one value a row of the catalog that computes from the row, in its order.
+    pub row: Vec<f32>,
+    /// Hashes of its words: ascending, each once.
+    pub tokens: Vec<u32>,
+    /// The kind of change it declares.
+    pub category: Option<Category>,
+    /// Key of its title.
+    pub title_key: u64,
+    /// The first 16 hexadecimal digits of its merge commit.
+    pub merge_commit: Option<u64>,
+    /// What it says it takes back.
+    pub reverts: Vec<RevertReference>,
+}
+
+impl Facts {
+    /// Reads the facts off a pull request.
+    pub fn of(pull_request: &PullRequest) -> Self {
+        let mut files = FileFacts::of(pull_request);
+        let text = TextFacts::of(pull_request);
+        let category = declared_category(pull_request);
+        let (file_keys, directory_keys) = (std::mem::take(&mut files.keys), std::mem::take(&mut files.directories));
+        let row = Row {
+            pull_request,
+            additions: pull_request.additions.or(files.additions),
+            deletions: pull_request.deletions.or(files.deletions),
+            changed_files: pull_request.changed_files.or(files.listed.map(|listed| listed as u64)),
+            distinct_directories: directory_keys.len(),
+            files,
+            text,
+        };
+        Self {
+            repository: pull_request.repository.clone(),
+            number: pull_request.number,
+            created_at: pull_request.created_at,
+            updated_at: pull_request.updated_at,
+            fetched_at: pull_request.fetched_at,
+            merged_at: pull_request.merged_at.map(|at| at.max(pull_request.created_at)),
+            reverted_at: pull_request.reverted_at,
+            author: pull_request.user.as_ref().map(|user| key(&user.login)),
+            is_fix: category == Some(Category::Fix) || row.text.says_fix,
+            churn: row.churn(),
+            changed_files: row.changed_files,
+            files: file_keys,
+            directories: directory_keys,
+            row: FEATURES
+                .iter()
+                .filter_map(|feature| match feature.compute {
+                    Compute::Row(compute) => Some(compute(&row)),
+                    Compute::History(_) => None,
+                })
+                .collect(),
+            tokens: tokens(pull_request),
+            category,
+            title_key: title_key(pull_request.title.as_deref().unwrap_or_default()),
+            merge_commit: pull_request.merge_commit_sha.as_deref().and_then(commit_key),
+            reverts: references(pull_request),
+        }
+    }
+
+    /// The features: the row's own, joined with those that `history` gives.
+    pub fn vector(&self, history: &History) -> FeatureVector {
+        let mut row = self.row.iter().copied();
+        let mut values = [f32::NAN; FEATURE_COUNT];
+        for (value, feature) in values.iter_mut().zip(FEATURES) {
+            *value = match feature.compute {
+                Compute::Row(_) => row.next().unwrap_or(f32::NAN),
+                Compute::History(compute) => compute(self, history),
+            };
+            // One pattern of bits for unknown, so that equal vectors are equal byte by byte.
+            if value.is_nan() {
+                *value = f32::NAN;
+            }
+        }
+        FeatureVector { values, tokens: self.tokens.clone() }
+    }
+
+    /// Whether the author belongs to the repository. GitHub's finer words (`CONTRIBUTOR`, `FIRST_TIME_CONTRIBUTOR`,
+    /// `NONE`) change when a pull request of the author is merged, so an export tells them as they became later;
+    /// only this much is taken as known at creation.
+    pub(crate) fn insider(pull_request: &PullRequest) -> Option<bool> {
+        let association = pull_request.author_association.as_deref()?;
+        Some(matches!(association, "OWNER" | "MEMBER" | "COLLABORATOR"))
+    }
+}
+
+/// What the row features are computed from.
+pub(crate) struct Row<'a> {
+    pub(crate) pull_request: &'a PullRequest,
+    /// As the document says, else the sum over its files.
+    pub(crate) additions: Option<u64>,
+    pub(crate) deletions: Option<u64>,
+    pub(crate) changed_files: Option<u64>,
+    pub(crate) distinct_directories: usize,
+    pub(crate) files: FileFacts,
+    pub(crate) text: TextFacts,
+}
+
+impl Row<'_> {
+    pub(crate) fn churn(&self) -> Option<u64> {
+        Some(self.additions?.saturating_add(self.deletions?))
+    }
+
+    /// `value`, if the document lists its files.
+    pub(crate) fn of_files(&self, value: impl FnOnce(&FileFacts) -> f32) -> f32 {
+        if self.files.listed.is_some() { value(&self.files) } else { f32::NAN }
+    }
+
+    /// The share of the change that is in files of `kind`; unknown for a change without files.
+    pub(crate) fn share(&self, kind: FileKind) -> f32 {
+        match self.files.listed {
+            Some(listed) if listed > 0 => self.files.share_by_kind[kind as usize] as f32,
+            _ => f32::NAN,
+        }
+    }
+}
+
+/// What the list of files tells, gathered in one pass over it.
+#[derive(Default)]
+pub(crate) struct FileFacts {
+    /// Number of distinct files listed; `None` where the document has no list.
+    pub(crate) listed: Option<usize>,
+    additions: Option<u64>,
+    deletions: Option<u64>,
+    keys: Vec<u64>,
+    directories: Vec<u64>,
+    pub(crate) subsystems: usize,
+    pub(crate) languages: usize,
+    pub(crate) deepest: u32,
+    pub(crate) added: usize,
+    pub(crate) removed: usize,
+    pub(crate) renamed: usize,
+    pub(crate) touches_authentication: bool,
+    pub(crate) touches_cryptography: bool,
+    pub(crate) touches_migration: bool,
+    pub(crate) touches_workflow: bool,
+    /// By [`FileKind`]: the share of the changed lines, or of the files where no line is known to have changed.
+    pub(crate) share_by_kind: [f64; 9],
+    /// Entropy of the change over its files, in bits (Hassan, ICSE 2009).
+    pub(crate) entropy: f64,
+    pub(crate) largest_share: f64,
+}
+
+impl FileFacts {
+    fn of(pull_request: &PullRequest) -> Self {
+        let Some(files) = pull_request.files.as_deref() else { return Self::default() };
+        let mut facts = Self { additions: Some(0), deletions: Some(0), ..Self::default() };
+        let mut seen = KeySet::default();
+        let mut seen_directories = KeySet::default();
+        let mut subsystems: Vec<&str> = Vec::new();
+        let mut languages: Vec<&str> = Vec::new();
+        let mut changes: Vec<(FileKind, f64)> = Vec::with_capacity(files.len());
+        let mut lower = String::new();
+        for file in files {
+            let file_key = key(&file.filename);
+            if !seen.insert(file_key) {
+                continue;
+            }
+            let path = PathFacts::of(&file.filename, &mut lower);
+            facts.keys.push(file_key);
+            let directory_key = key(path.directory);
+            if seen_directories.insert(directory_key) {
+                facts.directories.push(directory_key);
+            }
+            push_once(&mut subsystems, path.subsystem);
+            if let Some(language) = path.language {
+                push_once(&mut languages, language);
+            }
+            facts.deepest = facts.deepest.max(path.depth);
+            match file.status.as_deref() {
+                Some("added") => facts.added += 1,
+                Some("removed") => facts.removed += 1,
+                Some("renamed") => facts.renamed += 1,
+                _ => {}
+            }
+            facts.touches_authentication |= path.sensitive.authentication;
+            facts.touches_cryptography |= path.sensitive.cryptography;
+            facts.touches_migration |= path.sensitive.migration;
+            facts.touches_workflow |= path.sensitive.workflow;
+            facts.additions = add(facts.additions, file.additions);
+            facts.deletions = add(facts.deletions, file.deletions);
+            let lines = file.additions.unwrap_or(0).saturating_add(file.deletions.unwrap_or(0));
+            changes.push((path.kind, lines as f64));
+        }
+        facts.listed = Some(changes.len());
+        facts.subsystems = subsystems.len();
+        facts.languages = languages.len();
+        facts.spread(&changes);
+        facts
+    }
+
+    /// How the change is spread over its files. Files count alike where no line is known to have changed.
+    fn spread(&mut self, changes: &[(FileKind, f64)]) {
+        let lines: f64 = changes.iter().map(|(_, lines)| lines).sum();
+        for (kind, changed) in changes {
+            let share = if lines > 0.0 { changed / lines } else { 1.0 / changes.len() as f64 };
+            self.share_by_kind[*kind as usize] += share;
+            self.largest_share = self.largest_share.max(share);
+            if share > 0.0 {
+                self.entropy -= share * share.log2();
+            }
+        }
+        // A single file gives -1 * log2(1) = -0; the sign would only confuse.
+        self.entropy = self.entropy.max(0.0);
+    }
+}
+
+fn add(total: Option<u64>, more: Option<u64>) -> Option<u64> {
+    Some(total?.saturating_add(more?))
+}
+
+/// For the few names of subsystems and languages a list is faster than a set; a change over hundreds of subsystems
+/// stays quick enough.
+fn push_once<'a>(names: &mut Vec<&'a str>, name: &'a str) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
+}

@@ -1,0 +1,48 @@
+//! Keys: 64-bit hashes that stand for names, paths and words once their text is no longer needed.
+//!
+//! XXH3 without a seed: the same text gives the same key on every machine, so keys can be stored. With 64 bits,
+//! ten million names collide with a probability of about three in a million.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The key of a name or a path.
+pub(crate) fn key(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
+}
+
+/// The key of a repository (`owner/name`), by which profiles are looked up and batch work is split.
+pub fn repository_key(full_name: &str) -> u64 {
+    key(full_name)
+}
+
+/// The key of two keys together, such as an author and a file.
+pub(crate) fn pair(first: u64, second: u64) -> u64 {
+    // Multiplying by an odd constant keeps the order of the two from cancelling out.
+    (first ^ second.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ second
+}
+
+/// A map from keys: they are hashes already, so hashing them again would only cost time.
+pub(crate) type KeyMap<V> = std::collections::HashMap<u64, V, BuildHasherDefault<KeyHasher>>;
+
+/// A set of keys.
+pub(crate) type KeySet = std::collections::HashSet<u64, BuildHasherDefault<KeyHasher>>;
+
+/// Passes a 64-bit key through.
+#[derive(Clone, Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}

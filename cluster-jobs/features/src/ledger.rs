@@ -1,0 +1,309 @@
+//! The history of one repository as it grows: events go in, histories come out.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use crate::hash::{KeyMap, pair};
+use crate::history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory};
+use crate::Facts;
+
+/// All that is known of one repository at one moment.
+///
+/// Every state is a count, a latest time or a histogram of counts, so the order of events within one moment does
+/// not matter and no sum depends on the order of its terms.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    pub(crate) repository: RepositoryState,
+    pub(crate) authors: KeyMap<AuthorHistory>,
+    pub(crate) files: KeyMap<FileState>,
+    pub(crate) directories: KeyMap<DirectoryState>,
+    /// Merged pull requests of an author that touched a file, by the pair of their keys.
+    pub(crate) author_files: KeyMap<u32>,
+    /// The same for directories.
+    pub(crate) author_directories: KeyMap<u32>,
+    /// Time of the newest event.
+    pub(crate) as_of: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RepositoryState {
+    pub(crate) opened: u32,
+    pub(crate) merged: u32,
+    pub(crate) reverted: u32,
+    pub(crate) last_opened_at: Option<i64>,
+    pub(crate) churn: Histogram,
+    pub(crate) changed_files: Histogram,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FileState {
+    pub(crate) merged: u32,
+    pub(crate) authors: u32,
+    pub(crate) fixes: u32,
+    pub(crate) reverts: u32,
+    pub(crate) last_merged_at: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DirectoryState {
+    pub(crate) merged: u32,
+    pub(crate) reverts: u32,
+    pub(crate) last_merged_at: Option<i64>,
+}
+
+/// The part of a pull request that later histories need.
+#[derive(Debug)]
+struct Deed {
+    author: Option<u64>,
+    files: Vec<u64>,
+    directories: Vec<u64>,
+    is_fix: bool,
+    churn: Option<u64>,
+    changed_files: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Opened,
+    Merged,
+    Reverted,
+}
+
+impl Ledger {
+    /// Time of the newest event, in milliseconds since 1970 UTC.
+    pub fn as_of(&self) -> Option<i64> {
+        self.as_of
+    }
+
+    /// What is known for `facts`: of its author, repository, files and directories.
+    pub fn history(&self, facts: &Facts) -> History {
+        let author = facts.author;
+        let by_author = |map: &KeyMap<u32>, key: u64| {
+            author.and_then(|author| map.get(&pair(author, key)).copied()).unwrap_or_default()
+        };
+        History {
+            author: author.and_then(|author| self.authors.get(&author).copied()).unwrap_or_default(),
+            repository: RepositoryHistory {
+                opened: self.repository.opened,
+                merged: self.repository.merged,
+                reverted: self.repository.reverted,
+                last_opened_at: self.repository.last_opened_at,
+                churn: self.repository.churn.quartiles(),
+                changed_files: self.repository.changed_files.quartiles(),
+            },
+            files: facts
+                .files
+                .iter()
+                .map(|file| {
+                    let state = self.files.get(file).copied().unwrap_or_default();
+                    FileHistory {
+                        merged: state.merged,
+                        authors: state.authors,
+                        fixes: state.fixes,
+                        reverts: state.reverts,
+                        last_merged_at: state.last_merged_at,
+                        by_author: by_author(&self.author_files, *file),
+                    }
+                })
+                .collect(),
+            directories: facts
+                .directories
+                .iter()
+                .map(|directory| {
+                    let state = self.directories.get(directory).copied().unwrap_or_default();
+                    DirectoryHistory {
+                        merged: state.merged,
+                        reverts: state.reverts,
+                        last_merged_at: state.last_merged_at,
+                        by_author: by_author(&self.author_directories, *directory),
+                    }
+                })
+                .collect(),
+        }
+    }
+
+    fn apply(&mut self, at: i64, what: What, deed: &Deed) {
+        self.as_of = self.as_of.max(Some(at));
+        match what {
+            What::Opened => {
+                let repository = &mut self.repository;
+                repository.opened += 1;
+                repository.last_opened_at = repository.last_opened_at.max(Some(at));
+                repository.churn.add(deed.churn);
+                repository.changed_files.add(deed.changed_files);
+                if let Some(author) = deed.author {
+                    let author = self.authors.entry(author).or_default();
+                    author.opened += 1;
+                    author.last_opened_at = author.last_opened_at.max(Some(at));
+                }
+            }
+            What::Merged => {
+                self.repository.merged += 1;
+                if let Some(author) = deed.author {
+                    self.authors.entry(author).or_default().merged += 1;
+                }
+                for file in &deed.files {
+                    let state = self.files.entry(*file).or_default();
+                    state.merged += 1;
+                    state.fixes += u32::from(deed.is_fix);
+                    state.last_merged_at = state.last_merged_at.max(Some(at));
+                    if let Some(author) = deed.author {
+                        let times = self.author_files.entry(pair(author, *file)).or_default();
+                        state.authors += u32::from(*times == 0);
+                        *times += 1;
+                    }
+                }
+                for directory in &deed.directories {
+                    let state = self.directories.entry(*directory).or_default();
+                    state.merged += 1;
+                    state.last_merged_at = state.last_merged_at.max(Some(at));
+                    if let Some(author) = deed.author {
+                        *self.author_directories.entry(pair(author, *directory)).or_default() += 1;
+                    }
+                }
+            }
+            What::Reverted => {
+                self.repository.reverted += 1;
+                if let Some(author) = deed.author {
+                    self.authors.entry(author).or_default().reverted += 1;
+                }
+                for file in &deed.files {
+                    self.files.entry(*file).or_default().reverts += 1;
+                }
+                for directory in &deed.directories {
+                    self.directories.entry(*directory).or_default().reverts += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Plays the pull requests of one repository in the order of their creation and answers, for each, what was known
+/// just before it was opened.
+///
+/// What happens to a pull request later (its merge, its revert) waits in a queue until its own time has come, so an
+/// answer sees an event only if the event's time is before the creation asked about.
+#[derive(Debug, Default)]
+pub struct Replay {
+    ledger: Ledger,
+    pending: BinaryHeap<Reverse<Pending>>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    at: i64,
+    what: What,
+    deed: Arc<Deed>,
+}
+
+impl Ord for Pending {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+impl PartialOrd for Pending {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Pending {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Pending {}
+
+impl Replay {
+    /// What was known just before `facts` was opened; then queues what `facts` itself adds.
+    ///
+    /// `facts` must come in ascending order of `created_at`; `reverted_at` is when it became known that it was taken
+    /// back ([`crate::Outcomes`]).
+    pub fn next(&mut self, facts: &Facts, reverted_at: Option<i64>) -> History {
+        self.advance(facts.created_at);
+        let history = self.ledger.history(facts);
+        let deed = Arc::new(Deed {
+            author: facts.author,
+            files: facts.files.clone(),
+            directories: facts.directories.clone(),
+            is_fix: facts.is_fix,
+            churn: facts.churn,
+            changed_files: facts.changed_files,
+        });
+        let mut queue = |at: Option<i64>, what| {
+            if let Some(at) = at {
+                self.pending.push(Reverse(Pending { at, what, deed: Arc::clone(&deed) }));
+            }
+        };
+        queue(Some(facts.created_at), What::Opened);
+        queue(facts.merged_at, What::Merged);
+        queue(reverted_at, What::Reverted);
+        history
+    }
+
+    /// The ledger when every event has happened: what a service starts from.
+    pub fn finish(mut self) -> Ledger {
+        self.advance(i64::MAX);
+        self.ledger
+    }
+
+    /// Lets everything happen that happened before `moment`.
+    fn advance(&mut self, moment: i64) {
+        while let Some(Reverse(next)) = self.pending.peek()
+            && next.at < moment
+        {
+            if let Some(Reverse(event)) = self.pending.pop() {
+                self.ledger.apply(event.at, event.what, &event.deed);
+            }
+        }
+    }
+}
+
+/// Counts of `log2(1 + x)` in quarter steps: enough to tell quartiles to a few per cent, the same whatever the order,
+/// and small enough to keep for each repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Histogram(pub(crate) Vec<u32>);
+
+impl Histogram {
+    const STEPS_PER_DOUBLING: f64 = 4.0;
+    const BINS: usize = 128;
+    /// Fewer values than this tell nothing of what is usual.
+    const ENOUGH: u32 = 5;
+
+    fn add(&mut self, value: Option<u64>) {
+        let Some(value) = value else { return };
+        let bin = ((value as f64).ln_1p() / std::f64::consts::LN_2 * Self::STEPS_PER_DOUBLING) as usize;
+        let bin = bin.min(Self::BINS - 1);
+        if self.0.len() <= bin {
+            self.0.resize(bin + 1, 0);
+        }
+        self.0[bin] += 1;
+    }
+
+    fn quartiles(&self) -> Option<Quartiles> {
+        let total: u32 = self.0.iter().sum();
+        (total >= Self::ENOUGH).then(|| Quartiles {
+            lower: self.quantile(0.25, total),
+            median: self.quantile(0.5, total),
+            upper: self.quantile(0.75, total),
+        })
+    }
+
+    /// Linear within the bin that holds the quantile.
+    fn quantile(&self, share: f64, total: u32) -> f32 {
+        let target = share * f64::from(total);
+        let mut below = 0.0;
+        for (bin, count) in self.0.iter().enumerate() {
+            let count = f64::from(*count);
+            if count > 0.0 && below + count >= target {
+                let within = (target - below) / count;
+                return ((bin as f64 + within) / Self::STEPS_PER_DOUBLING) as f32;
+            }
+            below += count;
+        }
+        (self.0.len() as f64 / Self::STEPS_PER_DOUBLING) as f32
+    }
+}

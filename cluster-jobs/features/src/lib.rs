@@ -1,0 +1,63 @@
+//! The one definition of a feature: from one pull request and what was known before it to one vector.
+//!
+//! The batch job and the service both call [`features`], so that the same pull request with the same
+//! history gives the same bits in both. The way through the crate:
+//!
+//! ```text
+//! JSON ── PullRequest::from_json ──> PullRequest ── Facts::of ──> Facts ─┐
+//!                                                                        ├─ kernel::vector ──> FeatureVector
+//!             Replay (batch) or Profiles (service) ──> History ──────────┘
+//! ```
+//!
+//! [`Facts`] is all that is read off the pull request alone: numbers and hashed keys, no text. It is what
+//! crosses a shuffle in the batch job. [`History`] is what was known of its author, repository, files and
+//! directories before it was opened. [`FEATURES`] is the catalog: each row names a feature and computes it.
+//!
+//! This crate never does I/O, never reads a clock, and knows nothing of an engine or a model.
+
+mod catalog;
+mod category;
+mod extended_json;
+mod facts;
+mod hash;
+mod history;
+mod ledger;
+mod path;
+mod profiles;
+mod pull_request;
+mod reverts;
+mod text;
+mod wording;
+
+#[cfg(feature = "arrow")]
+mod profile_batches;
+
+pub use catalog::{FEATURE_COUNT, FEATURES, Feature, Group, Missing, Unit, catalog_json, digest};
+pub use category::{Category, declared_category};
+pub use facts::{Facts, ROW_FEATURES};
+pub use hash::repository_key;
+pub use history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory};
+pub use ledger::{Ledger, Replay};
+#[cfg(feature = "arrow")]
+pub use profile_batches::{ProfileBatchError, profile_schema, push_batch, repository_batch};
+pub use profiles::Profiles;
+pub use pull_request::{ChangedFile, DocumentError, PullRequest, User};
+pub use reverts::{Outcome, Outcomes, RevertReference};
+pub use wording::Usual;
+
+/// The features of one pull request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureVector {
+    /// One value a row of [`FEATURES`], in its order; NaN means unknown.
+    pub values: [f32; FEATURE_COUNT],
+    /// Hashes of the words of title, body, labels and association: ascending, each once.
+    pub tokens: Vec<u32>,
+}
+
+/// The kernel: the features of `pull_request`, given what was known when it was opened.
+///
+/// `history.files` and `history.directories` follow [`Facts::files`] and [`Facts::directories`]; entries beyond
+/// either are ignored, so callers that take a history from outside check the lengths first.
+pub fn features(pull_request: &PullRequest, history: &History) -> FeatureVector {
+    Facts::of(pull_request).vector(history)
+}

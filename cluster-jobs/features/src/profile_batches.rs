@@ -1,0 +1,247 @@
+//! Profiles as Arrow batches: one row a known author, file, directory or pair, so that Parquet can hold them.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, ListArray, RecordBatch, StringArray, StringBuilder, UInt8Array, UInt32Array,
+    UInt64Array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt8Type, UInt32Type, UInt64Type};
+use arrow::error::ArrowError;
+
+use crate::history::AuthorHistory;
+use crate::ledger::{DirectoryState, FileState, Histogram, Ledger, RepositoryState};
+use crate::profiles::Profiles;
+
+/// What a row is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum About {
+    Repository = 0,
+    Author = 1,
+    File = 2,
+    Directory = 3,
+    AuthorFile = 4,
+    AuthorDirectory = 5,
+    /// The time of the newest event of any kind.
+    AsOf = 6,
+}
+
+/// Why a batch is no batch of profiles.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileBatchError {
+    /// The columns are others.
+    #[error("profiles have other columns than this version reads: {0}")]
+    Columns(String),
+    /// A row is about something unknown.
+    #[error("profiles hold a row of unknown kind {0}")]
+    About(u8),
+}
+
+/// The columns of profiles. `last_at` is in milliseconds since 1970 UTC; counts that do not apply to a row are 0.
+pub fn profile_schema() -> SchemaRef {
+    let counts = |name: &str| Field::new(name, DataType::UInt32, false);
+    let histogram = |name: &str| {
+        Field::new(name, DataType::List(Arc::new(Field::new_list_field(DataType::UInt32, false))), false)
+    };
+    Arc::new(Schema::new(vec![
+        Field::new("repository", DataType::Utf8, false),
+        Field::new("about", DataType::UInt8, false),
+        Field::new("key", DataType::UInt64, false),
+        counts("opened"),
+        counts("merged"),
+        counts("reverted"),
+        counts("authors"),
+        counts("fixes"),
+        Field::new("last_at", DataType::Int64, true),
+        histogram("churn"),
+        histogram("changed_files"),
+    ]))
+}
+
+#[derive(Default)]
+struct Columns {
+    about: Vec<u8>,
+    key: Vec<u64>,
+    opened: Vec<u32>,
+    merged: Vec<u32>,
+    reverted: Vec<u32>,
+    authors: Vec<u32>,
+    fixes: Vec<u32>,
+    last_at: Vec<Option<i64>>,
+    churn: Vec<Vec<u32>>,
+    changed_files: Vec<Vec<u32>>,
+}
+
+#[derive(Default)]
+struct Line {
+    opened: u32,
+    merged: u32,
+    reverted: u32,
+    authors: u32,
+    fixes: u32,
+    last_at: Option<i64>,
+}
+
+impl Columns {
+    fn push(&mut self, about: About, key: u64, line: &Line) {
+        self.about.push(about as u8);
+        self.key.push(key);
+        self.opened.push(line.opened);
+        self.merged.push(line.merged);
+        self.reverted.push(line.reverted);
+        self.authors.push(line.authors);
+        self.fixes.push(line.fixes);
+        self.last_at.push(line.last_at);
+        self.churn.push(Vec::new());
+        self.changed_files.push(Vec::new());
+    }
+}
+
+/// One repository's ledger as a batch, in an order that depends on nothing but its content.
+///
+/// # Errors
+/// None that a caller can cause: Arrow's own, if a column could not be built.
+pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch, ArrowError> {
+    let mut columns = Columns::default();
+    let state = &ledger.repository;
+    columns.push(
+        About::Repository,
+        0,
+        &Line {
+            opened: state.opened,
+            merged: state.merged,
+            reverted: state.reverted,
+            last_at: state.last_opened_at,
+            ..Line::default()
+        },
+    );
+    columns.churn[0].clone_from(&state.churn.0);
+    columns.changed_files[0].clone_from(&state.changed_files.0);
+    for (key, author) in sorted(&ledger.authors) {
+        let AuthorHistory { opened, merged, reverted, last_opened_at: last_at } = *author;
+        columns.push(About::Author, key, &Line { opened, merged, reverted, last_at, ..Line::default() });
+    }
+    for (key, file) in sorted(&ledger.files) {
+        let FileState { merged, authors, fixes, reverts: reverted, last_merged_at: last_at } = *file;
+        columns.push(About::File, key, &Line { merged, reverted, authors, fixes, last_at, ..Line::default() });
+    }
+    for (key, directory) in sorted(&ledger.directories) {
+        let DirectoryState { merged, reverts: reverted, last_merged_at: last_at } = *directory;
+        columns.push(About::Directory, key, &Line { merged, reverted, last_at, ..Line::default() });
+    }
+    for (key, merged) in sorted(&ledger.author_files) {
+        columns.push(About::AuthorFile, key, &Line { merged: *merged, ..Line::default() });
+    }
+    for (key, merged) in sorted(&ledger.author_directories) {
+        columns.push(About::AuthorDirectory, key, &Line { merged: *merged, ..Line::default() });
+    }
+    columns.push(About::AsOf, 0, &Line { last_at: ledger.as_of, ..Line::default() });
+
+    let rows = columns.about.len();
+    let mut names = StringBuilder::with_capacity(rows, rows * repository.len());
+    for _ in 0..rows {
+        names.append_value(repository);
+    }
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(names.finish()),
+        Arc::new(UInt8Array::from(columns.about)),
+        Arc::new(UInt64Array::from(columns.key)),
+        Arc::new(UInt32Array::from(columns.opened)),
+        Arc::new(UInt32Array::from(columns.merged)),
+        Arc::new(UInt32Array::from(columns.reverted)),
+        Arc::new(UInt32Array::from(columns.authors)),
+        Arc::new(UInt32Array::from(columns.fixes)),
+        Arc::new(Int64Array::from(columns.last_at)),
+        Arc::new(lists(&columns.churn)?),
+        Arc::new(lists(&columns.changed_files)?),
+    ];
+    RecordBatch::try_new(profile_schema(), arrays)
+}
+
+fn sorted<V>(map: &crate::hash::KeyMap<V>) -> Vec<(u64, &V)> {
+    let mut entries: Vec<_> = map.iter().map(|(key, value)| (*key, value)).collect();
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    entries
+}
+
+fn lists(rows: &[Vec<u32>]) -> Result<ListArray, ArrowError> {
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(Vec::len));
+    let values = UInt32Array::from_iter_values(rows.iter().flatten().copied());
+    ListArray::try_new(Arc::new(Field::new_list_field(DataType::UInt32, false)), offsets, Arc::new(values), None)
+}
+
+/// Adds the rows of `batch` to `profiles`. The rows of one repository may be spread over any number of batches.
+///
+/// # Errors
+/// The columns are not those of [`profile_schema`], or a row is of a kind that this version does not know.
+pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), ProfileBatchError> {
+    let schema = profile_schema();
+    if batch.schema().fields() != schema.fields() {
+        return Err(ProfileBatchError::Columns(format!("{:?}", batch.schema().fields())));
+    }
+    let names: &StringArray = batch.column(0).as_string();
+    let about = batch.column(1).as_primitive::<UInt8Type>();
+    let key = batch.column(2).as_primitive::<UInt64Type>();
+    let count = |column: usize| batch.column(column).as_primitive::<UInt32Type>();
+    let (opened, merged, reverted, authors, fixes) = (count(3), count(4), count(5), count(6), count(7));
+    let last = batch.column(8).as_primitive::<Int64Type>();
+    let histogram = |column: usize, row: usize| {
+        Histogram(batch.column(column).as_list::<i32>().value(row).as_primitive::<UInt32Type>().values().to_vec())
+    };
+
+    for row in 0..batch.num_rows() {
+        let ledger = profiles.repositories.entry(crate::repository_key(names.value(row))).or_default();
+        let last_at = last.is_valid(row).then(|| last.value(row));
+        let key = key.value(row);
+        match about.value(row) {
+            kind if kind == About::Repository as u8 => {
+                ledger.repository = RepositoryState {
+                    opened: opened.value(row),
+                    merged: merged.value(row),
+                    reverted: reverted.value(row),
+                    last_opened_at: last_at,
+                    churn: histogram(9, row),
+                    changed_files: histogram(10, row),
+                };
+            }
+            kind if kind == About::AsOf as u8 => ledger.as_of = last_at,
+            kind if kind == About::Author as u8 => {
+                let author = AuthorHistory {
+                    opened: opened.value(row),
+                    merged: merged.value(row),
+                    reverted: reverted.value(row),
+                    last_opened_at: last_at,
+                };
+                ledger.authors.insert(key, author);
+            }
+            kind if kind == About::File as u8 => {
+                let file = FileState {
+                    merged: merged.value(row),
+                    authors: authors.value(row),
+                    fixes: fixes.value(row),
+                    reverts: reverted.value(row),
+                    last_merged_at: last_at,
+                };
+                ledger.files.insert(key, file);
+            }
+            kind if kind == About::Directory as u8 => {
+                let directory = DirectoryState {
+                    merged: merged.value(row),
+                    reverts: reverted.value(row),
+                    last_merged_at: last_at,
+                };
+                ledger.directories.insert(key, directory);
+            }
+            kind if kind == About::AuthorFile as u8 => {
+                ledger.author_files.insert(key, merged.value(row));
+            }
+            kind if kind == About::AuthorDirectory as u8 => {
+                ledger.author_directories.insert(key, merged.value(row));
+            }
+            kind => return Err(ProfileBatchError::About(kind)),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! The document: a pull request in GitHub's REST names, with what may be missing as `Option`.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::extended_json;
+
+/// A pull request as its source tells it. Only the identity and `created_at` are sure to be there.
+///
+/// Times are milliseconds since 1970 UTC. Fields of the document that no feature, label or identity needs are
+/// not read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PullRequest {
+    /// `owner/name` of the repository that the change goes into.
+    pub repository: String,
+    /// The number within the repository, from 1.
+    pub number: u64,
+    /// When it was opened.
+    pub created_at: i64,
+    /// When anything of it last changed; the newest version of a document wins.
+    pub updated_at: Option<i64>,
+    /// When the collector read it.
+    pub fetched_at: Option<i64>,
+    /// When it was merged; never an input of a feature of this pull request.
+    pub merged_at: Option<i64>,
+    /// When a later commit took it back, where the source knows; never an input of a feature of this pull request.
+    pub reverted_at: Option<i64>,
+    /// The commit on the base branch that carries the merged change.
+    pub merge_commit_sha: Option<String>,
+    /// The title.
+    pub title: Option<String>,
+    /// The description; `None` where the source does not know it, which GitHub also uses for an empty one.
+    pub body: Option<String>,
+    /// Who opened it; `None` for a deleted account.
+    pub user: Option<User>,
+    /// GitHub's word for how the author belongs to the repository, such as `MEMBER`.
+    pub author_association: Option<String>,
+    /// Names of the labels.
+    pub labels: Option<Vec<String>>,
+    /// Number of assignees.
+    pub assignees: Option<u64>,
+    /// Number of people asked for a review that have not given one.
+    pub requested_reviewers: Option<u64>,
+    /// Whether it is a draft.
+    pub draft: Option<bool>,
+    /// Lines added, in total.
+    pub additions: Option<u64>,
+    /// Lines deleted, in total.
+    pub deletions: Option<u64>,
+    /// Number of files changed.
+    pub changed_files: Option<u64>,
+    /// Number of commits.
+    pub commits: Option<u64>,
+    /// Branch that the change goes into.
+    pub base_ref: Option<String>,
+    /// Whether the change comes from another repository (`head.repo` is gone for a deleted fork, which counts).
+    pub from_fork: Option<bool>,
+    /// The files changed, each path once.
+    pub files: Option<Vec<ChangedFile>>,
+}
+
+/// An account.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct User {
+    /// The login.
+    pub login: String,
+    /// `User`, `Bot` or another of GitHub's words.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+}
+
+/// One file of a change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChangedFile {
+    /// The path after the change.
+    pub filename: String,
+    /// `added`, `removed`, `modified`, `renamed` or another of GitHub's words.
+    pub status: Option<String>,
+    /// Lines added in it.
+    pub additions: Option<u64>,
+    /// Lines deleted in it.
+    pub deletions: Option<u64>,
+}
+
+/// Why a document cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if field.is_empty() { String::new() } else { format!("field `{field}`: ") })]
+pub struct DocumentError {
+    /// The field, such as `base.repo.full_name`; empty where the text as a whole is no JSON object.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl DocumentError {
+    fn of(field: &str, message: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), message: message.into() }
+    }
+}
+
+impl PullRequest {
+    /// Reads GitHub's own JSON or MongoDB's extended JSON, relaxed or canonical; the fields that Prowl does not use
+    /// are passed over.
+    ///
+    /// # Errors
+    /// The text is no JSON object, a field has a wrong type, or the identity (`base.repo.full_name`, `number`) or
+    /// `created_at` is missing.
+    pub fn from_json(text: &[u8]) -> Result<Self, DocumentError> {
+        let document: Document = match serde_json::from_slice(text) {
+            Ok(document) => document,
+            Err(_) => return Err(explain(text)),
+        };
+        document.try_into()
+    }
+}
+
+/// Reads the text again, now keeping track of the path, which the good case need not pay for.
+fn explain(text: &[u8]) -> DocumentError {
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return DocumentError::of("", "empty, expected a pull request as a JSON object");
+    }
+    let mut input = serde_json::Deserializer::from_slice(text);
+    match serde_path_to_error::deserialize::<_, Document>(&mut input) {
+        Err(error) if error.inner().is_data() => {
+            let path = error.path().to_string();
+            let field = if path == "." { "" } else { &path };
+            DocumentError::of(field, without_position(error.inner()))
+        }
+        Err(error) => DocumentError::of("", format!("not JSON: {}", error.into_inner())),
+        Ok(_) => DocumentError::of("", "not JSON: text goes on after the object"),
+    }
+}
+
+/// The message of a data error; its place in the text is less telling than the field beside it.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// The document as it is written; [`PullRequest`] is what is left of it.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default, deserialize_with = "extended_json::count")]
+    number: Option<u64>,
+    #[serde(default, deserialize_with = "extended_json::moment")]
+    created_at: Option<i64>,
+    #[serde(default, deserialize_with = "extended_json::moment")]
+    updated_at: Option<i64>,
+    #[serde(default, deserialize_with = "extended_json::moment")]
+    fetched_at: Option<i64>,
+    #[serde(default, deserialize_with = "extended_json::moment")]
+    merged_at: Option<i64>,
+    #[serde(default, deserialize_with = "extended_json::moment")]
+    reverted_at: Option<i64>,
+    merge_commit_sha: Option<String>,
+    title: Option<String>,
+    body: Option<String>,
+    user: Option<User>,
+    author_association: Option<String>,
+    labels: Option<Vec<Label>>,
+    #[serde(default, deserialize_with = "length")]
+    assignees: Option<u64>,
+    #[serde(default, deserialize_with = "length")]
+    requested_reviewers: Option<u64>,
+    draft: Option<bool>,
+    #[serde(default, deserialize_with = "extended_json::count")]
+    additions: Option<u64>,
+    #[serde(default, deserialize_with = "extended_json::count")]
+    deletions: Option<u64>,
+    #[serde(default, deserialize_with = "extended_json::count")]
+    changed_files: Option<u64>,
+    #[serde(default, deserialize_with = "extended_json::count")]
+    commits: Option<u64>,
+    base: Option<Branch>,
+    head: Option<Branch>,
+    files: Option<Vec<File>>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Branch {
+    #[serde(rename = "ref")]
+    name: Option<String>,
+    repo: Option<Repository>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    full_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    filename: String,
+    status: Option<String>,
+    #[serde(default, deserialize_with = "extended_json::count")]
+    additions: Option<u64>,
+    #[serde(default, deserialize_with = "extended_json::count")]
+    deletions: Option<u64>,
+}
+
+/// The length of a list whose items do not matter.
+fn length<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
+    Ok(Option::<Vec<serde::de::IgnoredAny>>::deserialize(input)?.map(|items| items.len() as u64))
+}
+
+impl TryFrom<Document> for PullRequest {
+    type Error = DocumentError;
+
+    fn try_from(document: Document) -> Result<Self, DocumentError> {
+        let (base_ref, base_repo) = match document.base {
+            Some(branch) => (branch.name, branch.repo.and_then(|repo| repo.full_name)),
+            None => (None, None),
+        };
+        let repository = base_repo
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| DocumentError::of("base.repo.full_name", "missing, a pull request needs its repository"))?;
+        let number = document
+            .number
+            .ok_or_else(|| DocumentError::of("number", "missing, a pull request needs its number"))?;
+        if number == 0 || i64::try_from(number).is_err() {
+            return Err(DocumentError::of("number", format!("{number} is out of range, numbers start at 1")));
+        }
+        let created_at = document
+            .created_at
+            .ok_or_else(|| DocumentError::of("created_at", "missing, without it nothing can be known as of then"))?;
+        let from_fork = document.head.map(|head| {
+            head.repo.and_then(|repo| repo.full_name).is_none_or(|name| !name.eq_ignore_ascii_case(&repository))
+        });
+        Ok(Self {
+            repository,
+            number,
+            created_at,
+            updated_at: document.updated_at,
+            fetched_at: document.fetched_at,
+            merged_at: document.merged_at,
+            reverted_at: document.reverted_at,
+            merge_commit_sha: document.merge_commit_sha,
+            title: document.title,
+            body: document.body,
+            user: document.user,
+            author_association: document.author_association,
+            labels: document.labels.map(|labels| labels.into_iter().map(|label| label.name).collect()),
+            assignees: document.assignees,
+            requested_reviewers: document.requested_reviewers,
+            draft: document.draft,
+            additions: document.additions,
+            deletions: document.deletions,
+            changed_files: document.changed_files,
+            commits: document.commits,
+            base_ref,
+            from_fork,
+            files: document.files.map(|files| files.into_iter().map(File::into).collect()),
+        })
+    }
+}
+
+impl From<File> for ChangedFile {
+    fn from(file: File) -> Self {
+        Self {
+            filename: new_name(file.filename),
+            status: file.status,
+            additions: file.additions,
+            deletions: file.deletions,
+        }
+    }
+}
+
+/// The path after a rename that is written as `git --numstat` does: `old => new` or `src/{old => new}/file`.
+fn new_name(filename: String) -> String {
+    let Some(arrow) = filename.find(" => ") else { return filename };
+    let (before, after) = (&filename[..arrow], &filename[arrow + 4..]);
+    match (before.find('{'), after.find('}')) {
+        (Some(open), Some(close)) => {
+            let (head, tail) = (&before[..open], &after[close + 1..]);
+            let middle = &after[..close];
+            if middle.is_empty() {
+                // `a/{b => }/c` is `a/c`.
+                format!("{head}{}", tail.strip_prefix('/').unwrap_or(tail))
+            } else {
+                format!("{head}{middle}{tail}")
+            }
+        }
+        _ => after.to_owned(),
+    }
+}
+

@@ -1,0 +1,189 @@
+//! Who took what back, and since when that is known.
+//!
+//! A pull request names what it reverts by number (`Reverts owner/repo#12`), by commit (`This reverts commit <sha>`)
+//! or by title (`Revert "…"`). The revert becomes known when the reverting pull request is merged.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::{KeyMap, key};
+use crate::{Facts, PullRequest};
+
+/// What a pull request says it takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RevertReference {
+    /// The pull request of that number.
+    Number(u64),
+    /// The commit whose SHA starts with these hexadecimal digits: their value, left-aligned in 64 bits, and how
+    /// many (7 to 16) there are.
+    Commit(u64, u8),
+    /// The newest earlier pull request with a title of that key.
+    Title(u64),
+}
+
+/// Everything that `pull_request` says it takes back.
+pub(crate) fn references(pull_request: &PullRequest) -> Vec<RevertReference> {
+    let mut references = Vec::new();
+    let body = pull_request.body.as_deref().unwrap_or_default();
+    for (at, phrase) in body.match_indices("This reverts commit ") {
+        references.extend(commit(&body[at + phrase.len()..]));
+    }
+    for (at, phrase) in body.match_indices("Reverts ") {
+        references.extend(number(&body[at + phrase.len()..], &pull_request.repository));
+    }
+    if let Some(quoted) = pull_request.title.as_deref().and_then(quoted_title) {
+        // Squashed titles end in the number of what they quote: `Revert "Add x (#12)"`.
+        references.extend(trailing_number(quoted).map(RevertReference::Number));
+        // A number is certain; a title may have been used again, so it counts only where there is no number.
+        if !references.iter().any(|reference| matches!(reference, RevertReference::Number(_))) {
+            references.push(RevertReference::Title(title_key(quoted)));
+        }
+    }
+    references
+}
+
+/// The key under which a title is remembered, with the number that squashing appends left out.
+pub(crate) fn title_key(title: &str) -> u64 {
+    let title = title.trim();
+    let bare = match (trailing_number(title), title.rfind(" (#")) {
+        (Some(_), Some(end)) => &title[..end],
+        _ => title,
+    };
+    key(bare)
+}
+
+/// The first 16 hexadecimal digits of a commit's SHA.
+pub(crate) fn commit_key(sha: &str) -> Option<u64> {
+    match commit(sha)? {
+        RevertReference::Commit(value, 16) => Some(value),
+        _ => None,
+    }
+}
+
+fn quoted_title(title: &str) -> Option<&str> {
+    let title = title.trim();
+    let start = title.get(..6)?;
+    if !start.eq_ignore_ascii_case("revert") {
+        return None;
+    }
+    let open = title.find('"')?;
+    let close = title.rfind('"')?;
+    // Only `:` and blanks may stand between the word and the quotation: `Revert "…"`, `revert: "…"`.
+    let between = title.get(6..open)?;
+    (open < close && between.chars().all(|c| c == ':' || c == ' ')).then(|| &title[open + 1..close])
+}
+
+fn trailing_number(title: &str) -> Option<u64> {
+    let at = title.rfind("(#")?;
+    title[at + 2..].strip_suffix(')')?.parse().ok()
+}
+
+fn commit(text: &str) -> Option<RevertReference> {
+    let digits = text.bytes().take_while(u8::is_ascii_hexdigit).take(16).count();
+    if digits < 7 {
+        return None;
+    }
+    let value = u64::from_str_radix(&text[..digits], 16).ok()?;
+    Some(RevertReference::Commit(value << (64 - 4 * digits), digits as u8))
+}
+
+/// `owner/repo#12` of the same repository, or `#12`.
+fn number(text: &str, repository: &str) -> Option<RevertReference> {
+    let (name, rest) = text.split_once('#')?;
+    let same = name.is_empty() || name.eq_ignore_ascii_case(repository);
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    if same { rest[..digits].parse().ok().map(RevertReference::Number) } else { None }
+}
+
+/// What became of a pull request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// When it became known that it was taken back: an event of its history.
+    pub reverted_at: Option<i64>,
+    /// The label: whether it was taken back. `None` if it was never merged, or as long as its maturity window has
+    /// not passed.
+    pub reverted: Option<bool>,
+}
+
+/// Finds the outcome of each pull request of one repository in one pass from the highest number to the lowest: a
+/// revert has a higher number than what it reverts, so it has been seen when its target comes.
+///
+/// A label needs to know how late it is. The latest time seen so far in the pass is proof of that: whatever of the
+/// repository happened at that time, the source had seen it.
+#[derive(Debug)]
+pub struct Outcomes {
+    maturity: i64,
+    seen_until: i64,
+    numbers: HashMap<u64, i64>,
+    titles: KeyMap<Vec<i64>>,
+    /// By the first seven digits; the whole reference is compared after that.
+    commits: HashMap<u32, Vec<(u64, u8, i64)>>,
+}
+
+impl Outcomes {
+    /// For labels that count once `maturity` milliseconds have passed since the merge.
+    pub fn new(maturity: i64) -> Self {
+        Self {
+            maturity,
+            seen_until: i64::MIN,
+            numbers: HashMap::default(),
+            titles: KeyMap::default(),
+            commits: HashMap::default(),
+        }
+    }
+
+    /// The outcome of `facts`, which must not have a higher number than those before it.
+    pub fn next(&mut self, facts: &Facts) -> Outcome {
+        let times = [facts.merged_at, facts.updated_at, facts.fetched_at, facts.reverted_at];
+        let latest = times.into_iter().flatten().fold(facts.created_at, i64::max);
+        self.seen_until = self.seen_until.max(latest);
+        let declared = facts.merged_at.and_then(|merged_at| self.reverted_at(facts, merged_at));
+        let known = [facts.reverted_at, declared];
+        if let Some(merged_at) = facts.merged_at {
+            self.remember(facts, merged_at);
+        }
+        // Nothing can be taken back before it was merged, whatever a document says.
+        let reverted_at = facts.merged_at.and_then(|merged_at| known.into_iter().flatten().filter(|at| *at >= merged_at).min());
+        let mature = |merged_at: &i64| merged_at.saturating_add(self.maturity) <= self.seen_until;
+        Outcome { reverted_at, reverted: facts.merged_at.filter(mature).map(|_| reverted_at.is_some()) }
+    }
+
+    fn reverted_at(&mut self, facts: &Facts, merged_at: i64) -> Option<i64> {
+        let by_number = self.numbers.get(&facts.number).copied();
+        let by_commit = facts.merge_commit.and_then(|commit| {
+            let candidates = self.commits.get(&first_seven(commit))?;
+            let same = |digits: u8| u64::MAX << (64 - 4 * u32::from(digits));
+            candidates
+                .iter()
+                .filter(|(value, digits, at)| (commit ^ value) & same(*digits) == 0 && *at >= merged_at)
+                .map(|(_, _, at)| *at)
+                .min()
+        });
+        // A title names the newest earlier pull request of that title only, so the reference is used up.
+        let by_title = self.titles.get_mut(&facts.title_key).and_then(|waiting| {
+            let met: Vec<i64> = waiting.extract_if(.., |at| *at >= merged_at).collect();
+            met.into_iter().min()
+        });
+        [by_number, by_commit, by_title].into_iter().flatten().filter(|at| *at >= merged_at).min()
+    }
+
+    fn remember(&mut self, facts: &Facts, at: i64) {
+        for reference in &facts.reverts {
+            match *reference {
+                RevertReference::Number(number) => {
+                    let earliest = self.numbers.entry(number).or_insert(at);
+                    *earliest = at.min(*earliest);
+                }
+                RevertReference::Commit(value, digits) => {
+                    self.commits.entry(first_seven(value)).or_default().push((value, digits, at));
+                }
+                RevertReference::Title(key) => self.titles.entry(key).or_default().push(at),
+            }
+        }
+    }
+}
+
+fn first_seven(commit: u64) -> u32 {
+    (commit >> 36) as u32
+}

@@ -1,0 +1,41 @@
+//! `prowl-preprocess`: from an export to a published features run.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use prowl_cluster::args::{Preprocess, PreprocessArgs};
+use prowl_cluster::job;
+use prowl_platform::{shutdown, telemetry};
+
+fn main() -> ExitCode {
+    let ask = match Preprocess::try_from(PreprocessArgs::parse()) {
+        Ok(ask) => ask,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&ask) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(ask: &Preprocess) -> anyhow::Result<()> {
+    telemetry::init("error")?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
+    let summary = runtime.block_on(async { job::run_until(ask, shutdown::signal()).await });
+    // Tasks of a job that failed or was stopped may still be at work; nobody waits for them.
+    runtime.shutdown_background();
+    let summary = summary?;
+    if ask.json {
+        println!("{}", serde_json::json!(summary));
+    } else {
+        eprintln!("{summary}");
+    }
+    Ok(())
+}

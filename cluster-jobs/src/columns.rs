@@ -1,0 +1,184 @@
+//! The columns of a features run and of its rejects.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Float32Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
+    TimestampMillisecondBuilder, UInt32Builder, UInt64Builder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::{DataFusionError, Result};
+use prowl_features::{FEATURES, Facts, FeatureVector, History, catalog_json, digest};
+
+use crate::rows::Reject;
+
+fn time(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), nullable)
+}
+
+/// Identity, features by name, tokens, labels and, on request, the history.
+pub(crate) fn feature_schema(keep_history: bool) -> SchemaRef {
+    let mut fields = vec![
+        Field::new("repository", DataType::Utf8, false),
+        Field::new("number", DataType::Int64, false),
+        time("created_at", false),
+        time("merged_at", true),
+    ];
+    fields.extend(FEATURES.iter().map(|feature| Field::new(feature.name, DataType::Float32, true)));
+    fields.extend([
+        Field::new("text_tokens", DataType::List(Arc::new(Field::new_list_field(DataType::UInt32, false))), false),
+        Field::new("category", DataType::Utf8, true),
+        Field::new("reverted", DataType::Boolean, true),
+        time("reverted_at", true),
+    ]);
+    if keep_history {
+        fields.push(Field::new("history", DataType::Utf8, false));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// What a reader of one file needs to know of its columns.
+pub(crate) fn file_metadata() -> [(&'static str, String); 2] {
+    [("features_digest", digest()), ("features", catalog_json().to_string())]
+}
+
+/// Gathers feature rows.
+pub(crate) struct FeatureColumns {
+    schema: SchemaRef,
+    repository: StringBuilder,
+    number: Int64Builder,
+    created_at: TimestampMillisecondBuilder,
+    merged_at: TimestampMillisecondBuilder,
+    values: Vec<Float32Builder>,
+    tokens: ListBuilder<UInt32Builder>,
+    category: StringBuilder,
+    reverted: BooleanBuilder,
+    reverted_at: TimestampMillisecondBuilder,
+    history: Option<StringBuilder>,
+    rows: usize,
+}
+
+impl FeatureColumns {
+    pub(crate) fn new(schema: SchemaRef, keep_history: bool) -> Self {
+        let utc = || TimestampMillisecondBuilder::new().with_timezone("UTC");
+        Self {
+            schema,
+            repository: StringBuilder::new(),
+            number: Int64Builder::new(),
+            created_at: utc(),
+            merged_at: utc(),
+            values: FEATURES.iter().map(|_| Float32Builder::new()).collect(),
+            tokens: ListBuilder::new(UInt32Builder::new())
+                .with_field(Arc::new(Field::new_list_field(DataType::UInt32, false))),
+            category: StringBuilder::new(),
+            reverted: BooleanBuilder::new(),
+            reverted_at: utc(),
+            history: keep_history.then(StringBuilder::new),
+            rows: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        facts: &Facts,
+        vector: &FeatureVector,
+        history: &History,
+        reverted_at: Option<i64>,
+        reverted: Option<bool>,
+    ) -> Result<()> {
+        self.rows += 1;
+        self.repository.append_value(&facts.repository);
+        self.number.append_value(facts.number as i64);
+        self.created_at.append_value(facts.created_at);
+        self.merged_at.append_option(facts.merged_at);
+        for (column, value) in self.values.iter_mut().zip(vector.values) {
+            column.append_option((!value.is_nan()).then_some(value));
+        }
+        self.tokens.values().append_slice(&vector.tokens);
+        self.tokens.append(true);
+        self.category.append_option(facts.category.map(prowl_features::Category::as_str));
+        self.reverted.append_option(reverted);
+        self.reverted_at.append_option(reverted_at);
+        if let Some(column) = &mut self.history {
+            column
+                .append_value(serde_json::to_string(history).map_err(|error| DataFusionError::External(error.into()))?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
+        self.rows = 0;
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(self.repository.finish()),
+            Arc::new(self.number.finish()),
+            Arc::new(self.created_at.finish()),
+            Arc::new(self.merged_at.finish()),
+        ];
+        columns.extend(self.values.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
+        columns.push(Arc::new(self.tokens.finish()));
+        columns.push(Arc::new(self.category.finish()));
+        columns.push(Arc::new(self.reverted.finish()));
+        columns.push(Arc::new(self.reverted_at.finish()));
+        if let Some(column) = &mut self.history {
+            columns.push(Arc::new(column.finish()));
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+/// Where a line lies and why it was rejected.
+pub(crate) fn reject_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("file", DataType::Utf8, false),
+        Field::new("line", DataType::UInt64, false),
+        Field::new("offset", DataType::UInt64, false),
+        Field::new("field", DataType::Utf8, false),
+        Field::new("reason", DataType::Utf8, false),
+        Field::new("sample", DataType::Utf8, false),
+    ]))
+}
+
+/// Gathers rejects.
+#[derive(Default)]
+pub(crate) struct RejectColumns {
+    file: StringBuilder,
+    line: UInt64Builder,
+    offset: UInt64Builder,
+    field: StringBuilder,
+    reason: StringBuilder,
+    sample: StringBuilder,
+    rows: usize,
+}
+
+impl RejectColumns {
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn push(&mut self, reject: &Reject) {
+        self.rows += 1;
+        self.file.append_value(&reject.file);
+        self.line.append_value(reject.line);
+        self.offset.append_value(reject.offset);
+        self.field.append_value(&reject.field);
+        self.reason.append_value(&reject.reason);
+        self.sample.append_value(&reject.sample);
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
+        self.rows = 0;
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.file.finish()),
+            Arc::new(self.line.finish()),
+            Arc::new(self.offset.finish()),
+            Arc::new(self.field.finish()),
+            Arc::new(self.reason.finish()),
+            Arc::new(self.sample.finish()),
+        ];
+        Ok(RecordBatch::try_new(reject_schema(), columns)?)
+    }
+}

@@ -1,0 +1,93 @@
+//! Which files `--export` means.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use prowl_platform::{Input, Kind, Store};
+use url::Url;
+
+use crate::scan::ExportFile;
+
+/// The files of an export, and what the manifest of the run says of them.
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) files: Vec<ExportFile>,
+    /// Set for an export of the store; files given by path become inputs one by one when they have been read.
+    pub(crate) snapshot: Option<Input>,
+}
+
+impl Export {
+    /// `latest` or a name means an export of the store; anything else is a path.
+    pub(crate) async fn resolve(store: &Store, asked: &[String]) -> anyhow::Result<Self> {
+        if let [name] = asked
+            && (name == "latest" || (is_folder_name(name) && !Path::new(name).exists()))
+        {
+            return Self::of_snapshot(store, name).await;
+        }
+        let mut files = Vec::new();
+        for path in asked {
+            files.extend(files_of(path)?);
+        }
+        let files = files
+            .into_iter()
+            .map(|path| match Url::from_file_path(&path) {
+                Ok(url) => Ok(ExportFile { url: url.into(), sha256: None }),
+                Err(()) => bail!("{} is not an absolute path", path.display()),
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { files, snapshot: None })
+    }
+
+    async fn of_snapshot(store: &Store, name: &str) -> anyhow::Result<Self> {
+        let folder = store.folder(Kind::Exports, name).await?;
+        let base = folder.url();
+        let files = folder
+            .files("part-")
+            .map(|entry| {
+                let url = base.join(&entry.path).with_context(|| format!("{} is no file name", entry.path))?;
+                Ok(ExportFile { url: url.into(), sha256: Some(entry.sha256.clone()) })
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        if files.is_empty() {
+            bail!("the export {base} holds no part-* file; write it again");
+        }
+        let input = Input {
+            kind: Kind::Exports.as_str().to_owned(),
+            name: folder.name().to_owned(),
+            digest: Some(folder.digest().to_owned()),
+        };
+        Ok(Self { files, snapshot: Some(input) })
+    }
+}
+
+/// Whether `name` looks like a folder of the store, such as `20261124T214500Z`.
+fn is_folder_name(name: &str) -> bool {
+    name.len() == 16 && name.as_bytes()[8] == b'T' && name.ends_with('Z')
+}
+
+/// The file at `path`, or the files of an export in the folder there, by name.
+fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let here = std::fs::canonicalize(path)
+        .with_context(|| format!("cannot find the export {path}; give `latest`, a name in the store, or a path"))?;
+    if here.is_file() {
+        std::fs::File::open(&here).with_context(|| format!("cannot read the export file {path}"))?;
+        return Ok(vec![here]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&here).with_context(|| format!("cannot list the folder {path}"))? {
+        let file = entry.with_context(|| format!("cannot list the folder {path}"))?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+        let is_export = [".json", ".ndjson", ".jsonl"].iter().any(|end| text.ends_with(end));
+        // What the store and the generator write beside the documents.
+        let beside = name == "manifest.json" || name == "planted.json";
+        if is_export && !beside && file.is_file() {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        bail!("the folder {path} holds no .json, .ndjson or .jsonl file (also .gz or .zst)");
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,202 @@
+//! The job from beginning to end: find the export, run the plan, check the counts, publish.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
+use indicatif::{HumanCount, HumanDuration, ProgressBar};
+use prowl_features::{FEATURE_COUNT, digest};
+use prowl_platform::{Draft, Folder, Input, Kind, Store};
+use serde::Serialize;
+
+use crate::args::Preprocess;
+use crate::export::Export;
+use crate::plan;
+use crate::publish::{Publication, Report, reports};
+use crate::scan::Scan;
+use crate::session;
+
+/// Fewer rejects than this never fail a run: in a small export a few bad lines are a large share.
+const FEW_REJECTS: u64 = 20;
+
+/// What a run did.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Name of the published run.
+    pub run: String,
+    /// Its URL.
+    pub url: String,
+    /// Documents read.
+    pub read: u64,
+    /// Newest versions, one feature row each.
+    pub kept: u64,
+    /// Older versions of these.
+    pub superseded: u64,
+    /// Lines that cannot be used.
+    pub rejected: u64,
+    /// Repositories seen.
+    pub repositories: u64,
+    /// Columns of features.
+    pub features: usize,
+    /// The most frequent reasons for rejects, with how often they came up.
+    pub reasons: Vec<(String, u64)>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Runs the job, or gives it up when `stop` comes first.
+///
+/// # Errors
+/// The store, the export or the cluster cannot be used; no line or too few can be; the counts do not add up. Nothing
+/// is published then.
+pub async fn run_until(ask: &Preprocess, stop: impl Future<Output = &'static str>) -> anyhow::Result<Summary> {
+    let started = Instant::now();
+    let store = Store::open(&ask.store)?;
+    let export = Export::resolve(&store, &ask.export).await?;
+    let draft = store.draft(Kind::Features).await?;
+    let progress = progress(&export);
+    let ran = tokio::select! {
+        ran = run_into(ask, &export, &draft) => ran,
+        signal = stop => Err(anyhow::anyhow!("stopped by {signal}; nothing was published")),
+    };
+    progress.finish_and_clear();
+    let report = match ran {
+        Ok(report) => report,
+        Err(error) => {
+            if let Err(leftover) = draft.discard().await {
+                tracing::warn!(error = %leftover, "the unpublished folder could not be removed");
+            }
+            return Err(error);
+        }
+    };
+    let folder = publish(draft, &export, &report).await?;
+    let mut reasons: Vec<_> = report.reasons.into_iter().collect();
+    reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    reasons.truncate(5);
+    Ok(Summary {
+        run: folder.name().to_owned(),
+        url: folder.url().to_string(),
+        read: report.read,
+        kept: report.kept,
+        superseded: report.superseded,
+        rejected: report.rejected,
+        repositories: report.repositories,
+        features: FEATURE_COUNT,
+        reasons,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+async fn run_into(ask: &Preprocess, export: &Export, draft: &Draft) -> anyhow::Result<Report> {
+    let session = session::connect(&ask.cluster, ask.partitions).await?;
+    let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
+    let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history };
+    let plan = plan::job(scan, ask.maturity, publication)?;
+    let report = execute(&session.context, plan).await.map_err(explain)?;
+    check(ask, &report)?;
+    Ok(report)
+}
+
+async fn execute(context: &SessionContext, plan: datafusion::logical_expr::LogicalPlan) -> anyhow::Result<Report> {
+    let mut batches = context.execute_logical_plan(plan).await?.execute_stream().await?;
+    let mut sum = Report::default();
+    while let Some(batch) = batches.try_next().await? {
+        sum.add(reports(&batch)?);
+    }
+    Ok(sum)
+}
+
+/// An executor's error arrives wrapped in the names of every layer on its way; the last says what happened.
+fn explain(error: anyhow::Error) -> anyhow::Error {
+    let text = format!("{error:#}");
+    match text.rfind("Execution error: ") {
+        Some(at) => {
+            let rest = &text[at + "Execution error: ".len()..];
+            let end = rest.find(['\n', '"']).unwrap_or(rest.len());
+            anyhow::anyhow!("{}", rest[..end].trim_end_matches([')', '\\', ' ']))
+        }
+        None => error,
+    }
+}
+
+fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
+    let Report { read, kept, superseded, rejected, .. } = report;
+    if *read != kept + superseded + rejected {
+        bail!("{read} documents were read, but {kept} kept + {superseded} superseded + {rejected} rejected is not as many; run it again");
+    }
+    if *read == 0 {
+        bail!("the export holds no document");
+    }
+    let share = *rejected as f64 / *read as f64;
+    if kept + superseded == 0 || (*rejected >= FEW_REJECTS && share > ask.max_reject_share) {
+        let mut reasons: Vec<_> = report.reasons.iter().collect();
+        reasons.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+        let named: Vec<_> = reasons.iter().take(3).map(|(reason, times)| format!("{times} times {reason}")).collect();
+        bail!(
+            "{rejected} of {read} lines cannot be used ({:.1}%, at most {:.1}% may; see --max-reject-share): {}",
+            100.0 * share,
+            100.0 * ask.max_reject_share,
+            named.join("; ")
+        );
+    }
+    Ok(())
+}
+
+async fn publish(mut draft: Draft, export: &Export, report: &Report) -> anyhow::Result<Folder> {
+    for file in &report.files {
+        draft.add(file.clone());
+    }
+    let inputs = match &export.snapshot {
+        Some(snapshot) => vec![snapshot.clone()],
+        None => {
+            let mut sources = report.sources.clone();
+            sources.sort();
+            let of_file = |(url, sha256): (String, String)| Input { kind: "file".into(), name: url, digest: Some(sha256) };
+            sources.into_iter().map(of_file).collect()
+        }
+    };
+    let counts = BTreeMap::from([
+        ("read".to_owned(), report.read),
+        ("kept".to_owned(), report.kept),
+        ("superseded".to_owned(), report.superseded),
+        ("rejected".to_owned(), report.rejected),
+        ("repositories".to_owned(), report.repositories),
+    ]);
+    let details = serde_json::json!({ "features_digest": digest(), "as_of": report.as_of });
+    draft.publish(inputs, counts, details).await.context("cannot publish the run")
+}
+
+fn progress(export: &Export) -> ProgressBar {
+    let progress = ProgressBar::new_spinner();
+    progress.set_message(format!("preprocessing {} file(s) of the export", export.files.len()));
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { read, kept, superseded, rejected, .. } = self;
+        writeln!(
+            f,
+            "read {read} = kept {kept} + superseded {superseded} + rejected {rejected}, {} features each, from {} in {} ({:.1} s)",
+            self.features,
+            if self.repositories == 1 { "1 repository".to_owned() } else { format!("{} repositories", HumanCount(self.repositories)) },
+            HumanDuration(Duration::from_secs_f64(self.seconds)),
+            self.seconds,
+        )?;
+        for (reason, times) in &self.reasons {
+            writeln!(f, "  rejected {times}: {reason}")?;
+        }
+        writeln!(f, "published {}", self.url)?;
+        write!(f, "next: prowl-trainer train --store {} --features {}", self.store(), self.run)
+    }
+}
+
+impl Summary {
+    /// The store's URL, which the run's begins with.
+    fn store(&self) -> &str {
+        self.url.split("/features/").next().unwrap_or(&self.url)
+    }
+}

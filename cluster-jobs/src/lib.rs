@@ -1,0 +1,31 @@
+//! Preprocessing on Ballista: from a MongoDB export to Parquet features, profiles and rejects.
+//!
+//! One plan, one exchange of rows:
+//!
+//! ```text
+//! scan          reads lines, computes what a pull request says by itself   (scan.rs, lines.rs, rows.rs)
+//!   │           exchange by bucket of repositories
+//! outcomes      newest version wins, finds what was taken back             (outcomes.rs)
+//!   │           sort by repository and creation
+//! publish       replays history, calls the kernel, writes Parquet          (publish.rs, parts.rs)
+//!   │           one report a partition
+//! job           adds the counts up, writes the manifest                    (job.rs)
+//! ```
+//!
+//! [`plan`] holds the nodes as the planner sees them and the codec that carries them between the processes of a
+//! cluster; [`session`] makes the sessions of client, scheduler and executor alike.
+//!
+//! This crate never defines a feature (that is `prowl-features`) and never calls another stage.
+
+pub mod args;
+mod columns;
+mod export;
+pub mod job;
+mod lines;
+mod outcomes;
+mod parts;
+mod plan;
+mod publish;
+mod rows;
+mod scan;
+pub mod session;

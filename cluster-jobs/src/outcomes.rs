@@ -1,0 +1,189 @@
+//! The outcomes: the newest version of each pull request, and what later became of it.
+//!
+//! Rows arrive by bucket, repository, descending number and descending age of version, so one pass with a small state
+//! suffices: the first row of an identity is its newest version, and a revert has a higher number than what it
+//! reverts ([`prowl_features::Outcomes`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, BooleanBuilder, Int64Builder, RecordBatch};
+use arrow::compute::filter_record_batch;
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{Distribution, OrderingRequirements, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
+    PlanProperties,
+};
+use datafusion::physical_expr::EquivalenceProperties;
+use futures::{StreamExt, TryStreamExt, stream};
+use prowl_features::{Outcome, Outcomes};
+
+use crate::plan::{by_bucket, sorted};
+use crate::rows::{
+    BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, Row, RowBuilder, RowReader, Tally,
+    UPDATED_AT,
+};
+
+/// Keeps the newest versions and adds their outcomes.
+#[derive(Debug)]
+pub(crate) struct OutcomesExec {
+    input: Arc<dyn ExecutionPlan>,
+    /// How long after its merge a pull request's label counts, in milliseconds.
+    pub(crate) maturity: i64,
+    properties: Arc<PlanProperties>,
+}
+
+impl OutcomesExec {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, maturity: i64) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&OUTCOME_ROWS)),
+            input.output_partitioning().clone(),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { input, maturity, properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for OutcomesExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutcomesExec: maturity_ms={}", self.maturity)
+    }
+}
+
+impl ExecutionPlan for OutcomesExec {
+    fn name(&self) -> &'static str {
+        "OutcomesExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::KeyPartitioned(by_bucket())])
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        let newest_first = [
+            (BUCKET, false),
+            (REPOSITORY, false),
+            (NUMBER, true),
+            (UPDATED_AT, true),
+            (FETCHED_AT, true),
+            (DIGEST, false),
+        ];
+        vec![Some(sorted(&FACT_ROWS, &newest_first))]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(children.swap_remove(0), self.maturity)))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context)?;
+        let pass = Pass::new(self.maturity);
+        let output = stream::try_unfold(Some((input, pass)), |state| async move {
+            let Some((mut input, mut pass)) = state else { return Ok(None) };
+            match input.try_next().await? {
+                Some(batch) => Ok(Some((pass.batch(&batch)?, Some((input, pass))))),
+                None => Ok(Some((pass.finish()?, None))),
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output.boxed())))
+    }
+}
+
+/// The state of one pass over sorted rows.
+struct Pass {
+    maturity: i64,
+    repository: Option<u64>,
+    outcomes: Outcomes,
+    identity: Option<(u64, u64)>,
+    superseded: u64,
+}
+
+impl Pass {
+    fn new(maturity: i64) -> Self {
+        Self { maturity, repository: None, outcomes: Outcomes::new(maturity), identity: None, superseded: 0 }
+    }
+
+    fn batch(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let rows = RowReader::new(batch);
+        let mut newest = Vec::with_capacity(rows.len());
+        let mut outcomes = Columns::default();
+        for row in 0..rows.len() {
+            let identity = (rows.repository(row), rows.number(row));
+            let Row::Document(facts) = rows.row(row)? else {
+                newest.push(true);
+                outcomes.push(Outcome::default());
+                continue;
+            };
+            if self.identity == Some(identity) {
+                self.superseded += 1;
+                newest.push(false);
+                continue;
+            }
+            self.identity = Some(identity);
+            if self.repository != Some(identity.0) {
+                self.repository = Some(identity.0);
+                self.outcomes = Outcomes::new(self.maturity);
+            }
+            newest.push(true);
+            outcomes.push(self.outcomes.next(&facts));
+        }
+        outcomes.join(&filter_record_batch(batch, &BooleanArray::from(newest))?)
+    }
+
+    fn finish(self) -> Result<RecordBatch> {
+        let mut rows = RowBuilder::default();
+        rows.tally(&Tally { superseded: self.superseded, ..Tally::default() })?;
+        let mut outcomes = Columns::default();
+        outcomes.push(Outcome::default());
+        outcomes.join(&rows.finish()?)
+    }
+}
+
+/// The two columns that are added.
+#[derive(Default)]
+struct Columns {
+    reverted_at: Int64Builder,
+    reverted: BooleanBuilder,
+}
+
+impl Columns {
+    fn push(&mut self, outcome: Outcome) {
+        self.reverted_at.append_option(outcome.reverted_at);
+        self.reverted.append_option(outcome.reverted);
+    }
+
+    fn join(mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        columns.push(Arc::new(self.reverted_at.finish()));
+        columns.push(Arc::new(self.reverted.finish()));
+        Ok(RecordBatch::try_new(Arc::clone(&OUTCOME_ROWS), columns)?)
+    }
+}

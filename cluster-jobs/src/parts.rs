@@ -1,0 +1,100 @@
+//! One Parquet file in the making: written piece by piece, hashed on the way.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use datafusion::common::Result;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use parquet::arrow::AsyncArrowWriter;
+use parquet::arrow::async_writer::AsyncFileWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use prowl_platform::FileEntry;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+/// Rows of a row group: what a reader holds at once.
+const ROW_GROUP: usize = 65_536;
+
+/// A Parquet file that is being written.
+pub(crate) struct Part {
+    /// Its path below the folder.
+    path: String,
+    writer: AsyncArrowWriter<Upload>,
+    rows: u64,
+}
+
+impl Part {
+    /// Begins `path` below `folder`, with `metadata` as its key-value metadata.
+    pub(crate) fn create(
+        store: Arc<dyn ObjectStore>,
+        folder: &Path,
+        path: &str,
+        schema: SchemaRef,
+        metadata: &[(&str, String)],
+    ) -> Result<Self> {
+        let metadata = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())).collect();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_max_row_group_row_count(Some(ROW_GROUP))
+            .set_created_by("prowl".to_owned())
+            .set_key_value_metadata(Some(metadata))
+            .build();
+        let location = path.split('/').fold(folder.clone(), |path, part| path.join(part));
+        let upload = Upload { inner: BufWriter::new(store, location), hash: Sha256::new(), bytes: 0 };
+        let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties))?;
+        Ok(Self { path: path.to_owned(), writer, rows: 0 })
+    }
+
+    /// Appends rows.
+    pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows() as u64;
+        Ok(self.writer.write(batch).await?)
+    }
+
+    /// Completes the file and tells what was written.
+    pub(crate) async fn finish(mut self) -> Result<FileEntry> {
+        self.writer.finish().await?;
+        let upload = self.writer.into_inner();
+        Ok(FileEntry { path: self.path, bytes: upload.bytes, sha256: hex(&upload.hash.finalize()) })
+    }
+}
+
+/// Passes bytes to the store and hashes them.
+struct Upload {
+    inner: BufWriter,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl AsyncFileWriter for Upload {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        self.hash.update(&bytes);
+        self.bytes += bytes.len() as u64;
+        async move { self.inner.put(bytes).await.map_err(|error| ParquetError::External(error.into())) }.boxed()
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        async move { self.inner.shutdown().await.map_err(|error| ParquetError::External(error.into())) }.boxed()
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+

@@ -1,0 +1,324 @@
+//! Publishing: replays the history of each repository, calls the kernel, and writes what comes out.
+//!
+//! Rows arrive by bucket, repository and creation. A bucket becomes one file of features and one of profiles, named
+//! after it; rows that belong to no repository (rejects, tallies) come last. Each partition answers with one report.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, OrderingRequirements, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
+    PlanProperties,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use prowl_features::{Facts, Replay, profile_schema, repository_batch};
+use prowl_platform::FileEntry;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::columns::{FeatureColumns, RejectColumns, feature_schema, file_metadata, reject_schema};
+use crate::parts::Part;
+use crate::plan::{by_bucket, sorted};
+use crate::rows::{BUCKET, CREATED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, REVERTED, REVERTED_AT, Row, RowReader, Tally};
+
+/// Feature rows that are gathered before they are handed to the writer.
+const BATCH_ROWS: usize = 4096;
+
+/// Different reasons for rejects that are counted one by one.
+const MOST_REASONS: usize = 100;
+
+/// One report a partition, as JSON.
+pub(crate) static REPORT_ROWS: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(vec![Field::new("report", DataType::Utf8, false)])));
+
+/// Where and how to publish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+pub(crate) struct Publication {
+    /// URL of the folder, with a slash at its end.
+    pub(crate) folder: String,
+    /// Whether each row keeps the history that it was computed from.
+    pub(crate) keep_history: bool,
+}
+
+/// What one partition did.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) files: Vec<FileEntry>,
+    pub(crate) read: u64,
+    pub(crate) kept: u64,
+    pub(crate) superseded: u64,
+    pub(crate) rejected: u64,
+    pub(crate) repositories: u64,
+    /// Time of the newest event of any kind, in milliseconds since 1970 UTC.
+    pub(crate) as_of: Option<i64>,
+    /// Files read, with the SHA-256 of their bytes.
+    pub(crate) sources: Vec<(String, String)>,
+    /// How often each reason for a reject came up.
+    pub(crate) reasons: BTreeMap<String, u64>,
+}
+
+impl Report {
+    /// Counts a reason. Messages quote what they found, so their number has to be bounded.
+    fn reason(&mut self, reason: String) {
+        if self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&reason) {
+            *self.reasons.entry(reason).or_default() += 1;
+        } else {
+            *self.reasons.entry("other reasons".to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Adds what another partition did.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.read += other.read;
+        self.kept += other.kept;
+        self.superseded += other.superseded;
+        self.rejected += other.rejected;
+        self.repositories += other.repositories;
+        self.as_of = self.as_of.max(other.as_of);
+        self.sources.extend(other.sources);
+        for (reason, times) in other.reasons {
+            *self.reasons.entry(reason).or_default() += times;
+        }
+    }
+}
+
+/// Reads a report out of the batch that a partition answered with.
+pub(crate) fn reports(batch: &RecordBatch) -> Result<Report> {
+    let mut sum = Report::default();
+    for text in batch.column(0).as_string::<i32>().iter().flatten() {
+        sum.add(serde_json::from_str(text).map_err(|error| DataFusionError::External(error.into()))?);
+    }
+    Ok(sum)
+}
+
+/// Writes the run.
+#[derive(Debug)]
+pub(crate) struct PublishExec {
+    input: Arc<dyn ExecutionPlan>,
+    pub(crate) publication: Publication,
+    properties: Arc<PlanProperties>,
+}
+
+impl PublishExec {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, publication: Publication) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&REPORT_ROWS)),
+            datafusion::physical_plan::Partitioning::UnknownPartitioning(
+                input.output_partitioning().partition_count(),
+            ),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self { input, publication, properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for PublishExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublishExec: folder={}", self.publication.folder)
+    }
+}
+
+impl ExecutionPlan for PublishExec {
+    fn name(&self) -> &'static str {
+        "PublishExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::KeyPartitioned(by_bucket())])
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        let as_it_happened = [(BUCKET, false), (REPOSITORY, false), (CREATED_AT, false), (NUMBER, false)];
+        vec![Some(sorted(&OUTCOME_ROWS, &as_it_happened))]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(children.swap_remove(0), self.publication.clone())))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut input = self.input.execute(partition, Arc::clone(&context))?;
+        let url = Url::parse(&self.publication.folder).map_err(|error| DataFusionError::External(error.into()))?;
+        let mut press = Press {
+            store: context.runtime_env().object_store_registry.get_store(&url)?,
+            folder: Path::from_url_path(url.path())?,
+            features: feature_schema(self.publication.keep_history),
+            keep_history: self.publication.keep_history,
+            bucket: None,
+            rejects: None,
+            report: Report::default(),
+        };
+        let output = stream::once(async move {
+            while let Some(batch) = input.try_next().await? {
+                press.batch(&batch).await?;
+            }
+            let report = serde_json::to_string(&press.finish().await?)
+                .map_err(|error| DataFusionError::External(error.into()))?;
+            let column = StringArray::from(vec![report]);
+            Ok(RecordBatch::try_new(Arc::clone(&REPORT_ROWS), vec![Arc::new(column)])?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output.boxed())))
+    }
+}
+
+/// Writes the files of one partition.
+struct Press {
+    store: Arc<dyn ObjectStore>,
+    folder: Path,
+    features: SchemaRef,
+    keep_history: bool,
+    bucket: Option<Bucket>,
+    rejects: Option<(Part, RejectColumns)>,
+    report: Report,
+}
+
+/// The files of one bucket, and the repository that is being replayed.
+struct Bucket {
+    number: u32,
+    features: Part,
+    profiles: Part,
+    columns: FeatureColumns,
+    repository: Option<(String, Replay)>,
+}
+
+impl Press {
+    async fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = RowReader::new(batch);
+        let reverted_at: &Int64Array = batch.column(REVERTED_AT).as_primitive::<Int64Type>();
+        let reverted: &BooleanArray = batch.column(REVERTED).as_boolean();
+        for row in 0..rows.len() {
+            match rows.row(row)? {
+                Row::Document(facts) => {
+                    let reverted_at = reverted_at.is_valid(row).then(|| reverted_at.value(row));
+                    let reverted = reverted.is_valid(row).then(|| reverted.value(row));
+                    self.document(rows.bucket(row), &facts, reverted_at, reverted).await?;
+                }
+                Row::Reject(reject) => {
+                    self.report.rejected += 1;
+                    let reason = match reject.field.as_str() {
+                        "" => reject.reason.clone(),
+                        field => format!("field `{field}`: {}", reject.reason),
+                    };
+                    self.report.reason(reason);
+                    if self.rejects.is_none() {
+                        let part = self.part("rejects/part-00000.parquet", reject_schema(), &[])?;
+                        self.rejects = Some((part, RejectColumns::default()));
+                    }
+                    let Some((part, columns)) = &mut self.rejects else { continue };
+                    columns.push(&reject);
+                    if columns.len() >= BATCH_ROWS {
+                        part.write(&columns.finish()?).await?;
+                    }
+                }
+                Row::Tally(Tally { read, superseded, source }) => {
+                    self.report.read += read;
+                    self.report.superseded += superseded;
+                    self.report.sources.extend(source);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn document(
+        &mut self,
+        bucket: u32,
+        facts: &Facts,
+        reverted_at: Option<i64>,
+        reverted: Option<bool>,
+    ) -> Result<()> {
+        if self.bucket.as_ref().is_none_or(|open| open.number != bucket) {
+            self.close_bucket().await?;
+            let name = format!("part-{bucket:05}.parquet");
+            self.bucket = Some(Bucket {
+                number: bucket,
+                features: self.part(&name, Arc::clone(&self.features), &file_metadata())?,
+                profiles: self.part(&format!("profiles/{name}"), profile_schema(), &[])?,
+                columns: FeatureColumns::new(Arc::clone(&self.features), self.keep_history),
+                repository: None,
+            });
+        }
+        let Some(open) = &mut self.bucket else { return Ok(()) };
+        if open.repository.as_ref().is_none_or(|(name, _)| *name != facts.repository) {
+            open.close_repository(&mut self.report).await?;
+            open.repository = Some((facts.repository.clone(), Replay::default()));
+        }
+        let Some((_, replay)) = &mut open.repository else { return Ok(()) };
+        let history = replay.next(facts, reverted_at);
+        let vector = facts.vector(&history);
+        open.columns.push(facts, &vector, &history, reverted_at, reverted)?;
+        self.report.kept += 1;
+        if open.columns.len() >= BATCH_ROWS {
+            open.features.write(&open.columns.finish()?).await?;
+        }
+        Ok(())
+    }
+
+    async fn close_bucket(&mut self) -> Result<()> {
+        let Some(mut open) = self.bucket.take() else { return Ok(()) };
+        open.close_repository(&mut self.report).await?;
+        open.features.write(&open.columns.finish()?).await?;
+        self.report.files.push(open.features.finish().await?);
+        self.report.files.push(open.profiles.finish().await?);
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Report> {
+        self.close_bucket().await?;
+        if let Some((mut part, mut columns)) = self.rejects.take() {
+            part.write(&columns.finish()?).await?;
+            self.report.files.push(part.finish().await?);
+        }
+        Ok(self.report)
+    }
+
+    fn part(&self, path: &str, schema: SchemaRef, metadata: &[(&str, String)]) -> Result<Part> {
+        Part::create(Arc::clone(&self.store), &self.folder, path, schema, metadata)
+    }
+}
+
+impl Bucket {
+    /// Lets the rest of the repository's history happen and keeps it as its profile.
+    async fn close_repository(&mut self, report: &mut Report) -> Result<()> {
+        let Some((name, replay)) = self.repository.take() else { return Ok(()) };
+        let ledger = replay.finish();
+        report.repositories += 1;
+        report.as_of = report.as_of.max(ledger.as_of());
+        self.profiles.write(&repository_batch(&name, &ledger)?).await
+    }
+}

@@ -1,0 +1,247 @@
+//! The narrow rows that travel through the plan: keys to sort by, and the rest packed.
+//!
+//! Three kinds of rows go the same way, so that nothing can be lost unseen: documents, rejected lines, and tallies
+//! of what was read. A row's keys are plain columns because the engine sorts and splits by them; what only our own
+//! operators look at is packed into one binary column.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayBuilder, ArrayRef, AsArray, Int64Builder, LargeBinaryArray, LargeBinaryBuilder, RecordBatch, UInt8Builder,
+    UInt32Builder, UInt64Builder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt8Type, UInt32Type, UInt64Type};
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use prowl_features::{Facts, repository_key};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Repositories are spread over this many buckets; a bucket becomes one file. Fixed, so that the files do not depend
+/// on how many cores or executors there are.
+pub(crate) const BUCKETS: u32 = 32;
+
+/// Columns by position.
+pub(crate) const BUCKET: usize = 0;
+pub(crate) const REPOSITORY: usize = 1;
+pub(crate) const CREATED_AT: usize = 2;
+pub(crate) const NUMBER: usize = 3;
+pub(crate) const UPDATED_AT: usize = 4;
+pub(crate) const FETCHED_AT: usize = 5;
+pub(crate) const DIGEST: usize = 6;
+const KIND: usize = 7;
+const PAYLOAD: usize = 8;
+/// The columns that [`crate::outcomes`] adds.
+pub(crate) const REVERTED_AT: usize = 9;
+pub(crate) const REVERTED: usize = 10;
+
+/// What the scan puts out.
+pub(crate) static FACT_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fact_fields())));
+
+/// What the outcomes add to it.
+pub(crate) static OUTCOME_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let mut fields = fact_fields();
+    fields.push(Field::new("reverted_at", DataType::Int64, true));
+    fields.push(Field::new("reverted", DataType::Boolean, true));
+    Arc::new(Schema::new(fields))
+});
+
+fn fact_fields() -> Vec<Field> {
+    vec![
+        Field::new("bucket", DataType::UInt32, false),
+        Field::new("repository_key", DataType::UInt64, false),
+        Field::new("created_at", DataType::Int64, false),
+        Field::new("number", DataType::UInt64, false),
+        Field::new("updated_at", DataType::Int64, true),
+        Field::new("fetched_at", DataType::Int64, true),
+        Field::new("digest", DataType::UInt64, false),
+        Field::new("kind", DataType::UInt8, false),
+        Field::new("payload", DataType::LargeBinary, false),
+    ]
+}
+
+/// A line that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reject {
+    /// URL of the file.
+    pub(crate) file: String,
+    /// Number of the line, from 1.
+    pub(crate) line: u64,
+    /// Offset of its first byte in the uncompressed text.
+    pub(crate) offset: u64,
+    /// The field that is wrong; empty where the line as a whole is.
+    pub(crate) field: String,
+    /// What is wrong.
+    pub(crate) reason: String,
+    /// Its first characters.
+    pub(crate) sample: String,
+}
+
+/// What was counted where rows begin or end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// Documents read: lines that are not blank.
+    pub(crate) read: u64,
+    /// Documents of which a newer version was read.
+    pub(crate) superseded: u64,
+    /// The file that was read, with the SHA-256 of its bytes as stored.
+    pub(crate) source: Option<(String, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Document = 0,
+    Reject = 1,
+    Tally = 2,
+}
+
+/// A row, unpacked.
+pub(crate) enum Row {
+    Document(Box<Facts>),
+    Reject(Reject),
+    Tally(Tally),
+}
+
+/// Packs rows into batches.
+#[derive(Default)]
+pub(crate) struct RowBuilder {
+    bucket: UInt32Builder,
+    repository: UInt64Builder,
+    created_at: Int64Builder,
+    number: UInt64Builder,
+    updated_at: Int64Builder,
+    fetched_at: Int64Builder,
+    digest: UInt64Builder,
+    kind: UInt8Builder,
+    payload: LargeBinaryBuilder,
+    bytes: usize,
+}
+
+impl RowBuilder {
+    pub(crate) fn document(&mut self, facts: &Facts) -> Result<()> {
+        let repository = repository_key(&facts.repository);
+        let payload = pack(facts)?;
+        self.bucket.append_value((repository % u64::from(BUCKETS)) as u32);
+        self.repository.append_value(repository);
+        self.created_at.append_value(facts.created_at);
+        self.number.append_value(facts.number);
+        self.updated_at.append_option(facts.updated_at);
+        self.fetched_at.append_option(facts.fetched_at);
+        // Two versions of the same age are told apart by content, never by where they stood.
+        self.digest.append_value(xxh3_64(&payload));
+        self.end(Kind::Document, &payload);
+        Ok(())
+    }
+
+    pub(crate) fn reject(&mut self, reject: &Reject) -> Result<()> {
+        let payload = pack(reject)?;
+        self.outside(xxh3_64(reject.file.as_bytes()), reject.line);
+        self.end(Kind::Reject, &payload);
+        Ok(())
+    }
+
+    pub(crate) fn tally(&mut self, tally: &Tally) -> Result<()> {
+        let payload = pack(tally)?;
+        self.outside(u64::MAX, 0);
+        self.end(Kind::Tally, &payload);
+        Ok(())
+    }
+
+    /// Keys of a row that belongs to no repository: it sorts after all that do.
+    fn outside(&mut self, group: u64, number: u64) {
+        self.bucket.append_value(BUCKETS);
+        self.repository.append_value(group);
+        self.created_at.append_value(0);
+        self.number.append_value(number);
+        self.updated_at.append_null();
+        self.fetched_at.append_null();
+        self.digest.append_value(0);
+    }
+
+    fn end(&mut self, kind: Kind, payload: &[u8]) {
+        self.kind.append_value(kind as u8);
+        self.payload.append_value(payload);
+        self.bytes += payload.len();
+    }
+
+    /// Rows packed so far.
+    pub(crate) fn len(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// Bytes packed so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The rows so far as a batch; the builder starts anew.
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
+        self.bytes = 0;
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.bucket.finish()),
+            Arc::new(self.repository.finish()),
+            Arc::new(self.created_at.finish()),
+            Arc::new(self.number.finish()),
+            Arc::new(self.updated_at.finish()),
+            Arc::new(self.fetched_at.finish()),
+            Arc::new(self.digest.finish()),
+            Arc::new(self.kind.finish()),
+            Arc::new(self.payload.finish()),
+        ];
+        Ok(RecordBatch::try_new(Arc::clone(&FACT_ROWS), columns)?)
+    }
+}
+
+/// Reads the rows of a batch.
+pub(crate) struct RowReader<'a> {
+    batch: &'a RecordBatch,
+    kind: &'a [u8],
+    payload: &'a LargeBinaryArray,
+}
+
+impl<'a> RowReader<'a> {
+    pub(crate) fn new(batch: &'a RecordBatch) -> Self {
+        Self {
+            batch,
+            kind: batch.column(KIND).as_primitive::<UInt8Type>().values(),
+            payload: batch.column(PAYLOAD).as_binary::<i64>(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.kind.len()
+    }
+
+    pub(crate) fn bucket(&self, row: usize) -> u32 {
+        self.batch.column(BUCKET).as_primitive::<UInt32Type>().value(row)
+    }
+
+    pub(crate) fn repository(&self, row: usize) -> u64 {
+        self.batch.column(REPOSITORY).as_primitive::<UInt64Type>().value(row)
+    }
+
+    pub(crate) fn number(&self, row: usize) -> u64 {
+        self.batch.column(NUMBER).as_primitive::<UInt64Type>().value(row)
+    }
+
+    pub(crate) fn row(&self, row: usize) -> Result<Row> {
+        let payload = self.payload.value(row);
+        match self.kind[row] {
+            kind if kind == Kind::Document as u8 => unpack(payload).map(|facts| Row::Document(Box::new(facts))),
+            kind if kind == Kind::Reject as u8 => unpack(payload).map(Row::Reject),
+            kind if kind == Kind::Tally as u8 => unpack(payload).map(Row::Tally),
+            kind => Err(DataFusionError::Internal(format!("a row of unknown kind {kind}"))),
+        }
+    }
+}
+
+/// Packs a value for another process of the same version.
+pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    postcard::to_stdvec(value).map_err(|error| DataFusionError::External(error.into()))
+}
+
+/// Unpacks what [`pack`] packed.
+pub(crate) fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
+    postcard::from_bytes(bytes).map_err(|error| DataFusionError::External(error.into()))
+}

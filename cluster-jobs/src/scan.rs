@@ -1,0 +1,298 @@
+//! The scan: from files of an export to rows.
+//!
+//! Each line is parsed straight into the document's type and reduced to its facts at once, so that no title, body or
+//! path leaves the scan.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use prowl_features::{Facts, PullRequest};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use url::Url;
+
+use crate::lines::{Line, Lines};
+use crate::rows::{FACT_ROWS, Reject, RowBuilder, Tally};
+
+/// A batch is handed on when it holds this many rows or bytes, whichever comes first.
+const BATCH_ROWS: usize = 4096;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Characters of a rejected line that are kept.
+const SAMPLE_CHARACTERS: usize = 200;
+
+/// One file of an export.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+pub(crate) struct ExportFile {
+    pub(crate) url: String,
+    /// What its manifest says of it, if it has one.
+    pub(crate) sha256: Option<String>,
+}
+
+/// What is to be read, and how.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+pub(crate) struct Scan {
+    pub(crate) files: Vec<ExportFile>,
+    pub(crate) max_line_bytes: usize,
+}
+
+/// An export as a table of rows.
+#[derive(Debug)]
+pub(crate) struct ExportTable(pub(crate) Scan);
+
+#[async_trait::async_trait]
+impl TableProvider for ExportTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&FACT_ROWS)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        // The operators above take every column; a projection could only come from a query that is not ours.
+        if projection.is_some_and(|columns| !columns.iter().copied().eq(0..FACT_ROWS.fields().len())) {
+            return Err(DataFusionError::Plan("an export is scanned with all its columns".into()));
+        }
+        Ok(Arc::new(ScanExec::new(self.0.clone())))
+    }
+}
+
+/// Reads files, one partition each.
+#[derive(Debug)]
+pub(crate) struct ScanExec {
+    pub(crate) scan: Scan,
+    properties: Arc<PlanProperties>,
+}
+
+impl ScanExec {
+    pub(crate) fn new(scan: Scan) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&FACT_ROWS)),
+            Partitioning::UnknownPartitioning(scan.files.len()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { scan, properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for ScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScanExec: files={}", self.scan.files.len())
+    }
+}
+
+impl ExecutionPlan for ScanExec {
+    fn name(&self) -> &'static str {
+        "ScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let file = self.scan.files[partition].clone();
+        let limit = self.scan.max_line_bytes;
+        let url = Url::parse(&file.url).map_err(|error| DataFusionError::External(error.into()))?;
+        let store = context.runtime_env().object_store_registry.get_store(&url)?;
+        let path = Path::from_url_path(url.path())?;
+        let mut output = RecordBatchReceiverStreamBuilder::new(self.schema(), 2);
+        let rows = output.tx();
+        let handle = tokio::runtime::Handle::current();
+        // Decompressing and parsing would keep an async thread busy for long; they get one of their own.
+        output.spawn_blocking(move || {
+            let input = handle.block_on(open(store, &path)).map_err(|error| damaged(&file.url, &error))?;
+            read(&file, input, limit, |batch| {
+                // The receiver is gone only when the query was given up.
+                rows.blocking_send(Ok(batch)).map_err(|_| DataFusionError::Execution("the query was cancelled".into()))
+            })
+        });
+        Ok(output.build())
+    }
+}
+
+async fn open(store: Arc<dyn ObjectStore>, path: &Path) -> io::Result<impl Read + Send + use<>> {
+    let bytes = store.get(path).await?.into_stream().map_err(io::Error::from);
+    Ok(SyncIoBridge::new(StreamReader::new(bytes)))
+}
+
+/// Reads one file to its end and hands its rows on in batches.
+fn read(
+    file: &ExportFile,
+    input: impl Read + Send,
+    limit: usize,
+    mut hand_on: impl FnMut(arrow::array::RecordBatch) -> Result<()>,
+) -> Result<()> {
+    let fail = |error: io::Error| damaged(&file.url, &error);
+    let stored = Hashed { input: BufReader::with_capacity(1 << 18, input), hash: Sha256::new() };
+    let mut lines = Lines::new(decompress(stored).map_err(fail)?, limit);
+    let mut rows = RowBuilder::default();
+    let mut text = Vec::new();
+    let mut read = 0;
+    while let Some(line) = lines.next(&mut text).map_err(fail)? {
+        let document = without_mark(&line, &text);
+        if document.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        read += 1;
+        if line.length > limit as u64 {
+            let reason = format!("longer than {limit} bytes; raise --max-line-bytes to read it");
+            rows.reject(&reject(file, &line, document, String::new(), reason))?;
+        } else {
+            match PullRequest::from_json(document) {
+                Ok(pull_request) => rows.document(&Facts::of(&pull_request))?,
+                Err(error) => rows.reject(&reject(file, &line, document, error.field, error.message))?,
+            }
+        }
+        if rows.len() >= BATCH_ROWS || rows.bytes() >= BATCH_BYTES {
+            hand_on(rows.finish()?)?;
+        }
+    }
+    let sha256 = lines.into_inner().finish().map_err(fail)?;
+    if let Some(expected) = file.sha256.as_ref().filter(|expected| **expected != sha256) {
+        return Err(DataFusionError::Execution(format!(
+            "{} was changed after it was published: its manifest says SHA-256 {expected}, found {sha256}; \
+             write the export again",
+            file.url
+        )));
+    }
+    rows.tally(&Tally { read, superseded: 0, source: Some((file.url.clone(), sha256)) })?;
+    hand_on(rows.finish()?)
+}
+
+fn reject(file: &ExportFile, line: &Line, text: &[u8], field: String, reason: String) -> Reject {
+    let sample = String::from_utf8_lossy(&text[..text.len().min(4 * SAMPLE_CHARACTERS)]);
+    Reject {
+        file: file.url.clone(),
+        line: line.number,
+        offset: line.offset,
+        field,
+        reason,
+        sample: sample.chars().take(SAMPLE_CHARACTERS).collect(),
+    }
+}
+
+/// Some editors begin a file with a byte order mark, which is no JSON.
+fn without_mark<'a>(line: &Line, text: &'a [u8]) -> &'a [u8] {
+    match text.strip_prefix(b"\xEF\xBB\xBF") {
+        Some(rest) if line.number == 1 => rest,
+        _ => text,
+    }
+}
+
+fn damaged(url: &str, error: &io::Error) -> DataFusionError {
+    DataFusionError::Execution(format!("cannot read the export file {url}: {error}"))
+}
+
+/// The file's bytes as they are stored, hashed on the way.
+struct Hashed<R> {
+    input: R,
+    hash: Sha256,
+}
+
+impl<R: BufRead> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// A file's text: plain, gzip or Zstandard, told apart by the first bytes and not by the name.
+enum Text<R: BufRead> {
+    Plain(BufReader<Hashed<R>>),
+    Gzip(BufReader<flate2::bufread::MultiGzDecoder<BufReader<Hashed<R>>>>),
+    Zstd(BufReader<zstd::stream::read::Decoder<'static, BufReader<Hashed<R>>>>),
+}
+
+const TEXT_BUFFER: usize = 1 << 17;
+
+fn decompress<R: BufRead>(stored: Hashed<R>) -> io::Result<Text<R>> {
+    let mut stored = BufReader::with_capacity(TEXT_BUFFER, stored);
+    let start = stored.fill_buf()?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        let decoder = flate2::bufread::MultiGzDecoder::new(stored);
+        Ok(Text::Gzip(BufReader::with_capacity(TEXT_BUFFER, decoder)))
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let decoder = zstd::stream::read::Decoder::with_buffer(stored)?;
+        Ok(Text::Zstd(BufReader::with_capacity(TEXT_BUFFER, decoder)))
+    } else {
+        Ok(Text::Plain(stored))
+    }
+}
+
+impl<R: BufRead> Text<R> {
+    fn reader(&mut self) -> &mut dyn BufRead {
+        match self {
+            Self::Plain(reader) => reader,
+            Self::Gzip(reader) => reader,
+            Self::Zstd(reader) => reader,
+        }
+    }
+
+    /// SHA-256 of the whole file, also of what a decoder left unread at its end.
+    fn finish(self) -> io::Result<String> {
+        let mut stored = match self {
+            Self::Plain(reader) => reader,
+            Self::Gzip(reader) => reader.into_inner().into_inner(),
+            Self::Zstd(reader) => reader.into_inner().finish(),
+        };
+        io::copy(&mut stored, &mut io::sink())?;
+        Ok(crate::parts::hex(&stored.into_inner().hash.finalize()))
+    }
+}
+
+impl<R: BufRead> Read for Text<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader().read(buffer)
+    }
+}
+
+impl<R: BufRead> BufRead for Text<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader().fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.reader().consume(amount);
+    }
+}
+

@@ -1,0 +1,140 @@
+//! A scheduler and an executor in this process, as separate ones would be: plans and shuffles are encoded, sent over
+//! loopback and read back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use arrow_flight::flight_service_server::FlightServiceServer;
+use ballista_core::extension::SessionConfigExt;
+use ballista_core::ids::new_instance_id;
+use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_core::serde::BallistaCodec;
+use ballista_core::serde::protobuf::ExecutorRegistration;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::scheduler::{ExecutorOperatingSystemSpecification, ExecutorSpecification};
+use ballista_core::utils::{GrpcServerConfig, create_grpc_server};
+use ballista_core::{BALLISTA_PROTOCOL_VERSION, ConfigProducer, RuntimeProducer};
+use ballista_executor::execution_loop::poll_loop;
+use ballista_executor::executor::Executor;
+use ballista_executor::flight_service::BallistaFlightService;
+use ballista_executor::health::ExecutorHealth;
+use ballista_executor::metrics::LoggingMetricsCollector;
+use ballista_scheduler::standalone::new_standalone_scheduler_with_builder;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::SessionConfig;
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+
+/// A running cluster of one. Its files go when it is dropped.
+pub(super) struct LocalCluster {
+    url: String,
+    tasks: Vec<JoinHandle<()>>,
+    _files: tempfile::TempDir,
+}
+
+impl LocalCluster {
+    /// Starts both, on ports that the system chooses.
+    pub(super) async fn start(
+        config: &SessionConfig,
+        cores: usize,
+        memory: usize,
+        work_dir: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let files = files_in(work_dir)?;
+        let producer = config.clone();
+        let producer: ConfigProducer = Arc::new(move || producer.clone());
+        let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> = BallistaCodec::new(
+            config.ballista_logical_extension_codec(),
+            config.ballista_physical_extension_codec(),
+        );
+        let scheduler =
+            new_standalone_scheduler_with_builder(Arc::new(super::build_state), Arc::clone(&producer), codec.clone())
+                .await
+                .context("cannot start a scheduler in this process")?;
+        let address = format!("localhost:{}", scheduler.port());
+        let client = SchedulerGrpcClient::connect(format!("http://{address}"))
+            .await
+            .context("cannot reach the scheduler in this process")?;
+
+        // One pool for all tasks: what one does not need, another may use.
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+            .with_temp_file_path(files.path())
+            .build_arc()?;
+        let runtime: RuntimeProducer = Arc::new(move |_| Ok(Arc::clone(&runtime)));
+
+        let listener = TcpListener::bind("localhost:0").await.context("cannot open a port on loopback")?;
+        let folder = files.path().to_string_lossy().into_owned();
+        let registration = ExecutorRegistration {
+            id: new_instance_id(),
+            host: Some("localhost".to_owned()),
+            port: u32::from(listener.local_addr()?.port()),
+            // Tasks are polled for, so nobody calls the executor back.
+            grpc_port: 0,
+            specification: Some(ExecutorSpecification::default().with_vcores(cores as u32).into()),
+            os_info: Some(ExecutorOperatingSystemSpecification::default().into()),
+            ballista_protocol_version: BALLISTA_PROTOCOL_VERSION,
+        };
+        let executor = Arc::new(Executor::with_default_execution_engine(
+            registration,
+            &folder,
+            runtime,
+            producer,
+            Arc::new(BallistaFunctionRegistry::default()),
+            Arc::new(LoggingMetricsCollector::default()),
+            cores,
+        ));
+        let limit = config.ballista_grpc_client_max_message_size();
+        let flight = FlightServiceServer::new(BallistaFlightService::new(folder))
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit);
+        let serve = create_grpc_server(&GrpcServerConfig::default())
+            .add_service(flight)
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        let tasks = vec![
+            tokio::spawn(async move {
+                if let Err(error) = serve.await {
+                    tracing::error!(%error, "the executor's flight service stopped");
+                }
+            }),
+            tokio::spawn(async move {
+                if let Err(error) = poll_loop(client, executor, codec, None, None, ExecutorHealth::new()).await {
+                    tracing::error!(%error, "the executor stopped asking for work");
+                }
+            }),
+        ];
+        Ok(Self { url: format!("df://{address}"), tasks, _files: files })
+    }
+
+    /// Where clients find the scheduler.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for LocalCluster {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// A fresh folder inside `work_dir`, or in the system's temporary folder.
+fn files_in(work_dir: Option<&Path>) -> anyhow::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("prowl-preprocess-");
+    match work_dir {
+        None => builder.tempdir().context("cannot create a temporary folder; give --work-dir"),
+        Some(parent) => {
+            let shown: PathBuf = parent.to_owned();
+            std::fs::create_dir_all(parent)
+                .and_then(|()| builder.tempdir_in(parent))
+                .with_context(|| format!("cannot use the work folder {}", shown.display()))
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The document that Prowl keeps of a pull request: GitHub's REST object, trimmed, in REST's own names, and two
+//! fields of our own (`files`, `fetched_at`; from git also `reverted_at`).
+//!
+//! It serialises as `mongoexport` prints it: relaxed extended JSON v2, keys in the order of the fields below.
+//! What a source cannot know is `null`, never zero or an empty list.
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+/// One version of one pull request.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are GitHub's, documented in its REST reference")]
+pub struct Document {
+    /// `owner/repo#N`
+    #[serde(rename = "_id")]
+    pub key: String,
+    pub number: u64,
+    pub id: Option<u64>,
+    pub node_id: Option<String>,
+    pub title: Option<String>,
+    pub body: Option<String>,
+    pub state: State,
+    pub draft: Option<bool>,
+    pub merged: bool,
+    pub merged_at: Option<Date>,
+    pub created_at: Date,
+    pub updated_at: Date,
+    pub closed_at: Option<Date>,
+    pub user: Option<User>,
+    pub author_association: Option<&'static str>,
+    pub labels: Option<Vec<Label>>,
+    pub assignees: Option<Vec<Login>>,
+    pub requested_reviewers: Option<Vec<Login>>,
+    pub milestone: Option<Milestone>,
+    pub additions: u64,
+    pub deletions: u64,
+    pub changed_files: u64,
+    pub commits: Option<u64>,
+    pub comments: Option<u64>,
+    pub review_comments: Option<u64>,
+    pub base: Base,
+    pub head: Head,
+    pub merge_commit_sha: Option<String>,
+    /// REST's `/pulls/N/files`; left out when they were not fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<File>>,
+    /// When this version was read from its source.
+    pub fetched_at: Option<Date>,
+    /// When a later commit took the change back, known from the history alone; left out when none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reverted_at: Option<Date>,
+}
+
+/// Whether the pull request is still open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Neither merged nor closed yet.
+    Open,
+    /// Merged, or closed without.
+    Closed,
+}
+
+/// Who opened it.
+#[derive(Debug, Clone, Serialize)]
+pub struct User {
+    /// Account name; from git without a GitHub address, the author's own name.
+    pub login: String,
+    /// `User` or `Bot`.
+    #[serde(rename = "type")]
+    pub kind: UserKind,
+}
+
+/// What kind of account opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum UserKind {
+    /// A person.
+    User,
+    /// An app; its login ends in `[bot]`.
+    Bot,
+}
+
+impl User {
+    /// The user of that login; a bot when GitHub's naming says so.
+    pub fn new(login: String) -> Self {
+        let kind = if login.ends_with("[bot]") { UserKind::Bot } else { UserKind::User };
+        Self { login, kind }
+    }
+}
+
+/// A label by its name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Label {
+    /// Name as shown.
+    pub name: String,
+}
+
+/// An account by its name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Login {
+    /// Account name.
+    pub login: String,
+}
+
+/// A milestone by its title.
+#[derive(Debug, Clone, Serialize)]
+pub struct Milestone {
+    /// Title as shown.
+    pub title: String,
+}
+
+/// Where the change goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Base {
+    /// Branch name.
+    #[serde(rename = "ref")]
+    pub branch: String,
+    /// Commit that the change was compared with.
+    pub sha: Option<String>,
+    /// The repository, part of the identity.
+    pub repo: BaseRepository,
+}
+
+/// The repository a pull request belongs to.
+#[derive(Debug, Clone, Serialize)]
+pub struct BaseRepository {
+    /// `owner/name`
+    pub full_name: String,
+}
+
+/// Where the change comes from.
+#[derive(Debug, Clone, Serialize)]
+pub struct Head {
+    /// Branch name.
+    #[serde(rename = "ref")]
+    pub branch: Option<String>,
+    /// Last commit of the branch.
+    pub sha: Option<String>,
+    /// `null` when unknown, and at GitHub when the fork is gone.
+    pub repo: Option<HeadRepository>,
+}
+
+/// The repository that holds the branch.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeadRepository {
+    /// `owner/name`
+    pub full_name: Option<String>,
+    /// Whether it is a fork of the base repository.
+    pub fork: bool,
+}
+
+/// One changed file.
+#[derive(Debug, Clone, Serialize)]
+pub struct File {
+    /// Path; of a renamed file the new one.
+    pub filename: String,
+    /// What happened to it.
+    pub status: Status,
+    /// Lines added; 0 for a binary file, as GitHub counts.
+    pub additions: u64,
+    /// Lines removed.
+    pub deletions: u64,
+}
+
+/// What happened to a file, in REST's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the variants are REST's words")]
+pub enum Status {
+    Added,
+    Modified,
+    Removed,
+    Renamed,
+    Copied,
+    Changed,
+}
+
+/// A moment, as whole seconds since 1970 UTC. Serialises as a BSON date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(pub i64);
+
+impl Date {
+    /// Relaxed extended JSON writes text for the years 1970 to 9999 only.
+    const TEXT: std::ops::RangeInclusive<i64> = 0..=253_402_207_200;
+
+    /// The moment in RFC 3339, `2026-11-24T21:45:00Z`; `None` outside of the years 1970 to 9999.
+    pub fn text(self) -> Option<String> {
+        let time = Self::TEXT.contains(&self.0).then(|| jiff::Timestamp::from_second(self.0).ok())??;
+        Some(time.to_string())
+    }
+}
+
+impl Serialize for Date {
+    /// `{"$date":"2026-11-24T21:45:00Z"}`, and `{"$date":{"$numberLong":"-1000"}}` outside of the years 1970 to 9999
+    /// (<https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/>).
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Milliseconds {
+            #[serde(rename = "$numberLong")]
+            text: String,
+        }
+        let mut map = serializer.serialize_map(Some(1))?;
+        match self.text() {
+            Some(text) => map.serialize_entry("$date", &text)?,
+            None => {
+                map.serialize_entry("$date", &Milliseconds { text: self.0.saturating_mul(1_000).to_string() })?;
+            }
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_relaxed_extended_json() {
+        let json = |seconds| serde_json::to_string(&Date(seconds)).unwrap();
+        assert_eq!(json(1_795_556_700), r#"{"$date":"2026-11-24T21:45:00Z"}"#);
+        assert_eq!(json(0), r#"{"$date":"1970-01-01T00:00:00Z"}"#);
+        assert_eq!(json(-1), r#"{"$date":{"$numberLong":"-1000"}}"#);
+        assert_eq!(json(i64::MAX), r#"{"$date":{"$numberLong":"9223372036854775807"}}"#);
+    }
+
+    #[test]
+    fn a_bot_is_told_by_its_login() {
+        assert_eq!(User::new("dependabot[bot]".into()).kind, UserKind::Bot);
+        assert_eq!(User::new("robot".into()).kind, UserKind::User);
+    }
+}

@@ -1,0 +1,159 @@
+//! Running the `git` program: fixed options, so that the user's own configuration changes nothing, and output as a
+//! stream of NUL-terminated tokens.
+
+use std::{
+    ffi::OsStr,
+    io::{self, BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    thread::JoinHandle,
+};
+
+use crate::Error;
+
+/// How much of what `git` complains about is kept.
+const COMPLAINT: u64 = 4_096;
+
+/// `git` on one repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Git {
+    path: PathBuf,
+}
+
+impl Git {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.path).arg("--no-pager");
+        // Both bound the work of a single commit, whatever the user's configuration says.
+        command.args(["-c", "diff.renames=true", "-c", "diff.renameLimit=1000"]);
+        command.args(arguments);
+        // Set inside of hooks, and then stronger than -C.
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"] {
+            command.env_remove(variable);
+        }
+        command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+        command
+    }
+
+    /// The trimmed answer of a short command, or what it complained about.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Result<Result<String, String>, Error> {
+        let output = self.command(arguments).stdin(Stdio::null()).output().map_err(Error::NoGit)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
+    }
+
+    /// Starts a long command. `lines` are written to its standard input.
+    pub(crate) fn stream(
+        &self,
+        command: &'static str,
+        arguments: &[&str],
+        lines: Option<Vec<String>>,
+    ) -> Result<Tokens, Error> {
+        let mut process = self.command(&[command]);
+        process.args(arguments.iter().map(OsStr::new));
+        process.stdin(if lines.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(Error::NoGit)?;
+        let output = child.stdout.take().expect("standard output is piped");
+        let complaints = child.stderr.take().expect("standard error is piped");
+        // Threads of their own: a full pipe in one direction must not stop the other.
+        let complaints = std::thread::spawn(move || first_words(complaints));
+        if let (Some(mut input), Some(lines)) = (child.stdin.take(), lines) {
+            std::thread::spawn(move || {
+                for line in lines {
+                    // When git is gone, its exit code tells the story.
+                    if writeln!(input, "{line}").is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        Ok(Tokens {
+            command,
+            path: self.path.clone(),
+            child,
+            output: BufReader::with_capacity(1 << 16, output),
+            complaints: Some(complaints),
+            token: Vec::new(),
+        })
+    }
+}
+
+/// Keeps the beginning and reads on to the end, so that the writer never waits.
+fn first_words(mut from: impl Read) -> String {
+    let mut text = Vec::new();
+    // A broken pipe here only shortens a message.
+    let _ = from.by_ref().take(COMPLAINT).read_to_end(&mut text);
+    let _ = io::copy(&mut from, &mut io::sink());
+    String::from_utf8_lossy(&text).trim().to_owned()
+}
+
+/// What a running `git` prints, cut at NUL bytes. Ends the process when dropped.
+pub(crate) struct Tokens {
+    command: &'static str,
+    path: PathBuf,
+    child: Child,
+    output: BufReader<ChildStdout>,
+    complaints: Option<JoinHandle<String>>,
+    token: Vec<u8>,
+}
+
+impl Tokens {
+    /// The next token without its NUL; `None` at the end, once `git` has ended well.
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, Error> {
+        self.token.clear();
+        let read = self.output.read_until(0, &mut self.token).map_err(|source| self.pipe(source))?;
+        if read == 0 {
+            self.end()?;
+            return Ok(None);
+        }
+        if self.token.last() == Some(&0) {
+            self.token.pop();
+        }
+        Ok(Some(&self.token))
+    }
+
+    /// The next token as text, where one has to come.
+    pub(crate) fn text(&mut self, expected: &'static str) -> Result<String, Error> {
+        match self.next()? {
+            Some(token) => Ok(String::from_utf8_lossy(token).into_owned()),
+            None => Err(self.unreadable(b"", expected)),
+        }
+    }
+
+    /// The next token as a number, where one has to come.
+    pub(crate) fn number(&mut self, expected: &'static str) -> Result<i64, Error> {
+        let text = self.text(expected)?;
+        text.parse().map_err(|_| self.unreadable(text.as_bytes(), expected))
+    }
+
+    pub(crate) fn unreadable(&self, found: &[u8], expected: &'static str) -> Error {
+        let found = String::from_utf8_lossy(&found[..found.len().min(80)]).into_owned();
+        Error::Unreadable { command: self.command, found, expected }
+    }
+
+    fn pipe(&self, source: io::Error) -> Error {
+        Error::Pipe { command: self.command, source }
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        let status = self.child.wait().map_err(|source| self.pipe(source))?;
+        let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        if status.success() {
+            return Ok(());
+        }
+        let reason = if complaints.is_empty() { status.to_string() } else { complaints };
+        Err(Error::Git { command: self.command, path: self.path.clone(), reason })
+    }
+}
+
+impl Drop for Tokens {
+    fn drop(&mut self) {
+        // Already ended when everything was read; then both are without effect.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

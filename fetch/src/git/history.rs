@@ -1,0 +1,208 @@
+//! First reading of a history, without file changes: which commits stand for pull requests, which of them are taken
+//! back later, and what was on the merged branches. Keeps numbers, hashes and dates only, no text.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use super::{
+    command::Git,
+    message::{self, Reverted},
+};
+use crate::{Error, export::Outlet};
+
+/// What the main line says of pull requests.
+#[derive(Debug, Default)]
+pub(crate) struct MainLine {
+    /// Commits on it.
+    pub commits: usize,
+    /// The commit of each pull request, by number.
+    pub merges: BTreeMap<u64, Merge>,
+    /// When each reverted pull request was first taken back.
+    pub reverted_at: HashMap<u64, i64>,
+    /// Merges whose message names another repository.
+    pub foreign: u64,
+}
+
+/// One commit that stands for a pull request.
+#[derive(Debug, Clone)]
+pub(crate) struct Merge {
+    pub commit: String,
+    pub merged_at: i64,
+}
+
+/// A commit that takes something back, until it is known what.
+struct Revert {
+    /// Place in the history, 0 is the newest commit.
+    place: usize,
+    at: i64,
+    target: Target,
+}
+
+enum Target {
+    Commit(String),
+    Number(u64),
+    Title(u64),
+}
+
+impl MainLine {
+    /// Reads the first-parent history of `head`, newest commit first.
+    pub(crate) fn read(git: &Git, head: &str, repository: &str, outlet: &Outlet) -> Result<Self, Error> {
+        let mut line = Self::default();
+        let mut reverts = Vec::new();
+        let mut by_commit = BTreeMap::new();
+        let mut by_title: HashMap<u64, Vec<(usize, u64)>> = HashMap::new();
+
+        let arguments = ["--first-parent", "-z", "--encoding=UTF-8", "--format=%H%x00%ct%x00%B", head];
+        let mut tokens = git.stream("log", &arguments, None)?;
+        while let Some(commit) = tokens.next()? {
+            let commit = String::from_utf8_lossy(commit).into_owned();
+            let at = tokens.number("a committer date")?;
+            let text = tokens.text("a message")?;
+            let place = line.commits;
+            line.commits += 1;
+            outlet.check()?;
+
+            for found in message::reverted(&text, repository) {
+                let target = match found {
+                    Reverted::Commit(sha) => Target::Commit(sha.to_ascii_lowercase()),
+                    Reverted::Number(number) => Target::Number(number),
+                    Reverted::Title(title) => Target::Title(hash(title)),
+                };
+                reverts.push(Revert { place, at, target });
+            }
+            let Some(merged) = message::merged(&text) else { continue };
+            if merged.repository.is_some_and(|named| !named.eq_ignore_ascii_case(repository)) {
+                line.foreign += 1;
+                continue;
+            }
+            let number = merged.number;
+            by_commit.insert(commit.clone(), number);
+            for title in [merged.title.as_str(), message::split(&text).0] {
+                by_title.entry(hash(title)).or_default().push((place, number));
+            }
+            // A number that comes twice was taken back and applied again with the same subject: the pull request is
+            // the older one.
+            line.merges.insert(number, Merge { commit, merged_at: at });
+        }
+
+        for Revert { place, at, target } in reverts {
+            let number = match target {
+                Target::Number(number) => line.merges.contains_key(&number).then_some(number),
+                Target::Commit(prefix) => unique(&by_commit, &prefix),
+                // Titles repeat ("Update dependencies"): the last one before the revert is meant.
+                Target::Title(title) => by_title
+                    .get(&title)
+                    .and_then(|found| found.iter().find(|(older, _)| *older > place).map(|(_, number)| *number)),
+            };
+            if let Some(number) = number {
+                line.reverted_at.entry(number).and_modify(|first| *first = at.min(*first)).or_insert(at);
+            }
+        }
+        Ok(line)
+    }
+}
+
+/// The pull request whose commit begins with `prefix`, unless two do.
+fn unique(by_commit: &BTreeMap<String, u64>, prefix: &str) -> Option<u64> {
+    let mut found = by_commit.range(prefix.to_owned()..).take_while(|(commit, _)| commit.starts_with(prefix));
+    match (found.next(), found.next()) {
+        (Some((_, number)), None) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Only compared within one run, so the standard hasher is stable enough.
+fn hash(title: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    title.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What was on a branch before it was merged.
+#[derive(Debug, Clone)]
+pub(crate) struct Branch {
+    /// Commits that the merge brought to the main line.
+    pub commits: u64,
+    /// Earliest author date among them.
+    pub begun_at: i64,
+    /// Author of its last commit: name and e-mail address.
+    pub author: (String, String),
+}
+
+/// One commit of the whole history: about 150 bytes with its entry in the map.
+struct Commit {
+    /// Its name, where it merges a branch.
+    merge: Option<String>,
+    parents: Vec<u32>,
+    authored_at: i64,
+    author: u32,
+}
+
+/// Reads the graph of `head` and looks at each branch that was merged into its main line: the commits that a merge
+/// brought are those that no earlier commit of the main line reaches. Every commit is visited once.
+pub(crate) fn branches(git: &Git, head: &str, outlet: &Outlet) -> Result<HashMap<String, Branch>, Error> {
+    let mut places: HashMap<String, u32> = HashMap::new();
+    let mut commits: Vec<Option<Commit>> = Vec::new();
+    let mut author_places: HashMap<(String, String), u32> = HashMap::new();
+
+    let arguments = ["-z", "--encoding=UTF-8", "--format=%H%x00%P%x00%at%x00%an%x00%ae", head];
+    let mut tokens = git.stream("log", &arguments, None)?;
+    while let Some(commit) = tokens.next()? {
+        let commit = String::from_utf8_lossy(commit).into_owned();
+        let parents = tokens.text("parents")?;
+        let authored_at = tokens.number("an author date")?;
+        let author = (tokens.text("an author")?, tokens.text("an address")?);
+        outlet.check()?;
+
+        // A commit may be named as a parent before or after its own record.
+        let mut place = |sha: &str| {
+            *places.entry(sha.to_owned()).or_insert_with(|| {
+                commits.push(None);
+                (commits.len() - 1) as u32
+            })
+        };
+        let here = place(&commit) as usize;
+        let parents: Vec<u32> = parents.split_whitespace().map(place).collect();
+        let next = author_places.len() as u32;
+        let author = *author_places.entry(author).or_insert(next);
+        commits[here] = Some(Commit { merge: (parents.len() > 1).then_some(commit), parents, authored_at, author });
+    }
+    drop(places);
+    let mut authors: Vec<(String, String)> = vec![Default::default(); author_places.len()];
+    for (author, place) in author_places {
+        authors[place as usize] = author;
+    }
+
+    // The first commit read is the head, at place 0. A commit without an entry lies below the edge of a shallow clone.
+    let known = |place: u32| commits.get(place as usize).and_then(Option::as_ref);
+    let mut main_line = Vec::new();
+    let mut next = Some(0);
+    while let Some(place) = next {
+        main_line.push(place);
+        next = known(place).and_then(|commit| commit.parents.first().copied());
+    }
+    let mut seen = vec![false; commits.len()];
+    let mut branches = HashMap::new();
+    for place in main_line.into_iter().rev() {
+        let Some(merge) = known(place) else { continue };
+        seen[place as usize] = true;
+        let (Some(name), Some(&tip)) = (&merge.merge, merge.parents.get(1)) else { continue };
+        let Some(last) = known(tip) else { continue };
+        let author = authors[last.author as usize].clone();
+        let mut branch = Branch { commits: 0, begun_at: last.authored_at, author };
+        let mut open = vec![tip];
+        while let Some(place) = open.pop() {
+            if std::mem::replace(&mut seen[place as usize], true) {
+                continue;
+            }
+            let Some(commit) = known(place) else { continue };
+            branch.commits += 1;
+            branch.begun_at = branch.begun_at.min(commit.authored_at);
+            open.extend(&commit.parents);
+        }
+        branches.insert(name.clone(), branch);
+    }
+    Ok(branches)
+}

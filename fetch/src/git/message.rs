@@ -1,0 +1,194 @@
+//! What a commit message says of pull requests: which one the commit merges, and what it takes back.
+
+/// The pull request that a commit on the main line stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Merged {
+    pub number: u64,
+    /// `owner/name`, where the message names the repository.
+    pub repository: Option<String>,
+    /// Owner and name of the merged branch, where the message names them.
+    pub branch: Option<(String, String)>,
+    pub title: String,
+    pub body: String,
+}
+
+/// Something that a commit takes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reverted<'a> {
+    /// At least seven hexadecimal digits of a commit.
+    Commit(&'a str),
+    /// A pull request of the same repository.
+    Number(u64),
+    /// The subject of a commit or the title of a pull request.
+    Title(&'a str),
+}
+
+/// First line and the rest.
+pub(crate) fn split(message: &str) -> (&str, &str) {
+    let (subject, body) = message.trim().split_once('\n').unwrap_or((message.trim(), ""));
+    (subject.trim_end(), body.trim())
+}
+
+/// Finds `title (#123)`, `Merge pull request #123 from owner/branch`, `Merge owner/name#123: title` and
+/// `Merge #123: title`.
+pub(crate) fn merged(message: &str) -> Option<Merged> {
+    let (subject, body) = split(message);
+    if let Some(rest) = subject.strip_prefix("Merge pull request #") {
+        return merge_button(rest, subject, body);
+    }
+    if let Some(rest) = subject.strip_prefix("Merge ")
+        && let Some(found) = merge_script(rest, body)
+    {
+        return Some(found);
+    }
+    let (title, number) = subject.strip_suffix(')')?.rsplit_once(" (#")?;
+    Some(Merged {
+        number: number_of(number)?,
+        repository: None,
+        branch: None,
+        title: title.trim_end().to_owned(),
+        body: body.to_owned(),
+    })
+}
+
+/// GitHub's merge button: number and branch in the subject, the title as first line of the body.
+fn merge_button(rest: &str, subject: &str, body: &str) -> Option<Merged> {
+    let (number, branch) = rest.split_once(" from ").unwrap_or((rest, ""));
+    let (title, body) = split(body);
+    Some(Merged {
+        number: number_of(number)?,
+        repository: None,
+        branch: branch.split_once('/').map(|(owner, name)| (owner.to_owned(), name.to_owned())),
+        title: if title.is_empty() { subject } else { title }.to_owned(),
+        body: body.to_owned(),
+    })
+}
+
+/// The merge script of Bitcoin Core and its relatives: `owner/name#123: title` or `#123: title`.
+fn merge_script(rest: &str, body: &str) -> Option<Merged> {
+    let (repository, rest) = rest.split_once('#')?;
+    let (number, title) = rest.split_once(": ")?;
+    if !repository.is_empty() && (repository.contains(' ') || !repository.contains('/')) {
+        return None;
+    }
+    Some(Merged {
+        number: number_of(number)?,
+        repository: (!repository.is_empty()).then(|| repository.to_owned()),
+        branch: None,
+        title: title.trim().to_owned(),
+        body: description(body),
+    })
+}
+
+/// The script puts the pull request's own text, indented by two, between a list of commits and one of reviews.
+fn description(body: &str) -> String {
+    const BEGIN: &str = "Pull request description:";
+    let Some((_, after)) = body.split_once(BEGIN) else { return body.to_owned() };
+    let lines = after.lines().skip(1).take_while(|line| line.is_empty() || line.starts_with("  "));
+    let lines: Vec<&str> = lines.map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+    lines.join("\n").trim().to_owned()
+}
+
+fn number_of(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number| *number > 0 && text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What the message takes back: `Revert "title"`, `This reverts commit <sha>`, `Reverts owner/name#123` or
+/// `Reverts #123`. `repository` is the one whose pull requests count.
+pub(crate) fn reverted<'a>(message: &'a str, repository: &str) -> Vec<Reverted<'a>> {
+    let (subject, body) = split(message);
+    let mut found = Vec::new();
+    // Of a merge commit the title is in the body.
+    let title = if subject.starts_with("Merge ") { merge_title(subject, body) } else { subject };
+    let quoted = title.strip_prefix("Revert \"").and_then(|rest| Some(&rest[..rest.rfind('"')?]));
+    found.extend(quoted.map(Reverted::Title));
+    for (at, phrase) in body.match_indices("This reverts commit ") {
+        let rest = &body[at + phrase.len()..];
+        let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        if end >= 7 {
+            found.push(Reverted::Commit(&rest[..end]));
+        }
+    }
+    for (at, phrase) in body.match_indices("Reverts ") {
+        let word = body[at + phrase.len()..].split_whitespace().next().unwrap_or_default();
+        if let Some((named, number)) = word.trim_end_matches(['.', ',', ')', ';']).split_once('#')
+            && (named.is_empty() || named.eq_ignore_ascii_case(repository))
+        {
+            found.extend(number_of(number).map(Reverted::Number));
+        }
+    }
+    found
+}
+
+fn merge_title<'a>(subject: &'a str, body: &'a str) -> &'a str {
+    match subject.split_once(": ") {
+        Some((merge, title)) if merge.contains('#') => title,
+        _ => split(body).0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn title_of(message: &str) -> Option<(u64, String)> {
+        merged(message).map(|found| (found.number, found.title))
+    }
+
+    #[test]
+    fn squash_commits_are_found_by_the_number_at_the_end() {
+        assert_eq!(title_of("Add x (#12)\n\nbody"), Some((12, "Add x".into())));
+        assert_eq!(title_of("Add x (#12) (#13)"), Some((13, "Add x (#12)".into())), "a backport has its own number");
+        assert_eq!(title_of("Revert \"Add x (#12)\" (#14)"), Some((14, "Revert \"Add x (#12)\"".into())));
+        for none in ["Add x", "Add x (#12) again", "Add x (#)", "Add x (#0)", "Add x (#1a)", "Add x (#+1)", "(#12)", ""] {
+            assert_eq!(title_of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn merge_commits_carry_title_and_branch() {
+        let found = merged("Merge pull request #7 from someone/fix/leak\n\nFix the leak\n\nIt leaked.\n").unwrap();
+        assert_eq!(found.number, 7);
+        assert_eq!(found.branch, Some(("someone".into(), "fix/leak".into())));
+        assert_eq!((found.title.as_str(), found.body.as_str()), ("Fix the leak", "It leaked."));
+        assert_eq!(title_of("Merge pull request #7 from a/b").unwrap().1, "Merge pull request #7 from a/b");
+    }
+
+    #[test]
+    fn merge_script_commits_carry_the_description() {
+        let message = "Merge bitcoin-core/secp256k1#99: Speed up x\n\nabc Do it\n\nPull request description:\n\n  First \
+                       line.\n\n    code\n\nACKs for top commit:\n  someone:\n    ACK abc\n";
+        let found = merged(message).unwrap();
+        assert_eq!(found.repository.as_deref(), Some("bitcoin-core/secp256k1"));
+        assert_eq!((found.number, found.title.as_str()), (99, "Speed up x"));
+        assert_eq!(found.body, "First line.\n\n  code");
+        assert_eq!(title_of("Merge #5: Fix y"), Some((5, "Fix y".into())));
+        assert_eq!(title_of("Merge branch 'main' into x: y"), None);
+        assert_eq!(title_of("Merge branch x (#8)"), Some((8, "Merge branch x".into())));
+    }
+
+    #[test]
+    fn every_way_to_take_back_is_found() {
+        let of = |message| reverted(message, "o/r");
+        assert_eq!(
+            of("Revert \"Add \"x\" (#12)\"\n\nThis reverts commit 0123456789abcdef0123456789abcdef01234567."),
+            [Reverted::Title("Add \"x\" (#12)"), Reverted::Commit("0123456789abcdef0123456789abcdef01234567")]
+        );
+        assert_eq!(
+            of("undo\n\nThis reverts commit abcdef1, and\nThis reverts commit 1234567 too"),
+            [Reverted::Commit("abcdef1"), Reverted::Commit("1234567")]
+        );
+        assert_eq!(of("Back out (#4)\n\nReverts o/r#3. Reverts #2, Reverts other/r#1"), [
+            Reverted::Number(3),
+            Reverted::Number(2)
+        ]);
+        assert_eq!(of("Merge pull request #9 from o/b\n\nRevert \"Add x\"\n\nReverts O/R#8"), [
+            Reverted::Title("Add x"),
+            Reverted::Number(8)
+        ]);
+        assert_eq!(of("Merge #9: Revert \"Add x\""), [Reverted::Title("Add x")]);
+        for none in ["Revert back to x", "Fix\n\nThis reverts commit abc", "Fix\n\nReverts the default", ""] {
+            assert_eq!(of(none), [], "{none}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The merged pull requests of a repository, as far as the history of a clone tells.
+//!
+//! Two readings: the [first](history) finds the commits that stand for pull requests and what later commits take
+//! back; the [second](changes) reads the file changes of just these commits, oldest first, one document each.
+
+mod changes;
+mod command;
+mod history;
+mod message;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use jiff::Timestamp;
+use prowl_platform::Input;
+use serde_json::json;
+
+use self::{
+    command::Git,
+    history::{MainLine, Merge},
+};
+use crate::{
+    Error,
+    args::GitArgs,
+    export::{Origin, Outlet},
+    progress,
+};
+
+/// What to read.
+#[derive(Debug)]
+pub struct Config {
+    path: PathBuf,
+    repository: String,
+    branch: Option<String>,
+    since: Option<Timestamp>,
+}
+
+impl From<GitArgs> for Config {
+    fn from(args: GitArgs) -> Self {
+        Self { path: args.path, repository: args.repo, branch: args.branch, since: args.since }
+    }
+}
+
+/// The branch that is read.
+struct Head {
+    /// Its name without the remote's.
+    branch: String,
+    commit: String,
+}
+
+/// Reads the clone and puts one document for each merged pull request, by the time of their merge.
+///
+/// # Errors
+/// `git` is missing, the path is no repository, the branch is unknown or empty, there is no pull request, or `git`
+/// fails half-way.
+pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
+    let git = Git::new(&config.path);
+    let head = find_head(&git, config)?;
+    let mut notes = Vec::new();
+    if git.ask(&["rev-parse", "--is-shallow-repository"])?.is_ok_and(|answer| answer == "true") {
+        notes.push("the clone is shallow: pull requests before its edge are missing".to_owned());
+    }
+
+    let spinner = progress::spinner("reading the history");
+    let line = MainLine::read(&git, &head.commit, &config.repository, outlet)?;
+    let branches = history::branches(&git, &head.commit, outlet)?;
+    spinner.finish_and_clear();
+
+    let since = config.since.map_or(i64::MIN, Timestamp::as_second);
+    let mut merges: Vec<(&u64, &Merge)> = line.merges.iter().filter(|(_, merge)| merge.merged_at >= since).collect();
+    merges.sort_unstable_by_key(|(number, merge)| (merge.merged_at, **number));
+    if merges.is_empty() {
+        return Err(Error::NoPullRequests {
+            path: config.path.clone(),
+            branch: head.branch,
+            commits: line.commits,
+            repository: config.repository.clone(),
+            since: config.since.map(|since| format!(" merged since {since}")).unwrap_or_default(),
+        });
+    }
+
+    let context = changes::Context { repository: &config.repository, branch: &head.branch, line: &line, branches };
+    let commits = merges.iter().map(|(_, merge)| merge.commit.clone()).collect();
+    let bar = progress::bar(merges.len() as u64, "reading changes");
+    let mut documents = changes::Documents::start(&git, commits, context)?;
+    while let Some(document) = documents.next()? {
+        outlet.put(document)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+
+    let reverted = merges.iter().filter(|(number, _)| line.reverted_at.contains_key(number)).count() as u64;
+    notes.insert(0, format!("{} commits on {}, {reverted} pull requests were reverted", line.commits, head.branch));
+    if line.foreign > 0 {
+        notes.push(format!("{} merges of other repositories' pull requests are left out", line.foreign));
+    }
+    Ok(Origin {
+        input: Input { kind: "git".to_owned(), name: config.repository.clone(), digest: Some(head.commit) },
+        details: json!({
+            "source": "git",
+            "branch": head.branch,
+            "since": config.since.map(|since| since.to_string()),
+        }),
+        counts: BTreeMap::from([
+            ("pull_requests".to_owned(), merges.len() as u64),
+            ("reverted".to_owned(), reverted),
+            ("foreign_merges".to_owned(), line.foreign),
+        ]),
+        side_file: None,
+        notes,
+    })
+}
+
+fn find_head(git: &Git, config: &Config) -> Result<Head, Error> {
+    let no_repository = |reason: String| Error::NoRepository { path: config.path.clone(), reason };
+    if !config.path.is_dir() {
+        return Err(no_repository("there is no such folder".to_owned()));
+    }
+    let inside = git.ask(&["rev-parse", "--show-prefix"])?.map_err(no_repository)?;
+    if !inside.is_empty() {
+        // Otherwise a wrong path inside of some other checkout would quietly give that one's history.
+        return Err(no_repository(format!("it is the folder {inside} inside of one")));
+    }
+
+    let short = |reference: &str| {
+        let name = reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/remotes/origin/"));
+        name.unwrap_or(reference).to_owned()
+    };
+    let candidates = match &config.branch {
+        Some(branch) => {
+            vec![format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}"), branch.clone()]
+        }
+        None => {
+            let mut defaults = Vec::new();
+            for symbol in ["refs/remotes/origin/HEAD", "HEAD"] {
+                defaults.extend(git.ask(&["symbolic-ref", "--quiet", symbol])?.ok());
+            }
+            defaults.push("HEAD".to_owned());
+            defaults
+        }
+    };
+    for reference in &candidates {
+        let revision = format!("{reference}^{{commit}}");
+        if let Ok(commit) = git.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])? {
+            // Old versions of git print the option itself first.
+            let commit = commit.lines().last().unwrap_or_default().to_owned();
+            return Ok(Head { branch: short(reference), commit });
+        }
+    }
+    let branch = candidates.first().map(|reference| short(reference)).unwrap_or_default();
+    Err(Error::NoCommits { path: config.path.clone(), branch })
+}

@@ -1,0 +1,43 @@
+//! `prowl-fetch`: collects pull requests and publishes them as an export.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use prowl_fetch::{
+    args::{Args, Source},
+    export, git, synth,
+};
+use prowl_platform::{Store, exit, telemetry};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    telemetry::init("info")?;
+    let output = args.source.output().clone();
+    let store = Store::open(&output.store)?;
+    let report = match args.source {
+        Source::Git(args) => {
+            let config = git::Config::from(args);
+            export::publish(&store, output.part_size, |outlet| git::read(&config, outlet)).await
+        }
+        Source::Synth(args) => {
+            let config = synth::Config::from(args);
+            export::publish(&store, output.part_size, move |outlet| Ok(synth::generate(&config, outlet))).await
+        }
+    }?;
+    eprintln!("{}", report.text());
+    if output.json {
+        println!("{}", serde_json::to_string(&report).context("cannot print the summary")?);
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Progress on a terminal; nothing elsewhere.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar for work whose length is known. Hidden when stderr is no terminal.
+pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
+        .expect("the template is fixed and valid");
+    ProgressBar::new(length).with_style(style).with_message(what)
+}
+
+/// A spinner for work whose length is unknown.
+pub(crate) fn spinner(what: &'static str) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}

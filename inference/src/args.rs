@@ -1,0 +1,124 @@
+//! What the user typed, converted once into a [`Config`].
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Parser;
+use prowl_platform::{Error, Store};
+
+use crate::config::{Config, Drain, Limits};
+
+const EXAMPLES: &str = "\
+Examples:
+  prowl-inference --store file://$PWD/store
+  prowl-inference --store file:///srv/prowl --model 20261124T214500Z --grpc-addr 0.0.0.0:50051 --http-addr 0.0.0.0:8080
+
+Logs go to stderr: PROWL_LOG sets the level (info), PROWL_LOG_FORMAT text or json.";
+
+/// Scores pull requests over gRPC (prowl.v1.Scoring) and HTTP (POST /v1/score).
+#[derive(Debug, Parser)]
+#[command(name = "prowl-inference", version, about, after_help = EXAMPLES)]
+pub struct Args {
+    /// Where models are published, as a URL
+    #[arg(long, env = "PROWL_STORE", value_name = "URL")]
+    store: String,
+
+    /// The model to serve: the name of its folder, or `latest`
+    #[arg(long, env = "PROWL_MODEL", value_name = "VERSION", default_value = "latest")]
+    model: String,
+
+    /// Where gRPC listens; port 0 takes a free one, which the log tells
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50051")]
+    grpc_addr: SocketAddr,
+
+    /// Where HTTP listens
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    http_addr: SocketAddr,
+
+    /// Largest gRPC message or HTTP body; GitHub's JSON of a pull request with 3,000 files has about 5 MB
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = within(1 << 10, 1 << 30), help_heading = "Limits")]
+    max_request_bytes: u64,
+
+    /// Most pull requests in one batch
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = within(1, 100_000), help_heading = "Limits")]
+    max_batch: u64,
+
+    /// Most requests at one time on both ports; more are refused at once, so memory stays below this many bodies
+    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = within(1, 65_536), help_heading = "Limits")]
+    max_in_flight: u64,
+
+    /// Longest time for one request, from its head to its answer
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Limits")]
+    request_timeout: Duration,
+
+    /// Most reasons in one answer
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = within(0, 50))]
+    reasons: u64,
+
+    /// After SIGTERM: time between saying not ready and taking no more requests
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration, help_heading = "Shutdown")]
+    drain_grace: Duration,
+
+    /// After that: time for the requests in flight to finish
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Shutdown")]
+    drain_timeout: Duration,
+}
+
+fn within(least: u64, most: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(least..=most)
+}
+
+/// `500ms`, `10s`, `1m30s`: at most an hour.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time from 0s to 1h, write for example 500ms or 10s");
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    let time = Duration::try_from(parsed).map_err(|_| wrong())?;
+    if time > Duration::from_secs(3_600) { Err(wrong()) } else { Ok(time) }
+}
+
+impl TryFrom<Args> for Config {
+    type Error = Error;
+
+    fn try_from(args: Args) -> Result<Self, Error> {
+        Ok(Self {
+            store: Store::open(&args.store)?,
+            model: args.model,
+            grpc: args.grpc_addr,
+            http: args.http_addr,
+            limits: Limits {
+                request_bytes: args.max_request_bytes as usize,
+                batch: args.max_batch as usize,
+                in_flight: args.max_in_flight as usize,
+                request_time: args.request_timeout,
+                reasons: args.reasons as usize,
+            },
+            drain: Drain { grace: args.drain_grace, timeout: args.drain_timeout },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from(["prowl-inference"].iter().chain(args))
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        let config = Config::try_from(parse(&["--store", "file:///tmp/store"]).unwrap()).unwrap();
+        assert!(config.grpc.ip().is_loopback() && config.http.ip().is_loopback());
+        assert_eq!(config.drain.grace, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let refused = |args: &[&str]| parse(&[&["--store", "file:///s"], args].concat()).unwrap_err().to_string();
+        assert!(refused(&["--drain-grace", "-1s"]).contains("500ms"));
+        assert!(refused(&["--drain-timeout", "10 bananas"]).contains("10s"));
+        assert!(refused(&["--max-batch", "0"]).contains("1..=100000"));
+        assert!(refused(&["--grpc-addr", "localhost"]).contains("--grpc-addr"));
+        let error = Config::try_from(parse(&["--store", "/srv/prowl"]).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("file:///srv/prowl"), "{error}");
+    }
+}

@@ -1,0 +1,191 @@
+//! One answer for a person.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use prowl_proto::v1::{Band, Category, CategorySource, HistorySource, ScoreResponse};
+use serde::Deserialize;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// Characters of the bar that shows a percentile.
+const BAR: usize = 20;
+
+/// The title that a document gives its pull request; a webhook's payload holds it one level down.
+pub(crate) fn title(document: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Titled {
+        title: Option<String>,
+        pull_request: Option<Inner>,
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        title: Option<String>,
+    }
+    let titled: Titled = serde_json::from_slice(document).ok()?;
+    titled.title.or_else(|| titled.pull_request?.title)
+}
+
+/// The answer as a few styled lines.
+pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
+    let mut text = String::new();
+    let identity = format!("{}#{}", response.repository, response.number);
+    line(&mut text, &format!("{BOLD}{identity}{BOLD:#}  {}", printable(title.unwrap_or_default())));
+    line(&mut text, &format!("  {}", verdict(response)));
+    if let Some(risk) = response.risk {
+        line(&mut text, &format!("  will be taken back with a probability of {:.0}%", 100.0 * risk));
+    }
+    if let Some(category) = &response.category {
+        line(&mut text, &format!("  {}", kind(category)));
+    }
+    if !response.reasons.is_empty() {
+        line(&mut text, "  because it");
+    }
+    for reason in &response.reasons {
+        let share = format!("{:>3.0}%", 100.0 * reason.contribution);
+        line(&mut text, &format!("  {DIM}{share}{DIM:#}  {}", printable(&reason.sentence)));
+    }
+    line(&mut text, &format!("  {DIM}{}{DIM:#}", origin(response)));
+    text
+}
+
+fn line(text: &mut String, line: &str) {
+    writeln!(text, "{}", line.trim_end()).expect("writing to a string never fails");
+}
+
+/// Text from outside must not command the terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Band, bar and percentile.
+fn verdict(response: &ScoreResponse) -> String {
+    let (name, color) = match response.band() {
+        Band::Routine => ("ROUTINE", AnsiColor::Green),
+        Band::Unusual => ("UNUSUAL", AnsiColor::Yellow),
+        Band::HighRisk => ("HIGH RISK", AnsiColor::Red),
+        Band::Unspecified => ("UNKNOWN BAND", AnsiColor::White),
+    };
+    let style = color.on_default().bold();
+    let full = (response.percentile / 100.0 * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
+    let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
+    let color = color.on_default();
+    let percentile = percentile(response.percentile);
+    format!("{style}{name:<9}{style:#}  {color}{bar}{color:#}  more unusual than {percentile} of pull requests")
+}
+
+/// Rounded down, with more digits near 100, so that `more unusual than` stays true.
+fn percentile(value: f32) -> String {
+    let (digits, scale) = match value {
+        value if value >= 99.9 => (2, 100.0),
+        value if value >= 99.0 => (1, 10.0),
+        _ => (0, 1.0),
+    };
+    // What the nearest float lacks to 99.99 is no reason to show 99.98.
+    let value = (f64::from(value) * scale + 1e-3).floor() / scale;
+    format!("{value:.digits$}%")
+}
+
+fn kind(category: &Category) -> String {
+    let sure = |probability: Option<f32>| probability.map_or(String::new(), |p| format!(" ({:.0}%)", 100.0 * p));
+    let name = &category.name;
+    if category.source() == CategorySource::Predicted {
+        return format!("{BOLD}{name}{BOLD:#}{}, as the model sees it", sure(category.probability));
+    }
+    match category.predicted.as_deref() {
+        Some(predicted) if category.disagrees => {
+            let warning = AnsiColor::Yellow.on_default();
+            let probability = sure(category.predicted_probability);
+            format!("{BOLD}{name}{BOLD:#} as declared, {warning}but it looks like {predicted}{warning:#}{probability}")
+        }
+        Some(predicted) if predicted == name => {
+            format!("{BOLD}{name}{BOLD:#} as declared, and as the model sees it{}", sure(category.probability))
+        }
+        _ => format!("{BOLD}{name}{BOLD:#} as declared"),
+    }
+}
+
+/// Which model and which history gave the answer, and how long it took.
+fn origin(response: &ScoreResponse) -> String {
+    let mut parts = Vec::new();
+    if let Some(model) = &response.model {
+        let digest = model.digest.get(..12).unwrap_or(&model.digest);
+        parts.push(format!("model {} ({digest})", model.version));
+    }
+    match (response.history_source(), &response.history_as_of) {
+        (HistorySource::Request, _) => parts.push("history from the request".to_owned()),
+        (HistorySource::Profiles, Some(as_of)) => parts.push(format!("history up to {}", date(as_of))),
+        (HistorySource::Profiles, None) => parts.push("no history known".to_owned()),
+        (HistorySource::Unspecified, _) => {}
+    }
+    if let Some(elapsed) = &response.elapsed {
+        let milliseconds = elapsed.seconds as f64 * 1e3 + f64::from(elapsed.nanos) / 1e6;
+        parts.push(format!("{milliseconds:.2} ms"));
+    }
+    parts.join(" · ")
+}
+
+/// The day of a time.
+pub(crate) fn date(time: &prost_types::Timestamp) -> String {
+    time.to_string().chars().take(10).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use prowl_proto::v1::{ModelId, Reason};
+
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn an_answer_reads_well() {
+        let response = ScoreResponse {
+            repository: "o/n".into(),
+            number: 7,
+            percentile: 99.99,
+            band: Band::HighRisk.into(),
+            category: Some(Category {
+                name: "docs".into(),
+                source: CategorySource::Declared.into(),
+                declared: Some("docs".into()),
+                predicted: Some("fix".into()),
+                predicted_probability: Some(0.81),
+                disagrees: true,
+                ..Category::default()
+            }),
+            reasons: vec![Reason { contribution: 0.305, sentence: "adds 4,200 lines".into(), ..Reason::default() }],
+            model: Some(ModelId { version: "20261124T214500Z".into(), digest: "ab".repeat(32), ..ModelId::default() }),
+            history_source: HistorySource::Profiles.into(),
+            history_as_of: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+            elapsed: Some(prost_types::Duration { seconds: 0, nanos: 210_000 }),
+            ..ScoreResponse::default()
+        };
+        let expected = "\
+o/n#7  Fix it
+  HIGH RISK  ████████████████████  more unusual than 99.99% of pull requests
+  docs as declared, but it looks like fix (81%)
+  because it
+   30%  adds 4,200 lines
+  model 20261124T214500Z (abababababab) · history up to 2023-11-14 · 0.21 ms
+";
+        assert_eq!(plain(&answer(&response, Some("Fix\u{1b}\u{7} it"))), expected);
+    }
+
+    #[test]
+    fn percentiles_are_never_rounded_up() {
+        assert_eq!(percentile(98.96), "98%");
+        assert_eq!(percentile(99.88), "99.8%");
+        assert_eq!(percentile(99.99), "99.99%");
+    }
+
+    #[test]
+    fn the_title_is_found_in_both_forms() {
+        assert_eq!(title(br#"{"title": "a"}"#).as_deref(), Some("a"));
+        assert_eq!(title(br#"{"action": "opened", "pull_request": {"title": "b"}}"#).as_deref(), Some("b"));
+        assert_eq!(title(b"{}"), None);
+    }
+}

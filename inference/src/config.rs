@@ -1,0 +1,46 @@
+//! What the server runs with, checked.
+
+use std::{net::SocketAddr, time::Duration};
+
+use prowl_platform::Store;
+
+/// Everything the server needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where models are published.
+    pub store: Store,
+    /// Name of the model's folder, or `latest`.
+    pub model: String,
+    /// Where gRPC listens.
+    pub grpc: SocketAddr,
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// What one caller, and all of them together, may ask for.
+    pub limits: Limits,
+    /// How the server ends.
+    pub drain: Drain,
+}
+
+/// Bounds on what callers can make the server hold in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest gRPC message or HTTP body, in bytes.
+    pub request_bytes: usize,
+    /// Most pull requests in one batch.
+    pub batch: usize,
+    /// Most requests that are received or answered at one time; more are refused at once.
+    pub in_flight: usize,
+    /// Longest time from the head of a request to its answer, so that a slow sender does not keep its place.
+    pub request_time: Duration,
+    /// Most reasons in one answer.
+    pub reasons: usize,
+}
+
+/// How long the server waits for what, once it was asked to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// Between saying not ready and accepting no more: time for balancers to look elsewhere.
+    pub grace: Duration,
+    /// For the requests in flight after that.
+    pub timeout: Duration,
+}

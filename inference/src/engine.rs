@@ -1,0 +1,162 @@
+//! The core that both ports share: from a pull request to an answer.
+
+use std::{collections::HashMap, time::Instant};
+
+use prost_types::Timestamp;
+use prowl_features::{Facts, Profiles, PullRequest};
+use prowl_model::{Band, Model};
+use prowl_proto::v1;
+
+use crate::{category::category, error::Error, reasons::Reasons, task::Task};
+
+/// A verified model with the profiles beside it. It never changes, so any number of calls use it at one time.
+#[derive(Debug)]
+pub struct Engine {
+    model: Model,
+    profiles: Profiles,
+    id: v1::ModelId,
+    history_as_of: Option<Timestamp>,
+    reasons: Reasons,
+}
+
+impl Engine {
+    /// An engine of `model`, whose file has the hexadecimal SHA-256 `digest`; it gives at most `reasons` reasons. The
+    /// caller has made sure that the model reads the features of this program.
+    pub fn new(model: Model, digest: String, profiles: Profiles, reasons: usize) -> Self {
+        let metadata = model.metadata();
+        Self {
+            id: v1::ModelId {
+                version: metadata.version.clone(),
+                digest,
+                features_digest: metadata.features_digest.clone(),
+            },
+            history_as_of: profiles.as_of().map(timestamp),
+            reasons: Reasons::new(&metadata.features, reasons),
+            model,
+            profiles,
+        }
+    }
+
+    /// The name of the model.
+    pub fn id(&self) -> &v1::ModelId {
+        &self.id
+    }
+
+    /// Number of repositories with a history.
+    pub fn repositories(&self) -> usize {
+        self.profiles.len()
+    }
+
+    /// Answers a request of the protocol.
+    ///
+    /// # Errors
+    /// Those of [`Task`], and [`Error::Model`].
+    pub fn answer(&self, request: v1::ScoreRequest) -> Result<v1::ScoreResponse, Error> {
+        let began = Instant::now();
+        self.score(&Task::try_from(request)?, began)
+    }
+
+    /// Answers for a pull request, or a webhook's payload, as GitHub's JSON.
+    ///
+    /// # Errors
+    /// Those of [`Task::from_json`], and [`Error::Model`].
+    pub fn answer_json(&self, document: &[u8]) -> Result<v1::ScoreResponse, Error> {
+        let began = Instant::now();
+        self.score(&Task::from_json(document)?, began)
+    }
+
+    fn score(&self, task: &Task, began: Instant) -> Result<v1::ScoreResponse, Error> {
+        let facts = &task.facts;
+        let looked_up = task.history.is_none().then(|| self.profiles.history(facts));
+        let history = task.history.as_ref().or(looked_up.as_ref()).expect("looked up where the task has none");
+        let vector = facts.vector(history);
+        let score =
+            self.model.score(&vector.values, &vector.tokens).map_err(|error| Error::Model(error.to_string()))?;
+        if !(score.anomaly.is_finite() && score.percentile.is_finite()) {
+            return Err(Error::Model(format!("its score of {}#{} is no number", facts.repository, facts.number)));
+        }
+        let from_profiles = looked_up.is_some();
+        Ok(v1::ScoreResponse {
+            repository: facts.repository.clone(),
+            number: facts.number,
+            anomaly: score.anomaly,
+            percentile: score.percentile,
+            band: band(score.band).into(),
+            risk: score.risk,
+            category: category(facts.category, &self.model.metadata().categories, &score.categories),
+            reasons: self.reasons.of(&score.contributions),
+            features: if task.include_features { vector.values.to_vec() } else { Vec::new() },
+            model: Some(self.id.clone()),
+            history_source: if from_profiles {
+                v1::HistorySource::Profiles.into()
+            } else {
+                v1::HistorySource::Request.into()
+            },
+            history_as_of: if from_profiles { self.history_as_of } else { None },
+            elapsed: prost_types::Duration::try_from(began.elapsed()).ok(),
+        })
+    }
+
+    /// Describes the model.
+    pub fn describe(&self) -> v1::GetModelResponse {
+        let metadata = self.model.metadata();
+        let feature = |feature: &prowl_model::FeatureInfo| v1::Feature {
+            name: feature.name.clone(),
+            group: feature.group.clone(),
+            unit: feature.unit.clone(),
+            source: feature.source.clone(),
+            missing: feature.missing.clone(),
+            about: feature.about.clone(),
+        };
+        v1::GetModelResponse {
+            model: Some(self.id.clone()),
+            features: metadata.features.iter().map(feature).collect(),
+            training: Some(v1::Training {
+                run: metadata.training.run.clone(),
+                rows: metadata.training.rows,
+                validation_rows: metadata.training.validation_rows,
+                from: Some(timestamp(metadata.training.from)),
+                to: Some(timestamp(metadata.training.to)),
+            }),
+            bands: Some(v1::Bands { unusual: metadata.bands.unusual, high_risk: metadata.bands.high_risk }),
+            metrics: metadata.metrics.iter().map(|(name, value)| (name.clone(), *value)).collect::<HashMap<_, _>>(),
+            categories: metadata.categories.clone(),
+            missing_heads: metadata.missing_heads.clone().into_iter().collect(),
+            history_as_of: self.history_as_of,
+        }
+    }
+
+    /// Scores a few pull requests, so that the first caller does not wait for cold memory, and so that a model that
+    /// gives no number is found out before it is asked.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn warm_up(&self) -> Result<(), Error> {
+        for number in 1..=16 {
+            let pull_request = PullRequest {
+                repository: "prowl/warm-up".to_owned(),
+                number,
+                created_at: self.history_as_of.as_ref().map_or(0, |time| time.seconds * 1_000),
+                title: Some("Warm up the caches (#1)".to_owned()),
+                additions: Some(number * number),
+                deletions: Some(number),
+                ..PullRequest::default()
+            };
+            let task = Task { facts: Facts::of(&pull_request), history: None, include_features: true };
+            self.score(&task, Instant::now())?;
+        }
+        Ok(())
+    }
+}
+
+fn band(band: Band) -> v1::Band {
+    match band {
+        Band::Routine => v1::Band::Routine,
+        Band::Unusual => v1::Band::Unusual,
+        Band::HighRisk => v1::Band::HighRisk,
+    }
+}
+
+fn timestamp(milliseconds: i64) -> Timestamp {
+    Timestamp { seconds: milliseconds.div_euclid(1_000), nanos: (milliseconds.rem_euclid(1_000) * 1_000_000) as i32 }
+}

@@ -1,0 +1,150 @@
+//! What can go wrong with one request, and the one place where it becomes a status.
+
+use std::time::Duration;
+
+use prowl_features::DocumentError;
+use prowl_proto::v1;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request itself is wrong; each violation names a field.
+    #[error("{}", one_line(.0))]
+    Invalid(Vec<Violation>),
+    /// The text of the request is no JSON object at all.
+    #[error("cannot read the document: {0}")]
+    NotJson(String),
+    /// An HTTP body is larger than the server takes. gRPC messages are measured before they get here.
+    #[error("the body is larger than {limit} bytes, the most that this server takes: send one pull request a request")]
+    TooLarge {
+        /// Most bytes.
+        limit: usize,
+    },
+    /// No model is loaded yet.
+    #[error("the model is still being loaded: try again in a moment")]
+    NotReady,
+    /// All places are taken.
+    #[error("the server works on {limit} requests already, the most that it takes: try again in a moment")]
+    Busy {
+        /// Most requests.
+        limit: usize,
+    },
+    /// The request did not arrive in time, or its answer was not ready in time.
+    #[error("the request took longer than {limit:?}, the most that this server gives it")]
+    TooSlow {
+        /// Most time.
+        limit: Duration,
+    },
+    /// The model could not judge a vector that the kernel made: a fault of ours.
+    #[error("the model failed: {0}")]
+    Model(String),
+}
+
+/// What is wrong with one field of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, such as `pull_request.number`.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+}
+
+impl Violation {
+    /// A violation of `field`.
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self { field: field.into(), description: description.into() }
+    }
+}
+
+fn one_line(violations: &[Violation]) -> String {
+    let each: Vec<_> = violations.iter().map(|v| format!("field `{}`: {}", v.field, v.description)).collect();
+    each.join("; ")
+}
+
+impl Error {
+    /// The gRPC code and the HTTP status.
+    fn codes(&self) -> (Code, u16) {
+        match self {
+            Self::Invalid(_) => (Code::InvalidArgument, 422),
+            Self::NotJson(_) => (Code::InvalidArgument, 400),
+            Self::TooLarge { .. } => (Code::OutOfRange, 413),
+            Self::NotReady => (Code::Unavailable, 503),
+            Self::Busy { .. } => (Code::ResourceExhausted, 429),
+            Self::TooSlow { .. } => (Code::DeadlineExceeded, 408),
+            Self::Model(_) => (Code::Internal, 500),
+        }
+    }
+
+    /// The HTTP status code.
+    pub fn http_status(&self) -> u16 {
+        self.codes().1
+    }
+
+    /// The fields at fault.
+    pub fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::Invalid(violations) => violations.clone(),
+            Self::NotJson(message) => vec![Violation::new("", message.clone())],
+            Self::TooLarge { .. } | Self::NotReady | Self::Busy { .. } | Self::TooSlow { .. } | Self::Model(_) => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// The same error for a request whose document is the field `parent`.
+    #[must_use]
+    pub fn within(self, parent: &str) -> Self {
+        match self {
+            Self::Invalid(violations) => Self::Invalid(
+                violations
+                    .into_iter()
+                    .map(|v| Violation::new(format!("{parent}.{}", v.field), v.description))
+                    .collect(),
+            ),
+            Self::NotJson(message) => Self::Invalid(vec![Violation::new(parent, message)]),
+            other => other,
+        }
+    }
+}
+
+impl From<DocumentError> for Error {
+    fn from(error: DocumentError) -> Self {
+        if error.field.is_empty() {
+            Self::NotJson(error.message)
+        } else {
+            Self::Invalid(vec![Violation::new(error.field, error.message)])
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let (code, _) = error.codes();
+        let violations = error.violations();
+        if violations.is_empty() {
+            return Self::new(code, error.to_string());
+        }
+        let mut details = ErrorDetails::new();
+        for violation in violations {
+            details.add_bad_request_violation(violation.field, violation.description);
+        }
+        Self::with_error_details(code, error.to_string(), details)
+    }
+}
+
+impl From<Error> for v1::Error {
+    fn from(error: Error) -> Self {
+        let (code, _) = error.codes();
+        Self {
+            code: code as i32,
+            message: error.to_string(),
+            field_violations: error
+                .violations()
+                .into_iter()
+                .map(|violation| v1::FieldViolation { field: violation.field, description: violation.description })
+                .collect(),
+        }
+    }
+}

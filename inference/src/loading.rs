@@ -1,0 +1,106 @@
+//! From a published folder to an engine: nothing is trusted before it is verified.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use prowl_features::Profiles;
+use prowl_model::{ArtifactError, Model};
+use prowl_platform::{Kind, Store};
+
+use crate::{engine::Engine, error::Error};
+
+const PROFILES: &str = "profiles.parquet";
+
+/// Why a model cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store has no such model, or it is not the one that was published.
+    #[error(transparent)]
+    Store(#[from] prowl_platform::Error),
+    /// The model file cannot be used.
+    #[error("cannot serve {folder}: {source}")]
+    Artifact {
+        /// URL of the model's folder.
+        folder: String,
+        /// What is wrong with it.
+        source: ArtifactError,
+    },
+    /// The model reads other features than this program computes.
+    #[error(
+        "cannot serve {folder}: it reads the features {theirs} and this program computes {ours}: train a model on a \
+         features run of this version, or run the version that trained it"
+    )]
+    Features {
+        /// URL of the model's folder.
+        folder: String,
+        /// Digest of the model's list of features.
+        theirs: String,
+        /// Digest of this program's list of features.
+        ours: String,
+    },
+    /// The profiles beside the model cannot be used.
+    #[error("cannot serve {folder}: {PROFILES} is damaged: {reason}; train the model again with `prowl-trainer train`")]
+    Profiles {
+        /// URL of the model's folder.
+        folder: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The model is whole, and still gives no number.
+    #[error("cannot serve {folder}: {source}; train the model again with `prowl-trainer train`")]
+    WarmUp {
+        /// URL of the model's folder.
+        folder: String,
+        /// What the first scores gave.
+        source: Error,
+    },
+}
+
+/// Reads the model `name` (or `latest`) from the store, verifies every byte of it, and warms it up.
+///
+/// # Errors
+/// [`LoadError`]: each names the folder and says what to do.
+pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, LoadError> {
+    let began = Instant::now();
+    let folder = store.folder(Kind::Models, name).await?;
+    let artifact = folder.read(prowl_model::FILE_NAME).await?;
+    let profiles = folder.read(PROFILES).await?;
+    let url = folder.url().to_string();
+    // Minutes of work for a large store would otherwise keep a thread from answering health checks.
+    let engine = tokio::task::spawn_blocking(move || build(&url, &artifact, profiles, reasons))
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    tracing::info!(
+        model = folder.name(),
+        digest = engine.id().digest,
+        repositories = engine.repositories(),
+        milliseconds = began.elapsed().as_millis() as u64,
+        "model loaded"
+    );
+    Ok(engine)
+}
+
+fn build(folder: &str, artifact: &[u8], profiles: Bytes, reasons: usize) -> Result<Engine, LoadError> {
+    let model =
+        Model::from_bytes(artifact).map_err(|source| LoadError::Artifact { folder: folder.to_owned(), source })?;
+    let (theirs, ours) = (&model.metadata().features_digest, prowl_features::digest());
+    if *theirs != ours {
+        return Err(LoadError::Features { folder: folder.to_owned(), theirs: theirs.clone(), ours });
+    }
+    let profiles =
+        read_profiles(profiles).map_err(|reason| LoadError::Profiles { folder: folder.to_owned(), reason })?;
+    let engine = Engine::new(model, prowl_model::digest(artifact), profiles, reasons);
+    engine.warm_up().map_err(|source| LoadError::WarmUp { folder: folder.to_owned(), source })?;
+    Ok(engine)
+}
+
+fn read_profiles(bytes: Bytes) -> Result<Profiles, String> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(ParquetRecordBatchReaderBuilder::build);
+    let mut profiles = Profiles::default();
+    for batch in reader.map_err(|error| error.to_string())? {
+        let batch = batch.map_err(|error| error.to_string())?;
+        prowl_features::push_batch(&mut profiles, &batch).map_err(|error| error.to_string())?;
+    }
+    Ok(profiles)
+}

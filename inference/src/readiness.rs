@@ -1,0 +1,93 @@
+//! Whether the server is ready, told the same way on both ports.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{engine::Engine, error::Error};
+
+/// The services whose health is reported: the server as a whole, and scoring.
+const SERVICES: [&str; 2] = ["", "prowl.v1.Scoring"];
+
+/// Where the server stands between its start and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The model is being loaded.
+    Loading,
+    /// Requests are answered.
+    Ready,
+    /// It is about to end; requests are still answered, but new ones should go elsewhere.
+    Draining,
+}
+
+/// The engine, once there is one, and what is said of it.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    shared: Arc<Shared>,
+    health: HealthReporter,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    engine: OnceLock<Arc<Engine>>,
+    draining: AtomicBool,
+}
+
+impl Readiness {
+    /// Not ready yet; `health` says so from now on.
+    pub async fn new(health: HealthReporter) -> Self {
+        let readiness = Self { shared: Arc::default(), health };
+        readiness.report(ServingStatus::NotServing).await;
+        readiness
+    }
+
+    /// Lets requests in. The first engine stays.
+    pub async fn serve(&self, engine: Engine) {
+        let first = self.shared.engine.set(Arc::new(engine)).is_ok();
+        debug_assert!(first, "an engine is loaded once");
+        if self.phase() == Phase::Ready {
+            self.report(ServingStatus::Serving).await;
+        }
+    }
+
+    /// Says that new requests should go elsewhere.
+    pub async fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+        self.report(ServingStatus::NotServing).await;
+    }
+
+    /// Ends the streams of those who watch the health, which would keep their connections open for ever.
+    pub async fn forget(&self) {
+        for service in SERVICES {
+            self.health.clone().clear_service_status(service).await;
+        }
+    }
+
+    /// Where the server stands.
+    pub fn phase(&self) -> Phase {
+        if self.shared.draining.load(Ordering::Acquire) {
+            Phase::Draining
+        } else if self.shared.engine.get().is_some() {
+            Phase::Ready
+        } else {
+            Phase::Loading
+        }
+    }
+
+    /// What answers a request.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] before a model is loaded.
+    pub fn engine(&self) -> Result<&Arc<Engine>, Error> {
+        self.shared.engine.get().ok_or(Error::NotReady)
+    }
+
+    async fn report(&self, status: ServingStatus) {
+        for service in SERVICES {
+            self.health.set_service_status(service, status).await;
+        }
+    }
+}

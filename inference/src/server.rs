@@ -1,0 +1,114 @@
+//! The life of the server: both ports open, model loaded, requests answered until the signal, drained.
+
+use std::{net::SocketAddr, pin::pin};
+
+use anyhow::{Context, anyhow};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+
+use crate::{
+    admission::Gate,
+    config::{Config, Drain},
+    grpc, http,
+    loading::load,
+    readiness::Readiness,
+};
+
+/// Serves until `signal` ends, then drains. Both ports answer from the start; health and readiness say no until the
+/// model is loaded and warm, and again from the signal on.
+///
+/// # Errors
+/// A port cannot be opened, the model cannot be loaded, or requests were still running when the drain timed out.
+pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> anyhow::Result<()> {
+    let (grpc, http) = (bind("--grpc-addr", config.grpc).await?, bind("--http-addr", config.http).await?);
+    tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "listening");
+
+    let health = tonic_health::server::HealthReporter::new();
+    let readiness = Readiness::new(health.clone()).await;
+    let gate = Gate::new(&config.limits);
+    let stop = CancellationToken::new();
+    let mut ports = JoinSet::new();
+    let grpc_routes = grpc::routes(readiness.clone(), health, gate.clone(), &config.limits)?;
+    // One connection alone cannot have more in flight than the gate lets in.
+    let streams = u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX);
+    ports.spawn(serve(grpc, grpc_routes, false, streams, stop.clone()));
+    let http_routes = http::routes(readiness.clone(), gate.clone(), &config.limits);
+    ports.spawn(serve(http, Routes::from(http_routes), true, streams, stop.clone()));
+
+    let mut signal = pin!(signal);
+    let name = tokio::select! {
+        name = &mut signal => name,
+        engine = load(&config.store, &config.model, config.limits.reasons) => {
+            readiness.serve(engine?).await;
+            tracing::info!("serving");
+            tokio::select! {
+                name = signal => name,
+                ended = ports.join_next() => return Err(unasked(ended)),
+            }
+        }
+        ended = ports.join_next() => return Err(unasked(ended)),
+    };
+    tracing::info!(signal = name, in_flight = gate.in_flight(), "draining");
+    drain(&readiness, config.drain, &stop, &gate, ports).await
+}
+
+async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let hint = || format!("cannot listen on {address}: choose a free address with {flag}");
+    TcpListener::bind(address).await.with_context(hint)
+}
+
+/// One port. The same server carries gRPC and HTTP, so connections are handled, and ended, in the same way.
+async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    http1: bool,
+    streams: u32,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    Server::builder()
+        .accept_http1(http1)
+        .max_concurrent_streams(streams)
+        .add_routes(routes.prepare())
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop.cancelled_owned())
+        .await
+}
+
+/// Ends the server so that no request is lost: first it says that it is not ready, and still answers; then it takes no
+/// more connections and tells the open ones to go (GOAWAY), and answers what is in flight.
+async fn drain(
+    readiness: &Readiness,
+    times: Drain,
+    stop: &CancellationToken,
+    gate: &Gate,
+    ports: JoinSet<Result<(), tonic::transport::Error>>,
+) -> anyhow::Result<()> {
+    readiness.drain().await;
+    tokio::time::sleep(times.grace).await;
+    stop.cancel();
+    readiness.forget().await;
+    match (tokio::time::timeout(times.timeout, ports.join_all()).await, gate.in_flight()) {
+        (Ok(ended), _) => ended.into_iter().collect::<Result<(), _>>().context("a port failed while draining")?,
+        (Err(_), 0) => tracing::info!("closing connections that their clients keep open without a request"),
+        (Err(_), cut) => {
+            let waited = times.grace + times.timeout;
+            let hint = "give --drain-timeout more time";
+            return Err(anyhow!("{cut} requests were still in flight {waited:?} after the signal and are cut: {hint}"));
+        }
+    }
+    tracing::info!("drained");
+    Ok(())
+}
+
+/// A port that ends by itself is an error, also where it says that all is well.
+fn unasked(ended: Option<Result<Result<(), tonic::transport::Error>, tokio::task::JoinError>>) -> anyhow::Error {
+    let cause = match ended {
+        Some(Ok(Err(error))) => anyhow::Error::from(error),
+        Some(Err(panic)) => anyhow::Error::from(panic),
+        Some(Ok(Ok(()))) | None => anyhow!("it was closed"),
+    };
+    cause.context("a port stopped serving")
+}

@@ -1,0 +1,317 @@
+//! A request as the engine takes it: facts of one pull request and, where the caller sent one, its history.
+
+use prost_types::Timestamp;
+use prowl_features::{
+    AuthorHistory, ChangedFile, DirectoryHistory, DocumentError, Facts, FileHistory, History, PullRequest, Quartiles,
+    RepositoryHistory, User,
+};
+use prowl_proto::v1::{self, score_request::Source};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Violation};
+
+/// One pull request to score.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// What the pull request says by itself.
+    pub facts: Facts,
+    /// What was known before it, if the caller says so; its lengths fit `facts`.
+    pub history: Option<History>,
+    /// Whether the answer shall hold the feature vector.
+    pub include_features: bool,
+}
+
+impl Task {
+    /// A task from JSON as GitHub writes it: a pull request, or a webhook's payload that holds one.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`], or [`Error::Invalid`] with the path of the field within the document.
+    pub fn from_json(document: &[u8]) -> Result<Self, Error> {
+        let facts = Facts::of(&read_json(document)?);
+        Ok(Self { facts, history: None, include_features: false })
+    }
+}
+
+impl TryFrom<v1::ScoreRequest> for Task {
+    type Error = Error;
+
+    fn try_from(request: v1::ScoreRequest) -> Result<Self, Error> {
+        let facts = match request.source {
+            Some(Source::PullRequest(message)) => Facts::of(&pull_request(message)?),
+            Some(Source::GithubJson(text)) => {
+                Facts::of(&read_json(&text).map_err(|error| Error::from(error).within("github_json"))?)
+            }
+            None => return Err(Error::Invalid(vec![Violation::new("source", "set pull_request or github_json")])),
+        };
+        let history = request.history.map(|message| history(message, &facts)).transpose()?;
+        Ok(Self { facts, history, include_features: request.include_features })
+    }
+}
+
+fn read_json(document: &[u8]) -> Result<PullRequest, DocumentError> {
+    #[derive(Deserialize)]
+    struct Payload<'a> {
+        #[serde(borrow)]
+        pull_request: &'a RawValue,
+    }
+    let error = match PullRequest::from_json(document) {
+        Ok(pull_request) => return Ok(pull_request),
+        Err(error) => error,
+    };
+    // In GitHub's REST object `pull_request` does not occur; in a webhook's payload the pull request is below it.
+    match serde_json::from_slice::<Payload<'_>>(document) {
+        Ok(payload) => {
+            PullRequest::from_json(payload.pull_request.get().as_bytes()).map_err(|DocumentError { field, message }| {
+                DocumentError { field: below("pull_request", &field), message }
+            })
+        }
+        Err(_) => Err(error),
+    }
+}
+
+fn below(parent: &str, field: &str) -> String {
+    if field.is_empty() { parent.to_owned() } else { format!("{parent}.{field}") }
+}
+
+/// Gathers what is wrong, so that a caller sees all of it at once.
+#[derive(Default)]
+struct Checks(Vec<Violation>);
+
+impl Checks {
+    fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(Violation::new(field, description));
+    }
+
+    /// Milliseconds of a time, rounded down.
+    fn time(&mut self, field: &str, time: Option<Timestamp>) -> Option<i64> {
+        let Timestamp { seconds, nanos } = time?;
+        // The years 1 to 9999, as RFC 3339 and protobuf have it.
+        if !(-62_135_596_800..=253_402_300_799).contains(&seconds) || !(0..=999_999_999).contains(&nanos) {
+            self.add(field, "out of range, seconds go from year 1 to 9999 and nanos from 0 to 999,999,999");
+            return None;
+        }
+        Some(seconds * 1_000 + i64::from(nanos) / 1_000_000)
+    }
+
+    fn quartiles(&mut self, field: &str, quartiles: Option<v1::Quartiles>) -> Option<Quartiles> {
+        let v1::Quartiles { lower, median, upper } = quartiles?;
+        if !(0.0 <= lower && lower <= median && median <= upper && upper <= 64.0) {
+            self.add(field, "quartiles of log2(1 + x) lie between 0 and 64, and lower <= median <= upper");
+        }
+        Some(Quartiles { lower, median, upper })
+    }
+
+    fn length(&mut self, field: &str, found: usize, what: &str, expected: usize) {
+        if found != expected {
+            self.add(field, format!("{found} entries, but the pull request touches {expected} {what}: one for each"));
+        }
+    }
+
+    fn done<T>(self, value: T) -> Result<T, Error> {
+        if self.0.is_empty() { Ok(value) } else { Err(Error::Invalid(self.0)) }
+    }
+}
+
+fn pull_request(message: v1::PullRequest) -> Result<PullRequest, Error> {
+    let mut checks = Checks::default();
+    if message.repository.is_empty() {
+        checks.add("pull_request.repository", "missing, a pull request needs its repository");
+    }
+    if message.number == 0 || i64::try_from(message.number).is_err() {
+        checks.add("pull_request.number", "missing or out of range, numbers start at 1");
+    }
+    if message.created_at.is_none() {
+        checks.add("pull_request.created_at", "missing, without it nothing can be known as of then");
+    }
+    let created_at = checks.time("pull_request.created_at", message.created_at).unwrap_or_default();
+    if message.user.as_ref().is_some_and(|user| user.login.is_empty()) {
+        checks.add("pull_request.user.login", "missing; leave out `user` where the author is not known");
+    }
+    checks.done(PullRequest {
+        repository: message.repository,
+        number: message.number,
+        created_at,
+        // What becomes known later is no input, and a request has no place for it.
+        updated_at: None,
+        fetched_at: None,
+        merged_at: None,
+        reverted_at: None,
+        merge_commit_sha: None,
+        title: message.title,
+        body: message.body,
+        user: message.user.map(|user| User { login: user.login, kind: user.r#type }),
+        author_association: message.author_association,
+        labels: message.labels.map(|labels| labels.names),
+        assignees: message.assignees,
+        requested_reviewers: message.requested_reviewers,
+        draft: message.draft,
+        additions: message.additions,
+        deletions: message.deletions,
+        changed_files: message.changed_files,
+        commits: message.commits,
+        base_ref: message.base_ref,
+        from_fork: message.from_fork,
+        files: message.files.map(|files| files.files.into_iter().map(changed_file).collect()),
+    })
+}
+
+fn changed_file(message: v1::ChangedFile) -> ChangedFile {
+    ChangedFile {
+        filename: message.filename,
+        status: message.status,
+        additions: message.additions,
+        deletions: message.deletions,
+    }
+}
+
+fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
+    let mut checks = Checks::default();
+    checks.length("history.files", message.files.len(), "distinct files", facts.files.len());
+    checks.length("history.directories", message.directories.len(), "distinct directories", facts.directories.len());
+    let author = message.author.unwrap_or_default();
+    let repository = message.repository.unwrap_or_default();
+    let history = History {
+        author: AuthorHistory {
+            opened: author.opened,
+            merged: author.merged,
+            reverted: author.reverted,
+            last_opened_at: checks.time("history.author.last_opened_at", author.last_opened_at),
+        },
+        repository: RepositoryHistory {
+            opened: repository.opened,
+            merged: repository.merged,
+            reverted: repository.reverted,
+            last_opened_at: checks.time("history.repository.last_opened_at", repository.last_opened_at),
+            churn: checks.quartiles("history.repository.churn", repository.churn),
+            changed_files: checks.quartiles("history.repository.changed_files", repository.changed_files),
+        },
+        files: message
+            .files
+            .into_iter()
+            .enumerate()
+            .map(|(index, file)| FileHistory {
+                merged: file.merged,
+                authors: file.authors,
+                fixes: file.fixes,
+                reverts: file.reverts,
+                last_merged_at: checks.time(&format!("history.files[{index}].last_merged_at"), file.last_merged_at),
+                by_author: file.by_author,
+            })
+            .collect(),
+        directories: message
+            .directories
+            .into_iter()
+            .enumerate()
+            .map(|(index, directory)| DirectoryHistory {
+                merged: directory.merged,
+                reverts: directory.reverts,
+                last_merged_at: checks
+                    .time(&format!("history.directories[{index}].last_merged_at"), directory.last_merged_at),
+                by_author: directory.by_author,
+            })
+            .collect(),
+    };
+    checks.done(history)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"{"number": 7, "created_at": "2024-05-01T12:00:00.5Z", "title": "Add it",
+        "base": {"ref": "main", "repo": {"full_name": "o/n"}}, "head": {"repo": {"full_name": "o/n"}},
+        "user": {"login": "a", "type": "User"}, "labels": [], "draft": false, "additions": 3, "deletions": 1,
+        "changed_files": 2, "commits": 1, "files": [{"filename": "src/a.rs", "additions": 3, "deletions": 0},
+        {"filename": "src/b.rs", "additions": 0, "deletions": 1}]}"#;
+
+    fn fields() -> v1::PullRequest {
+        let file = |name: &str, additions, deletions| v1::ChangedFile {
+            filename: name.into(),
+            status: None,
+            additions: Some(additions),
+            deletions: Some(deletions),
+        };
+        v1::PullRequest {
+            repository: "o/n".into(),
+            number: 7,
+            created_at: Some(Timestamp { seconds: 1_714_564_800, nanos: 500_999_999 }),
+            title: Some("Add it".into()),
+            user: Some(v1::User { login: "a".into(), r#type: Some("User".into()) }),
+            labels: Some(v1::Labels::default()),
+            draft: Some(false),
+            additions: Some(3),
+            deletions: Some(1),
+            changed_files: Some(2),
+            commits: Some(1),
+            base_ref: Some("main".into()),
+            from_fork: Some(false),
+            files: Some(v1::Files { files: vec![file("src/a.rs", 3, 0), file("src/b.rs", 0, 1)] }),
+            ..v1::PullRequest::default()
+        }
+    }
+
+    fn task(source: Source, history: Option<v1::History>) -> Result<Task, Error> {
+        Task::try_from(v1::ScoreRequest { source: Some(source), history, include_features: false })
+    }
+
+    fn violated(error: &Error) -> Vec<String> {
+        error.violations().into_iter().map(|violation| violation.field).collect()
+    }
+
+    #[test]
+    fn each_form_gives_the_same_facts() {
+        let expected = Facts::of(&PullRequest::from_json(DOCUMENT.as_bytes()).unwrap());
+        assert_eq!(task(Source::PullRequest(fields()), None).unwrap().facts, expected);
+        assert_eq!(task(Source::GithubJson(DOCUMENT.into()), None).unwrap().facts, expected);
+        let payload = format!(r#"{{"action": "opened", "number": 7, "pull_request": {DOCUMENT}}}"#);
+        assert_eq!(Task::from_json(payload.as_bytes()).unwrap().facts, expected);
+    }
+
+    #[test]
+    fn every_missing_field_is_named_at_once() {
+        let error = task(Source::PullRequest(v1::PullRequest::default()), None).unwrap_err();
+        assert_eq!(violated(&error), ["pull_request.repository", "pull_request.number", "pull_request.created_at"]);
+    }
+
+    #[test]
+    fn a_field_is_named_by_its_way_through_the_document() {
+        let error = Task::from_json(br#"{"pull_request": {"number": 7}}"#).unwrap_err();
+        assert_eq!(violated(&error), ["pull_request.base.repo.full_name"]);
+        let error = task(Source::GithubJson(r#"{"number": "x"}"#.into()), None).unwrap_err();
+        assert_eq!(violated(&error), ["github_json.number"]);
+        let error = task(Source::GithubJson("nonsense".into()), None).unwrap_err();
+        assert_eq!(violated(&error), ["github_json"]);
+    }
+
+    #[test]
+    fn a_history_fits_the_files() {
+        let entry = v1::FileHistory::default;
+        let history = v1::History {
+            files: vec![entry(), entry(), entry()],
+            directories: vec![v1::DirectoryHistory::default()],
+            ..v1::History::default()
+        };
+        let error = task(Source::PullRequest(fields()), Some(history.clone())).unwrap_err();
+        assert_eq!(violated(&error), ["history.files"]);
+        let fitting = v1::History { files: vec![entry(), entry()], ..history };
+        assert!(task(Source::PullRequest(fields()), Some(fitting)).unwrap().history.is_some());
+    }
+
+    #[test]
+    fn a_history_holds_no_nonsense() {
+        let repository = v1::RepositoryHistory {
+            churn: Some(v1::Quartiles { lower: f32::NAN, median: 1.0, upper: 2.0 }),
+            last_opened_at: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
+            ..v1::RepositoryHistory::default()
+        };
+        let history = v1::History {
+            repository: Some(repository),
+            files: vec![v1::FileHistory::default(); 2],
+            directories: vec![v1::DirectoryHistory::default()],
+            ..v1::History::default()
+        };
+        let error = task(Source::PullRequest(fields()), Some(history)).unwrap_err();
+        assert_eq!(violated(&error), ["history.repository.last_opened_at", "history.repository.churn"]);
+    }
+}

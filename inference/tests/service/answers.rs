@@ -1,0 +1,215 @@
+//! Good requests: what they are answered, and that it is the same whichever way they come.
+
+use prost_types::Timestamp;
+use prowl_features::{History, Quartiles};
+use prowl_proto::{
+    json::Json,
+    v1::{
+        self, Band, CategorySource, GetModelRequest, HistorySource, ScoreBatchRequest, ScoreRequest, ScoreResponse,
+        score_batch_result::Outcome, score_request::Source,
+    },
+};
+use serde_json::{Value, json};
+
+use crate::{
+    fixture::{TempStore, document, feature_names, made, model, odd_document},
+    programs::Server,
+};
+
+fn request(document: &Value) -> ScoreRequest {
+    ScoreRequest { source: Some(Source::GithubJson(document.to_string().into())), ..ScoreRequest::default() }
+}
+
+fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
+    milliseconds.map(|at| Timestamp {
+        seconds: at.div_euclid(1_000),
+        nanos: i32::try_from(at.rem_euclid(1_000)).unwrap() * 1_000_000,
+    })
+}
+
+fn history_message(history: &History) -> v1::History {
+    let quartiles =
+        |q: Option<Quartiles>| q.map(|Quartiles { lower, median, upper }| v1::Quartiles { lower, median, upper });
+    let (author, repository) = (&history.author, &history.repository);
+    v1::History {
+        author: Some(v1::AuthorHistory {
+            opened: author.opened,
+            merged: author.merged,
+            reverted: author.reverted,
+            last_opened_at: time(author.last_opened_at),
+        }),
+        repository: Some(v1::RepositoryHistory {
+            opened: repository.opened,
+            merged: repository.merged,
+            reverted: repository.reverted,
+            last_opened_at: time(repository.last_opened_at),
+            churn: quartiles(repository.churn),
+            changed_files: quartiles(repository.changed_files),
+        }),
+        files: history
+            .files
+            .iter()
+            .map(|file| v1::FileHistory {
+                merged: file.merged,
+                authors: file.authors,
+                fixes: file.fixes,
+                reverts: file.reverts,
+                last_merged_at: time(file.last_merged_at),
+                by_author: file.by_author,
+            })
+            .collect(),
+        directories: history
+            .directories
+            .iter()
+            .map(|directory| v1::DirectoryHistory {
+                merged: directory.merged,
+                reverts: directory.reverts,
+                last_merged_at: time(directory.last_merged_at),
+                by_author: directory.by_author,
+            })
+            .collect(),
+    }
+}
+
+#[tokio::test]
+async fn the_service_gives_the_bits_that_kernel_and_model_give() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    let model = model("made", &prowl_features::digest());
+    for known in &made().known {
+        let request = ScoreRequest {
+            history: Some(history_message(&known.history)),
+            include_features: true,
+            ..request(&known.document)
+        };
+        let answer = client.score(request).await.unwrap().into_inner();
+        let vector = known.facts.vector(&known.history);
+        let score = model.score(&vector.values, &vector.tokens).unwrap();
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&answer.features), bits(&vector.values), "#{}", answer.number);
+        assert_eq!(
+            bits(&[answer.anomaly, answer.percentile]),
+            bits(&[score.anomaly, score.percentile]),
+            "#{}",
+            answer.number
+        );
+        assert_eq!((answer.history_source(), answer.history_as_of), (HistorySource::Request, None));
+    }
+}
+
+#[tokio::test]
+async fn an_odd_pull_request_stands_out_and_says_why() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--reasons", "4"]);
+    let mut client = server.client().await;
+
+    let usual = client.score(request(&document(61))).await.unwrap().into_inner();
+    let odd = client.score(request(&odd_document())).await.unwrap().into_inner();
+    assert!(usual.percentile < 95.0, "{usual:#?}");
+    assert_eq!((usual.band(), odd.band()), (Band::Routine, Band::HighRisk), "{odd:#?}");
+    assert!(odd.anomaly > usual.anomaly);
+    assert_eq!((odd.repository.as_str(), odd.number), ("tideworks/harbour", 121));
+    assert_eq!(odd.risk, None, "the model has no risk head");
+    assert!(odd.features.is_empty(), "not asked for");
+    assert!(odd.elapsed.is_some());
+
+    assert_eq!(odd.reasons.len(), 4, "{:#?}", odd.reasons);
+    assert!(odd.reasons.iter().any(|reason| reason.sentence.contains("its author's first")), "{:#?}", odd.reasons);
+    assert!(odd.reasons.is_sorted_by(|a, b| a.contribution >= b.contribution));
+    for reason in &odd.reasons {
+        assert!(reason.feature == "text" || feature_names().contains(&reason.feature.as_str()));
+        assert!((0.0..=1.0).contains(&reason.contribution) && !reason.group.is_empty() && !reason.sentence.is_empty());
+    }
+
+    let category = usual.category.unwrap();
+    assert_eq!((category.name.as_str(), category.source()), ("feature", CategorySource::Declared));
+    assert!(category.predicted.is_some() && category.predicted_probability.is_some());
+    assert_eq!(odd.category.unwrap().source(), CategorySource::Predicted);
+}
+
+#[tokio::test]
+async fn every_answer_names_its_model_and_its_history() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+
+    let answer = client.score(request(&document(5))).await.unwrap().into_inner();
+    let described = client.get_model(GetModelRequest {}).await.unwrap().into_inner();
+    let id = answer.model.unwrap();
+    let artifact = model("made", &prowl_features::digest()).to_bytes().unwrap();
+    assert_eq!(id.version, "made");
+    assert_eq!(id.digest, prowl_model::digest(&artifact));
+    assert_eq!(id.features_digest, prowl_features::digest());
+    assert_eq!(described.model, Some(id));
+
+    assert_eq!(answer.history_source(), HistorySource::Profiles);
+    let newest = made().known.iter().filter_map(|known| known.facts.merged_at).max();
+    assert_eq!(answer.history_as_of, time(newest));
+    assert_eq!(described.history_as_of, answer.history_as_of);
+
+    let names: Vec<_> = described.features.iter().map(|feature| feature.name.as_str()).collect();
+    assert_eq!(names, feature_names());
+    assert!(described.features.iter().all(|feature| !feature.about.is_empty() && !feature.unit.is_empty()));
+    assert_eq!(described.training.unwrap().rows, 120);
+    assert_eq!(described.bands, Some(v1::Bands { unusual: 95.0, high_risk: 99.0 }));
+    assert_eq!(described.metrics["validation_error"], 0.25);
+    assert_eq!(described.missing_heads["risk"], "too few known reverts");
+}
+
+#[tokio::test]
+async fn grpc_and_http_give_the_same_answer() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    for document in [document(7), document(40), odd_document()] {
+        let mut over_grpc = client.score(request(&document)).await.unwrap().into_inner();
+        over_grpc.elapsed = None;
+        let expected = serde_json::to_value(Json(&over_grpc)).unwrap();
+
+        let payload = json!({"action": "opened", "number": document["number"], "pull_request": document});
+        for body in [&document, &payload] {
+            let (status, kind, mut answer) = server.post(body.to_string().as_bytes());
+            assert_eq!((status, kind.as_str()), (200, "application/json"));
+            assert!(answer.as_object_mut().unwrap().remove("elapsed").is_some());
+            assert_eq!(answer, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_fails_in_parts() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--max-batch", "40"]);
+    let mut client = server.client().await;
+
+    let mut requests: Vec<_> = (1..=40).map(|number| request(&document(number))).collect();
+    requests[3] = ScoreRequest::default();
+    requests[17] = request(&json!({"number": 5}));
+    let results = client.score_batch(ScoreBatchRequest { requests }).await.unwrap().into_inner().results;
+    assert_eq!(results.len(), 40);
+    for (index, result) in results.into_iter().enumerate() {
+        match (index, result.outcome.unwrap()) {
+            (3, Outcome::Error(error)) => {
+                assert_eq!((error.code, error.field_violations[0].field.as_str()), (3, "source"));
+            }
+            (17, Outcome::Error(error)) => {
+                assert_eq!(error.field_violations[0].field, "github_json.base.repo.full_name");
+            }
+            (_, Outcome::Response(ScoreResponse { number, .. })) => assert_eq!(number, index as u64 + 1),
+            (_, outcome) => panic!("{index}: {outcome:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repository_never_seen_has_no_history() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut document = document(3);
+    document["base"]["repo"]["full_name"] = json!("someone/else");
+    let request = ScoreRequest { include_features: true, ..request(&document) };
+    let answer = server.client().await.score(request).await.unwrap().into_inner();
+    let index = feature_names().iter().position(|name| *name == "repository_opened").unwrap();
+    assert_eq!(answer.features[index].to_bits(), 0f32.to_bits());
+}

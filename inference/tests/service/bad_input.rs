@@ -1,0 +1,123 @@
+//! Bad requests: each gets one clear answer that names the field, and the server goes on.
+
+use prowl_proto::v1::{FileHistory, History, PullRequest, ScoreBatchRequest, ScoreRequest, score_request::Source};
+use serde_json::{Value, json};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::{
+    fixture::{TempStore, document},
+    programs::Server,
+};
+
+fn json_request(text: &str) -> ScoreRequest {
+    ScoreRequest { source: Some(Source::GithubJson(text.to_owned().into())), ..ScoreRequest::default() }
+}
+
+fn fields(status: &Status) -> Vec<String> {
+    let violations = status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
+    violations.into_iter().map(|violation| violation.field).collect()
+}
+
+#[tokio::test]
+async fn grpc_names_the_fields_at_fault() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--max-batch", "10"]);
+    let mut client = server.client().await;
+    let mut refused = async |request: ScoreRequest| {
+        let status = client.score(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        (fields(&status), status.message().to_owned())
+    };
+
+    let (names, _) = refused(ScoreRequest::default()).await;
+    assert_eq!(names, ["source"]);
+    let source = Some(Source::PullRequest(PullRequest { number: 7, ..PullRequest::default() }));
+    let (names, message) = refused(ScoreRequest { source, ..ScoreRequest::default() }).await;
+    assert_eq!(names, ["pull_request.repository", "pull_request.created_at"]);
+    assert!(message.contains("pull_request.repository"), "{message}");
+
+    let (names, message) = refused(json_request("")).await;
+    assert_eq!(names, ["github_json"]);
+    assert!(message.contains("empty"), "{message}");
+    let (names, message) = refused(json_request("<html>")).await;
+    assert_eq!(names, ["github_json"]);
+    assert!(message.contains("not JSON"), "{message}");
+    let (names, _) = refused(json_request(r#"{"title": "no identity"}"#)).await;
+    assert_eq!(names, ["github_json.base.repo.full_name"]);
+    let mut wrong_type = document(3);
+    wrong_type["files"][1]["additions"] = json!("many");
+    let (names, _) = refused(json_request(&wrong_type.to_string())).await;
+    assert_eq!(names, ["github_json.files[1].additions"]);
+
+    let history = History { files: vec![FileHistory::default()], ..History::default() };
+    let request = ScoreRequest { history: Some(history), ..json_request(&document(3).to_string()) };
+    let (names, message) = refused(request).await;
+    assert_eq!(names, ["history.files", "history.directories"]);
+    assert!(message.contains("touches 2 distinct files"), "{message}");
+
+    let status =
+        client.score_batch(ScoreBatchRequest { requests: vec![ScoreRequest::default(); 11] }).await.unwrap_err();
+    assert_eq!((status.code(), fields(&status)), (Code::InvalidArgument, vec!["requests".to_owned()]));
+    assert!(status.message().contains("takes 10 a batch"), "{status:?}");
+
+    client.score(json_request(&document(3).to_string())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_refused() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--max-request-bytes", "4096"]);
+    let mut client = server.client().await;
+    let mut large = document(3);
+    large["body"] = json!("x".repeat(5_000));
+    let status = client.score(json_request(&large.to_string())).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    assert!(status.message().contains("4096"), "{status:?}");
+    client.score(json_request(&document(3).to_string())).await.unwrap();
+
+    let (status, kind, problem) = server.post(large.to_string().as_bytes());
+    assert_eq!((status, kind.as_str()), (413, "application/problem+json"));
+    assert!(problem["detail"].as_str().unwrap().contains("4096 bytes"), "{problem}");
+    assert_eq!(server.post(document(3).to_string().as_bytes()).0, 200);
+}
+
+#[test]
+fn http_answers_with_problem_documents() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let field = |problem: &Value| problem["field_violations"][0]["field"].as_str().map(str::to_owned);
+
+    let refused = |body: &str, expected: u16| {
+        let (status, kind, problem) = server.post(body.as_bytes());
+        assert_eq!((status, kind.as_str()), (expected, "application/problem+json"), "{problem}");
+        assert_eq!(problem["status"], json!(expected));
+        assert_eq!(problem["type"], json!("about:blank"));
+        problem
+    };
+    assert!(refused("", 400)["detail"].as_str().unwrap().contains("empty"));
+    assert!(refused("{\"number\": 3", 400)["detail"].as_str().unwrap().contains("not JSON"));
+    assert!(refused("[]", 400)["detail"].as_str().unwrap().contains("cannot read the document"));
+    let problem = refused("{}", 422);
+    assert_eq!(field(&problem).as_deref(), Some("base.repo.full_name"));
+    let problem = refused(r#"{"pull_request": {"base": {"repo": {"full_name": "o/n"}}}}"#, 422);
+    assert_eq!(field(&problem).as_deref(), Some("pull_request.number"));
+
+    let (status, kind, body) = server.http("POST", "/v1/scores", b"{}");
+    assert_eq!((status, kind.as_str()), (404, "application/problem+json"));
+    assert!(body.contains("/v1/score"), "{body}");
+    let (status, kind, _) = server.http("GET", "/v1/score", b"");
+    assert_eq!((status, kind.as_str()), (405, "application/problem+json"));
+    assert_eq!(server.http("GET", "/healthz", b"").0, 200);
+}
+
+#[test]
+fn deeply_nested_json_does_no_harm() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    for open in ["[", "{\"pull_request\":", "{\"base\":"] {
+        let (status, _, problem) = server.post(open.repeat(100_000).as_bytes());
+        assert!(status == 400 || status == 422, "{problem}");
+    }
+    assert_eq!(server.post(document(3).to_string().as_bytes()).0, 200);
+}

@@ -1,0 +1,215 @@
+//! A small published model: real features, real histories, and a network that expects the median of everything.
+
+use std::{collections::BTreeMap, sync::OnceLock};
+
+use bytes::Bytes;
+use ndarray::{Array1, Array2};
+use parquet::arrow::ArrowWriter;
+use prowl_features::{FEATURE_COUNT, FEATURES, Facts, History, PullRequest, Replay};
+use prowl_model::{
+    Bands, CategoryHead, Column, Dense, FeatureInfo, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler,
+    Surprise, Text, Training, Usual,
+};
+use prowl_platform::{Kind, Store};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Pull requests of the repository that the model knows.
+const COUNT: u64 = 120;
+
+pub(crate) const REPOSITORY: &str = "tideworks/harbour";
+
+/// Pull request `number` as GitHub writes it: small ones by a few people, every tenth a larger one.
+pub(crate) fn document(number: u64) -> Value {
+    let lines = if number.is_multiple_of(10) { 400 + number } else { 3 + number * 7 % 40 };
+    let file = |name: &str, added: u64, deleted: u64| json!({"filename": name, "status": "modified", "additions": added, "deletions": deleted});
+    json!({
+        "number": number,
+        "title": format!("{}: move buoy {number}", ["fix", "feat", "docs", "test"][number as usize % 4]),
+        "body": "Moves it a little.\n\nFixes #1",
+        "created_at": format!("2024-{:02}-{:02}T{:02}:15:00Z", 1 + number / 28, 1 + number % 28, 8 + number % 9),
+        "merged_at": format!("2024-{:02}-{:02}T{:02}:45:00Z", 1 + number / 28, 1 + number % 28, 9 + number % 9),
+        "user": {"login": ["ada", "grace", "edsger"][number as usize % 3], "type": "User"},
+        "author_association": "MEMBER",
+        "labels": [], "assignees": [], "requested_reviewers": [{"login": "ada"}], "draft": false,
+        "additions": lines, "deletions": lines / 3, "changed_files": 2, "commits": 1 + number % 3,
+        "base": {"ref": "main", "repo": {"full_name": REPOSITORY}},
+        "head": {"ref": "work", "repo": {"full_name": REPOSITORY}},
+        "files": [file("src/buoys.rs", lines - 1, lines / 3), file(&format!("tests/buoy_{}.rs", number % 5), 1, 0)],
+    })
+}
+
+/// One that no model of these would find usual.
+pub(crate) fn odd_document() -> Value {
+    let mut odd = document(COUNT + 1);
+    odd["title"] = json!("Quick hack to the login");
+    odd["created_at"] = json!("2024-08-04T03:10:00Z");
+    odd["user"] = json!({"login": "stranger", "type": "User"});
+    odd["author_association"] = json!("NONE");
+    odd["additions"] = json!(48_000);
+    odd["head"]["repo"]["full_name"] = json!("stranger/harbour");
+    odd["files"] = json!([
+        {"filename": "src/auth/login.rs", "status": "modified", "additions": 47_000, "deletions": 13},
+        {"filename": ".github/workflows/release.yml", "status": "modified", "additions": 1_000, "deletions": 0},
+    ]);
+    odd
+}
+
+/// What the batch job knows of each pull request: its document, and its history as of its creation.
+pub(crate) struct Known {
+    pub(crate) document: Value,
+    pub(crate) facts: Facts,
+    pub(crate) history: History,
+}
+
+/// Everything that is published, made once.
+pub(crate) struct Made {
+    pub(crate) known: Vec<Known>,
+    pub(crate) profiles: Bytes,
+}
+
+pub(crate) fn made() -> &'static Made {
+    static MADE: OnceLock<Made> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let mut replay = Replay::default();
+        let known = (1..=COUNT).map(|number| {
+            let document = document(number);
+            let facts = Facts::of(&PullRequest::from_json(document.to_string().as_bytes()).unwrap());
+            let history = replay.next(&facts, None);
+            Known { document, facts, history }
+        });
+        let known = known.collect();
+        let batch = prowl_features::repository_batch(REPOSITORY, &replay.finish()).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        Made { known, profiles: writer.into_inner().unwrap().into() }
+    })
+}
+
+/// A model of the known pull requests.
+pub(crate) fn model(version: &str, features_digest: &str) -> Model {
+    let rows: Vec<_> = made().known.iter().map(|known| known.facts.vector(&known.history)).collect();
+    let columns: Vec<_> = (0..FEATURE_COUNT).map(|index| column(rows.iter().map(|row| row.values[index]))).collect();
+    let (buckets, dimensions) = (64, 2);
+    let inputs = FEATURE_COUNT + dimensions;
+    let spread_out = |place: usize| ((place * 37 % 11) as f32 - 5.0) / 20.0;
+    let mut parts = Parts {
+        metadata: Metadata {
+            bands: Bands::default(),
+            categories: ["fix", "feature", "docs", "test"].map(str::to_owned).to_vec(),
+            features: serde_json::from_value::<Vec<FeatureInfo>>(prowl_features::catalog_json()).unwrap(),
+            features_digest: features_digest.to_owned(),
+            metrics: BTreeMap::from([("validation_error".to_owned(), 0.25)]),
+            missing_heads: BTreeMap::from([("risk".to_owned(), "too few known reverts".to_owned())]),
+            schema: SCHEMA,
+            training: Training {
+                from: rows_time(0),
+                rows: COUNT,
+                run: "20240901T000000Z".to_owned(),
+                run_digest: "0".repeat(64),
+                seed: 1,
+                test_rows: 0,
+                to: rows_time(COUNT as usize - 1),
+                trimmed_rows: 0,
+                validation_rows: COUNT,
+            },
+            version: version.to_owned(),
+        },
+        scaler: Scaler { columns },
+        text: Text {
+            idf: Array1::ones(buckets),
+            components: Array2::from_shape_fn((buckets, dimensions), |(row, column)| spread_out(row * 3 + column)),
+            centre: Array1::zeros(dimensions),
+            spread: Array1::ones(dimensions),
+        },
+        network: Network {
+            layers: vec![Dense { weights: Array2::zeros((inputs, inputs)), bias: Array1::zeros(inputs) }],
+        },
+        surprise: Surprise { usual_error: Array1::ones(inputs), weight: Array1::ones(inputs) },
+        percentiles: Percentiles::of(vec![0.0]).unwrap(),
+        category: Some(CategoryHead {
+            words: Array2::from_shape_fn((4, buckets), |(row, column)| spread_out(row + column)),
+            features: Array2::zeros((4, FEATURE_COUNT)),
+            bias: Array1::zeros(4),
+        }),
+    };
+    let raw = Model::from_parts(parts.clone()).unwrap();
+    let anomalies = rows.iter().map(|row| raw.score(&row.values, &row.tokens).unwrap().anomaly).collect();
+    parts.percentiles = Percentiles::of(anomalies).unwrap();
+    Model::from_parts(parts).unwrap()
+}
+
+fn rows_time(index: usize) -> i64 {
+    made().known[index].facts.created_at
+}
+
+fn column(values: impl Iterator<Item = f32>) -> Column {
+    let mut values: Vec<_> = values.filter(|value| value.is_finite()).collect();
+    if values.is_empty() {
+        return Column::UNKNOWN;
+    }
+    values.sort_unstable_by(f32::total_cmp);
+    let at = |share: f32| values[((values.len() - 1) as f32 * share).round() as usize];
+    let mean = values.iter().sum::<f32>() / values.len() as f32;
+    Column {
+        known: true,
+        logarithmic: false,
+        centre: at(0.5),
+        spread: (at(0.95) - at(0.05)).max(0.1),
+        smallest: at(0.0),
+        largest: at(1.0),
+        usual: Usual { low: at(0.05), median: at(0.5), high: at(0.95), mean },
+    }
+}
+
+/// A store in a directory of its own.
+pub(crate) struct TempStore {
+    directory: TempDir,
+}
+
+impl TempStore {
+    /// A store without a model.
+    pub(crate) fn empty() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// A store with a model that this version can serve.
+    pub(crate) fn with_model() -> Self {
+        let store = Self::empty();
+        store.publish(&model("made", &prowl_features::digest()).to_bytes().unwrap(), &made().profiles);
+        store
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("file://{}", self.directory.path().display())
+    }
+
+    /// Publishes a model and returns the name of its folder.
+    pub(crate) fn publish(&self, artifact: &[u8], profiles: &Bytes) -> String {
+        // In a thread of its own, since a test may run in a runtime already.
+        let publish = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(self.publish_in_runtime(artifact, profiles))
+        };
+        std::thread::scope(|scope| scope.spawn(publish).join().unwrap())
+    }
+
+    async fn publish_in_runtime(&self, artifact: &[u8], profiles: &Bytes) -> String {
+        let store = Store::open(&self.url()).unwrap();
+        let mut draft = store.draft(Kind::Models).await.unwrap();
+        draft.put("model.safetensors", Bytes::copy_from_slice(artifact)).await.unwrap();
+        draft.put("profiles.parquet", profiles.clone()).await.unwrap();
+        let folder = draft.publish(Vec::new(), BTreeMap::new(), json!({})).await.unwrap();
+        folder.name().to_owned()
+    }
+
+    /// Where a file of a model lies.
+    pub(crate) fn file(&self, model: &str, file: &str) -> std::path::PathBuf {
+        self.directory.path().join("models").join(model).join(file)
+    }
+}
+
+/// The names of the features, in order.
+pub(crate) fn feature_names() -> Vec<&'static str> {
+    FEATURES.iter().map(|feature| feature.name).collect()
+}

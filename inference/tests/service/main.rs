@@ -1,0 +1,9 @@
+//! The service and its client through their own doors: the binaries, real ports, a real store, a real model.
+
+mod answers;
+mod bad_input;
+mod bad_store;
+mod client;
+mod fixture;
+mod lifecycle;
+mod programs;

@@ -1,0 +1,228 @@
+//! A folder in the making: reserved, filled, and then published by writing its manifest.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, buffered::BufWriter, path::Path};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use url::Url;
+
+use crate::{
+    Error, FileEntry, Folder, Input, Kind, Manifest, Store,
+    folder::{display, hex, measure, url_of},
+    manifest,
+};
+
+/// Object that reserves the name of a draft. A folder that holds it and no manifest was interrupted, or is still
+/// being written.
+pub(crate) const MARKER: &str = ".draft";
+
+/// A reserved folder that no reader sees until [`Draft::publish`].
+#[derive(Debug)]
+pub struct Draft {
+    store: Store,
+    kind: Kind,
+    name: String,
+    /// Shared with the writers, which add their file when it is whole.
+    files: Arc<Mutex<Vec<FileEntry>>>,
+}
+
+impl Draft {
+    pub(crate) fn new(store: Store, kind: Kind, name: String) -> Self {
+        Self { store, kind, name, files: Arc::default() }
+    }
+
+    /// The name it will be published under, a UTC time such as `20261124T214500Z`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its URL, with a slash at the end.
+    pub fn url(&self) -> Url {
+        url_of(&self.store, self.kind, &self.name)
+    }
+
+    /// Where `file` lies in [`Store::object_store`].
+    pub fn path(&self, file: &str) -> Path {
+        self.store.path(&format!("{}/{}/{file}", self.kind, self.name))
+    }
+
+    /// Writes a small file in one piece. A file that is there already is an error.
+    ///
+    /// # Errors
+    /// [`Error::FileName`], [`Error::Write`].
+    pub async fn put(&mut self, file: &str, bytes: Bytes) -> Result<(), Error> {
+        check_name(file)?;
+        let entry =
+            FileEntry { path: file.to_owned(), bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(&bytes)) };
+        let create = PutOptions::from(PutMode::Create);
+        let put = self.store.object_store().put_opts(&self.path(file), bytes.into(), create).await;
+        put.map_err(|source| self.write_error(file, source))?;
+        self.add(entry);
+        Ok(())
+    }
+
+    /// Starts a file that is written piece by piece, in bounded memory. It belongs to the folder once it is
+    /// [finished](DraftWriter::finish).
+    ///
+    /// # Errors
+    /// [`Error::FileName`].
+    pub fn writer(&mut self, file: &str) -> Result<DraftWriter, Error> {
+        check_name(file)?;
+        Ok(DraftWriter {
+            file: file.to_owned(),
+            display: display(&self.store, self.kind, &self.name, file),
+            upload: BufWriter::new(self.store.object_store(), self.path(file)),
+            hash: Sha256::new(),
+            bytes: 0,
+            files: Arc::clone(&self.files),
+        })
+    }
+
+    /// Takes in a file that something else wrote below this folder and measured.
+    pub fn add(&mut self, entry: FileEntry) {
+        lock(&self.files).push(entry);
+    }
+
+    /// Takes in a file that something else wrote below this folder, reading it once to measure it.
+    ///
+    /// # Errors
+    /// [`Error::FileName`], [`Error::Read`].
+    pub async fn add_written(&mut self, file: &str) -> Result<(), Error> {
+        check_name(file)?;
+        let measured = measure(self.store.object_store().as_ref(), &self.path(file), |_| {}).await;
+        let (bytes, sha256) = measured
+            .map_err(|source| Error::Read { path: display(&self.store, self.kind, &self.name, file), source })?;
+        self.add(FileEntry { path: file.to_owned(), bytes, sha256 });
+        Ok(())
+    }
+
+    /// Publishes the folder: writes `manifest.json`, which is the commit, and then removes the draft marker.
+    ///
+    /// # Errors
+    /// [`Error::FileName`] when two files have one path, [`Error::Write`]. The folder stays unpublished then.
+    pub async fn publish(
+        self,
+        inputs: Vec<Input>,
+        counts: BTreeMap<String, u64>,
+        details: serde_json::Value,
+    ) -> Result<Folder, Error> {
+        let mut files = std::mem::take(&mut *lock(&self.files));
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        if let Some(twice) = files.windows(2).find(|pair| pair[0].path == pair[1].path) {
+            return Err(Error::FileName { file: twice[0].path.clone(), reason: "it was written twice" });
+        }
+        let manifest = Manifest {
+            kind: self.kind.as_str().to_owned(),
+            schema: self.kind.schema(),
+            name: self.name.clone(),
+            program: program(),
+            inputs,
+            counts,
+            details,
+            files,
+        };
+        let bytes = Bytes::from(manifest.to_bytes());
+        let store = self.store.object_store();
+        let create = PutOptions::from(PutMode::Create);
+        let put = store.put_opts(&self.path(manifest::FILE), PutPayload::from(bytes.clone()), create).await;
+        put.map_err(|source| self.write_error(manifest::FILE, source))?;
+        if let Err(error) = store.delete(&self.path(MARKER)).await {
+            // The folder is published already; the marker only means something without a manifest.
+            tracing::debug!(folder = %self.url(), %error, "the draft marker stays behind");
+        }
+        Folder::from_manifest(self.store, self.kind, self.name, &bytes)
+    }
+
+    /// Removes what was written, for a program that failed and wants to leave nothing behind. Without it the
+    /// folder stays, and no reader ever sees it.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub async fn discard(self) -> Result<(), Error> {
+        let store = self.store.object_store();
+        let folder = self.store.path(&format!("{}/{}", self.kind, self.name));
+        let failed = |source| self.write_error("", source);
+        let objects: Vec<_> = store.list(Some(&folder)).try_collect().await.map_err(failed)?;
+        for object in objects {
+            store.delete(&object.location).await.map_err(failed)?;
+        }
+        self.store.remove_directory(&folder).await;
+        Ok(())
+    }
+
+    fn write_error(&self, file: &str, source: object_store::Error) -> Error {
+        Error::Write { path: display(&self.store, self.kind, &self.name, file), source }
+    }
+}
+
+/// One file of a draft, written piece by piece and hashed on the way.
+#[derive(Debug)]
+pub struct DraftWriter {
+    file: String,
+    display: String,
+    upload: BufWriter,
+    hash: Sha256,
+    bytes: u64,
+    files: Arc<Mutex<Vec<FileEntry>>>,
+}
+
+impl DraftWriter {
+    /// Appends a piece.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub async fn write(&mut self, piece: Bytes) -> Result<(), Error> {
+        self.hash.update(&piece);
+        self.bytes += piece.len() as u64;
+        let put = self.upload.put(piece).await;
+        put.map_err(|source| Error::Write { path: self.display.clone(), source })
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Completes the file and adds it to the draft.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub async fn finish(mut self) -> Result<FileEntry, Error> {
+        self.upload.shutdown().await.map_err(|source| Error::Write {
+            path: self.display,
+            source: object_store::Error::Generic { store: "store", source: source.into() },
+        })?;
+        let entry = FileEntry { path: self.file, bytes: self.bytes, sha256: hex(&self.hash.finalize()) };
+        lock(&self.files).push(entry.clone());
+        Ok(entry)
+    }
+}
+
+/// The list is only ever pushed to or taken whole, so it is right even after a panic elsewhere.
+fn lock(files: &Mutex<Vec<FileEntry>>) -> std::sync::MutexGuard<'_, Vec<FileEntry>> {
+    files.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check_name(file: &str) -> Result<(), Error> {
+    let wrong = |reason| Err(Error::FileName { file: file.to_owned(), reason });
+    if file == manifest::FILE || file == MARKER {
+        return wrong("the name is taken by the store itself");
+    }
+    if file.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        return wrong("it must be a path below the folder, parts separated by single slashes");
+    }
+    Ok(())
+}
+
+/// Name and version of the running program. All of Prowl has one version.
+fn program() -> String {
+    let path = std::env::args_os().next().map(std::path::PathBuf::from);
+    let name = path.as_deref().and_then(|path| path.file_stem()).map(|name| name.to_string_lossy().into_owned());
+    format!("{} {}", name.unwrap_or_else(|| "unknown".to_owned()), env!("CARGO_PKG_VERSION"))
+}

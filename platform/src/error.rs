@@ -1,0 +1,151 @@
+//! What can go wrong between a program and its store, in words for the person who started the program.
+
+use crate::Kind;
+
+/// An error of the store or of the program's surroundings. The text names the thing and the way out; the
+/// technical cause, where there is one, is the [`source`](std::error::Error::source).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `--store` holds something that is no usable URL.
+    #[error("{url:?} is no store URL: {hint}")]
+    StoreUrl {
+        /// What was given.
+        url: String,
+        /// What to write instead.
+        hint: String,
+    },
+    /// A program that reads was pointed at a store that is not there.
+    #[error("the store {store} does not exist: correct --store, or make it with {}", kind.made_by())]
+    StoreMissing {
+        /// URL of the store.
+        store: String,
+        /// What was to be read from it.
+        kind: Kind,
+    },
+    /// The store's folder cannot be made or written.
+    #[error(
+        "cannot write below the store {store}: choose a folder with --store that you may write and that has space left"
+    )]
+    NotWritable {
+        /// URL of the store.
+        store: String,
+        /// What the file system or object store answered.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync + 'static>,
+    },
+    /// No folder of this kind has a manifest yet.
+    #[error("no finished {} in {store}/{kind}: make one with {}", kind.one(), kind.made_by())]
+    NothingPublished {
+        /// URL of the store.
+        store: String,
+        /// What was looked for.
+        kind: Kind,
+    },
+    /// A folder was asked for by a name that no finished folder has.
+    #[error("no finished {} {name:?} in {store}/{kind}: {hint}", kind.one())]
+    NoSuchFolder {
+        /// URL of the store.
+        store: String,
+        /// What was looked for.
+        kind: Kind,
+        /// The name that was given.
+        name: String,
+        /// Which names there are, or how to make one.
+        hint: String,
+    },
+    /// The manifest is there but cannot be understood.
+    #[error("{path} is no manifest of {kind}: {reason}; the folder is damaged: make it again with {}", kind.made_by())]
+    Manifest {
+        /// Path of the manifest.
+        path: String,
+        /// What the folder should hold.
+        kind: Kind,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The folder was written by a later version of Prowl.
+    #[error(
+        "{path} has schema {found}, and this program knows {kind} up to schema {known}: update this program, \
+         or make the {} again with the version that you run",
+        kind.one()
+    )]
+    NewerSchema {
+        /// Path of the manifest.
+        path: String,
+        /// What the folder holds.
+        kind: Kind,
+        /// The schema of the manifest.
+        found: u64,
+        /// The newest schema that this program reads.
+        known: u32,
+    },
+    /// A file was asked for that the manifest does not list.
+    #[error("the manifest of {folder} lists no file {file:?}: it was made by another version; make the {} again with {}", kind.one(), kind.made_by())]
+    NotListed {
+        /// URL of the folder.
+        folder: String,
+        /// The file that was asked for.
+        file: String,
+        /// What the folder holds.
+        kind: Kind,
+    },
+    /// A file that the manifest lists is gone.
+    #[error("{path} is missing although the manifest beside it lists it: the folder is damaged; make it again with {}", kind.made_by())]
+    FileMissing {
+        /// Path of the file.
+        path: String,
+        /// What the folder holds.
+        kind: Kind,
+    },
+    /// A file is not the one that was published.
+    #[error("{path} was changed after it was published: its {what} is {found}, the manifest says {expected}; make the {} again with {}", kind.one(), kind.made_by())]
+    Changed {
+        /// Path of the file.
+        path: String,
+        /// What the folder holds.
+        kind: Kind,
+        /// `size` or `SHA-256`.
+        what: &'static str,
+        /// The manifest's value.
+        expected: String,
+        /// The file's value.
+        found: String,
+    },
+    /// The store answered with an error while reading.
+    #[error("cannot read {path}")]
+    Read {
+        /// Path of the object.
+        path: String,
+        /// What the store answered.
+        #[source]
+        source: object_store::Error,
+    },
+    /// The store answered with an error while writing.
+    #[error("cannot write {path}: is there space left, and may this program write there?")]
+    Write {
+        /// Path of the object.
+        path: String,
+        /// What the store answered.
+        #[source]
+        source: object_store::Error,
+    },
+    /// A file of a draft has a name that a published folder cannot hold.
+    #[error("{file:?} cannot be a file of a published folder: {reason}")]
+    FileName {
+        /// The name that was given.
+        file: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// `PROWL_LOG` or `PROWL_LOG_FORMAT` cannot be understood.
+    #[error("{variable}={value:?} cannot be understood: {hint}")]
+    Telemetry {
+        /// Name of the environment variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What to write instead.
+        hint: String,
+    },
+}

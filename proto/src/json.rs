@@ -1,0 +1,66 @@
+//! The JSON form of a message, the same in an HTTP answer and in `prowl score --json`.
+//!
+//! It is the JSON mapping of proto3 with the names of the `.proto` file (`history_source`, not `historySource`),
+//! fields at their default written out, and 64-bit integers as numbers. NaN is the string `"NaN"`, a time RFC 3339,
+//! a duration such as `"0.000212s"`.
+
+use std::sync::LazyLock;
+
+use prost::{Message, Name};
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use serde::{Serialize, Serializer};
+
+static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    DescriptorPool::decode(crate::FILE_DESCRIPTOR_SET).expect("the descriptors are generated from a valid file")
+});
+
+/// Serializes a message of `prowl.v1` as JSON: `serde_json::to_string(&Json(&response))`.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a, M>(pub &'a M);
+
+impl<M: Message + Name> Serialize for Json<'_, M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let options = SerializeOptions::new()
+            .use_proto_field_name(true)
+            .skip_default_fields(false)
+            .stringify_64_bit_integers(false);
+        let name = M::full_name();
+        let descriptor = POOL
+            .get_message_by_name(&name)
+            .ok_or_else(|| serde::ser::Error::custom(format!("{name} is no message of prowl.v1")))?;
+        let mut message = DynamicMessage::new(descriptor);
+        message.transcode_from(self.0).map_err(serde::ser::Error::custom)?;
+        message.serialize_with_options(serializer, &options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::v1;
+
+    #[test]
+    fn an_answer_keeps_its_names_and_its_unknowns() {
+        let response = v1::ScoreResponse {
+            repository: "owner/name".into(),
+            number: 9_007_199_254_740_993,
+            band: v1::Band::HighRisk.into(),
+            features: vec![0.1, f32::NAN],
+            history_as_of: Some(prost_types::Timestamp { seconds: 0, nanos: 5_000_000 }),
+            elapsed: Some(prost_types::Duration { seconds: 0, nanos: 212_000 }),
+            ..v1::ScoreResponse::default()
+        };
+        let text = serde_json::to_string(&Json(&response)).unwrap();
+        assert!(text.contains("9007199254740993"), "{text}");
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["band"], json!("BAND_HIGH_RISK"));
+        assert_eq!(value["features"], json!([0.1, "NaN"]));
+        assert_eq!(value["history_as_of"], json!("1970-01-01T00:00:00.005Z"));
+        assert_eq!(value["elapsed"], json!("0.000212s"));
+        assert_eq!(value["reasons"], json!([]));
+        assert_eq!(value["anomaly"], json!(0.0));
+        assert_eq!(value.get("risk"), None, "unknown is not zero");
+    }
+}

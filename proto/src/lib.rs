@@ -1,0 +1,25 @@
+//! The `prowl.v1` protocol: the messages and the client and server code generated from `proto/`, the descriptors
+//! that reflection serves, and the JSON form of an answer.
+//!
+//! The code in `src/generated/` is checked in, so that building Prowl needs no protocol compiler. The test in
+//! `tests/generated.rs` generates it anew and compares; `PROWL_PROTO_WRITE=1 cargo test -p prowl-proto` rewrites it.
+//!
+//! This crate never computes anything: a client that links it links no model and no feature.
+
+pub mod json;
+
+/// Package `prowl.v1`: `proto/prowl/v1/scoring.proto`, where each field is described.
+#[allow(
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    missing_docs,
+    unreachable_pub,
+    rust_2018_idioms,
+    reason = "generated; its style is the generator's"
+)]
+pub mod v1 {
+    include!("generated/prowl.v1.rs");
+}
+
+/// The encoded `google.protobuf.FileDescriptorSet` of `prowl.v1` and what it imports, comments included.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/prowl.v1.bin");

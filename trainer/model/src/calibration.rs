@@ -1,0 +1,99 @@
+//! From an anomaly score to its percentile among the validation slice.
+
+use ndarray::{Array2, Axis, array};
+
+use crate::ArtifactError;
+use crate::tensors::{Reader, Writer};
+
+/// Largest percentile that is ever given: no sample shows that nothing could be more unusual.
+const HIGHEST: f32 = 99.99;
+
+/// At most this many points are kept of a sample, however large.
+const POINTS: usize = 2048;
+
+/// The empirical distribution of a sample of anomaly scores, as a monotone curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Percentiles {
+    /// Rows (score, percentile), both ascending; at least one.
+    points: Array2<f32>,
+    /// Mean excess of the highest tenth over where it begins, above 0: how fast the tail thins out.
+    tail: f32,
+}
+
+impl Percentiles {
+    /// The distribution of a sample; `None` when it is empty or holds a value that is not finite.
+    ///
+    /// The k-th smallest of n scores has the percentile 100 (k - ½) / n (Hazen's plotting position).
+    pub fn of(mut scores: Vec<f32>) -> Option<Self> {
+        if scores.is_empty() || scores.iter().any(|score| !score.is_finite()) {
+            return None;
+        }
+        scores.sort_unstable_by(f32::total_cmp);
+        let count = scores.len();
+        let kept = count.min(POINTS);
+        // Evenly spread over the ranks, both ends included.
+        let rank = |point: usize| if kept == 1 { 0 } else { point * (count - 1) / (kept - 1) };
+        let percentile = |rank: usize| (100.0 * (rank as f64 + 0.5) / count as f64) as f32;
+        let points = Array2::from_shape_fn((kept, 2), |(point, column)| {
+            let rank = rank(point);
+            if column == 0 { scores[rank] } else { percentile(rank) }
+        });
+        let highest = &scores[count - count.div_ceil(10)..];
+        let excess = highest.iter().map(|score| f64::from(score - highest[0])).sum::<f64>() / highest.len() as f64;
+        let floor = 1e-3 * f64::from(scores[count - 1].abs()) + 1e-6;
+        Some(Self { points, tail: excess.max(floor) as f32 })
+    }
+
+    /// Share of the sample below `score`, in percent, 0 to 99.99: linear between the points. Beyond the last one, what
+    /// remains shrinks exponentially, as the excesses of most distributions do.
+    pub fn of_score(&self, score: f32) -> f32 {
+        let (scores, percentiles) = (self.points.column(0), self.points.column(1));
+        let last = scores.len() - 1;
+        // Equal scores share the highest percentile of theirs.
+        let above = partition(scores.len(), |point| scores[point] <= score);
+        let percentile = if above == 0 {
+            // From 0 for a score of 0, which none is below.
+            percentiles[0] * (score / scores[0]).clamp(0.0, 1.0)
+        } else if above > last {
+            100.0 - (100.0 - percentiles[last]) * libm::expf((scores[last] - score) / self.tail)
+        } else {
+            let (low, high) = (above - 1, above);
+            let share = (score - scores[low]) / (scores[high] - scores[low]);
+            percentiles[low] + share * (percentiles[high] - percentiles[low])
+        };
+        percentile.min(HIGHEST)
+    }
+
+    pub(crate) fn write(&self, tensors: &mut Writer) {
+        tensors.matrix("percentiles", &self.points);
+        tensors.vector("percentiles.tail", &array![self.tail]);
+    }
+
+    pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
+        let tail = tensors.vector("percentiles.tail")?;
+        ArtifactError::unless(tail.len() == 1, "percentiles.tail", || format!("it has {} values", tail.len()))?;
+        Ok(Self { points: tensors.matrix("percentiles")?, tail: tail[0] })
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ArtifactError> {
+        let shaped = self.points.nrows() > 0 && self.points.ncols() == 2 && self.tail > 0.0;
+        let ascends = |column: usize| {
+            let values = self.points.index_axis(Axis(1), column);
+            values.iter().zip(values.iter().skip(1)).all(|(low, high)| low <= high)
+        };
+        let within = |value: &f32| (0.0..=100.0).contains(value);
+        let sound = shaped && ascends(0) && ascends(1) && self.points.column(1).iter().all(within);
+        ArtifactError::unless(sound, "percentiles", || "it is no ascending curve from 0 to 100".to_owned())
+    }
+}
+
+/// The first index from which on `holds` is false; it must hold for a prefix.
+fn partition(len: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low.midpoint(high);
+        if holds(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+

@@ -1,0 +1,61 @@
+//! The category head: multinomial logistic regression on words and scaled features.
+
+use ndarray::{Array1, Array2};
+
+use crate::ArtifactError;
+use crate::network::add_scaled_row;
+use crate::tensors::{Reader, Writer};
+
+/// Weights of the classes, in the order of [`Metadata::categories`](crate::Metadata::categories).
+#[derive(Clone, Debug, PartialEq)]
+pub struct CategoryHead {
+    /// Of each bucket of the text vector; shape (buckets, classes).
+    pub words: Array2<f32>,
+    /// Of each scaled feature, unknown ones counting 0; shape (features, classes).
+    pub features: Array2<f32>,
+    /// Shape (classes).
+    pub bias: Array1<f32>,
+}
+
+impl CategoryHead {
+    /// Probability of each class: the softmax of `bias + features · weights + words · weights`.
+    pub fn probabilities(&self, features: &[f32], words: &[(u32, f32)]) -> Vec<f32> {
+        let mut logits = self.bias.to_vec();
+        for (index, &value) in features.iter().enumerate() {
+            if value != 0.0 {
+                add_scaled_row(&mut logits, &self.features, index, value);
+            }
+        }
+        for &(bucket, weight) in words {
+            add_scaled_row(&mut logits, &self.words, bucket as usize, weight);
+        }
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        logits.iter_mut().for_each(|logit| *logit = libm::expf(*logit - largest));
+        let sum: f32 = logits.iter().sum();
+        logits.iter_mut().for_each(|share| *share /= sum);
+        logits
+    }
+
+    pub(crate) fn write(&self, tensors: &mut Writer) {
+        tensors.matrix("category.words", &self.words);
+        tensors.matrix("category.features", &self.features);
+        tensors.vector("category.bias", &self.bias);
+    }
+
+    pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
+        Ok(Self {
+            words: tensors.matrix("category.words")?,
+            features: tensors.matrix("category.features")?,
+            bias: tensors.vector("category.bias")?,
+        })
+    }
+
+    pub(crate) fn check(&self, classes: usize, features: usize, buckets: usize) -> Result<(), ArtifactError> {
+        let fits = self.bias.len() == classes
+            && self.words.dim() == (buckets, classes)
+            && self.features.dim() == (features, classes);
+        ArtifactError::unless(fits, "category", || {
+            format!("its shapes do not fit {classes} classes, {features} features and {buckets} buckets")
+        })
+    }
+}

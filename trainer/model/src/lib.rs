@@ -1,0 +1,33 @@
+//! The model that scores a pull request: scaler, text projection, autoencoder, calibration, category head, and the
+//! one file that carries them.
+//!
+//! [`Model::score`] is pure: the same vector gives the same bits, alone or in a batch, on every machine. It uses only
+//! operations that IEEE 754 defines exactly and logarithms written in Rust, never those of the system.
+//!
+//! This crate never learns: gradients, optimisers and splits live in `prowl-trainer`. It never reads a file, opens a
+//! socket, or knows what a feature means.
+
+mod artifact;
+mod calibration;
+mod category;
+mod digest;
+mod metadata;
+mod model;
+mod network;
+mod scaler;
+mod score;
+mod surprise;
+mod tensors;
+mod text;
+
+pub use artifact::{ArtifactError, FILE_NAME};
+pub use calibration::Percentiles;
+pub use category::CategoryHead;
+pub use digest::digest;
+pub use metadata::{Bands, FeatureInfo, Metadata, SCHEMA, Training};
+pub use model::{Inputs, Model, Parts};
+pub use network::{Dense, Network, activation, activation_slope};
+pub use scaler::{Column, Scaler, signed_log};
+pub use score::{Band, Contribution, Input, InputError, Score, Usual};
+pub use surprise::Surprise;
+pub use text::{Text, TextVector};

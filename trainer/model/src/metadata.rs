@@ -1,0 +1,87 @@
+//! What a model says of itself: the JSON under the key `prowl` of the model file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The newest layout of the model file that this version writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// What a model is, what it reads and what it was trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Where the bands begin.
+    pub bands: Bands,
+    /// The categories that the head predicts, in the order of [`Score::categories`](crate::Score::categories); empty
+    /// without a head.
+    pub categories: Vec<String>,
+    /// What the model reads, in the order of the feature vector.
+    pub features: Vec<FeatureInfo>,
+    /// Hexadecimal SHA-256 of the list of features; a vector made by another list must not be scored.
+    pub features_digest: String,
+    /// What was measured in training, by name.
+    pub metrics: BTreeMap<String, f64>,
+    /// Heads that this model has not, by name (`category`, `risk`), each with the reason.
+    pub missing_heads: BTreeMap<String, String>,
+    /// Layout of the file.
+    pub schema: u32,
+    /// What it was trained on.
+    pub training: Training,
+    /// Name of the model's folder in the store, a UTC time such as `20261124T214500Z`.
+    pub version: String,
+}
+
+/// One input of the model, as the features run describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureInfo {
+    /// What it is, in one sentence.
+    pub about: String,
+    /// What it is about, for example `size`.
+    pub group: String,
+    /// What becomes of a missing source.
+    pub missing: String,
+    /// Its name, unique.
+    pub name: String,
+    /// The field that it is read from.
+    pub source: String,
+    /// What it is measured in.
+    pub unit: String,
+}
+
+/// What a model was trained on. Times are milliseconds since 1970, UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Training {
+    /// When the first pull request of the training slice was opened.
+    pub from: i64,
+    /// Pull requests in the training slice.
+    pub rows: u64,
+    /// Name of the features run.
+    pub run: String,
+    /// Digest of the features run's manifest.
+    pub run_digest: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Pull requests in the test slice, which no part of the model has seen.
+    pub test_rows: u64,
+    /// When the last pull request of the training slice was opened.
+    pub to: i64,
+    /// The most unusual rows of the training slice, which were left out of the final fit.
+    pub trimmed_rows: u64,
+    /// Pull requests in the validation slice, which gives the usual errors and the percentiles.
+    pub validation_rows: u64,
+}
+
+/// Percentiles of the anomaly score, 0 to 100, at which the bands begin: a score that reaches one is in the band.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bands {
+    /// From here on unusual.
+    pub unusual: f32,
+    /// From here on of high risk.
+    pub high_risk: f32,
+}
+
+impl Default for Bands {
+    fn default() -> Self {
+        Self { unusual: 95.0, high_risk: 99.0 }
+    }
+}

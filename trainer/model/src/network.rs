@@ -1,0 +1,124 @@
+//! The autoencoder's forward pass for one vector.
+
+use ndarray::{Array1, Array2};
+
+use crate::ArtifactError;
+use crate::tensors::{Reader, Writer};
+
+/// `x / sqrt(1 + x²)`: bounded and smooth as tanh, made of operations that IEEE 754 rounds exactly, so that it has the
+/// same bits everywhere. It is the inverse square root unit of Carlile et al., "Improving deep learning by inverse
+/// square root linear units" (2017).
+///
+/// Bounded, because a network without bounds reconstructs any extreme that its training only hinted at.
+#[inline]
+pub fn activation(x: f32) -> f32 {
+    x / (1.0 + x * x).sqrt()
+}
+
+/// Derivative of [`activation`] at the point where it has the value `y`: `(1 - y²)^(3/2)`.
+#[inline]
+pub fn activation_slope(y: f32) -> f32 {
+    let rest = (1.0 - y * y).max(0.0);
+    rest * rest.sqrt()
+}
+
+/// A dense layer: `x · weights + bias`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    /// Shape (inputs, outputs).
+    pub weights: Array2<f32>,
+    /// Shape (outputs).
+    pub bias: Array1<f32>,
+}
+
+impl Dense {
+    /// Adds input by input, each into all outputs: the sum of an output has one fixed order, and the inner loop runs
+    /// over outputs, where the compiler may use as wide registers as it likes without changing a bit.
+    fn forward(&self, input: &[f32], output: &mut Vec<f32>) {
+        output.clear();
+        output.extend(self.bias.iter());
+        for (row, &x) in input.iter().enumerate() {
+            add_scaled_row(output, &self.weights, row, x);
+        }
+    }
+}
+
+/// `sums += factor * matrix[row]`
+#[inline]
+pub(crate) fn add_scaled_row(sums: &mut [f32], matrix: &Array2<f32>, row: usize, factor: f32) {
+    let row = matrix.row(row);
+    if let Some(values) = row.as_slice() {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum += factor * value;
+        }
+    } else {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += factor * value;
+        }
+    }
+}
+
+/// Layers with [`activation`] between them; none after the last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// At least one; the outputs of each are the inputs of the next.
+    pub layers: Vec<Dense>,
+}
+
+impl Network {
+    /// Number of inputs, which is that of outputs.
+    pub fn inputs(&self) -> usize {
+        self.layers.first().map_or(0, |layer| layer.weights.nrows())
+    }
+
+    /// Reconstruction of one scaled vector.
+    pub fn reconstruct(&self, input: &[f32]) -> Vec<f32> {
+        let widest = self.layers.iter().map(|layer| layer.bias.len()).max().unwrap_or(0);
+        let (mut current, mut next) = (Vec::with_capacity(widest), Vec::with_capacity(widest));
+        for (depth, layer) in self.layers.iter().enumerate() {
+            layer.forward(if depth == 0 { input } else { &current }, &mut next);
+            if depth + 1 < self.layers.len() {
+                next.iter_mut().for_each(|x| *x = activation(*x));
+            }
+            std::mem::swap(&mut current, &mut next);
+        }
+        current
+    }
+
+    pub(crate) fn write(&self, tensors: &mut Writer) {
+        for (depth, layer) in self.layers.iter().enumerate() {
+            tensors.matrix(&format!("network.{depth}.weights"), &layer.weights);
+            tensors.vector(&format!("network.{depth}.bias"), &layer.bias);
+        }
+    }
+
+    pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
+        let mut layers = Vec::new();
+        while layers.is_empty() || tensors.has(&format!("network.{}.weights", layers.len())) {
+            let depth = layers.len();
+            layers.push(Dense {
+                weights: tensors.matrix(&format!("network.{depth}.weights"))?,
+                bias: tensors.vector(&format!("network.{depth}.bias"))?,
+            });
+        }
+        Ok(Self { layers })
+    }
+
+    /// Checks that the layers fit together and lead from `inputs` back to `inputs`.
+    pub(crate) fn check(&self, inputs: usize) -> Result<(), ArtifactError> {
+        let mut width = inputs;
+        for (depth, Dense { weights, bias }) in self.layers.iter().enumerate() {
+            let name = format!("network.{depth}");
+            ArtifactError::unless(weights.nrows() == width, &name, || {
+                format!("it reads {} values and gets {width}", weights.nrows())
+            })?;
+            ArtifactError::unless(weights.ncols() == bias.len(), &name, || {
+                format!("it has {} columns of weights and {} biases", weights.ncols(), bias.len())
+            })?;
+            width = bias.len();
+        }
+        ArtifactError::unless(width == inputs && !self.layers.is_empty(), "network", || {
+            format!("it reads {inputs} values and gives back {width}")
+        })
+    }
+}

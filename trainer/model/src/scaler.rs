@@ -1,0 +1,126 @@
+//! From raw values to the network's inputs and back.
+
+use ndarray::{Array1, Array2};
+
+use crate::ArtifactError;
+use crate::score::Usual;
+use crate::tensors::{Reader, Writer};
+
+/// Scaled values are cut off this many spreads from the centre: beyond it, farther says no more.
+pub(crate) const CLIP: f32 = 10.0;
+
+/// How one feature is scaled, and what was usual for it in training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Column {
+    /// Whether it was ever known in training; if not, it is never looked at.
+    pub known: bool,
+    /// Whether `sign(x) ln(1 + |x|)` is scaled in place of the value: for tails over several powers of ten.
+    pub logarithmic: bool,
+    /// Centre of the values, after the logarithm.
+    pub centre: f32,
+    /// Spread of the values, after the logarithm; above 0.
+    pub spread: f32,
+    /// Smallest value in training.
+    pub smallest: f32,
+    /// Largest value in training.
+    pub largest: f32,
+    /// Quantiles and mean in training; 0 where never known.
+    pub usual: Usual,
+}
+
+impl Column {
+    /// A column without a known value in training.
+    pub const UNKNOWN: Self = Self {
+        known: false,
+        logarithmic: false,
+        centre: 0.0,
+        spread: 1.0,
+        smallest: 0.0,
+        largest: 0.0,
+        usual: Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.0 },
+    };
+
+    /// `value` in spreads from the centre, cut off at ±10; `None` where unknown, not finite, or never known in training.
+    #[inline]
+    pub fn scale(&self, value: f32) -> Option<f32> {
+        if !self.known || !value.is_finite() {
+            return None;
+        }
+        let value = if self.logarithmic { signed_log(value) } else { value };
+        Some(((value - self.centre) / self.spread).clamp(-CLIP, CLIP))
+    }
+
+    /// The raw value that a scaled one stands for, within what was seen in training; NaN where never known.
+    pub fn unscale(&self, scaled: f32) -> f32 {
+        if !self.known {
+            return f32::NAN;
+        }
+        let value = scaled * self.spread + self.centre;
+        let value = if self.logarithmic { signed_exp(value) } else { value };
+        value.clamp(self.smallest, self.largest)
+    }
+}
+
+/// `sign(x) ln(1 + |x|)`, the same bits on every machine.
+#[inline]
+pub fn signed_log(x: f32) -> f32 {
+    libm::copysignf(libm::log1pf(x.abs()), x)
+}
+
+/// The inverse of [`signed_log`].
+fn signed_exp(x: f32) -> f32 {
+    libm::copysignf(libm::expm1f(x.abs()), x)
+}
+
+/// One [`Column`] a feature.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scaler {
+    /// In the order of the feature vector.
+    pub columns: Vec<Column>,
+}
+
+/// Columns of the tensor `scaler`.
+const WIDTH: usize = 10;
+
+impl Scaler {
+    pub(crate) fn write(&self, tensors: &mut Writer) {
+        let flag = |value| f32::from(u8::from(value));
+        let mut rows = Array2::zeros((self.columns.len(), WIDTH));
+        for (mut row, c) in rows.outer_iter_mut().zip(&self.columns) {
+            let u = &c.usual;
+            row.assign(&Array1::from_vec(vec![
+                flag(c.known), flag(c.logarithmic), c.centre, c.spread, c.smallest, c.largest, u.low, u.median, u.high, u.mean,
+            ]));
+        }
+        tensors.matrix("scaler", &rows);
+    }
+
+    pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
+        let rows = tensors.matrix("scaler")?;
+        ArtifactError::unless(rows.ncols() == WIDTH, "scaler", || {
+            format!("it has {} columns and should have {WIDTH}", rows.ncols())
+        })?;
+        let column = |row: ndarray::ArrayView1<'_, f32>| Column {
+            known: row[0] > 0.5,
+            logarithmic: row[1] > 0.5,
+            centre: row[2],
+            spread: row[3],
+            smallest: row[4],
+            largest: row[5],
+            usual: Usual { low: row[6], median: row[7], high: row[8], mean: row[9] },
+        };
+        Ok(Self { columns: rows.outer_iter().map(column).collect() })
+    }
+
+    pub(crate) fn check(&self, features: usize) -> Result<(), ArtifactError> {
+        ArtifactError::unless(self.columns.len() == features, "scaler", || {
+            format!("it has {} rows and the metadata names {features} features", self.columns.len())
+        })?;
+        for (index, column) in self.columns.iter().enumerate() {
+            ArtifactError::unless(column.spread > 0.0 && column.smallest <= column.largest, "scaler", || {
+                format!("row {index} has the spread {} and the range {} to {}", column.spread, column.smallest, column.largest)
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! From hashed tokens to a short dense vector: hashing trick, inverse document frequency, truncated SVD.
+//!
+//! Latent semantic analysis (Deerwester et al., "Indexing by latent semantic analysis", 1990) on hashed features
+//! (Weinberger et al., "Feature hashing for large scale multitask learning", 2009).
+
+use ndarray::{Array1, Array2};
+
+use crate::ArtifactError;
+use crate::network::add_scaled_row;
+use crate::scaler::CLIP;
+use crate::tensors::{Reader, Writer};
+
+/// Weights of buckets and their projection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Text {
+    /// Inverse document frequency of each bucket, at least 0; shape (buckets). A bucket without a document has 0.
+    pub idf: Array1<f32>,
+    /// Right singular vectors of the training slice's matrix; shape (buckets, dimensions). May have no dimension.
+    pub components: Array2<f32>,
+    /// Mean of each dimension over the training slice; shape (dimensions).
+    pub centre: Array1<f32>,
+    /// Spread of each dimension over the training slice, above 0; shape (dimensions).
+    pub spread: Array1<f32>,
+}
+
+/// A text as (bucket, weight), sorted by bucket, of Euclidean length 1; empty where nothing in it is known.
+pub type TextVector = Vec<(u32, f32)>;
+
+impl Text {
+    /// Number of inputs that a text adds to the network.
+    pub fn dimensions(&self) -> usize {
+        self.components.ncols()
+    }
+
+    /// Number of buckets that tokens are hashed into.
+    pub fn buckets(&self) -> usize {
+        self.idf.len()
+    }
+
+    /// The tf-idf vector of a text. Each token counts once; tokens that share a bucket add up.
+    pub fn vector(&self, tokens: &[u32]) -> TextVector {
+        let buckets = self.idf.len() as u32;
+        let mut places: Vec<u32> = tokens.iter().map(|token| token % buckets).collect();
+        places.sort_unstable();
+        let mut vector: TextVector = Vec::with_capacity(places.len());
+        for place in places {
+            let weight = self.idf[place as usize];
+            match vector.last_mut() {
+                Some((last, sum)) if *last == place => *sum += weight,
+                _ if weight > 0.0 => vector.push((place, weight)),
+                _ => {}
+            }
+        }
+        let length = vector.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
+        vector.iter_mut().for_each(|(_, weight)| *weight /= length);
+        vector
+    }
+
+    /// Scaled inputs of the network for a text vector, cut off as the features are; `None` for an empty text.
+    pub fn project(&self, vector: &[(u32, f32)]) -> Option<Vec<f32>> {
+        if vector.is_empty() {
+            return None;
+        }
+        let mut sums = vec![0.0; self.dimensions()];
+        for &(bucket, weight) in vector {
+            add_scaled_row(&mut sums, &self.components, bucket as usize, weight);
+        }
+        for ((sum, centre), spread) in sums.iter_mut().zip(&self.centre).zip(&self.spread) {
+            *sum = ((*sum - centre) / spread).clamp(-CLIP, CLIP);
+        }
+        Some(sums)
+    }
+
+    pub(crate) fn write(&self, tensors: &mut Writer) {
+        tensors.vector("text.idf", &self.idf);
+        tensors.matrix("text.components", &self.components);
+        tensors.vector("text.centre", &self.centre);
+        tensors.vector("text.spread", &self.spread);
+    }
+
+    pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
+        Ok(Self {
+            idf: tensors.vector("text.idf")?,
+            components: tensors.matrix("text.components")?,
+            centre: tensors.vector("text.centre")?,
+            spread: tensors.vector("text.spread")?,
+        })
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ArtifactError> {
+        let (buckets, dimensions) = (self.idf.len(), self.dimensions());
+        let fits = buckets > 0
+            && u32::try_from(buckets).is_ok()
+            && self.components.nrows() == buckets
+            && self.centre.len() == dimensions
+            && self.spread.len() == dimensions;
+        ArtifactError::unless(fits, "text", || format!("its shapes do not fit {buckets} buckets, {dimensions} dimensions"))?;
+        ArtifactError::unless(self.idf.iter().all(|&idf| idf >= 0.0), "text.idf", || "a weight is below 0".to_owned())?;
+        ArtifactError::unless(self.spread.iter().all(|&spread| spread > 0.0), "text.spread", || "one is not above 0".to_owned())
+    }
+}

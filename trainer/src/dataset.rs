@@ -1,0 +1,178 @@
+//! The rows of a features run in memory: one matrix of numbers, the tokens beside it, and the labels.
+
+use std::collections::HashMap;
+
+use ndarray::{Array2, ArrayView1};
+use prowl_model::FeatureInfo;
+
+/// Everything that the trainer reads of a features run. A row costs 4 bytes a feature and a token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// What the columns of `values` are.
+    pub features: Vec<FeatureInfo>,
+    /// Hexadecimal SHA-256 of the list of features.
+    pub features_digest: String,
+    values: Array2<f32>,
+    token_ends: Vec<usize>,
+    tokens: Vec<u32>,
+    created_at: Vec<i64>,
+    categories: Vec<Option<u16>>,
+    category_names: Vec<String>,
+    /// Rows, the oldest first.
+    by_time: Vec<usize>,
+}
+
+impl Dataset {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.created_at.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.created_at.is_empty()
+    }
+
+    /// Features of a row in their own units, NaN where unknown; shape (features).
+    pub fn values(&self, row: usize) -> ArrayView1<'_, f32> {
+        self.values.row(row)
+    }
+
+    /// Features of a row as a slice.
+    pub fn row(&self, row: usize) -> &[f32] {
+        self.values.row(row).to_slice().expect("rows of the matrix are contiguous")
+    }
+
+    /// Hashed tokens of a row.
+    pub fn tokens(&self, row: usize) -> &[u32] {
+        let start = if row == 0 { 0 } else { self.token_ends[row - 1] };
+        &self.tokens[start..self.token_ends[row]]
+    }
+
+    /// When a row's pull request was opened, in milliseconds since 1970, UTC.
+    pub fn created_at(&self, row: usize) -> i64 {
+        self.created_at[row]
+    }
+
+    /// The declared category of a row.
+    pub fn category(&self, row: usize) -> Option<&str> {
+        self.categories[row].map(|index| self.category_names[index as usize].as_str())
+    }
+
+    /// Rows in the order of `created_at`, then repository, then number.
+    pub fn by_time(&self) -> &[usize] {
+        &self.by_time
+    }
+}
+
+/// A row on its way into a [`Dataset`].
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// `owner/name`.
+    pub repository: &'a str,
+    /// Number of the pull request.
+    pub number: i64,
+    /// Milliseconds since 1970, UTC.
+    pub created_at: i64,
+    /// Features, NaN where unknown.
+    pub values: &'a [f32],
+    /// Hashed tokens.
+    pub tokens: &'a [u32],
+    /// Declared category.
+    pub category: Option<&'a str>,
+}
+
+/// Collects rows.
+#[derive(Debug)]
+pub struct Builder {
+    features: Vec<FeatureInfo>,
+    features_digest: String,
+    values: Vec<f32>,
+    token_ends: Vec<usize>,
+    tokens: Vec<u32>,
+    created_at: Vec<i64>,
+    numbers: Vec<i64>,
+    repositories: Vec<u32>,
+    repository_ids: HashMap<String, u32>,
+    categories: Vec<Option<u16>>,
+    category_names: Vec<String>,
+}
+
+impl Builder {
+    /// An empty dataset of these features.
+    pub fn new(features: Vec<FeatureInfo>, features_digest: String) -> Self {
+        Self {
+            features,
+            features_digest,
+            values: Vec::new(),
+            token_ends: Vec::new(),
+            tokens: Vec::new(),
+            created_at: Vec::new(),
+            numbers: Vec::new(),
+            repositories: Vec::new(),
+            repository_ids: HashMap::new(),
+            categories: Vec::new(),
+            category_names: Vec::new(),
+        }
+    }
+
+    /// The list of features.
+    pub fn features(&self) -> &[FeatureInfo] {
+        &self.features
+    }
+
+    /// The digest of the list of features.
+    pub fn features_digest(&self) -> &str {
+        &self.features_digest
+    }
+
+    /// Adds a row. What is not finite is taken as unknown.
+    ///
+    /// # Panics
+    /// The row has another number of values than there are features.
+    pub fn push(&mut self, row: &Row<'_>) {
+        assert_eq!(row.values.len(), self.features.len(), "a row has one value a feature");
+        self.values.extend(row.values.iter().map(|&value| if value.is_finite() { value } else { f32::NAN }));
+        self.tokens.extend_from_slice(row.tokens);
+        self.token_ends.push(self.tokens.len());
+        self.created_at.push(row.created_at);
+        self.numbers.push(row.number);
+        let next = self.repository_ids.len() as u32;
+        let id = match self.repository_ids.get(row.repository) {
+            Some(&id) => id,
+            None => *self.repository_ids.entry(row.repository.to_owned()).or_insert(next),
+        };
+        self.repositories.push(id);
+        let category = row.category.map(|name| {
+            let known = self.category_names.iter().position(|other| other == name);
+            known.unwrap_or_else(|| {
+                self.category_names.push(name.to_owned());
+                self.category_names.len() - 1
+            }) as u16
+        });
+        self.categories.push(category);
+    }
+
+    /// The dataset. The order of time does not depend on the order in which rows came.
+    pub fn build(self) -> Dataset {
+        let rows = self.created_at.len();
+        let mut names = vec![""; self.repository_ids.len()];
+        for (name, &id) in &self.repository_ids {
+            names[id as usize] = name;
+        }
+        let mut by_time: Vec<usize> = (0..rows).collect();
+        by_time.sort_unstable_by_key(|&row| (self.created_at[row], names[self.repositories[row] as usize], self.numbers[row]));
+        let values = Array2::from_shape_vec((rows, self.features.len()), self.values);
+        Dataset {
+            values: values.expect("every row has one value a feature"),
+            features: self.features,
+            features_digest: self.features_digest,
+            token_ends: self.token_ends,
+            tokens: self.tokens,
+            created_at: self.created_at,
+            categories: self.categories,
+            category_names: self.category_names,
+            by_time,
+        }
+    }
+}

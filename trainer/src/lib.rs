@@ -1,0 +1,26 @@
+//! Learns what a repository's normal change looks like: from the Parquet rows of a features run to one model.
+//!
+//! It reads a published features run and nothing else: it never sees a pull request, and never computes a feature. What
+//! scores lives in `prowl-model`; what learns lives here. Everything runs on one thread in a fixed order, so the same
+//! rows, settings and seed give the same model, bit for bit, on machines whose processors have the same vector units.
+
+pub mod adam;
+pub mod autoencoder;
+pub mod category;
+mod dataset;
+mod error;
+pub mod evaluate;
+pub mod gradient;
+pub mod lbfgs;
+mod learn;
+pub mod scale;
+mod settings;
+mod split;
+pub mod svd;
+pub mod words;
+
+pub use dataset::{Builder, Dataset, Row};
+pub use error::TrainError;
+pub use learn::{Origin, Stage, learn};
+pub use settings::Settings;
+pub use split::{FEWEST_ROWS, Split};

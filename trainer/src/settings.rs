@@ -1,0 +1,52 @@
+//! What can be chosen of a training.
+
+/// The choices. Two trainings with the same settings and rows give the same model, bit for bit.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Settings {
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Epochs at most.
+    pub epochs: usize,
+    /// Epochs without progress on the validation slice after which training ends.
+    pub patience: usize,
+    /// Rows of a mini-batch.
+    pub batch_size: usize,
+    /// Width of the two hidden layers.
+    pub hidden: usize,
+    /// Width of the code between them.
+    pub code: usize,
+    /// Step size of Adam.
+    pub learning_rate: f32,
+    /// Share of itself that a weight loses per step, in units of the learning rate.
+    pub weight_decay: f32,
+    /// Share of inputs that are hidden in training, 0 to 1.
+    pub hide: f32,
+    /// Standard deviation of the noise on the others, in spreads.
+    pub noise: f32,
+    /// Share of the training slice, the most unusual by a first fit, that is left out of the final one, 0 to 1.
+    pub trim: f64,
+    /// Buckets that tokens are hashed into.
+    pub text_buckets: usize,
+    /// Dimensions that a text becomes.
+    pub text_dimensions: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            epochs: 300,
+            patience: 15,
+            batch_size: 64,
+            hidden: 64,
+            code: 16,
+            learning_rate: 2e-3,
+            weight_decay: 1e-2,
+            hide: 0.2,
+            noise: 0.1,
+            trim: 0.02,
+            text_buckets: 8192,
+            text_dimensions: 24,
+        }
+    }
+}
