@@ -21,7 +21,7 @@ use clap::Parser;
         Exit codes: 0 done, 1 failed, 2 wrong use."
 )]
 pub struct PreprocessArgs {
-    /// Where exports are and features go: file:///absolute/directory
+    /// URL below which exports are and features go, such as `file:///absolute/directory`
     #[arg(long, env = "PROWL_STORE", value_name = "URL")]
     store: String,
 

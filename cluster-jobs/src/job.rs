@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::args::Preprocess;
 use crate::export::Export;
+use crate::failure::retell;
 use crate::plan;
 use crate::publish::{Publication, Report, reports};
 use crate::scan::Scan;
@@ -94,7 +95,7 @@ async fn run_into(ask: &Preprocess, export: &Export, draft: &Draft) -> anyhow::R
     let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
     let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history };
     let plan = plan::job(scan, ask.maturity, publication)?;
-    let report = execute(&session.context, plan).await.map_err(explain)?;
+    let report = execute(&session.context, plan).await.map_err(retell)?;
     check(ask, &report)?;
     Ok(report)
 }
@@ -108,23 +109,12 @@ async fn execute(context: &SessionContext, plan: datafusion::logical_expr::Logic
     Ok(sum)
 }
 
-/// An executor's error arrives wrapped in the names of every layer on its way; the last says what happened.
-fn explain(error: anyhow::Error) -> anyhow::Error {
-    let text = format!("{error:#}");
-    match text.rfind("Execution error: ") {
-        Some(at) => {
-            let rest = &text[at + "Execution error: ".len()..];
-            let end = rest.find(['\n', '"']).unwrap_or(rest.len());
-            anyhow::anyhow!("{}", rest[..end].trim_end_matches([')', '\\', ' ']))
-        }
-        None => error,
-    }
-}
-
 fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     let Report { read, kept, superseded, rejected, .. } = report;
     if *read != kept + superseded + rejected {
-        bail!("{read} documents were read, but {kept} kept + {superseded} superseded + {rejected} rejected is not as many; run it again");
+        bail!(
+            "{read} documents were read, but {kept} kept + {superseded} superseded + {rejected} rejected is not as many; run it again"
+        );
     }
     if *read == 0 {
         bail!("the export holds no document");
@@ -148,14 +138,13 @@ async fn publish(mut draft: Draft, export: &Export, report: &Report) -> anyhow::
     for file in &report.files {
         draft.add(file.clone());
     }
-    let inputs = match &export.snapshot {
-        Some(snapshot) => vec![snapshot.clone()],
-        None => {
-            let mut sources = report.sources.clone();
-            sources.sort();
-            let of_file = |(url, sha256): (String, String)| Input { kind: "file".into(), name: url, digest: Some(sha256) };
-            sources.into_iter().map(of_file).collect()
-        }
+    let inputs = if let Some(snapshot) = &export.snapshot {
+        vec![snapshot.clone()]
+    } else {
+        let mut sources = report.sources.clone();
+        sources.sort();
+        let of_file = |(url, sha256): (String, String)| Input { kind: "file".into(), name: url, digest: Some(sha256) };
+        sources.into_iter().map(of_file).collect()
     };
     let counts = BTreeMap::from([
         ("read".to_owned(), report.read),
@@ -182,7 +171,11 @@ impl std::fmt::Display for Summary {
             f,
             "read {read} = kept {kept} + superseded {superseded} + rejected {rejected}, {} features each, from {} in {} ({:.1} s)",
             self.features,
-            if self.repositories == 1 { "1 repository".to_owned() } else { format!("{} repositories", HumanCount(self.repositories)) },
+            if self.repositories == 1 {
+                "1 repository".to_owned()
+            } else {
+                format!("{} repositories", HumanCount(self.repositories))
+            },
             HumanDuration(Duration::from_secs_f64(self.seconds)),
             self.seconds,
         )?;

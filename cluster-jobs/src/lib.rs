@@ -20,6 +20,7 @@
 pub mod args;
 mod columns;
 mod export;
+mod failure;
 pub mod job;
 mod lines;
 mod outcomes;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::ObjectStore;
@@ -21,6 +21,8 @@ use prowl_platform::FileEntry;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
+use crate::failure::failure;
+
 /// Rows of a row group: what a reader holds at once.
 const ROW_GROUP: usize = 65_536;
 
@@ -29,7 +31,6 @@ pub(crate) struct Part {
     /// Its path below the folder.
     path: String,
     writer: AsyncArrowWriter<Upload>,
-    rows: u64,
 }
 
 impl Part {
@@ -49,23 +50,28 @@ impl Part {
             .set_created_by("prowl".to_owned())
             .set_key_value_metadata(Some(metadata))
             .build();
-        let location = path.split('/').fold(folder.clone(), |path, part| path.join(part));
+        let location = path.split('/').fold(folder.clone(), Path::join);
         let upload = Upload { inner: BufWriter::new(store, location), hash: Sha256::new(), bytes: 0 };
         let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties))?;
-        Ok(Self { path: path.to_owned(), writer, rows: 0 })
+        Ok(Self { path: path.to_owned(), writer })
     }
 
     /// Appends rows.
     pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.rows += batch.num_rows() as u64;
-        Ok(self.writer.write(batch).await?)
+        self.writer.write(batch).await.map_err(|error| self.unwritten(&error))
     }
 
     /// Completes the file and tells what was written.
     pub(crate) async fn finish(mut self) -> Result<FileEntry> {
-        self.writer.finish().await?;
+        self.writer.finish().await.map_err(|error| self.unwritten(&error))?;
         let upload = self.writer.into_inner();
         Ok(FileEntry { path: self.path, bytes: upload.bytes, sha256: hex(&upload.hash.finalize()) })
+    }
+}
+
+impl Part {
+    fn unwritten(&self, error: &ParquetError) -> DataFusionError {
+        failure(&format_args!("cannot write {} of the run: {error}; is there space left in the store?", self.path))
     }
 }
 
@@ -97,4 +103,3 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
-

@@ -16,8 +16,7 @@ use datafusion::physical_expr::{Distribution, EquivalenceProperties, OrderingReq
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
-    PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements, PlanProperties,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
@@ -30,7 +29,9 @@ use url::Url;
 use crate::columns::{FeatureColumns, RejectColumns, feature_schema, file_metadata, reject_schema};
 use crate::parts::Part;
 use crate::plan::{by_bucket, sorted};
-use crate::rows::{BUCKET, CREATED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, REVERTED, REVERTED_AT, Row, RowReader, Tally};
+use crate::rows::{
+    BUCKET, CREATED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, REVERTED, REVERTED_AT, Reject, Row, RowReader, Tally,
+};
 
 /// Feature rows that are gathered before they are handed to the writer.
 const BATCH_ROWS: usize = 4096;
@@ -70,7 +71,13 @@ pub(crate) struct Report {
 
 impl Report {
     /// Counts a reason. Messages quote what they found, so their number has to be bounded.
-    fn reason(&mut self, reason: String) {
+    fn reason(&mut self, reject: &Reject) {
+        // Where in its line a text stops being JSON stands in the reject; here alike goes with alike.
+        let reason = reject.reason.split(" at line ").next().unwrap_or_default();
+        let reason = match reject.field.as_str() {
+            "" => reason.to_owned(),
+            field => format!("field `{field}`: {reason}"),
+        };
         if self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&reason) {
             *self.reasons.entry(reason).or_default() += 1;
         } else {
@@ -115,9 +122,7 @@ impl PublishExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, publication: Publication) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&REPORT_ROWS)),
-            datafusion::physical_plan::Partitioning::UnknownPartitioning(
-                input.output_partitioning().partition_count(),
-            ),
+            datafusion::physical_plan::Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
             EmissionType::Final,
             Boundedness::Bounded,
         );
@@ -164,10 +169,7 @@ impl ExecutionPlan for PublishExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(Self::new(children.swap_remove(0), self.publication.clone())))
     }
 
@@ -230,11 +232,7 @@ impl Press {
                 }
                 Row::Reject(reject) => {
                     self.report.rejected += 1;
-                    let reason = match reject.field.as_str() {
-                        "" => reject.reason.clone(),
-                        field => format!("field `{field}`: {}", reject.reason),
-                    };
-                    self.report.reason(reason);
+                    self.report.reason(&reject);
                     if self.rejects.is_none() {
                         let part = self.part("rejects/part-00000.parquet", reject_schema(), &[])?;
                         self.rejects = Some((part, RejectColumns::default()));

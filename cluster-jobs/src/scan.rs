@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use url::Url;
 
+use crate::failure::failure;
 use crate::lines::{Line, Lines};
 use crate::rows::{FACT_ROWS, Reject, RowBuilder, Tally};
 
@@ -188,7 +189,7 @@ fn read(
     }
     let sha256 = lines.into_inner().finish().map_err(fail)?;
     if let Some(expected) = file.sha256.as_ref().filter(|expected| **expected != sha256) {
-        return Err(DataFusionError::Execution(format!(
+        return Err(failure(&format_args!(
             "{} was changed after it was published: its manifest says SHA-256 {expected}, found {sha256}; \
              write the export again",
             file.url
@@ -219,7 +220,7 @@ fn without_mark<'a>(line: &Line, text: &'a [u8]) -> &'a [u8] {
 }
 
 fn damaged(url: &str, error: &io::Error) -> DataFusionError {
-    DataFusionError::Execution(format!("cannot read the export file {url}: {error}"))
+    failure(&format_args!("cannot read the export file {url}: {error}"))
 }
 
 /// The file's bytes as they are stored, hashed on the way.
@@ -239,7 +240,7 @@ impl<R: BufRead> Read for Hashed<R> {
 /// A file's text: plain, gzip or Zstandard, told apart by the first bytes and not by the name.
 enum Text<R: BufRead> {
     Plain(BufReader<Hashed<R>>),
-    Gzip(BufReader<flate2::bufread::MultiGzDecoder<BufReader<Hashed<R>>>>),
+    Gzip(Box<BufReader<flate2::bufread::MultiGzDecoder<BufReader<Hashed<R>>>>>),
     Zstd(BufReader<zstd::stream::read::Decoder<'static, BufReader<Hashed<R>>>>),
 }
 
@@ -250,7 +251,7 @@ fn decompress<R: BufRead>(stored: Hashed<R>) -> io::Result<Text<R>> {
     let start = stored.fill_buf()?;
     if start.starts_with(&[0x1f, 0x8b]) {
         let decoder = flate2::bufread::MultiGzDecoder::new(stored);
-        Ok(Text::Gzip(BufReader::with_capacity(TEXT_BUFFER, decoder)))
+        Ok(Text::Gzip(Box::new(BufReader::with_capacity(TEXT_BUFFER, decoder))))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         let decoder = zstd::stream::read::Decoder::with_buffer(stored)?;
         Ok(Text::Zstd(BufReader::with_capacity(TEXT_BUFFER, decoder)))
@@ -295,4 +296,3 @@ impl<R: BufRead> BufRead for Text<R> {
         self.reader().consume(amount);
     }
 }
-

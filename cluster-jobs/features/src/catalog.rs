@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::facts::Row;
-use crate::history::{DirectoryHistory, FileHistory, Quartiles};
+use crate::history::{DirectoryHistory, FileHistory, Quartiles, log2_1p};
 use crate::path::FileKind;
 use crate::{Facts, History};
 
@@ -147,7 +147,8 @@ pub fn digest() -> String {
     use std::fmt::Write;
     let mut hasher = Sha256::new();
     hasher.update(REVISION.to_le_bytes());
-    hasher.update(catalog_json().to_string());
+    // Straight from the structs: the order of keys in a `Value` depends on how other crates configure serde_json.
+    hasher.update(serde_json::to_vec(FEATURES).expect("the catalog is plain text"));
     hasher.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -232,7 +233,7 @@ fn reverted_share(reverted: u32, merged: u32) -> f32 {
 /// `log2(1 + value)` against the repository's median.
 fn against_median(value: Option<u64>, usual: Option<Quartiles>) -> f32 {
     match (value, usual) {
-        (Some(value), Some(usual)) => log2_of(value) - usual.median,
+        (Some(value), Some(usual)) => log2_1p(value) as f32 - usual.median,
         _ => f32::NAN,
     }
 }
@@ -240,13 +241,9 @@ fn against_median(value: Option<u64>, usual: Option<Quartiles>) -> f32 {
 /// The same in units of the repository's interquartile range, which is taken as at least half a doubling.
 fn in_spreads(value: Option<u64>, usual: Option<Quartiles>) -> f32 {
     match (value, usual) {
-        (Some(value), Some(usual)) => (log2_of(value) - usual.median) / (usual.upper - usual.lower).max(0.5),
+        (Some(value), Some(usual)) => (log2_1p(value) as f32 - usual.median) / (usual.upper - usual.lower).max(0.5),
         _ => f32::NAN,
     }
-}
-
-fn log2_of(value: u64) -> f32 {
-    ((value as f64).ln_1p() / std::f64::consts::LN_2) as f32
 }
 
 fn file_days(facts: &Facts) -> impl Fn(&FileHistory) -> f32 {
@@ -300,9 +297,9 @@ const LIST: &[Feature] = &[
     row(("share_generated", Kind, Unit::Share), ("files", Unknown), "Share of the change in generated and vendored files.", Amount("is {} generated or vendored files"), |r| r.share(FileKind::Generated)),
     row(("share_asset", Kind, Unit::Share), ("files", Unknown), "Share of the change in pictures, archives and data.", Amount("is {} pictures or data"), |r| r.share(FileKind::Asset)),
     row(("source_without_tests", Kind, Unit::YesNo), ("files", Unknown), "Whether it changes source code and no test.", Flag("changes source code and no test", "does not change source code without a test"), |r| r.of_files(|_| flag(r.share(FileKind::Source) > 0.0 && r.share(FileKind::Test) == 0.0))),
-    row(("files_added", Kind, Unit::Files), ("files.status", Unknown), "Files added.", Amount("adds {}"), |r| r.of_files(|f| f.added as f32)),
-    row(("files_removed", Kind, Unit::Files), ("files.status", Unknown), "Files removed.", Amount("removes {}"), |r| r.of_files(|f| f.removed as f32)),
-    row(("files_renamed", Kind, Unit::Files), ("files.status", Unknown), "Files renamed.", Amount("renames {}"), |r| r.of_files(|f| f.renamed as f32)),
+    row(("files_added", Kind, Unit::Files), ("files.status", Unknown), "Files added.", Amount("adds {}"), |r| r.of_files(|f| count(f.with_status.then_some(f.added)))),
+    row(("files_removed", Kind, Unit::Files), ("files.status", Unknown), "Files removed.", Amount("removes {}"), |r| r.of_files(|f| count(f.with_status.then_some(f.removed)))),
+    row(("files_renamed", Kind, Unit::Files), ("files.status", Unknown), "Files renamed.", Amount("renames {}"), |r| r.of_files(|f| count(f.with_status.then_some(f.renamed)))),
     row(("touches_authentication", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after authentication or permissions.", Flag("touches authentication or permissions", "touches no authentication"), |r| r.of_files(|f| flag(f.touches_authentication))),
     row(("touches_cryptography", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after cryptography, certificates or secrets.", Flag("touches cryptography or secrets", "touches no cryptography"), |r| r.of_files(|f| flag(f.touches_cryptography))),
     row(("touches_migration", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after migrations or schemas.", Flag("touches a migration or schema", "touches no migration"), |r| r.of_files(|f| flag(f.touches_migration))),
@@ -340,10 +337,10 @@ const LIST: &[Feature] = &[
     past(("directory_reverts_max", Files, Unit::PullRequests), ("directories' history", Unknown), "Earlier reverts in the directory with most of them.", Amount("works in a directory that had {} reverted"), |_, h| largest(&h.directories, |directory| directory.reverts as f32)),
 
     // When.
-    past(("hour_sin", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a sine.", Plain("was opened at an unusual time of day"), |f, _| turn(f.created_at, DAY).sin() as f32),
-    past(("hour_cos", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a cosine.", Plain("was opened at an unusual time of day"), |f, _| turn(f.created_at, DAY).cos() as f32),
-    past(("weekday_sin", Time, Unit::Coordinate), ("created_at", Never), "Day of the week (UTC), as a sine.", Plain("was opened on an unusual day of the week"), |f, _| turn(f.created_at, 7.0 * DAY).sin() as f32),
-    past(("weekday_cos", Time, Unit::Coordinate), ("created_at", Never), "Day of the week (UTC), as a cosine.", Plain("was opened on an unusual day of the week"), |f, _| turn(f.created_at, 7.0 * DAY).cos() as f32),
+    past(("hour_sin", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a sine.", Plain("was opened at an unusual time of day"), |f, _| libm::sin(turn(f.created_at, DAY)) as f32),
+    past(("hour_cos", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a cosine.", Plain("was opened at an unusual time of day"), |f, _| libm::cos(turn(f.created_at, DAY)) as f32),
+    past(("weekday_sin", Time, Unit::Coordinate), ("created_at", Never), "Day of the week (UTC), as a sine.", Plain("was opened on an unusual day of the week"), |f, _| libm::sin(turn(f.created_at, 7.0 * DAY)) as f32),
+    past(("weekday_cos", Time, Unit::Coordinate), ("created_at", Never), "Day of the week (UTC), as a cosine.", Plain("was opened on an unusual day of the week"), |f, _| libm::cos(turn(f.created_at, 7.0 * DAY)) as f32),
     past(("weekend", Time, Unit::YesNo), ("created_at", Never), "Whether it was opened on a Saturday or Sunday (UTC).", Flag("was opened on a weekend", "was opened on a working day"), |f, _| flag(turn(f.created_at, 7.0 * DAY) >= std::f64::consts::TAU * 5.0 / 7.0)),
 
     // In which words.
@@ -374,7 +371,7 @@ const LIST: &[Feature] = &[
     past(("churn_in_spreads", Relative, Unit::Spreads), ("additions, deletions, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("is {} above the repository's median size"), |f, h| in_spreads(f.churn, h.repository.churn)),
     past(("files_to_median", Relative, Unit::Doublings), ("changed_files, repository's history", Unknown), "Files changed against the repository's median up to then.", Amount("changes {} files as the median change of this repository"), |f, h| against_median(f.changed_files, h.repository.changed_files)),
     past(("files_in_spreads", Relative, Unit::Spreads), ("changed_files, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("is {} above the repository's median number of files"), |f, h| in_spreads(f.changed_files, h.repository.changed_files)),
-    past(("repository_opened", Relative, Unit::PullRequests), ("repository's history", Zero), "Earlier pull requests of the repository.", Amount("comes after {} in this repository"), |_, h| h.repository.opened as f32),
+    past(("repository_is_young", Relative, Unit::YesNo), ("repository's history", Never), "Whether the repository has fewer than 50 earlier pull requests, so that little is known of what is usual in it.", Flag("goes into a repository of which little is known yet", "goes into a repository with a history"), |_, h| flag(h.repository.opened < 50)),
     past(("repository_merged_share", Relative, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier pull requests that was merged.", Amount("goes into a repository that merges {}"), |_, h| share(u64::from(h.repository.merged), u64::from(h.repository.opened))),
     past(("repository_reverted_share", Relative, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier merges that was taken back.", Amount("goes into a repository that reverts {}"), |_, h| reverted_share(h.repository.reverted, h.repository.merged)),
     past(("repository_days_since_last", Relative, Unit::Days), ("repository's history", Unknown), "Days since the repository's last pull request.", Amount("comes {} after the repository's last pull request"), |f, h| days(h.repository.last_opened_at, f.created_at)),

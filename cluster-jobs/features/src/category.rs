@@ -123,8 +123,8 @@ pub(crate) fn split_title(title: &str) -> Title<'_> {
         return whole;
     }
     let Some(category) = Category::from_word(&word.trim().to_ascii_lowercase()) else { return whole };
-    let dependency = category != Category::Fix
-        && Category::from_word(&scope.to_ascii_lowercase()) == Some(Category::Dependency);
+    let dependency =
+        category != Category::Fix && Category::from_word(&scope.to_ascii_lowercase()) == Some(Category::Dependency);
     Title { rest: rest.trim_start(), declares: Some(if dependency { Category::Dependency } else { category }) }
 }
 

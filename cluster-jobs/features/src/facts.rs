@@ -180,9 +180,11 @@ pub(crate) struct FileFacts {
     pub(crate) subsystems: usize,
     pub(crate) languages: usize,
     pub(crate) deepest: u32,
-    pub(crate) added: usize,
-    pub(crate) removed: usize,
-    pub(crate) renamed: usize,
+    /// Whether the source tells what became of any file; where it never does, the next three say nothing.
+    pub(crate) with_status: bool,
+    pub(crate) added: u64,
+    pub(crate) removed: u64,
+    pub(crate) renamed: u64,
     pub(crate) touches_authentication: bool,
     pub(crate) touches_cryptography: bool,
     pub(crate) touches_migration: bool,
@@ -200,7 +202,7 @@ impl FileFacts {
         let mut facts = Self { additions: Some(0), deletions: Some(0), ..Self::default() };
         let mut seen = KeySet::default();
         let mut seen_directories = KeySet::default();
-        let mut subsystems: Vec<&str> = Vec::new();
+        let mut subsystems = KeySet::default();
         let mut languages: Vec<&str> = Vec::new();
         let mut changes: Vec<(FileKind, f64)> = Vec::with_capacity(files.len());
         let mut lower = String::new();
@@ -215,11 +217,15 @@ impl FileFacts {
             if seen_directories.insert(directory_key) {
                 facts.directories.push(directory_key);
             }
-            push_once(&mut subsystems, path.subsystem);
-            if let Some(language) = path.language {
-                push_once(&mut languages, language);
+            subsystems.insert(key(path.subsystem));
+            // There are a few dozen languages at most; a list is faster than a set for them.
+            if let Some(language) = path.language
+                && !languages.contains(&language)
+            {
+                languages.push(language);
             }
             facts.deepest = facts.deepest.max(path.depth);
+            facts.with_status |= file.status.is_some();
             match file.status.as_deref() {
                 Some("added") => facts.added += 1,
                 Some("removed") => facts.removed += 1,
@@ -250,7 +256,7 @@ impl FileFacts {
             self.share_by_kind[*kind as usize] += share;
             self.largest_share = self.largest_share.max(share);
             if share > 0.0 {
-                self.entropy -= share * share.log2();
+                self.entropy -= share * libm::log2(share);
             }
         }
         // A single file gives -1 * log2(1) = -0; the sign would only confuse.
@@ -260,12 +266,4 @@ impl FileFacts {
 
 fn add(total: Option<u64>, more: Option<u64>) -> Option<u64> {
     Some(total?.saturating_add(more?))
-}
-
-/// For the few names of subsystems and languages a list is faster than a set; a change over hundreds of subsystems
-/// stays quick enough.
-fn push_once<'a>(names: &mut Vec<&'a str>, name: &'a str) {
-    if !names.contains(&name) {
-        names.push(name);
-    }
 }

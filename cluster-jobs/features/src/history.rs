@@ -57,6 +57,11 @@ pub struct Quartiles {
     pub upper: f32,
 }
 
+/// The scale of [`Quartiles`]. `libm` rounds alike on every machine, which the platform's own functions need not.
+pub(crate) fn log2_1p(value: u64) -> f64 {
+    libm::log1p(value as f64) / std::f64::consts::LN_2
+}
+
 /// The earlier merged pull requests that touched a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileHistory {

@@ -4,9 +4,9 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::hash::{KeyMap, pair};
-use crate::history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory};
 use crate::Facts;
+use crate::hash::{KeyMap, pair};
+use crate::history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory, log2_1p};
 
 /// All that is known of one repository at one moment.
 ///
@@ -224,6 +224,7 @@ impl Replay {
     /// back ([`crate::Outcomes`]).
     pub fn next(&mut self, facts: &Facts, reverted_at: Option<i64>) -> History {
         self.advance(facts.created_at);
+        debug_assert!(self.ledger.as_of.is_none_or(|at| at < facts.created_at), "pull requests come by creation");
         let history = self.ledger.history(facts);
         let deed = Arc::new(Deed {
             author: facts.author,
@@ -271,11 +272,11 @@ impl Histogram {
     const STEPS_PER_DOUBLING: f64 = 4.0;
     const BINS: usize = 128;
     /// Fewer values than this tell nothing of what is usual.
-    const ENOUGH: u32 = 5;
+    const ENOUGH: u64 = 5;
 
     fn add(&mut self, value: Option<u64>) {
         let Some(value) = value else { return };
-        let bin = ((value as f64).ln_1p() / std::f64::consts::LN_2 * Self::STEPS_PER_DOUBLING) as usize;
+        let bin = (log2_1p(value) * Self::STEPS_PER_DOUBLING) as usize;
         let bin = bin.min(Self::BINS - 1);
         if self.0.len() <= bin {
             self.0.resize(bin + 1, 0);
@@ -284,7 +285,7 @@ impl Histogram {
     }
 
     fn quartiles(&self) -> Option<Quartiles> {
-        let total: u32 = self.0.iter().sum();
+        let total: u64 = self.0.iter().copied().map(u64::from).sum();
         (total >= Self::ENOUGH).then(|| Quartiles {
             lower: self.quantile(0.25, total),
             median: self.quantile(0.5, total),
@@ -293,8 +294,8 @@ impl Histogram {
     }
 
     /// Linear within the bin that holds the quantile.
-    fn quantile(&self, share: f64, total: u32) -> f32 {
-        let target = share * f64::from(total);
+    fn quantile(&self, share: f64, total: u64) -> f32 {
+        let target = share * total as f64;
         let mut below = 0.0;
         for (bin, count) in self.0.iter().enumerate() {
             let count = f64::from(*count);

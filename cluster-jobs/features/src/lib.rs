@@ -56,8 +56,8 @@ pub struct FeatureVector {
 
 /// The kernel: the features of `pull_request`, given what was known when it was opened.
 ///
-/// `history.files` and `history.directories` follow [`Facts::files`] and [`Facts::directories`]; entries beyond
-/// either are ignored, so callers that take a history from outside check the lengths first.
+/// `history.files` and `history.directories` follow [`Facts::files`] and [`Facts::directories`]: as many entries, in
+/// that order. Every entry counts, so callers that take a history from outside check the lengths first.
 pub fn features(pull_request: &PullRequest, history: &History) -> FeatureVector {
     Facts::of(pull_request).vector(history)
 }

@@ -59,6 +59,29 @@ impl<'a> PathFacts<'a> {
     }
 }
 
+#[rustfmt::skip]
+mod named {
+    //! What tells the kind of a file: whole names and extensions, in lower case.
+
+    pub(super) const DEPENDENCIES: [&str; 21] = [
+        "cargo.lock", "cargo.toml", "package.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "go.mod", "go.sum",
+        "pipfile", "pipfile.lock", "poetry.lock", "uv.lock", "setup.py", "pyproject.toml", "gemfile", "gemfile.lock",
+        "composer.json", "composer.lock", "pom.xml", "build.gradle", "build.gradle.kts",
+    ];
+    pub(super) const CI: [&str; 7] = [
+        ".travis.yml", ".gitlab-ci.yml", ".cirrus.yml", "appveyor.yml", "jenkinsfile", "azure-pipelines.yml",
+        "cloudbuild.yaml",
+    ];
+    pub(super) const CONFIG_EXTENSIONS: [&str; 18] = [
+        "json", "yaml", "yml", "toml", "ini", "cfg", "conf", "properties", "env", "lock", "xml", "in", "am", "ac", "cmake",
+        "nix", "hcl", "tf",
+    ];
+    pub(super) const ASSET_EXTENSIONS: [&str; 16] = [
+        "png", "jpg", "jpeg", "gif", "svg", "ico", "pdf", "woff", "woff2", "ttf", "mp4", "zip", "gz", "bin", "csv",
+        "parquet",
+    ];
+}
+
 fn kind(path: &str, name: &str, extension: &str, language: Option<&'static str>) -> FileKind {
     let has_part = |parts: &[&str]| path.split('/').any(|part| parts.contains(&part));
     let in_directory = |parts: &[&str]| {
@@ -72,19 +95,12 @@ fn kind(path: &str, name: &str, extension: &str, language: Option<&'static str>)
         || name.contains(".generated.")
     {
         FileKind::Generated
-    } else if matches!(
-        name,
-        "cargo.lock" | "cargo.toml" | "package.json" | "package-lock.json" | "yarn.lock" | "pnpm-lock.yaml" | "go.mod"
-            | "go.sum" | "pipfile" | "pipfile.lock" | "poetry.lock" | "uv.lock" | "setup.py" | "pyproject.toml"
-            | "gemfile" | "gemfile.lock" | "composer.json" | "composer.lock" | "pom.xml" | "build.gradle"
-            | "build.gradle.kts"
-    ) || (name.starts_with("requirements") && extension == "txt")
-    {
+    } else if named::DEPENDENCIES.contains(&name) || (name.starts_with("requirements") && extension == "txt") {
         FileKind::Dependency
     } else if path.starts_with(".github/workflows/")
         || has_part(&[".circleci", ".buildkite", ".ci"])
         || in_directory(&["ci"])
-        || matches!(name, ".travis.yml" | ".gitlab-ci.yml" | ".cirrus.yml" | "appveyor.yml" | "jenkinsfile" | "azure-pipelines.yml" | "cloudbuild.yaml")
+        || named::CI.contains(&name)
     {
         FileKind::Ci
     } else if in_directory(&["test", "tests", "testing", "spec", "specs", "__tests__", "testdata", "fixtures"])
@@ -98,17 +114,18 @@ fn kind(path: &str, name: &str, extension: &str, language: Option<&'static str>)
     {
         FileKind::Test
     } else if in_directory(&["doc", "docs"])
-        || matches!(extension, "md" | "rst" | "adoc" | "txt")
-        || matches!(stem, "readme" | "changelog" | "changes" | "license" | "copying" | "contributing" | "authors" | "codeowners")
+        || (["md", "rst", "adoc", "txt"].contains(&extension) && name != "cmakelists.txt")
+        || ["readme", "changelog", "changes", "license", "copying", "contributing", "authors", "codeowners"]
+            .contains(&stem)
     {
         FileKind::Docs
-    } else if matches!(extension, "json" | "yaml" | "yml" | "toml" | "ini" | "cfg" | "conf" | "properties" | "env" | "lock" | "xml" | "in" | "am" | "ac" | "cmake" | "nix" | "hcl" | "tf")
-        || matches!(name, "makefile" | "dockerfile" | "cmakelists.txt" | ".gitignore" | ".editorconfig" | ".dockerignore" | ".gitattributes")
+    } else if named::CONFIG_EXTENSIONS.contains(&extension)
+        || ["makefile", "cmakelists.txt"].contains(&name)
         || name.starts_with("dockerfile")
         || (name.starts_with('.') && language.is_none())
     {
         FileKind::Config
-    } else if matches!(extension, "png" | "jpg" | "jpeg" | "gif" | "svg" | "ico" | "pdf" | "woff" | "woff2" | "ttf" | "mp4" | "zip" | "gz" | "bin" | "csv" | "parquet") {
+    } else if named::ASSET_EXTENSIONS.contains(&extension) {
         FileKind::Asset
     } else if language.is_some() {
         FileKind::Source
@@ -159,13 +176,50 @@ fn sensitive(path: &str) -> Sensitive {
     let word = |words: &[&str]| words_of(path).any(|word| words.contains(&word));
     Sensitive {
         authentication: word(&[
-            "auth", "authn", "authz", "authentication", "authorization", "oauth", "login", "password", "passwords",
-            "session", "sessions", "permission", "permissions", "token", "tokens", "saml", "sso", "rbac", "acl",
+            "auth",
+            "authn",
+            "authz",
+            "authentication",
+            "authorization",
+            "oauth",
+            "login",
+            "password",
+            "passwords",
+            "session",
+            "sessions",
+            "permission",
+            "permissions",
+            "token",
+            "tokens",
+            "saml",
+            "sso",
+            "rbac",
+            "acl",
         ]),
         cryptography: word(&[
-            "crypto", "cryptography", "cipher", "encrypt", "encryption", "decrypt", "signature", "signatures", "tls",
-            "ssl", "cert", "certs", "certificate", "certificates", "secret", "secrets", "keys", "hash", "ecdsa",
-            "schnorr", "schnorrsig", "ecdh", "rsa",
+            "crypto",
+            "cryptography",
+            "cipher",
+            "encrypt",
+            "encryption",
+            "decrypt",
+            "signature",
+            "signatures",
+            "tls",
+            "ssl",
+            "cert",
+            "certs",
+            "certificate",
+            "certificates",
+            "secret",
+            "secrets",
+            "keys",
+            "hash",
+            "ecdsa",
+            "schnorr",
+            "schnorrsig",
+            "ecdh",
+            "rsa",
         ]),
         migration: word(&["migration", "migrations", "migrate", "alembic", "schema", "schemas"]),
         workflow: path.starts_with(".github/workflows/") || path.starts_with(".github/actions/"),
@@ -197,6 +251,7 @@ mod tests {
         assert_eq!(kind_of("vendor/x/y.go"), FileKind::Generated);
         assert_eq!(kind_of("configure.ac"), FileKind::Config);
         assert_eq!(kind_of("Makefile"), FileKind::Config);
+        assert_eq!(kind_of("src/CMakeLists.txt"), FileKind::Config);
         assert_eq!(kind_of("logo.PNG"), FileKind::Asset);
         assert_eq!(kind_of("bin/tool"), FileKind::Other);
         assert_eq!(kind_of(""), FileKind::Other);

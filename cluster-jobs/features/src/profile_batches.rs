@@ -42,9 +42,8 @@ pub enum ProfileBatchError {
 /// The columns of profiles. `last_at` is in milliseconds since 1970 UTC; counts that do not apply to a row are 0.
 pub fn profile_schema() -> SchemaRef {
     let counts = |name: &str| Field::new(name, DataType::UInt32, false);
-    let histogram = |name: &str| {
-        Field::new(name, DataType::List(Arc::new(Field::new_list_field(DataType::UInt32, false))), false)
-    };
+    let histogram =
+        |name: &str| Field::new(name, DataType::List(Arc::new(Field::new_list_field(DataType::UInt32, false))), false);
     Arc::new(Schema::new(vec![
         Field::new("repository", DataType::Utf8, false),
         Field::new("about", DataType::UInt8, false),
@@ -227,11 +226,8 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
                 ledger.files.insert(key, file);
             }
             kind if kind == About::Directory as u8 => {
-                let directory = DirectoryState {
-                    merged: merged.value(row),
-                    reverts: reverted.value(row),
-                    last_merged_at: last_at,
-                };
+                let directory =
+                    DirectoryState { merged: merged.value(row), reverts: reverted.value(row), last_merged_at: last_at };
                 ledger.directories.insert(key, directory);
             }
             kind if kind == About::AuthorFile as u8 => {

@@ -52,7 +52,7 @@ pub struct PullRequest {
     pub commits: Option<u64>,
     /// Branch that the change goes into.
     pub base_ref: Option<String>,
-    /// Whether the change comes from another repository (`head.repo` is gone for a deleted fork, which counts).
+    /// Whether the change comes from another repository (`head.repo` is null for a deleted fork, which counts).
     pub from_fork: Option<bool>,
     /// The files changed, each path once.
     pub files: Option<Vec<ChangedFile>>,
@@ -60,6 +60,7 @@ pub struct PullRequest {
 
 /// An account.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(expecting = "an account as an object")]
 pub struct User {
     /// The login.
     pub login: String,
@@ -141,6 +142,7 @@ fn without_position(error: &serde_json::Error) -> String {
 
 /// The document as it is written; [`PullRequest`] is what is left of it.
 #[derive(Deserialize)]
+#[serde(expecting = "a pull request as a JSON object")]
 struct Document {
     #[serde(default, deserialize_with = "extended_json::count")]
     number: Option<u64>,
@@ -179,23 +181,30 @@ struct Document {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a label as an object")]
 struct Label {
     name: String,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a branch as an object")]
+#[expect(clippy::option_option, reason = "left out, gone and there are three answers")]
 struct Branch {
     #[serde(rename = "ref")]
     name: Option<String>,
-    repo: Option<Repository>,
+    /// `None` where the document leaves it out, `Some(None)` where it says that the repository is gone.
+    #[serde(default, deserialize_with = "present")]
+    repo: Option<Option<Repository>>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a repository as an object")]
 struct Repository {
     full_name: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a file as an object")]
 struct File {
     filename: String,
     status: Option<String>,
@@ -203,6 +212,11 @@ struct File {
     additions: Option<u64>,
     #[serde(default, deserialize_with = "extended_json::count")]
     deletions: Option<u64>,
+}
+
+/// Null as a value of its own, apart from a field that is left out.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(input).map(Some)
 }
 
 /// The length of a list whose items do not matter.
@@ -215,23 +229,23 @@ impl TryFrom<Document> for PullRequest {
 
     fn try_from(document: Document) -> Result<Self, DocumentError> {
         let (base_ref, base_repo) = match document.base {
-            Some(branch) => (branch.name, branch.repo.and_then(|repo| repo.full_name)),
+            Some(branch) => (branch.name, branch.repo.flatten().and_then(|repo| repo.full_name)),
             None => (None, None),
         };
         let repository = base_repo
             .filter(|name| !name.is_empty())
             .ok_or_else(|| DocumentError::of("base.repo.full_name", "missing, a pull request needs its repository"))?;
-        let number = document
-            .number
-            .ok_or_else(|| DocumentError::of("number", "missing, a pull request needs its number"))?;
+        let number =
+            document.number.ok_or_else(|| DocumentError::of("number", "missing, a pull request needs its number"))?;
         if number == 0 || i64::try_from(number).is_err() {
             return Err(DocumentError::of("number", format!("{number} is out of range, numbers start at 1")));
         }
         let created_at = document
             .created_at
             .ok_or_else(|| DocumentError::of("created_at", "missing, without it nothing can be known as of then"))?;
-        let from_fork = document.head.map(|head| {
-            head.repo.and_then(|repo| repo.full_name).is_none_or(|name| !name.eq_ignore_ascii_case(&repository))
+        let from_fork = document.head.and_then(|head| head.repo).and_then(|head| match head {
+            Some(head) => Some(!head.full_name?.eq_ignore_ascii_case(&repository)),
+            None => Some(true),
         });
         Ok(Self {
             repository,
@@ -276,8 +290,12 @@ impl From<File> for ChangedFile {
 fn new_name(filename: String) -> String {
     let Some(arrow) = filename.find(" => ") else { return filename };
     let (before, after) = (&filename[..arrow], &filename[arrow + 4..]);
-    match (before.find('{'), after.find('}')) {
-        (Some(open), Some(close)) => {
+    // Names hold braces, too (`{{cookiecutter.name}}/{a => b}`): those of the notation enclose whole parts of a path.
+    let open = before.char_indices().rfind(|(at, c)| *c == '{' && (*at == 0 || before[..*at].ends_with('/')));
+    let close =
+        after.char_indices().find(|(at, c)| *c == '}' && matches!(after[at + 1..].chars().next(), None | Some('/')));
+    match (open, close) {
+        (Some((open, _)), Some((close, _))) => {
             let (head, tail) = (&before[..open], &after[close + 1..]);
             let middle = &after[..close];
             if middle.is_empty() {
@@ -290,4 +308,3 @@ fn new_name(filename: String) -> String {
         _ => after.to_owned(),
     }
 }
-

@@ -90,10 +90,13 @@ fn commit(text: &str) -> Option<RevertReference> {
 
 /// `owner/repo#12` of the same repository, or `#12`.
 fn number(text: &str, repository: &str) -> Option<RevertReference> {
-    let (name, rest) = text.split_once('#')?;
-    let same = name.is_empty() || name.eq_ignore_ascii_case(repository);
+    let rest = match text.get(..repository.len()) {
+        Some(name) if name.eq_ignore_ascii_case(repository) => &text[repository.len()..],
+        _ => text,
+    };
+    let rest = rest.strip_prefix('#')?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    if same { rest[..digits].parse().ok().map(RevertReference::Number) } else { None }
+    rest[..digits].parse().ok().map(RevertReference::Number)
 }
 
 /// What became of a pull request.
@@ -115,7 +118,7 @@ pub struct Outcome {
 pub struct Outcomes {
     maturity: i64,
     seen_until: i64,
-    numbers: HashMap<u64, i64>,
+    numbers: HashMap<u64, Vec<i64>>,
     titles: KeyMap<Vec<i64>>,
     /// By the first seven digits; the whole reference is compared after that.
     commits: HashMap<u32, Vec<(u64, u8, i64)>>,
@@ -144,13 +147,14 @@ impl Outcomes {
             self.remember(facts, merged_at);
         }
         // Nothing can be taken back before it was merged, whatever a document says.
-        let reverted_at = facts.merged_at.and_then(|merged_at| known.into_iter().flatten().filter(|at| *at >= merged_at).min());
+        let reverted_at =
+            facts.merged_at.and_then(|merged_at| known.into_iter().flatten().filter(|at| *at >= merged_at).min());
         let mature = |merged_at: &i64| merged_at.saturating_add(self.maturity) <= self.seen_until;
         Outcome { reverted_at, reverted: facts.merged_at.filter(mature).map(|_| reverted_at.is_some()) }
     }
 
     fn reverted_at(&mut self, facts: &Facts, merged_at: i64) -> Option<i64> {
-        let by_number = self.numbers.get(&facts.number).copied();
+        let by_number = self.numbers.remove(&facts.number).into_iter().flatten().filter(|at| *at >= merged_at).min();
         let by_commit = facts.merge_commit.and_then(|commit| {
             let candidates = self.commits.get(&first_seven(commit))?;
             let same = |digits: u8| u64::MAX << (64 - 4 * u32::from(digits));
@@ -165,16 +169,13 @@ impl Outcomes {
             let met: Vec<i64> = waiting.extract_if(.., |at| *at >= merged_at).collect();
             met.into_iter().min()
         });
-        [by_number, by_commit, by_title].into_iter().flatten().filter(|at| *at >= merged_at).min()
+        [by_number, by_commit, by_title].into_iter().flatten().min()
     }
 
     fn remember(&mut self, facts: &Facts, at: i64) {
         for reference in &facts.reverts {
             match *reference {
-                RevertReference::Number(number) => {
-                    let earliest = self.numbers.entry(number).or_insert(at);
-                    *earliest = at.min(*earliest);
-                }
+                RevertReference::Number(number) => self.numbers.entry(number).or_default().push(at),
                 RevertReference::Commit(value, digits) => {
                     self.commits.entry(first_seven(value)).or_default().push((value, digits, at));
                 }

@@ -43,7 +43,8 @@ impl TextFacts {
             facts.issue_link = body.contains("/issues/");
             for line in body.lines() {
                 let line = line.trim_start();
-                facts.checklist |= ["- [ ]", "- [x]", "- [X]", "* [ ]", "* [x]"].iter().any(|box_| line.starts_with(box_));
+                facts.checklist |=
+                    ["- [ ]", "- [x]", "- [X]", "* [ ]", "* [x]"].iter().any(|box_| line.starts_with(box_));
                 facts.headings |= line.starts_with("## ") || line.starts_with("### ") || line.starts_with("# ");
                 facts.code_block |= line.starts_with("```");
                 facts.issue_link |= has_issue_number(line);
@@ -56,8 +57,10 @@ impl TextFacts {
         let is = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
         self.says_fix |= is(&["fix", "fixes", "fixed", "fixing", "bug", "bugfix", "hotfix", "regression", "crash"]);
         self.says_revert |= is(&["revert", "reverts", "reverted", "reverting", "rollback", "undo", "backout"]);
-        self.says_security |= is(&["security", "vulnerability", "cve", "exploit", "xss", "csrf", "injection", "overflow"]);
-        self.says_unfinished |= is(&["wip", "draft", "experiment", "experimental", "hack", "temporary", "temp", "workaround"]);
+        self.says_security |=
+            is(&["security", "vulnerability", "cve", "exploit", "xss", "csrf", "injection", "overflow"]);
+        self.says_unfinished |=
+            is(&["wip", "draft", "experiment", "experimental", "hack", "temporary", "temp", "workaround"]);
         self.says_again |= is(&["reland", "reapply", "again", "retry", "redo", "unrevert"]);
     }
 }

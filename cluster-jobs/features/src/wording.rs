@@ -87,11 +87,7 @@ impl Feature {
 /// A share in per cent, with enough digits to tell a rare thing from one that never happens.
 fn percent(share: f32) -> String {
     let percent = f64::from(share) * 100.0;
-    if percent > 0.0 && percent < 1.0 {
-        format!("{percent:.1}%")
-    } else {
-        format!("{percent:.0}%")
-    }
+    if percent > 0.0 && percent < 1.0 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
 }
 
 /// A number for reading: whole from ten on and thousands set apart, one digit after the point below ten.

@@ -26,7 +26,8 @@ fn main() -> ExitCode {
 }
 
 fn run(ask: &Preprocess) -> anyhow::Result<()> {
-    telemetry::init("error")?;
+    // What the engine reports on its way to an error, the error itself tells in the end.
+    telemetry::init("off,prowl_cluster=warn,prowl_platform=warn")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
     let summary = runtime.block_on(async { job::run_until(ask, shutdown::signal()).await });
     // Tasks of a job that failed or was stopped may still be at work; nobody waits for them.

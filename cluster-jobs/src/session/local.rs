@@ -47,10 +47,8 @@ impl LocalCluster {
         let files = files_in(work_dir)?;
         let producer = config.clone();
         let producer: ConfigProducer = Arc::new(move || producer.clone());
-        let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> = BallistaCodec::new(
-            config.ballista_logical_extension_codec(),
-            config.ballista_physical_extension_codec(),
-        );
+        let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> =
+            BallistaCodec::new(config.ballista_logical_extension_codec(), config.ballista_physical_extension_codec());
         let scheduler =
             new_standalone_scheduler_with_builder(Arc::new(super::build_state), Arc::clone(&producer), codec.clone())
                 .await

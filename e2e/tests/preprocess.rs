@@ -1,0 +1,231 @@
+//! The preprocessing job through its own door: nothing known too early, the same bytes every time, nothing lost.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use prowl_e2e::{Cluster, Documents, Run, known_before, read_run, revert_of, run};
+use serde_json::{Value, json};
+
+struct Store {
+    root: PathBuf,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Store {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        Self { url: format!("file://{}", root.display()), root, _folder: folder }
+    }
+
+    /// Documents of the generator.
+    fn synth(&self, count: u32, seed: u32) -> Documents {
+        let arguments = ["--count", &count.to_string(), "--seed", &seed.to_string(), "--json"];
+        let made = run("prowl-fetch", &[&["synth", "--store", &self.url], &arguments[..]].concat()).expect_success();
+        let name = made.json()["snapshot"].as_str().unwrap().to_owned();
+        Documents::read(&self.root.join("exports").join(name))
+    }
+
+    fn preprocess(&self, export: &str, more: &[&str]) -> Run {
+        let arguments = ["--store", &self.url, "--export", export, "--json"];
+        let done = run("prowl-preprocess", &[&arguments[..], more].concat()).expect_success();
+        read_run(&self.root, done.json()["run"].as_str().unwrap())
+    }
+
+    fn preprocess_documents(&self, documents: &Documents) -> Run {
+        let path = self.root.join("documents.ndjson");
+        documents.write(&path);
+        self.preprocess(path.to_str().unwrap(), &[])
+    }
+
+    fn refuse(&self, export: &str, more: &[&str]) -> String {
+        let arguments = ["--store", &self.url, "--export", export];
+        let done = run("prowl-preprocess", &[&arguments[..], more].concat());
+        assert_eq!(done.code, 1, "{}", done.stderr);
+        assert!(done.stderr.starts_with("error: "), "{}", done.stderr);
+        assert_eq!(self.published(), Vec::<PathBuf>::new(), "something was left behind");
+        done.stderr
+    }
+
+    /// Every file below `features/`.
+    fn published(&self) -> Vec<PathBuf> {
+        fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { walk(&path, files) } else { files.push(path) }
+            }
+        }
+        let mut files = Vec::new();
+        walk(&self.root.join("features"), &mut files);
+        files
+    }
+}
+
+/// Moments that split the documents into parts of the same number, as text and in milliseconds.
+fn moments(documents: &Documents, parts: usize) -> Vec<String> {
+    let mut times: Vec<_> =
+        documents.0.iter().map(|document| document["created_at"]["$date"].as_str().unwrap().to_owned()).collect();
+    times.sort();
+    (1..parts).map(|part| times[part * times.len() / parts].clone()).collect()
+}
+
+fn assert_same_rows(expected: &Run, found: &Run, about: &str) {
+    for (identity, row) in &found.rows {
+        let whole = &expected.rows[identity];
+        for (index, name) in expected.names.iter().enumerate() {
+            let (a, b) = (whole.values[index], row.values[index]);
+            assert_eq!(
+                a.to_bits(),
+                b.to_bits(),
+                "{about}: {name} of {identity:?}: {a} with what came later, {b} without"
+            );
+        }
+        assert_eq!(whole.tokens, row.tokens, "{about}: tokens of {identity:?}");
+    }
+}
+
+#[test]
+fn no_feature_knows_the_future() {
+    let store = Store::new();
+    let mut documents = store.synth(900, 11);
+    // One version of each, so that an edit is not mistaken for knowledge of the future.
+    let mut newest: BTreeMap<(String, u64), Value> = BTreeMap::new();
+    for document in documents.0 {
+        let identity =
+            (document["base"]["repo"]["full_name"].as_str().unwrap().to_owned(), document["number"].as_u64().unwrap());
+        newest.insert(identity, document);
+    }
+    documents = Documents(newest.into_values().collect());
+    // Reverts at a known time, beside those of the generator.
+    let last = moments(&documents, 100).pop().unwrap();
+    let merged: Vec<_> = documents.0.iter().filter(|document| !document["merged_at"].is_null()).cloned().collect();
+    for (index, target) in merged.iter().step_by(merged.len() / 20).enumerate() {
+        documents.0.push(revert_of(target, 1_000_000 + index as u64, &last));
+    }
+
+    let whole = store.preprocess_documents(&documents);
+    for moment in moments(&documents, 6) {
+        let cut = store.preprocess_documents(&known_before(&documents, &moment));
+        assert!(!cut.rows.is_empty() && cut.rows.len() < whole.rows.len());
+        assert_same_rows(&whole, &cut, &format!("cut at {moment}"));
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_wherever_it_runs() {
+    let store = Store::new();
+    let documents = store.synth(700, 5);
+    let once = store.preprocess("latest", &[]);
+    assert!(once.rows.len() > 600 && once.files.len() > 2, "{:?}", once.files);
+    let again = store.preprocess("latest", &["--partitions", "3", "--cores", "1"]);
+    assert_eq!(once.files, again.files, "another number of partitions and cores");
+
+    let cluster = Cluster::start(2);
+    let remote = store.preprocess("latest", &["--scheduler", &cluster.url()]);
+    assert_eq!(once.files, remote.files, "a scheduler and two executors");
+    assert_eq!(cluster.stop(), [Some(0), Some(0), Some(0)]);
+
+    let mut reversed = documents.clone();
+    reversed.0.reverse();
+    let half = reversed.0.split_off(reversed.0.len() / 2);
+    let folder = store.root.join("two");
+    std::fs::create_dir(&folder).unwrap();
+    reversed.write(&folder.join("b.json"));
+    Documents(half).write(&folder.join("a.ndjson"));
+    let shuffled = store.preprocess(folder.to_str().unwrap(), &[]);
+    assert_eq!(once.files, shuffled.files, "two plain files in another order");
+}
+
+#[test]
+fn every_line_is_accounted_for() {
+    let store = Store::new();
+    let documents = store.synth(300, 3);
+    let mut lines: Vec<String> = documents.0.iter().map(Value::to_string).collect();
+    let read = lines.len() as u64 + 5;
+    let mut newer = documents.0[0].clone();
+    newer["updated_at"] = json!({ "$date": "2099-01-01T00:00:00Z" });
+    newer["additions"] = json!(123_456);
+    let identity = (newer["base"]["repo"]["full_name"].as_str().unwrap().to_owned(), newer["number"].as_u64().unwrap());
+    lines.insert(0, newer.to_string());
+    lines.push("{\"number\": 1,".into());
+    lines.push(String::new());
+    lines.push(json!({ "number": 7, "created_at": "2024-01-01T00:00:00Z" }).to_string());
+    let mut wrong = documents.0[1].clone();
+    wrong["additions"] = json!("many");
+    lines.push(wrong.to_string());
+    lines.push("null".into());
+    let path = store.root.join("export.json");
+    std::fs::write(&path, lines.join("\n")).unwrap();
+
+    let done = store.preprocess(path.to_str().unwrap(), &[]);
+    assert_eq!(done.counts["read"], read);
+    assert_eq!(done.counts["rejected"], 4);
+    assert_eq!(done.counts["kept"] + done.counts["superseded"] + 4, read);
+    assert_eq!(done.counts["kept"], done.rows.len() as u64);
+    let additions = done.names.iter().position(|name| name == "additions").unwrap();
+    assert!((done.rows[&identity].values[additions] - 123_456.0).abs() < 0.5, "the newest version wins");
+
+    let rejects = prowl_e2e::reject_rows(&done);
+    let told: Vec<_> = rejects.iter().map(|reject| (reject.field.as_str(), reject.line)).collect();
+    let first = documents.0.len() as u64 + 2;
+    assert_eq!(
+        told,
+        [("", first), ("base.repo.full_name", first + 2), ("additions", first + 3), ("", first + 4)],
+        "{rejects:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_and_leaves_nothing() {
+    let store = Store::new();
+    assert!(store.refuse("latest", &[]).contains("prowl-fetch"), "no export yet");
+    assert!(store.refuse("nowhere.json", &[]).contains("nowhere.json"));
+
+    let bad = store.root.join("bad.ndjson");
+    std::fs::write(&bad, "no json\n{}\n").unwrap();
+    let said = store.refuse(bad.to_str().unwrap(), &[]);
+    assert!(said.contains("2 of 2 lines") && said.contains("base.repo.full_name"), "{said}");
+
+    let empty = store.root.join("empty.ndjson");
+    std::fs::write(&empty, "\n\n").unwrap();
+    assert!(store.refuse(empty.to_str().unwrap(), &[]).contains("no document"));
+
+    let cut = store.root.join("cut.ndjson.gz");
+    std::fs::write(&cut, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3]).unwrap();
+    let said = store.refuse(cut.to_str().unwrap(), &[]);
+    assert!(said.contains("cut.ndjson.gz") && said.lines().count() == 1, "{said}");
+
+    let good = store.root.join("good.ndjson");
+    Documents(store.synth(100, 1).0).write(&good);
+    let said = store.refuse(good.to_str().unwrap(), &["--scheduler", "df://127.0.0.1:9"]);
+    assert!(said.contains("127.0.0.1:9"), "{said}");
+
+    // A published export whose bytes were changed.
+    let folder = std::fs::read_dir(store.root.join("exports")).unwrap().next().unwrap().unwrap().path();
+    let part = folder.join("part-00000.json.gz");
+    let mut bytes = std::fs::read(&part).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&part, bytes).unwrap();
+    assert!(store.refuse("latest", &[]).contains("part-00000.json.gz"));
+}
+
+#[test]
+fn a_store_that_is_not_there_or_not_writable_is_named() {
+    let wrong = run("prowl-preprocess", &["--store", "/just/a/path", "--export", "latest"]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.stderr.contains("file:///just/a/path"), "{}", wrong.stderr);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let good = folder.path().join("good.ndjson");
+    std::fs::write(&good, "{}").unwrap();
+    let store = format!("file://{}/store", file.display());
+    let wrong = run("prowl-preprocess", &["--store", &store, "--export", good.to_str().unwrap()]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.stderr.contains("store"), "{}", wrong.stderr);
+
+    assert_eq!(run("prowl-preprocess", &["--export", "latest"]).code, 2, "no store is wrong use");
+}
