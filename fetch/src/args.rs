@@ -35,7 +35,7 @@ pub enum Source {
 /// What both sources take.
 #[derive(Debug, Clone, Group)]
 pub struct Output {
-    /// Where to publish, as a URL: file:///absolute/directory
+    /// Where to publish, as a URL such as `file:///absolute/directory`
     #[arg(long, value_name = "URL", env = "PROWL_STORE")]
     pub store: String,
     /// Begin a new part file after this much JSON (64MiB) or this many documents (10000)
@@ -81,7 +81,7 @@ pub struct SynthArgs {
     /// Number of regular authors [default: one for 45 pull requests, at least 6 a repository, at most 20000]
     #[arg(long, value_name = "A", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub authors: Option<u32>,
-    /// Number of planted oddities, listed in planted.json [default: one for 200 pull requests, at least 10]
+    /// Number of planted oddities, listed in planted.json [default: one for 200 pull requests, at least 5]
     #[arg(long, value_name = "K")]
     pub oddities: Option<u64>,
     /// Where to.
@@ -111,7 +111,9 @@ fn repository(text: &str) -> Result<String, String> {
 
 fn since(text: &str) -> Result<jiff::Timestamp, String> {
     let moment = text.parse::<jiff::Timestamp>();
-    moment.or_else(|_| format!("{text}T00:00:00Z").parse()).map_err(|_| "write 2024-05-01 or 2024-05-01T12:00:00Z".to_owned())
+    moment
+        .or_else(|_| format!("{text}T00:00:00Z").parse())
+        .map_err(|_| "write 2024-05-01 or 2024-05-01T12:00:00Z".to_owned())
 }
 
 fn part_size(text: &str) -> Result<PartSize, String> {

@@ -28,11 +28,11 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let report = match args.source {
         Source::Git(args) => {
             let config = git::Config::from(args);
-            export::publish(&store, output.part_size, |outlet| git::read(&config, outlet)).await
+            export::publish(&store, output.part_size, move |outlet| git::read(&config, outlet)).await
         }
         Source::Synth(args) => {
-            let config = synth::Config::from(args);
-            export::publish(&store, output.part_size, move |outlet| Ok(synth::generate(&config, outlet))).await
+            let config = synth::Config::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit());
+            export::publish(&store, output.part_size, move |outlet| synth::generate(&config, outlet)).await
         }
     }?;
     eprintln!("{}", report.text());

@@ -72,7 +72,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time from 0s to 1h, write for example 500ms or 10s");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     let time = Duration::try_from(parsed).map_err(|_| wrong())?;
-    if time > Duration::from_secs(3_600) { Err(wrong()) } else { Ok(time) }
+    if time > Duration::from_hours(1) { Err(wrong()) } else { Ok(time) }
 }
 
 impl TryFrom<Args> for Config {
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let refused = |args: &[&str]| parse(&[&["--store", "file:///s"], args].concat()).unwrap_err().to_string();
-        assert!(refused(&["--drain-grace", "-1s"]).contains("500ms"));
+        assert!(refused(&["--drain-grace=-1s"]).contains("500ms"));
         assert!(refused(&["--drain-timeout", "10 bananas"]).contains("10s"));
         assert!(refused(&["--max-batch", "0"]).contains("1..=100000"));
         assert!(refused(&["--grpc-addr", "localhost"]).contains("--grpc-addr"));

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Instant};
 
 use prost_types::Timestamp;
-use prowl_features::{Facts, Profiles, PullRequest};
+use prowl_features::{Facts, History, Profiles, PullRequest};
 use prowl_model::{Band, Model};
 use prowl_proto::v1;
 
@@ -31,7 +31,7 @@ impl Engine {
                 features_digest: metadata.features_digest.clone(),
             },
             history_as_of: profiles.as_of().map(timestamp),
-            reasons: Reasons::new(&metadata.features, reasons),
+            reasons: Reasons::new(&model, reasons),
             model,
             profiles,
         }
@@ -67,7 +67,7 @@ impl Engine {
 
     fn score(&self, task: &Task, began: Instant) -> Result<v1::ScoreResponse, Error> {
         let facts = &task.facts;
-        let looked_up = task.history.is_none().then(|| self.profiles.history(facts));
+        let looked_up = task.history.is_none().then(|| self.history(facts));
         let history = task.history.as_ref().or(looked_up.as_ref()).expect("looked up where the task has none");
         let vector = facts.vector(history);
         let score =
@@ -79,6 +79,7 @@ impl Engine {
         Ok(v1::ScoreResponse {
             repository: facts.repository.clone(),
             number: facts.number,
+            created_at: Some(timestamp(facts.created_at)),
             anomaly: score.anomaly,
             percentile: score.percentile,
             band: band(score.band).into(),
@@ -95,6 +96,18 @@ impl Engine {
             history_as_of: if from_profiles { self.history_as_of } else { None },
             elapsed: prost_types::Duration::try_from(began.elapsed()).ok(),
         })
+    }
+
+    /// What the profiles know. Where the pull request is older than they are, its counts hold what happened since; the
+    /// time of an event that was yet to come is left out, or it would read as a negative number of days.
+    fn history(&self, facts: &Facts) -> History {
+        let mut history = self.profiles.history(facts);
+        let past = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.created_at);
+        past(&mut history.author.last_opened_at);
+        past(&mut history.repository.last_opened_at);
+        history.files.iter_mut().for_each(|file| past(&mut file.last_merged_at));
+        history.directories.iter_mut().for_each(|directory| past(&mut directory.last_merged_at));
+        history
     }
 
     /// Describes the model.

@@ -27,7 +27,7 @@ struct Server {
 
 /// Everything that the HTTP port answers.
 pub fn routes(readiness: Readiness, gate: Gate, limits: &Limits) -> Router {
-    let door = Door { gate, refuse: problem };
+    let door = Door { gate, refuse: |error| problem(&error) };
     Router::new()
         .route("/v1/score", post(score))
         .layer(DefaultBodyLimit::max(limits.request_bytes))
@@ -43,7 +43,7 @@ pub fn routes(readiness: Readiness, gate: Gate, limits: &Limits) -> Router {
 async fn score(State(server): State<Server>, body: Result<Bytes, BytesRejection>) -> Response {
     match answer(&server, body) {
         Ok(response) => response,
-        Err(error) => problem(error),
+        Err(error) => problem(&error),
     }
 }
 
@@ -110,7 +110,7 @@ impl IntoResponse for Problem {
     }
 }
 
-fn problem(error: Error) -> Response {
+fn problem(error: &Error) -> Response {
     let status = StatusCode::from_u16(error.http_status()).expect("every error has a valid status");
     let mut problem = Problem::new(status, error.to_string());
     problem.field_violations = error

@@ -1,39 +1,41 @@
 //! Why: from the shares of the anomaly score to a few sentences that a reviewer can check.
 //!
 //! Several features often tell one thing (lines added, lines changed, lines changed against the median): their shares
-//! are added up under one subject, and the strongest that tells something speaks for it. A feature that is not known,
-//! or is as it nearly always is, says nothing by itself, even where the model expected something else beside it.
+//! are added up under one subject, and the plainest of its strong ones speaks for it. A feature that is not known, or
+//! a flag that is as in most pull requests, says nothing by itself, even where the model expected something else.
 
 use std::f32::consts::TAU;
 
 use prowl_features::{FEATURES, Feature, Unit};
-use prowl_model::{Contribution, FeatureInfo, Input};
+use prowl_model::{Contribution, FeatureInfo, Input, Model};
 use prowl_proto::v1;
 
-/// Features that tell a reviewer one thing. A feature that is not listed is a subject of its own.
+/// Features that tell a reviewer one thing, the plainest first. A feature that is not listed is a subject of its own.
 const SUBJECTS: &[&[&str]] = &[
-    &["churn", "additions", "churn_per_file", "churn_to_median", "churn_in_spreads"],
-    &["changed_files", "files_to_median", "files_in_spreads", "files_added"],
+    &["churn", "additions", "churn_to_median", "churn_per_file", "churn_in_spreads"],
+    &["changed_files", "files_added", "files_to_median", "files_in_spreads"],
     &["directories", "subsystems", "files_per_directory"],
-    &["entropy", "largest_file_share"],
+    &["largest_file_share", "entropy"],
     &["deletions", "share_added"],
-    &["share_source", "share_test", "source_without_tests"],
-    &["size_is_missing", "files_are_missing"],
+    &["source_without_tests", "share_test", "share_source"],
+    &["files_are_missing", "size_is_missing"],
     &["author_is_new", "author_opened", "author_days_since_last"],
-    &["author_knows_files", "author_knows_directories", "author_file_experience"],
-    &["file_merges_max", "file_merges_mean", "file_authors_max", "file_authors_mean", "directory_merges_max"],
+    &["author_knows_files", "author_file_experience", "author_knows_directories"],
+    &["file_merges_max", "file_authors_max", "file_merges_mean", "file_authors_mean", "directory_merges_max"],
     &["file_days_min", "file_days_mean"],
     &["file_fixes_max", "file_fixes_mean"],
     &["file_reverts_max", "file_reverts_mean", "directory_reverts_max"],
     &["hour_sin", "hour_cos"],
-    &["weekday_sin", "weekday_cos", "weekend"],
+    &["weekend", "weekday_sin", "weekday_cos"],
     &["title_length", "title_words"],
-    &["body_length", "body_is_missing"],
-    &["repository_opened", "repository_merged_share", "repository_reverted_share", "repository_days_since_last"],
+    &["body_is_missing", "body_length"],
 ];
 
 /// Less than this share of the score is no reason.
 const LEAST_SHARE: f32 = 0.02;
+
+/// What at most this share of pull requests does is rare enough to be told.
+const RARE: f32 = 0.15;
 
 /// Makes reasons for the answers of one model.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct Reasons {
     /// By the index of the feature in the model.
     features: Vec<Known>,
     subjects: usize,
+    /// What the wording counts in the anomaly score: the share of it that a wording like any other has.
+    text_weight: f32,
     most: usize,
 }
 
@@ -49,18 +53,27 @@ struct Known {
     feature: &'static Feature,
     group: String,
     subject: usize,
+    /// Place within the subject, the plainest first.
+    rank: usize,
 }
 
 impl Reasons {
-    /// For a model that reads `features`, which are those of this program; at most `most` reasons an answer.
-    pub fn new(features: &[FeatureInfo], most: usize) -> Self {
+    /// For a model that reads the features of this program; at most `most` reasons an answer.
+    pub fn new(model: &Model, most: usize) -> Self {
+        let weights = &model.parts().surprise.weight;
+        let text_weights = weights.iter().skip(model.metadata().features.len());
+        Self::with(&model.metadata().features, text_weights.sum::<f32>() / weights.sum().max(f32::MIN_POSITIVE), most)
+    }
+
+    fn with(features: &[FeatureInfo], text_weight: f32, most: usize) -> Self {
         let listed = SUBJECTS.len();
-        let known = features.iter().zip(FEATURES).enumerate().map(|(index, (info, feature))| Known {
-            feature,
-            group: info.group.clone(),
-            subject: SUBJECTS.iter().position(|names| names.contains(&feature.name)).unwrap_or(listed + index),
+        let known = features.iter().zip(FEATURES).enumerate().map(|(index, (info, feature))| {
+            let places = SUBJECTS.iter().map(|names| names.iter().position(|name| *name == feature.name));
+            let listed_at = places.enumerate().find_map(|(subject, rank)| Some((subject, rank?)));
+            let (subject, rank) = listed_at.unwrap_or((listed + index, 0));
+            Known { feature, group: info.group.clone(), subject, rank }
         });
-        Self { features: known.collect(), subjects: listed + features.len() + 1, most }
+        Self { features: known.collect(), subjects: listed + features.len() + 1, text_weight, most }
     }
 
     /// The reasons, the strongest first. `contributions` come strongest first, as the model gives them.
@@ -69,22 +82,30 @@ impl Reasons {
         for contribution in contributions {
             shares[self.subject(contribution.input)] += contribution.share;
         }
-        // The strongest telling contribution of each subject, in the order of the subjects' own strength.
-        let mut spoken_for = vec![false; self.subjects];
-        let mut speakers: Vec<(f32, &Contribution)> = contributions
+        let telling: Vec<_> = contributions
             .iter()
-            .filter(|contribution| {
-                let subject = self.subject(contribution.input);
-                shares[subject] >= LEAST_SHARE
-                    && !spoken_for[subject]
-                    && self.tells(contribution)
-                    && !std::mem::replace(&mut spoken_for[subject], true)
-            })
-            .map(|contribution| (shares[self.subject(contribution.input)], contribution))
+            .map(|contribution| (self.subject(contribution.input), contribution))
+            .filter(|(subject, contribution)| shares[*subject] >= LEAST_SHARE && self.tells(contribution))
             .collect();
-        speakers.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        speakers.truncate(self.most);
-        speakers.into_iter().map(|(share, contribution)| self.reason(share, contribution, contributions)).collect()
+        let mut subjects: Vec<_> = telling.iter().map(|(subject, _)| *subject).collect();
+        subjects.sort_by(|a, b| shares[*b].total_cmp(&shares[*a]).then(a.cmp(b)));
+        subjects.dedup();
+        subjects.truncate(self.most);
+        let reason = |subject: usize| {
+            let members = || telling.iter().filter(|(of, _)| *of == subject).map(|(_, contribution)| *contribution);
+            let strongest = members().next()?.share;
+            let speaker =
+                members().filter(|member| 2.0 * member.share >= strongest).min_by_key(|member| self.rank(member))?;
+            Some(self.reason(shares[subject], speaker, contributions))
+        };
+        subjects.into_iter().filter_map(reason).collect()
+    }
+
+    fn rank(&self, contribution: &Contribution) -> usize {
+        match contribution.input {
+            Input::Feature(index) => self.features[index].rank,
+            Input::Text => 0,
+        }
     }
 
     fn subject(&self, input: Input) -> usize {
@@ -96,19 +117,19 @@ impl Reasons {
 
     /// Whether a reviewer learns something from this value.
     fn tells(&self, contribution: &Contribution) -> bool {
-        let Input::Feature(index) = contribution.input else { return true };
+        let Input::Feature(index) = contribution.input else {
+            return contribution.share >= 2.0 * self.text_weight;
+        };
         let (feature, value, usual) = (self.features[index].feature, contribution.value, contribution.usual);
         if value.is_nan() || usual.median.is_nan() {
             return false;
         }
+        let outside = value < usual.low || value > usual.high;
         match feature.unit {
-            // What most pull requests are like as well is no reason.
-            Unit::YesNo => (value >= 0.5) != (usual.mean >= 0.5),
-            Unit::Coordinate => true,
-            _ => {
-                let outside = value < usual.low || value > usual.high;
-                outside || feature.amount(value) != feature.amount(contribution.expected)
-            }
+            Unit::YesNo if value >= 0.5 => usual.mean <= RARE,
+            Unit::YesNo => 1.0 - usual.mean <= RARE,
+            Unit::Coordinate => outside,
+            _ => outside || feature.amount(value) != feature.amount(contribution.expected),
         }
     }
 
@@ -167,5 +188,114 @@ impl Reasons {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prowl_model::Usual;
+
+    use super::*;
+
+    fn reasons(most: usize) -> Reasons {
+        let features: Vec<FeatureInfo> = serde_json::from_value(prowl_features::catalog_json()).unwrap();
+        Reasons::with(&features, 0.1, most)
+    }
+
+    fn index(name: &str) -> usize {
+        FEATURES.iter().position(|feature| feature.name == name).unwrap()
+    }
+
+    /// A contribution whose usual values are 0 to 10 around 1, with a mean of 0.1.
+    fn part(name: &str, value: f32, share: f32) -> Contribution {
+        let usual = Usual { low: 0.0, median: 1.0, high: 10.0, mean: 0.1 };
+        Contribution { input: Input::Feature(index(name)), value, expected: 1.0, usual, share }
+    }
+
+    fn names(reasons: &[v1::Reason]) -> Vec<&str> {
+        reasons.iter().map(|reason| reason.feature.as_str()).collect()
+    }
+
+    #[test]
+    fn every_subject_is_made_of_features_each_of_one_subject() {
+        let mut all: Vec<_> = SUBJECTS.iter().copied().flatten().collect();
+        assert!(all.iter().all(|name| FEATURES.iter().any(|feature| feature.name == **name)), "{all:?}");
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn one_thing_is_told_once_with_all_of_its_share() {
+        let found = reasons(5).of(&[
+            part("additions", 900.0, 0.3),
+            part("commits", 40.0, 0.25),
+            part("churn", 950.0, 0.2),
+            part("churn_to_median", 8.0, 0.1),
+        ]);
+        assert_eq!(names(&found), ["churn", "commits"], "the plainest of the strong ones speaks");
+        assert!((found[0].contribution - 0.6).abs() < 1e-6);
+        assert_eq!(found[0].group, "size");
+        assert_eq!((found[0].value, found[0].expected), (Some(950.0), Some(1.0)));
+        assert!(found[0].sentence.contains("950 lines"), "{}", found[0].sentence);
+    }
+
+    #[test]
+    fn a_plain_feature_does_not_speak_for_a_far_stronger_one() {
+        let found = reasons(5).of(&[part("additions", 900.0, 0.5), part("churn", 950.0, 0.2)]);
+        assert_eq!(names(&found), ["additions"]);
+    }
+
+    #[test]
+    fn together_small_shares_come_before_a_single_one() {
+        let found =
+            reasons(1).of(&[part("commits", 40.0, 0.4), part("additions", 900.0, 0.3), part("churn", 900.0, 0.3)]);
+        assert_eq!(names(&found), ["churn"]);
+    }
+
+    #[test]
+    fn what_tells_nothing_is_left_out() {
+        let found = reasons(9).of(&[
+            part("draft", f32::NAN, 0.4),
+            part("size_is_missing", 0.0, 0.2),
+            part("issue_link", 0.0, 0.1),
+            part("files_removed", 1.0, 0.1),
+            part("touches_workflow", 1.0, 0.1),
+            part("commits", 40.0, 0.01),
+        ]);
+        assert_eq!(names(&found), ["touches_workflow"]);
+    }
+
+    #[test]
+    fn where_the_strongest_tells_nothing_the_next_speaks() {
+        let found = reasons(9).of(&[part("title_length", 1.0, 0.5), part("title_words", 40.0, 0.2)]);
+        assert_eq!(names(&found), ["title_words"]);
+        assert!((found[0].contribution - 0.7).abs() < 1e-6);
+    }
+
+    #[test]
+    fn times_are_told_as_times() {
+        let at = |name: &str, share_of_turn: f32, usual_low: f32| {
+            let (sine, cosine) = (share_of_turn * TAU).sin_cos();
+            let mut part = part(name, if name.ends_with("_sin") { sine } else { cosine }, 0.4);
+            (part.usual.low, part.usual.high) = (usual_low, 1.0);
+            part
+        };
+        let night = |low| [at("hour_cos", 23.25 / 24.0, low), at("hour_sin", 23.25 / 24.0, low)];
+        let found = reasons(9).of(&night(-0.1));
+        assert_eq!(names(&found), ["hour_sin"]);
+        assert_eq!(found[0].sentence, "was opened at 23:15 UTC, an unusual time of day");
+        assert_eq!(reasons(9).of(&night(-1.0)), [], "where people work at all hours, none is unusual");
+        let found = reasons(9).of(&[at("weekday_sin", 6.5 / 7.0, 0.0), at("weekday_cos", 6.5 / 7.0, 0.0)]);
+        assert_eq!(found[0].sentence, "was opened on a Sunday (UTC), an unusual day of the week");
+    }
+
+    #[test]
+    fn wording_is_one_reason() {
+        let text =
+            Contribution { input: Input::Text, value: f32::NAN, expected: f32::NAN, usual: Usual::UNKNOWN, share: 0.6 };
+        let found = reasons(9).of(&[text]);
+        assert_eq!((names(&found), found[0].value), (vec!["text"], None));
     }
 }

@@ -261,11 +261,13 @@ mod tests {
 
     #[test]
     fn each_form_gives_the_same_facts() {
-        let expected = Facts::of(&PullRequest::from_json(DOCUMENT.as_bytes()).unwrap());
-        assert_eq!(task(Source::PullRequest(fields()), None).unwrap().facts, expected);
-        assert_eq!(task(Source::GithubJson(DOCUMENT.into()), None).unwrap().facts, expected);
+        // As text, in which unknown equals unknown.
+        let text = |facts: &Facts| format!("{facts:?}");
+        let expected = text(&Facts::of(&PullRequest::from_json(DOCUMENT.as_bytes()).unwrap()));
+        assert_eq!(text(&task(Source::PullRequest(fields()), None).unwrap().facts), expected);
+        assert_eq!(text(&task(Source::GithubJson(DOCUMENT.into()), None).unwrap().facts), expected);
         let payload = format!(r#"{{"action": "opened", "number": 7, "pull_request": {DOCUMENT}}}"#);
-        assert_eq!(Task::from_json(payload.as_bytes()).unwrap().facts, expected);
+        assert_eq!(text(&Task::from_json(payload.as_bytes()).unwrap().facts), expected);
     }
 
     #[test]

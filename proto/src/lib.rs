@@ -10,6 +10,7 @@ pub mod json;
 
 /// Package `prowl.v1`: `proto/prowl/v1/scoring.proto`, where each field is described.
 #[allow(
+    clippy::all,
     clippy::pedantic,
     clippy::allow_attributes_without_reason,
     missing_docs,

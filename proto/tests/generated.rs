@@ -1,5 +1,7 @@
 //! The checked-in code is what the generator makes of the `.proto` file.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{fs, path::Path};
 
 use tonic_prost_build::Config;

@@ -55,3 +55,38 @@ fn update<D: Dimension>(
         *value = *value * decay - rate * *m / ((*v / correct_2).sqrt() + EPSILON);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    fn single(weight: f32, bias: f32) -> Dense {
+        Dense { weights: array![[weight]], bias: array![bias] }
+    }
+
+    /// The first two steps, computed by hand from the paper's algorithm 1.
+    #[test]
+    fn steps_are_those_of_the_paper() {
+        let mut network = Network { layers: vec![single(1.0, 1.0)] };
+        let mut adam = Adam::new(&network, 0.1, 0.0);
+        adam.step(&mut network, &[single(0.5, -2.0)]);
+        // Corrected moments are g and g²: a step of the learning rate against the sign.
+        assert!((network.layers[0].weights[[0, 0]] - 0.9).abs() < 1e-5);
+        assert!((network.layers[0].bias[0] - 1.1).abs() < 1e-5);
+        adam.step(&mut network, &[single(-0.25, -2.0)]);
+        let first = (0.9 * 0.05 - 0.1 * 0.25) / (1.0 - 0.81);
+        let second: f32 = (0.999 * 0.00025 + 0.001 * 0.0625) / (1.0 - 0.998_001);
+        let expected = 0.9 - 0.1 * first / second.sqrt();
+        assert!((network.layers[0].weights[[0, 0]] - expected).abs() < 1e-4, "{} {expected}", network.layers[0].weights);
+    }
+
+    #[test]
+    fn weights_decay_and_biases_do_not() {
+        let mut network = Network { layers: vec![single(1.0, 1.0)] };
+        let mut adam = Adam::new(&network, 0.1, 0.5);
+        adam.step(&mut network, &[single(0.0, 0.0)]);
+        assert_eq!((network.layers[0].weights[[0, 0]], network.layers[0].bias[0]), (0.95, 1.0));
+    }
+}

@@ -92,3 +92,97 @@ pub fn huber(error: f32) -> (f32, f32) {
     let slope = error.clamp(-HUBER, HUBER);
     (slope * (error - 0.5 * slope), slope)
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+    use super::*;
+
+    fn random(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        Array2::from_shape_simple_fn((rows, columns), || random.random_range(-1.0..1.0))
+    }
+
+    fn network(widths: &[usize]) -> Network {
+        let layer = |(depth, pair): (usize, &[usize])| Dense {
+            weights: random(pair[0], pair[1], depth as u64),
+            bias: random(1, pair[1], 10 + depth as u64).row(0).to_owned(),
+        };
+        Network { layers: widths.windows(2).enumerate().map(layer).collect() }
+    }
+
+    /// Every weight and bias of every layer, errors on both sides of the Huber bend, some targets unknown.
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        let mut network = network(&[6, 5, 3, 5, 6]);
+        let input = random(7, 6, 20);
+        let mut target = random(7, 6, 21) * 6.0;
+        (target[[0, 0]], target[[3, 5]]) = (f32::NAN, f32::NAN);
+        let mut pass = Pass::new(&network, 7);
+        pass.forward(&network, input.view());
+        let gradients = pass.backward(&network, input.view(), target.view()).1.to_vec();
+        let bent = pass.deltas[4 - 1].iter().filter(|delta| (delta.abs() * 40.0 - HUBER).abs() < 1e-4).count();
+        assert!((5..35).contains(&bent), "{bent} of 40 errors beyond the bend");
+
+        let mut loss = |network: &Network| {
+            pass.forward(network, input.view());
+            pass.backward(network, input.view(), target.view()).0
+        };
+        let step = 4e-3;
+        let mut check = |change: &dyn Fn(&mut Network, f32), gradient: f32, name: String| {
+            change(&mut network, step);
+            let above = loss(&network);
+            change(&mut network, -2.0 * step);
+            let below = loss(&network);
+            change(&mut network, step);
+            let difference = (above - below) / (2.0 * f64::from(step));
+            assert!((difference - f64::from(gradient)).abs() < 2e-4, "{name}: {gradient}, by differences {difference}");
+        };
+        let mut largest = 0.0_f32;
+        for (depth, layer) in gradients.iter().enumerate() {
+            for ((row, column), &gradient) in layer.weights.indexed_iter() {
+                largest = largest.max(gradient.abs());
+                let change = |network: &mut Network, by: f32| network.layers[depth].weights[[row, column]] += by;
+                check(&change, gradient, format!("weight {row}, {column} of layer {depth}"));
+            }
+            for (place, &gradient) in layer.bias.iter().enumerate() {
+                let change = |network: &mut Network, by: f32| network.layers[depth].bias[place] += by;
+                check(&change, gradient, format!("bias {place} of layer {depth}"));
+            }
+        }
+        assert!(largest > 0.05, "the tolerance is small beside the gradients: {largest}");
+    }
+
+    #[test]
+    fn the_batch_pass_agrees_with_the_pass_that_scores() {
+        let network = network(&[6, 5, 3, 5, 6]);
+        let input = random(4, 6, 30);
+        let mut pass = Pass::new(&network, 4);
+        let output = pass.forward(&network, input.view());
+        for (row, output) in input.outer_iter().zip(output.outer_iter()) {
+            for (batch, single) in output.iter().zip(network.reconstruct(&row.to_vec())) {
+                assert!((batch - single).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_target_costs_nothing() {
+        let network = network(&[2, 3, 2]);
+        let input = random(1, 2, 40);
+        let mut pass = Pass::new(&network, 1);
+        pass.forward(&network, input.view());
+        let nothing = ndarray::array![[f32::NAN, f32::NAN]];
+        let (loss, gradients) = pass.backward(&network, input.view(), nothing.view());
+        assert!(loss == 0.0 && gradients.iter().all(|layer| layer.weights.iter().chain(&layer.bias).all(|&slope| slope == 0.0)));
+    }
+
+    #[test]
+    fn far_errors_pull_no_harder() {
+        assert_eq!(huber(1.0), (0.5, 1.0));
+        assert_eq!(huber(-1.0), (0.5, -1.0));
+        assert_eq!(huber(5.0), (8.0, 2.0));
+        assert_eq!(huber(-5.0), (8.0, -2.0));
+    }
+}

@@ -5,6 +5,7 @@
 //! rows, settings and seed give the same model, bit for bit, on machines whose processors have the same vector units.
 
 pub mod adam;
+pub mod args;
 pub mod autoencoder;
 pub mod category;
 mod dataset;
@@ -13,6 +14,11 @@ pub mod evaluate;
 pub mod gradient;
 pub mod lbfgs;
 mod learn;
+pub mod profiles;
+mod progress;
+pub mod read;
+mod report;
+mod run;
 pub mod scale;
 mod settings;
 mod split;
@@ -22,5 +28,7 @@ pub mod words;
 pub use dataset::{Builder, Dataset, Row};
 pub use error::TrainError;
 pub use learn::{Origin, Stage, learn};
+pub use report::Report;
+pub use run::{Published, train};
 pub use settings::Settings;
 pub use split::{FEWEST_ROWS, Split};

@@ -1,1 +1,33 @@
-fn main(){}
+//! `prowl-trainer`: learns from a features run, and publishes a model.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use prowl_platform::{exit, telemetry};
+use prowl_trainer::args::{Args, Command, TrainConfig};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    telemetry::init("info")?;
+    let Command::Train(args) = args.command;
+    let config = TrainConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit());
+    let published = prowl_trainer::train(&config).await?;
+    let report = published.report();
+    eprintln!("model {} in {:.1} s: {}\n{}", report.version, report.seconds, report.url, report.table());
+    eprintln!("next: prowl-inference --store {} --model latest", config.store.url());
+    if config.json {
+        println!("{}", serde_json::to_string(&report).context("cannot print the figures")?);
+    }
+    Ok(())
+}

@@ -59,3 +59,64 @@ pub fn quantile(sorted: &[f32], share: f64) -> f32 {
     // In f64, where the difference of two floats cannot overflow.
     (f64::from(low) + position.fract() * (f64::from(high) - f64::from(low))) as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fitted(mut values: Vec<f32>) -> Column {
+        values.sort_unstable_by(f32::total_cmp);
+        column(&values)
+    }
+
+    #[test]
+    fn a_normal_feature_is_centred_and_scaled_by_its_quartiles() {
+        let column = fitted((0..=100).map(|step| 10.0 + step as f32 / 10.0).collect());
+        assert_eq!((column.known, column.logarithmic, column.centre), (true, false, 15.0));
+        assert!((column.spread - 5.0 / 1.349).abs() < 1e-4);
+        assert_eq!((column.usual.low, column.usual.median, column.usual.high, column.usual.mean), (10.5, 15.0, 19.5, 15.0));
+        assert_eq!((column.smallest, column.largest), (10.0, 20.0));
+    }
+
+    #[test]
+    fn a_heavy_tail_is_scaled_by_its_logarithm() {
+        let column = fitted((0..200).map(|step| (step as f32 / 20.0).exp()).collect());
+        assert!(column.logarithmic);
+        let scaled = [1.0, 100.0, 20_000.0].map(|value| column.scale(value).unwrap());
+        assert!(scaled.iter().all(|value| value.abs() < 3.0), "{scaled:?}");
+        assert!((column.usual.median - 146.0).abs() < 5.0, "in its own unit: {:?}", column.usual);
+    }
+
+    #[test]
+    fn a_constant_stays_where_it_is() {
+        let column = fitted(vec![7.0; 30]);
+        assert_eq!((column.scale(7.0), column.unscale(0.0), column.unscale(9.0)), (Some(0.0), 7.0, 7.0));
+        assert_eq!(column.scale(8.0), Some(1.0), "another value is measured in its own unit");
+    }
+
+    #[test]
+    fn a_rare_flag_has_a_spread_and_no_logarithm() {
+        let column = fitted((0..1000).map(|row| f32::from(u8::from(row % 100 == 0))).collect());
+        assert!(!column.logarithmic);
+        let raised = column.scale(1.0).unwrap() - column.scale(0.0).unwrap();
+        assert!((raised - 10.0).abs() < 0.1, "one in a hundred is ten deviations off: {raised}");
+    }
+
+    #[test]
+    fn extremes_of_the_type_are_no_trouble() {
+        for values in [vec![f32::MAX, f32::MIN, 0.0], vec![f32::MAX; 3], vec![f32::MIN_POSITIVE, 0.0], vec![1e-45, 0.0], vec![5.0]] {
+            let column = fitted(values.clone());
+            assert!(column.spread > 0.0 && column.spread.is_finite(), "{values:?}: {column:?}");
+            for value in values {
+                assert!(column.scale(value).unwrap().is_finite() && column.unscale(0.5).is_finite(), "{column:?}");
+            }
+        }
+        assert_eq!(fitted(vec![]), Column::UNKNOWN);
+    }
+
+    #[test]
+    fn quantiles_lie_between_ranks() {
+        assert_eq!([0.0, 0.25, 0.5, 1.0].map(|share| quantile(&[1.0, 2.0, 4.0], share)), [1.0, 1.5, 2.0, 4.0]);
+        assert_eq!(quantile(&[3.0], 0.9), 3.0);
+    }
+}

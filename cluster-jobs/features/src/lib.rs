@@ -22,6 +22,7 @@ mod facts;
 mod hash;
 mod history;
 mod ledger;
+mod object;
 mod path;
 mod profiles;
 mod pull_request;

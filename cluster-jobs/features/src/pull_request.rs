@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use crate::extended_json;
+use crate::object::{Object, object};
 
 /// A pull request as its source tells it. Only the identity and `created_at` are sure to be there.
 ///
@@ -60,7 +61,6 @@ pub struct PullRequest {
 
 /// An account.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(expecting = "an account as an object")]
 pub struct User {
     /// The login.
     pub login: String,
@@ -106,11 +106,10 @@ impl PullRequest {
     /// The text is no JSON object, a field has a wrong type, or the identity (`base.repo.full_name`, `number`) or
     /// `created_at` is missing.
     pub fn from_json(text: &[u8]) -> Result<Self, DocumentError> {
-        let document: Document = match serde_json::from_slice(text) {
-            Ok(document) => document,
-            Err(_) => return Err(explain(text)),
-        };
-        document.try_into()
+        match serde_json::from_slice::<Object<Document>>(text) {
+            Ok(document) => document.0.try_into(),
+            Err(_) => Err(explain(text)),
+        }
     }
 }
 
@@ -120,7 +119,7 @@ fn explain(text: &[u8]) -> DocumentError {
         return DocumentError::of("", "empty, expected a pull request as a JSON object");
     }
     let mut input = serde_json::Deserializer::from_slice(text);
-    match serde_path_to_error::deserialize::<_, Document>(&mut input) {
+    match serde_path_to_error::deserialize::<_, Object<Document>>(&mut input) {
         Err(error) if error.inner().is_data() => {
             let path = error.path().to_string();
             let field = if path == "." { "" } else { &path };
@@ -142,7 +141,6 @@ fn without_position(error: &serde_json::Error) -> String {
 
 /// The document as it is written; [`PullRequest`] is what is left of it.
 #[derive(Deserialize)]
-#[serde(expecting = "a pull request as a JSON object")]
 struct Document {
     #[serde(default, deserialize_with = "extended_json::count")]
     number: Option<u64>,
@@ -159,9 +157,10 @@ struct Document {
     merge_commit_sha: Option<String>,
     title: Option<String>,
     body: Option<String>,
+    #[serde(default, deserialize_with = "object")]
     user: Option<User>,
     author_association: Option<String>,
-    labels: Option<Vec<Label>>,
+    labels: Option<Vec<Object<Label>>>,
     #[serde(default, deserialize_with = "length")]
     assignees: Option<u64>,
     #[serde(default, deserialize_with = "length")]
@@ -175,36 +174,44 @@ struct Document {
     changed_files: Option<u64>,
     #[serde(default, deserialize_with = "extended_json::count")]
     commits: Option<u64>,
+    #[serde(default, deserialize_with = "object")]
     base: Option<Branch>,
+    #[serde(default, deserialize_with = "object")]
     head: Option<Branch>,
-    files: Option<Vec<File>>,
+    files: Option<Vec<Object<File>>>,
 }
 
 #[derive(Deserialize)]
-#[serde(expecting = "a label as an object")]
 struct Label {
     name: String,
 }
 
-#[derive(Deserialize)]
-#[serde(expecting = "a branch as an object")]
-#[expect(clippy::option_option, reason = "left out, gone and there are three answers")]
+#[derive(Default, Deserialize)]
 struct Branch {
     #[serde(rename = "ref")]
     name: Option<String>,
-    /// `None` where the document leaves it out, `Some(None)` where it says that the repository is gone.
-    #[serde(default, deserialize_with = "present")]
-    repo: Option<Option<Repository>>,
+    #[serde(default, deserialize_with = "home")]
+    repo: Home,
+}
+
+/// What a document says of a branch's repository.
+#[derive(Default)]
+enum Home {
+    /// Nothing.
+    #[default]
+    Untold,
+    /// Another one whose name it does not tell: `null` for a deleted one, or only that it is a fork.
+    Elsewhere,
+    Named(String),
 }
 
 #[derive(Deserialize)]
-#[serde(expecting = "a repository as an object")]
 struct Repository {
     full_name: Option<String>,
+    fork: Option<bool>,
 }
 
 #[derive(Deserialize)]
-#[serde(expecting = "a file as an object")]
 struct File {
     filename: String,
     status: Option<String>,
@@ -215,8 +222,14 @@ struct File {
 }
 
 /// Null as a value of its own, apart from a field that is left out.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(input).map(Some)
+fn home<'de, D: Deserializer<'de>>(input: D) -> Result<Home, D::Error> {
+    Ok(match object::<Repository, D>(input)? {
+        None => Home::Elsewhere,
+        Some(Repository { full_name: Some(name), .. }) => Home::Named(name),
+        // Beside a name it says nothing: the repository itself may be a fork of another.
+        Some(Repository { fork: Some(true), .. }) => Home::Elsewhere,
+        Some(_) => Home::Untold,
+    })
 }
 
 /// The length of a list whose items do not matter.
@@ -228,13 +241,11 @@ impl TryFrom<Document> for PullRequest {
     type Error = DocumentError;
 
     fn try_from(document: Document) -> Result<Self, DocumentError> {
-        let (base_ref, base_repo) = match document.base {
-            Some(branch) => (branch.name, branch.repo.flatten().and_then(|repo| repo.full_name)),
-            None => (None, None),
+        let base = document.base.unwrap_or_default();
+        let repository = match base.repo {
+            Home::Named(name) if !name.is_empty() => name,
+            _ => return Err(DocumentError::of("base.repo.full_name", "missing, a pull request needs its repository")),
         };
-        let repository = base_repo
-            .filter(|name| !name.is_empty())
-            .ok_or_else(|| DocumentError::of("base.repo.full_name", "missing, a pull request needs its repository"))?;
         let number =
             document.number.ok_or_else(|| DocumentError::of("number", "missing, a pull request needs its number"))?;
         if number == 0 || i64::try_from(number).is_err() {
@@ -243,10 +254,11 @@ impl TryFrom<Document> for PullRequest {
         let created_at = document
             .created_at
             .ok_or_else(|| DocumentError::of("created_at", "missing, without it nothing can be known as of then"))?;
-        let from_fork = document.head.and_then(|head| head.repo).and_then(|head| match head {
-            Some(head) => Some(!head.full_name?.eq_ignore_ascii_case(&repository)),
-            None => Some(true),
-        });
+        let from_fork = match document.head.unwrap_or_default().repo {
+            Home::Untold => None,
+            Home::Elsewhere => Some(true),
+            Home::Named(name) => Some(!name.eq_ignore_ascii_case(&repository)),
+        };
         Ok(Self {
             repository,
             number,
@@ -260,7 +272,7 @@ impl TryFrom<Document> for PullRequest {
             body: document.body,
             user: document.user,
             author_association: document.author_association,
-            labels: document.labels.map(|labels| labels.into_iter().map(|label| label.name).collect()),
+            labels: document.labels.map(|labels| labels.into_iter().map(|label| label.0.name).collect()),
             assignees: document.assignees,
             requested_reviewers: document.requested_reviewers,
             draft: document.draft,
@@ -268,9 +280,9 @@ impl TryFrom<Document> for PullRequest {
             deletions: document.deletions,
             changed_files: document.changed_files,
             commits: document.commits,
-            base_ref,
+            base_ref: base.name,
             from_fork,
-            files: document.files.map(|files| files.into_iter().map(File::into).collect()),
+            files: document.files.map(|files| files.into_iter().map(|file| file.0.into()).collect()),
         })
     }
 }

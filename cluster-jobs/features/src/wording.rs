@@ -24,16 +24,12 @@ impl Feature {
             return subject;
         }
         match self.says {
-            Says::Amount(_) if value > usual.high => format!(
-                "{subject}, more than 95% of changes; {} is usual, {} is much",
-                self.amount(usual.median),
-                self.amount(usual.high)
-            ),
-            Says::Amount(_) if value < usual.low => format!(
-                "{subject}, less than 95% of changes; {} is usual, {} is little",
-                self.amount(usual.median),
-                self.amount(usual.low)
-            ),
+            Says::Amount(_) if value > usual.high => {
+                format!("{subject}, more than 95% of changes; {}", self.usual(usual.median, usual.high, "much"))
+            }
+            Says::Amount(_) if value < usual.low => {
+                format!("{subject}, less than 95% of changes; {}", self.usual(usual.median, usual.low, "little"))
+            }
             Says::Amount(_) if expected.is_finite() && self.amount(expected) != self.amount(value) => {
                 // A reconstruction may stray outside what the feature can be.
                 let expected = expected.clamp(usual.low.min(value), usual.high.max(value));
@@ -44,6 +40,12 @@ impl Feature {
             Says::Flag(..) => format!("{subject}, as {} of changes do not", percent(1.0 - usual.mean)),
             Says::Plain(_) => subject,
         }
+    }
+
+    /// What is usual, and what is already much or little where that reads differently.
+    fn usual(&self, median: f32, end: f32, word: &str) -> String {
+        let (median, end) = (self.amount(median), self.amount(end));
+        if median == end { format!("{median} is usual") } else { format!("{median} is usual, {end} is {word}") }
     }
 
     /// What the pull request does, without what is usual.
@@ -75,10 +77,17 @@ impl Feature {
             Unit::Words => of("word", "words"),
             Unit::Bits => of("bit", "bits"),
             Unit::Share => percent(value),
-            Unit::Doublings if value.abs() < 0.05 => "as much".to_owned(),
-            Unit::Doublings if value > 0.0 => format!("{} times as much", number(value.exp2())),
-            Unit::Doublings => format!("1/{} as much", number((-value).exp2())),
-            Unit::Spreads => format!("{} times the usual spread", number(value)),
+            Unit::Doublings => match number(value.abs().exp2()) {
+                ratio if value < 0.0 && ratio != "1" => format!("1/{ratio} of"),
+                ratio => format!("{ratio} times"),
+            },
+            Unit::Spreads => {
+                format!(
+                    "{} times the usual spread {}",
+                    number(value.abs()),
+                    if value < 0.0 { "below" } else { "above" }
+                )
+            }
             Unit::Count | Unit::YesNo | Unit::Coordinate => number(value),
         }
     }
@@ -130,11 +139,29 @@ mod tests {
             feature("additions").sentence(20.0, 100.0, &usual),
             "adds 20 lines, where about 100 lines would fit the rest of the change"
         );
+        let few = Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.2 };
+        assert_eq!(
+            feature("files_removed").sentence(55.0, 1.0, &few),
+            "removes 55 files, more than 95% of changes; 0 files is usual"
+        );
         let rare = Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.004 };
         assert_eq!(
             feature("touches_workflow").sentence(1.0, 0.0, &rare),
             "touches the repository's workflows, as 0.4% of changes do"
         );
+    }
+
+    #[test]
+    fn ratios_and_spreads_read_in_both_directions() {
+        let (ratio, spread) = (feature("files_to_median"), feature("files_in_spreads"));
+        assert_eq!(ratio.says(5.0), "changes 32 times the files of this repository's median change");
+        assert_eq!(ratio.says(-2.0), "changes 1/4 of the files of this repository's median change");
+        assert_eq!(ratio.amount(0.5), "1.4 times");
+        for same in [0.0, 0.05, -0.05] {
+            assert_eq!(ratio.amount(same), "1 times");
+        }
+        assert_eq!(spread.says(2.5), "has a number of files 2.5 times the usual spread above this repository's median");
+        assert_eq!(spread.says(-1.0), "has a number of files 1 times the usual spread below this repository's median");
     }
 
     #[test]

@@ -140,7 +140,8 @@ mod tests {
         assert_eq!(title_of("Add x (#12)\n\nbody"), Some((12, "Add x".into())));
         assert_eq!(title_of("Add x (#12) (#13)"), Some((13, "Add x (#12)".into())), "a backport has its own number");
         assert_eq!(title_of("Revert \"Add x (#12)\" (#14)"), Some((14, "Revert \"Add x (#12)\"".into())));
-        for none in ["Add x", "Add x (#12) again", "Add x (#)", "Add x (#0)", "Add x (#1a)", "Add x (#+1)", "(#12)", ""] {
+        for none in ["Add x", "Add x (#12) again", "Add x (#)", "Add x (#0)", "Add x (#1a)", "Add x (#+1)", "(#12)", ""]
+        {
             assert_eq!(title_of(none), None, "{none}");
         }
     }
@@ -178,14 +179,14 @@ mod tests {
             of("undo\n\nThis reverts commit abcdef1, and\nThis reverts commit 1234567 too"),
             [Reverted::Commit("abcdef1"), Reverted::Commit("1234567")]
         );
-        assert_eq!(of("Back out (#4)\n\nReverts o/r#3. Reverts #2, Reverts other/r#1"), [
-            Reverted::Number(3),
-            Reverted::Number(2)
-        ]);
-        assert_eq!(of("Merge pull request #9 from o/b\n\nRevert \"Add x\"\n\nReverts O/R#8"), [
-            Reverted::Title("Add x"),
-            Reverted::Number(8)
-        ]);
+        assert_eq!(
+            of("Back out (#4)\n\nReverts o/r#3. Reverts #2, Reverts other/r#1"),
+            [Reverted::Number(3), Reverted::Number(2)]
+        );
+        assert_eq!(
+            of("Merge pull request #9 from o/b\n\nRevert \"Add x\"\n\nReverts O/R#8"),
+            [Reverted::Title("Add x"), Reverted::Number(8)]
+        );
         assert_eq!(of("Merge #9: Revert \"Add x\""), [Reverted::Title("Add x")]);
         for none in ["Revert back to x", "Fix\n\nThis reverts commit abc", "Fix\n\nReverts the default", ""] {
             assert_eq!(of(none), [], "{none}");

@@ -83,7 +83,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     let bar = progress::bar(merges.len() as u64, "reading changes");
     let mut documents = changes::Documents::start(&git, commits, context)?;
     while let Some(document) = documents.next()? {
-        outlet.put(document)?;
+        outlet.put(&document)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -125,19 +125,15 @@ fn find_head(git: &Git, config: &Config) -> Result<Head, Error> {
         let name = reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/remotes/origin/"));
         name.unwrap_or(reference).to_owned()
     };
-    let candidates = match &config.branch {
-        Some(branch) => {
-            vec![format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}"), branch.clone()]
+    let mut candidates = Vec::new();
+    if let Some(branch) = &config.branch {
+        candidates.extend([format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}"), branch.clone()]);
+    } else {
+        for symbol in ["refs/remotes/origin/HEAD", "HEAD"] {
+            candidates.extend(git.ask(&["symbolic-ref", "--quiet", symbol])?.ok());
         }
-        None => {
-            let mut defaults = Vec::new();
-            for symbol in ["refs/remotes/origin/HEAD", "HEAD"] {
-                defaults.extend(git.ask(&["symbolic-ref", "--quiet", symbol])?.ok());
-            }
-            defaults.push("HEAD".to_owned());
-            defaults
-        }
-    };
+        candidates.push("HEAD".to_owned());
+    }
     for reference in &candidates {
         let revision = format!("{reference}^{{commit}}");
         if let Ok(commit) = git.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])? {

@@ -2,6 +2,7 @@
 
 use super::{
     dice::Dice,
+    layout::stem,
     people::Author,
     repository::Repository,
     words::{BUGS, CAPABILITIES, CONDITIONS, INPUTS, THINGS},
@@ -51,11 +52,11 @@ impl Kind {
     fn shape(self) -> Shape {
         let shape = |files, lines, added, risk| Shape { files, lines, added, risk };
         match self {
-            Self::Feature => shape((2.0, 0.85), 2.2, 0.85, 0.25),
-            Self::Fix => shape((1.1, 0.6), 0.8, 0.68, 0.0),
+            Self::Feature => shape((2.7, 0.95), 2.2, 0.85, 0.25),
+            Self::Fix => shape((1.3, 0.7), 0.8, 0.68, 0.0),
             Self::Docs => shape((0.0, 0.0), 1.0, 0.8, -3.0),
             Self::Test => shape((0.0, 0.0), 2.0, 0.85, -2.0),
-            Self::Refactor => shape((2.6, 1.05), 1.5, 0.48, 0.2),
+            Self::Refactor => shape((3.2, 1.15), 1.5, 0.48, 0.2),
             Self::Performance => shape((1.3, 0.6), 1.6, 0.62, 0.7),
             Self::Build => shape((0.0, 0.0), 1.0, 0.6, 0.2),
             Self::Ci => shape((0.0, 0.0), 1.0, 0.6, -0.2),
@@ -95,6 +96,8 @@ pub(crate) struct Change {
     pub tests: usize,
     pub subsystems: usize,
     pub sensitive: bool,
+    /// A chore that puts a new version of the project in its manifests.
+    pub release: bool,
 }
 
 impl Change {
@@ -117,6 +120,7 @@ impl Change {
             tests: 0,
             subsystems: 1,
             sensitive: false,
+            release: false,
         }
     }
 
@@ -127,6 +131,8 @@ impl Change {
         let mut change = Self::empty(kind, home, repository, dice);
         change.touch_sources(author, repository, dice);
         change.touch_others(repository, dice);
+        let others = repository.subsystems[home].words.nouns.iter().filter(|noun| **noun != change.noun);
+        change.related = others.copied().nth(dice.below(7)).unwrap_or(change.related);
         change
     }
 
@@ -146,12 +152,15 @@ impl Change {
     /// Log-odds of being taken back that the change itself brings: large and wide ones, without tests, in places
     /// that break easily or were reverted before.
     pub(crate) fn risk(&self, repository: &Repository) -> f64 {
+        /// Of the changes of a file, about a third are fixes, and one in thirty is reverted, which weighs four times.
+        const USUAL: f64 = 0.4;
         let churn = (self.additions() + self.deletions()) as f64;
         let untested = if self.sources > 0 && self.tests == 0 { 0.7 } else { 0.0 };
         let mut worst: f64 = 0.0;
         for file in self.touched.iter().map(|file| &repository.files[*file]) {
-            let past = 0.75 * f64::from(file.reverts).ln_1p() + 0.22 * f64::from(file.fixes).ln_1p();
-            worst = worst.max(0.8 * file.fragility + past);
+            // A share of the file's own past, usual before there is one, so that busy places do not get ever worse.
+            let past = (f64::from(4 * file.reverts + file.fixes) + 6.0 * USUAL) / (f64::from(file.changes) + 6.0);
+            worst = worst.max(0.8 * file.fragility + 2.2 * (past.min(1.2) - USUAL));
         }
         let sensitive = if self.sensitive { 0.35 } else { 0.0 };
         self.kind.shape().risk
@@ -248,7 +257,8 @@ impl Change {
                     }
                 }
                 if self.files.is_empty() {
-                    let filename = format!("tests/{}_smoke.txt", repository.subsystems[self.subsystem].words.name);
+                    let part = repository.subsystems[self.subsystem].words.name;
+                    let filename = repository.language.test(&repository.project, part, "", &stem(self.noun));
                     let additions = dice.around(20.0, 1.0) as u64 + 1;
                     self.files.push(File { filename, status: Status::Added, additions, deletions: 0 });
                 }
@@ -297,7 +307,8 @@ impl Change {
     }
 
     fn housekeeping(&mut self, repository: &mut Repository, dice: &mut Dice) {
-        if dice.chance(0.3) {
+        self.release = dice.chance(0.3);
+        if self.release {
             let (major, minor, patch) = repository.version;
             repository.version = if dice.chance(0.4) { (major, minor + 1, 0) } else { (major, minor, patch + 1) };
             let changelog = repository.docs[1];
@@ -315,15 +326,7 @@ impl Change {
     }
 
     /// Touches a file of the tree once.
-    fn add(
-        &mut self,
-        file: usize,
-        status: Status,
-        lines: f64,
-        added: f64,
-        repository: &Repository,
-        dice: &mut Dice,
-    ) {
+    fn add(&mut self, file: usize, status: Status, lines: f64, added: f64, repository: &Repository, dice: &mut Dice) {
         /// Usual number of changed lines in a file, and how widely it spreads; from two public repositories, where a
         /// quarter is above 30 and one in a hundred above 350 to 800.
         const LINES: (f64, f64) = (7.5, 1.5);

@@ -91,15 +91,45 @@ impl Language {
 
     pub(crate) fn dependencies(self) -> &'static [&'static str] {
         match self {
-            Self::Rust => {
-                &["serde", "tokio", "hyper", "clap", "tracing", "rustls", "regex", "bytes", "uuid", "reqwest", "thiserror"]
-            }
-            Self::Python => {
-                &["requests", "pydantic", "sqlalchemy", "pytest", "ruff", "numpy", "httpx", "click", "celery", "boto3", "jinja2"]
-            }
-            Self::TypeScript => {
-                &["react", "vite", "typescript", "eslint", "zod", "axios", "lodash", "vitest", "webpack", "prettier", "express"]
-            }
+            Self::Rust => &[
+                "serde",
+                "tokio",
+                "hyper",
+                "clap",
+                "tracing",
+                "rustls",
+                "regex",
+                "bytes",
+                "uuid",
+                "reqwest",
+                "thiserror",
+            ],
+            Self::Python => &[
+                "requests",
+                "pydantic",
+                "sqlalchemy",
+                "pytest",
+                "ruff",
+                "numpy",
+                "httpx",
+                "click",
+                "celery",
+                "boto3",
+                "jinja2",
+            ],
+            Self::TypeScript => &[
+                "react",
+                "vite",
+                "typescript",
+                "eslint",
+                "zod",
+                "axios",
+                "lodash",
+                "vitest",
+                "webpack",
+                "prettier",
+                "express",
+            ],
             Self::Go => &[
                 "google.golang.org/grpc",
                 "golang.org/x/net",
@@ -108,7 +138,9 @@ impl Language {
                 "go.uber.org/zap",
                 "github.com/spf13/cobra",
             ],
-            Self::Java => &["spring-boot", "jackson-databind", "junit-jupiter", "guava", "netty", "slf4j-api", "hikaricp"],
+            Self::Java => {
+                &["spring-boot", "jackson-databind", "junit-jupiter", "guava", "netty", "slf4j-api", "hikaricp"]
+            }
             Self::Cpp => &["fmt", "spdlog", "openssl", "zlib", "protobuf", "gtest", "abseil"],
         }
     }

@@ -92,7 +92,7 @@ impl Author {
             (true, _) => "MEMBER",
             (_, 40..) => "COLLABORATOR",
             (_, 1..) => "CONTRIBUTOR",
-            (_, 0) if self.opened == 0 => "FIRST_TIME_CONTRIBUTOR",
+            (_, 0) if self.opened == 0 && !self.bot => "FIRST_TIME_CONTRIBUTOR",
             (_, 0) => "NONE",
         }
     }

@@ -73,6 +73,7 @@ pub(crate) struct Tracked {
     pub test: Option<usize>,
     /// How easily a change here goes wrong, 0 is usual.
     pub fragility: f64,
+    pub changes: u32,
     pub fixes: u32,
     pub reverts: u32,
 }
@@ -144,16 +145,26 @@ impl Repository {
         let plain = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
         let docs = [plain(&["README.md", "CHANGELOG.md"]), guides, plain(&["CONTRIBUTING.md", "docs/faq.md"])].concat();
         self.docs = self.track_all(docs, dice);
-        let workflows = plain(&[".github/workflows/ci.yml", ".github/workflows/release.yml", ".github/workflows/nightly.yml"]);
+        let workflows =
+            plain(&[".github/workflows/ci.yml", ".github/workflows/release.yml", ".github/workflows/nightly.yml"]);
         self.workflows = self.track_all(workflows, dice);
         let configs = plain(&["config/default.yaml", "config/production.yaml", ".editorconfig", ".github/CODEOWNERS"]);
         self.configs = self.track_all(configs, dice);
-        self.builds = self.track_all(plain(&["Makefile", "Dockerfile", "scripts/build.sh", "docker-compose.yml"]), dice);
+        self.builds =
+            self.track_all(plain(&["Makefile", "Dockerfile", "scripts/build.sh", "docker-compose.yml"]), dice);
         self.manifests = self.track_all(plain(self.language.manifests()), dice);
     }
 
     fn track(&mut self, path: String, noun: &'static str, dice: &mut Dice) -> usize {
-        self.files.push(Tracked { path, noun, test: None, fragility: 0.6 * dice.normal(), fixes: 0, reverts: 0 });
+        self.files.push(Tracked {
+            path,
+            noun,
+            test: None,
+            fragility: 0.6 * dice.normal(),
+            changes: 0,
+            fixes: 0,
+            reverts: 0,
+        });
         self.files.len() - 1
     }
 
@@ -167,7 +178,7 @@ impl Repository {
             return None;
         }
         let words = self.subsystems[subsystem].words;
-        let noun = *dice.pick(&words.nouns);
+        let noun = dice.pick(&words.nouns);
         let name = match dice.below(4) {
             0 => stem(dice.pick(&GENERIC)),
             1 => format!("{}_{}", stem(noun), dice.pick(&GENERIC)),

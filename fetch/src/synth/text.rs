@@ -1,11 +1,13 @@
 //! Titles, descriptions, labels and branch names that fit a change.
 
+use std::fmt::Write;
+
 use super::{
     change::{Change, Kind},
     dice::Dice,
     people::Author,
     repository::{Repository, Template},
-    words::{sentences, titles},
+    words::{RELEASES, phrases},
 };
 use crate::document::Label;
 
@@ -19,7 +21,11 @@ pub(crate) struct Text {
 
 pub(crate) fn write(change: &Change, author: &Author, repository: &Repository, dice: &mut Dice) -> Text {
     let words = repository.subsystems[change.subsystem].words;
-    let plain = if author.bot { bot_title(change, repository) } else { fill(dice.pick(titles(change.kind)), change, repository, dice) };
+    let templates = if change.release { &RELEASES } else { phrases(change.kind).titles };
+    let plain =
+        if author.bot { bot_title(change, repository) } else { fill(dice.pick(templates), change, repository, dice) };
+    let plain =
+        if !author.bot && !change.release && dice.chance(0.16) { with_reason(&plain, change, dice) } else { plain };
     let branch = if author.bot && change.kind == Kind::Dependency {
         let (name, _, version) = &change.dependency;
         format!("{}/{}/{name}-{version}", author.login.trim_end_matches("[bot]"), repository.language.ecosystem())
@@ -35,11 +41,21 @@ pub(crate) fn write(change: &Change, author: &Author, repository: &Repository, d
         careless(plain, dice)
     };
     let body = if author.bot && change.kind == Kind::Dependency {
-        Some(bump_body(change))
+        Some(bump_body(change, &author.login))
     } else {
         body(change, author, repository, dice)
     };
     Text { title, body, labels: labels(change, author, repository, dice), branch }
+}
+
+/// Some titles say why or where.
+fn with_reason(title: &str, change: &Change, dice: &mut Dice) -> String {
+    match dice.below(4) {
+        0 if !title.contains(change.condition) => format!("{title} {}", change.condition),
+        1 => format!("{title} so that {} can use it", change.related),
+        2 => format!("{title} to avoid a {}", change.bug),
+        _ => format!("{title} (part {})", dice.between(1, 4)),
+    }
 }
 
 fn bot_title(change: &Change, repository: &Repository) -> String {
@@ -58,17 +74,26 @@ fn conventional_title(kind: Kind, plain: &str, scope: &str, dice: &mut Dice) -> 
         Kind::Fix => "fix",
         Kind::Docs => "docs",
         Kind::Test => "test",
-        Kind::Refactor => if dice.chance(0.25) { "ref" } else { "refactor" },
+        Kind::Refactor => {
+            if dice.chance(0.25) {
+                "ref"
+            } else {
+                "refactor"
+            }
+        }
         Kind::Performance => "perf",
         Kind::Build => "build",
         Kind::Ci => "ci",
-        Kind::Dependency => return format!("{}(deps): {}", if dice.chance(0.5) { "build" } else { "chore" }, lower(plain)),
+        Kind::Dependency => {
+            return format!("{}(deps): {}", if dice.chance(0.5) { "build" } else { "chore" }, lower(plain));
+        }
         Kind::Chore => "chore",
         Kind::Revert => "revert",
     };
     // Some people declare whatever comes to mind.
-    let name = if dice.chance(0.03) { *dice.pick(&["chore", "fix", "feat"]) } else { name };
-    let scope = if matches!(kind, Kind::Ci | Kind::Build) || dice.chance(0.45) { String::new() } else { format!("({scope})") };
+    let name = if dice.chance(0.03) { dice.pick(&["chore", "fix", "feat"]) } else { name };
+    let scope =
+        if matches!(kind, Kind::Ci | Kind::Build) || dice.chance(0.45) { String::new() } else { format!("({scope})") };
     let breaking = if kind == Kind::Feature && dice.chance(0.02) { "!" } else { "" };
     format!("{name}{scope}{breaking}: {}", if dice.chance(0.8) { lower(plain) } else { plain.to_owned() })
 }
@@ -97,14 +122,17 @@ fn careless(title: String, dice: &mut Dice) -> String {
         16..=17 => format!("WIP: {title}"),
         18..=21 => {
             let past = [("Add ", "Added "), ("Fix ", "Fixes "), ("Remove ", "Removed "), ("Update ", "Updated ")];
-            past.iter().find_map(|(now, then)| title.strip_prefix(now).map(|rest| format!("{then}{rest}"))).unwrap_or(title)
+            past.iter()
+                .find_map(|(now, then)| title.strip_prefix(now).map(|rest| format!("{then}{rest}")))
+                .unwrap_or(title)
         }
         _ => title,
     }
 }
 
 fn slug(title: &str, author: &Author, dice: &mut Dice) -> String {
-    let words: Vec<String> = title.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).take(4).map(str::to_lowercase).collect();
+    let words: Vec<String> =
+        title.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).take(4).map(str::to_lowercase).collect();
     let name = words.join("-");
     match dice.below(5) {
         0 | 1 => name,
@@ -123,7 +151,11 @@ fn body(change: &Change, author: &Author, repository: &Repository, dice: &mut Di
     let mut body = match repository.template {
         Template::None => story,
         Template::Headings => {
-            let tested = if change.tests > 0 { "New and existing tests pass." } else { dice.pick(&["Manually.", "Not applicable.", "On staging."]) };
+            let tested = if change.tests > 0 {
+                "New and existing tests pass."
+            } else {
+                dice.pick(&["Manually.", "Not applicable.", "On staging."])
+            };
             format!("## What\n\n{story}\n\n## How was this tested?\n\n{tested}")
         }
         Template::Checklist => {
@@ -144,13 +176,13 @@ fn body(change: &Change, author: &Author, repository: &Repository, dice: &mut Di
     if dice.chance(linked) && repository.number > 20 {
         let issue = repository.number - 1 - dice.early((repository.number as usize - 2).min(400)) as u64;
         let word = dice.pick(&["Fixes", "Closes", "Resolves", "Refs", "See"]);
-        body.push_str(&format!("\n\n{word} #{issue}"));
+        write!(body, "\n\n{word} #{issue}").expect("memory takes every write");
     }
     Some(body)
 }
 
 fn tell(change: &Change, told: f64, repository: &Repository, dice: &mut Dice) -> String {
-    let all = sentences(change.kind);
+    let all = phrases(change.kind).sentences;
     let wanted = (dice.around(2.0 * told, 0.5).round() as usize).clamp(1, all.len());
     let mut left = wanted;
     let mut story = String::new();
@@ -165,16 +197,31 @@ fn tell(change: &Change, told: f64, repository: &Repository, dice: &mut Dice) ->
         }
         story.push_str(&fill(sentence, change, repository, dice));
     }
+    if matches!(change.kind, Kind::Fix | Kind::Performance | Kind::Refactor | Kind::Feature) && dice.chance(0.07) {
+        story.push_str(&log(change, dice));
+    }
     story
 }
 
-fn bump_body(change: &Change) -> String {
+/// What people paste: lines of a log, now and then a lot of them.
+fn log(change: &Change, dice: &mut Dice) -> String {
+    let mut text = "\n\n```\n".to_owned();
+    for line in 0..dice.around(9.0, 0.8) as usize + 2 {
+        let (level, took) = (dice.pick(&["DEBUG", "INFO", "WARN", "ERROR"]), dice.between(1, 900));
+        writeln!(text, "{level} {}:{line} {} took {took} ms", change.main_file(), change.noun)
+            .expect("memory takes it");
+    }
+    text + "```"
+}
+
+fn bump_body(change: &Change, login: &str) -> String {
+    let bot = login.trim_end_matches("[bot]");
     let (name, from, to) = &change.dependency;
     format!(
         "Bumps [{name}](https://example.org/{name}) from {from} to {to}.\n<details>\n<summary>Release notes</summary>\n\n\
          ## {to}\n\n* Fix handling of empty values\n* Update internal dependencies\n* Documentation improvements\n\n\
-         </details>\n<br />\n\nYou can trigger a rebase of this PR by commenting `@dependabot rebase`.\n\n---\n\n\
-         Dependabot will resolve any conflicts with this PR as long as you don't alter it yourself."
+         </details>\n<br />\n\nYou can trigger a rebase of this PR by commenting `@{bot} rebase`.\n\n---\n\n\
+         {bot} will resolve any conflicts with this PR as long as you don't alter it yourself."
     )
 }
 
@@ -212,7 +259,6 @@ fn labels(change: &Change, author: &Author, repository: &Repository, dice: &mut 
 
 /// Puts the words of a change into a template; the slots are listed in [`super::words`].
 pub(crate) fn fill(template: &str, change: &Change, repository: &Repository, dice: &mut Dice) -> String {
-    use std::fmt::Write;
     let mut text = String::with_capacity(template.len() + 32);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
@@ -225,7 +271,7 @@ pub(crate) fn fill(template: &str, change: &Change, repository: &Repository, dic
             "N" => text.push_str(&upper(change.noun)),
             "m" => text.push_str(change.related),
             "s" => text.push_str(repository.subsystems[change.subsystem].words.name),
-            "t" => text.push_str(dice.pick(&repository.subsystems).words.name),
+            "t" => text.push_str(repository.subsystems[dice.below(repository.subsystems.len())].words.name),
             "f" => text.push_str(change.main_file()),
             "c" => text.push_str(change.condition),
             "b" => text.push_str(change.bug),

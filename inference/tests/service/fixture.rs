@@ -22,6 +22,7 @@ pub(crate) const REPOSITORY: &str = "tideworks/harbour";
 /// Pull request `number` as GitHub writes it: small ones by a few people, every tenth a larger one.
 pub(crate) fn document(number: u64) -> Value {
     let lines = if number.is_multiple_of(10) { 400 + number } else { 3 + number * 7 % 40 };
+    let author = ["ada", "grace", "edsger"][number as usize % 3];
     let file = |name: &str, added: u64, deleted: u64| json!({"filename": name, "status": "modified", "additions": added, "deletions": deleted});
     json!({
         "number": number,
@@ -29,7 +30,7 @@ pub(crate) fn document(number: u64) -> Value {
         "body": "Moves it a little.\n\nFixes #1",
         "created_at": format!("2024-{:02}-{:02}T{:02}:15:00Z", 1 + number / 28, 1 + number % 28, 8 + number % 9),
         "merged_at": format!("2024-{:02}-{:02}T{:02}:45:00Z", 1 + number / 28, 1 + number % 28, 9 + number % 9),
-        "user": {"login": ["ada", "grace", "edsger"][number as usize % 3], "type": "User"},
+        "user": {"login": author, "type": "User"},
         "author_association": "MEMBER",
         "labels": [], "assignees": [], "requested_reviewers": [{"login": "ada"}], "draft": false,
         "additions": lines, "deletions": lines / 3, "changed_files": 2, "commits": 1 + number % 3,
@@ -39,11 +40,16 @@ pub(crate) fn document(number: u64) -> Value {
     })
 }
 
+/// One like the others, opened after them.
+pub(crate) fn new_document() -> Value {
+    document(COUNT + 1)
+}
+
 /// One that no model of these would find usual.
 pub(crate) fn odd_document() -> Value {
-    let mut odd = document(COUNT + 1);
+    let mut odd = new_document();
     odd["title"] = json!("Quick hack to the login");
-    odd["created_at"] = json!("2024-08-04T03:10:00Z");
+    odd["created_at"] = json!("2024-05-11T03:10:00Z");
     odd["user"] = json!({"login": "stranger", "type": "User"});
     odd["author_association"] = json!("NONE");
     odd["additions"] = json!(48_000);
@@ -128,8 +134,8 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
         surprise: Surprise { usual_error: Array1::ones(inputs), weight: Array1::ones(inputs) },
         percentiles: Percentiles::of(vec![0.0]).unwrap(),
         category: Some(CategoryHead {
-            words: Array2::from_shape_fn((4, buckets), |(row, column)| spread_out(row + column)),
-            features: Array2::zeros((4, FEATURE_COUNT)),
+            words: Array2::from_shape_fn((buckets, 4), |(row, column)| spread_out(row + column)),
+            features: Array2::zeros((FEATURE_COUNT, 4)),
             bias: Array1::zeros(4),
         }),
     };

@@ -9,9 +9,12 @@ use tokio::sync::watch;
 use tonic::{Code, Request, Status, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_prost::ProstCodec;
-use tonic_reflection::pb::v1::{
-    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
-    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+use tonic_reflection::pb::{
+    v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    },
+    v1alpha,
 };
 
 use crate::{
@@ -38,7 +41,7 @@ fn large_profiles() -> bytes::Bytes {
     writer.into_inner().unwrap().into()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn not_serving_until_a_model_is_loaded() {
     let store = TempStore::empty();
     store.publish(&model("made", &prowl_features::digest()).to_bytes().unwrap(), &large_profiles());
@@ -66,7 +69,7 @@ async fn not_serving_until_a_model_is_loaded() {
     assert_eq!(server.post(document(3).to_string().as_bytes()).0, 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn reflection_lists_the_services() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);
@@ -95,7 +98,6 @@ async fn reflection_lists_the_services() {
     assert!(!files.file_descriptor_proto.is_empty());
 
     // grpcurl asks for the older protocol as well.
-    use tonic_reflection::pb::v1alpha;
     let question = v1alpha::ServerReflectionRequest {
         host: String::new(),
         message_request: Some(v1alpha::server_reflection_request::MessageRequest::ListServices(String::new())),
@@ -120,7 +122,7 @@ async fn held_call(channel: Channel, number: u64, mut release: watch::Receiver<b
     Ok(grpc.client_streaming(Request::new(message), path, codec).await?.into_inner())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_requests_in_flight_survive_sigterm() {
     const GRPC: u64 = 150;
     const HTTP: u64 = 50;
@@ -176,7 +178,7 @@ async fn two_hundred_requests_in_flight_survive_sigterm() {
     assert_eq!(server.ended().code(), Some(0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn open_connections_without_a_request_do_not_keep_the_server() {
     let store = TempStore::with_model();
     let mut server = Server::ready(&store.url(), &["--drain-grace", "0s", "--drain-timeout", "30s"]);
@@ -191,7 +193,7 @@ async fn open_connections_without_a_request_do_not_keep_the_server() {
     drop(idle);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_never_ends_is_cut_in_the_end() {
     let store = TempStore::with_model();
     let mut server = Server::ready(&store.url(), &["--drain-grace", "0s", "--drain-timeout", "200ms"]);
@@ -207,7 +209,7 @@ async fn a_request_that_never_ends_is_cut_in_the_end() {
     drop((stuck, release));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_request_loses_its_place() {
     let store = TempStore::with_model();
     let server = Arc::new(Server::ready(&store.url(), &["--max-in-flight", "1", "--request-timeout", "300ms"]));

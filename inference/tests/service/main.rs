@@ -1,5 +1,7 @@
 //! The service and its client through their own doors: the binaries, real ports, a real store, a real model.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod answers;
 mod bad_input;
 mod bad_store;

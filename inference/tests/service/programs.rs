@@ -13,7 +13,7 @@ use serde_json::Value;
 use tonic::transport::{Channel, Endpoint};
 
 /// Nothing in these tests takes longer, on a loaded machine either.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running server; it ends with the test.
 pub(crate) struct Server {
@@ -46,8 +46,8 @@ impl Server {
         });
         let mut server = Self { child, log, grpc: String::new(), http: String::new() };
         let listening = server.logged("listening");
-        server.grpc = listening["grpc"].as_str().unwrap().to_owned();
-        server.http = listening["http"].as_str().unwrap().to_owned();
+        let address = |port: &str| listening[port].as_str().unwrap().to_owned();
+        (server.grpc, server.http) = (address("grpc"), address("http"));
         server
     }
 

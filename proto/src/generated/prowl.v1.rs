@@ -361,38 +361,42 @@ pub struct ScoreResponse {
     /// The number of the pull request.
     #[prost(uint64, tag = "2")]
     pub number: u64,
+    /// When it was opened.
+    #[prost(message, optional, tag = "3")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
     /// How far the pull request is from what the model expects; from 0, no upper end. Comparable within one model only.
-    #[prost(float, tag = "3")]
+    #[prost(float, tag = "4")]
     pub anomaly: f32,
     /// Share of the model's validation pull requests that are less unusual, in percent: 0 to 100.
-    #[prost(float, tag = "4")]
+    #[prost(float, tag = "5")]
     pub percentile: f32,
     /// What the percentile means in words.
-    #[prost(enumeration = "Band", tag = "5")]
+    #[prost(enumeration = "Band", tag = "6")]
     pub band: i32,
     /// Probability that the change will be taken back, 0 to 1; left out where the model has no risk head.
-    #[prost(float, optional, tag = "6")]
+    #[prost(float, optional, tag = "7")]
     pub risk: ::core::option::Option<f32>,
     /// What kind of change it is; left out where it is neither declared nor predicted.
-    #[prost(message, optional, tag = "7")]
+    #[prost(message, optional, tag = "8")]
     pub category: ::core::option::Option<Category>,
     /// Why, the strongest first.
-    #[prost(message, repeated, tag = "8")]
+    #[prost(message, repeated, tag = "9")]
     pub reasons: ::prost::alloc::vec::Vec<Reason>,
     /// The feature vector in the order of GetModelResponse.features, NaN where unknown; only when asked for.
-    #[prost(float, repeated, tag = "9")]
+    #[prost(float, repeated, tag = "10")]
     pub features: ::prost::alloc::vec::Vec<f32>,
     /// The model that gave this answer.
-    #[prost(message, optional, tag = "10")]
+    #[prost(message, optional, tag = "11")]
     pub model: ::core::option::Option<ModelId>,
     /// Where the history came from.
-    #[prost(enumeration = "HistorySource", tag = "11")]
+    #[prost(enumeration = "HistorySource", tag = "12")]
     pub history_source: i32,
-    /// The moment up to which the profiles know the past; left out for a history of the request, or where empty.
-    #[prost(message, optional, tag = "12")]
+    /// The moment up to which the profiles know the past; left out for a history of the request, or where empty. Where it
+    /// is later than the pull request's own `created_at`, counts of the history hold what happened since.
+    #[prost(message, optional, tag = "13")]
     pub history_as_of: ::core::option::Option<::prost_types::Timestamp>,
     /// Time spent on the answer within the server, from the decoded request on.
-    #[prost(message, optional, tag = "13")]
+    #[prost(message, optional, tag = "14")]
     pub elapsed: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for ScoreResponse {

@@ -107,3 +107,138 @@ fn metadata(text: &str) -> Result<Metadata, ArtifactError> {
     }
     serde_json::from_str(text).map_err(broken)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use ndarray::{Array1, array};
+    use safetensors::{Dtype, tensor::TensorView};
+
+    use super::*;
+    use crate::fixture;
+
+    /// The error of a model made of these parts and written with whatever is wrong with them.
+    fn refused(change: impl FnOnce(&mut Parts)) -> String {
+        let mut parts = fixture::parts();
+        change(&mut parts);
+        Model::from_parts(parts).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_model_comes_back_from_its_bytes() {
+        let model = fixture::model();
+        let bytes = model.to_bytes().unwrap();
+        let back = Model::from_bytes(&bytes).unwrap();
+        assert_eq!(back, model);
+        assert_eq!(back.to_bytes().unwrap(), bytes);
+        let values = [4.5, 300.0, f32::NAN, 1.0];
+        assert_eq!(format!("{:?}", back.score(&values, &[3, 9])), format!("{:?}", model.score(&values, &[3, 9])));
+    }
+
+    #[test]
+    fn a_model_without_a_head_comes_back() {
+        let mut parts = fixture::parts();
+        (parts.category, parts.metadata.categories) = (None, Vec::new());
+        let model = Model::from_parts(parts).unwrap();
+        let back = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
+        assert_eq!(back, model);
+        assert!(back.score(&[0.0; 4], &[]).unwrap().categories.is_empty());
+    }
+
+    #[test]
+    fn no_changed_byte_makes_it_panic() {
+        let bytes = fixture::model().to_bytes().unwrap();
+        let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+        let mut refused = 0;
+        for place in (0..8).chain((8..bytes.len()).step_by(5)) {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= [0x01, 0x80, 0xFF][place % 3];
+            match Model::from_bytes(&damaged) {
+                Err(_) => refused += 1,
+                // A changed weight or word is sound to the eye; the manifest's digest tells. It must score.
+                Ok(model) => drop(model.score(&[4.5, 300.0, f32::NAN, 1.0], &[3, 9]).map(|score| score.band)),
+            }
+        }
+        assert!(refused > header / 10, "{refused} changes were noticed, in a header of {header} bytes");
+    }
+
+    #[test]
+    fn no_shortened_file_is_read() {
+        let bytes = fixture::model().to_bytes().unwrap();
+        for length in 0..bytes.len() {
+            assert!(Model::from_bytes(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+        }
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert!(Model::from_bytes(&longer).is_err());
+    }
+
+    #[test]
+    fn a_newer_schema_says_so_whatever_else_it_holds() {
+        let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+        let text = r#"{"schema": 7, "unheard": "of"}"#.to_owned();
+        let bytes = safetensors::serialize([("x", view)], Some(HashMap::from([("prowl".to_owned(), text)]))).unwrap();
+        let message = Model::from_bytes(&bytes).unwrap_err().to_string();
+        assert!(message.contains("has schema 7") && message.contains("update this program"), "{message}");
+    }
+
+    #[test]
+    fn a_foreign_file_says_so() {
+        let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+        let bytes = safetensors::serialize([("x", &view)], None).unwrap();
+        let message = Model::from_bytes(&bytes).unwrap_err().to_string();
+        assert!(message.contains("is no model of Prowl") && message.contains("\"prowl\""), "{message}");
+        let broken = safetensors::serialize([("x", view)], Some(HashMap::from([("prowl".to_owned(), "{".to_owned())])));
+        assert!(matches!(Model::from_bytes(&broken.unwrap()), Err(ArtifactError::Metadata(_))));
+    }
+
+    #[test]
+    fn every_tensor_is_needed_and_has_to_be_of_floats() {
+        let bytes = fixture::model().to_bytes().unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        for name in tensors.names() {
+            let others = tensors.iter().filter(|(other, _)| *other != name);
+            let less = safetensors::serialize(others, header.metadata().clone()).unwrap();
+            let message = Model::from_bytes(&less).unwrap_err().to_string();
+            assert!(message.contains("damaged"), "{name}: {message}");
+
+            let retyped = tensors.iter().map(|(other, view)| {
+                let dtype = if other == name { Dtype::I32 } else { Dtype::F32 };
+                (other, TensorView::new(dtype, view.shape().to_vec(), view.data()).unwrap())
+            });
+            let message = Model::from_bytes(&safetensors::serialize(retyped, header.metadata().clone()).unwrap());
+            assert!(message.unwrap_err().to_string().contains("should be F32"), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_read() {
+        let mut parts = fixture::parts();
+        parts.network.layers[1].bias[0] = f32::INFINITY;
+        let bytes = Model::from_parts(parts).unwrap().to_bytes().unwrap();
+        let message = Model::from_bytes(&bytes).unwrap_err().to_string();
+        assert!(message.contains("network.1.bias") && message.contains("inf"), "{message}");
+
+        let mut parts = fixture::parts();
+        parts.metadata.metrics.insert("loss".into(), f64::NAN);
+        assert!(Model::from_parts(parts).unwrap().to_bytes().unwrap_err().to_string().contains("metric loss is NaN"));
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        assert!(refused(|parts| drop(parts.metadata.features.pop())).contains("4 rows and the metadata names 3"));
+        assert!(refused(|parts| drop(parts.network.layers.pop())).contains("gives back 5"));
+        assert!(refused(|parts| drop(parts.network.layers.remove(1))).contains("network.1"));
+        assert!(refused(|parts| parts.network.layers.clear()).contains("network"));
+        assert!(refused(|parts| parts.network.layers[2].bias = array![0.0]).contains("network.2"));
+        assert!(refused(|parts| parts.scaler.columns[1].spread = 0.0).contains("row 1 has the spread 0"));
+        assert!(refused(|parts| parts.text.spread = array![1.0]).contains("text"));
+        assert!(refused(|parts| parts.text.idf = Array1::zeros(0)).contains("text"));
+        assert!(refused(|parts| parts.surprise.weight = array![1.0]).contains("surprise"));
+        assert!(refused(|parts| parts.surprise.usual_error[0] = 0.0).contains("surprise"));
+        assert!(refused(|parts| parts.metadata.categories.push("test".into())).contains("3 classes"));
+        assert!(refused(|parts| parts.category = None).contains("category"));
+        assert!(refused(|parts| parts.metadata.bands.high_risk = 20.0).contains("bands"));
+    }
+}

@@ -97,3 +97,55 @@ fn partition(len: usize, holds: impl Fn(usize) -> bool) -> usize {
     low
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Numbers;
+
+    #[test]
+    fn ranks_become_percentiles() {
+        let curve = Percentiles::of((0..200).map(|rank| 1.0 + rank as f32).collect()).unwrap();
+        assert!((curve.of_score(100.5) - 50.0).abs() < 1e-3, "{}", curve.of_score(100.5));
+        assert!((curve.of_score(190.5) - 95.0).abs() < 1e-3);
+        assert_eq!((curve.of_score(0.0), curve.of_score(-1.0)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn beyond_the_sample_it_rises_and_never_reaches_the_end() {
+        let curve = Percentiles::of((0..200).map(|rank| rank as f32).collect()).unwrap();
+        let beyond = [199.0, 200.0, 203.0, 210.0, 240.0].map(|score| curve.of_score(score));
+        assert!(beyond.is_sorted_by(|a, b| a < b), "{beyond:?}");
+        assert!(beyond[1] < 99.8, "one step beyond is little: {beyond:?}");
+        assert_eq!(curve.of_score(f32::MAX), HIGHEST);
+    }
+
+    #[test]
+    fn it_never_falls() {
+        let mut numbers = Numbers::new(9);
+        for sample in [1, 2, 10, 5000] {
+            let curve = Percentiles::of((0..sample).map(|_| numbers.next().abs().powi(3)).collect()).unwrap();
+            curve.check().unwrap();
+            let mut last = -1.0;
+            for step in 0..3000 {
+                let percentile = curve.of_score(step as f32 / 1000.0);
+                assert!(percentile >= last && (0.0..100.0).contains(&percentile), "{sample} at {step}: {percentile}");
+                last = percentile;
+            }
+        }
+    }
+
+    #[test]
+    fn equal_scores_are_no_trouble() {
+        let curve = Percentiles::of(vec![3.0; 50]).unwrap();
+        assert!(curve.of_score(2.9) < 1.0 && (curve.of_score(3.0) - 99.0).abs() < 1e-3 && curve.of_score(4.0) > 99.0);
+        let zeros = Percentiles::of(vec![0.0; 50]).unwrap();
+        assert!((zeros.of_score(0.0) - 99.0).abs() < 1e-3 && zeros.of_score(1.0) > 99.0);
+    }
+
+    #[test]
+    fn a_sample_without_a_number_has_no_distribution() {
+        assert_eq!(Percentiles::of(vec![]), None);
+        assert_eq!(Percentiles::of(vec![1.0, f32::NAN]), None);
+    }
+}

@@ -11,6 +11,8 @@ mod artifact;
 mod calibration;
 mod category;
 mod digest;
+#[cfg(test)]
+mod fixture;
 mod metadata;
 mod model;
 mod network;

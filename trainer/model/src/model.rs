@@ -156,3 +156,84 @@ impl Inputs {
         Self { scaled, known, words }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, FEATURES, Numbers};
+
+    #[test]
+    fn shares_are_sorted_and_sum_to_one() {
+        let model = fixture::model();
+        let mut numbers = Numbers::new(3);
+        for _ in 0..100 {
+            let values = [numbers.next() * 30.0, numbers.next().abs() * 1e6, numbers.next().round().abs(), numbers.next()];
+            let tokens: Vec<u32> = (0..7).map(|_| (numbers.next().abs() * 1e9) as u32).collect();
+            let score = model.score(&values, &tokens).unwrap();
+            assert!(score.anomaly.is_finite() && score.anomaly > 0.0);
+            assert!((0.0..100.0).contains(&score.percentile));
+            let shares: Vec<f32> = score.contributions.iter().map(|contribution| contribution.share).collect();
+            assert_eq!(shares.len(), FEATURES.len() + 1);
+            assert!(shares.is_sorted_by(|a, b| a >= b) && (shares.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{shares:?}");
+            assert!((score.categories.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{:?}", score.categories);
+        }
+    }
+
+    #[test]
+    fn the_unknown_says_nothing() {
+        let model = fixture::model();
+        let score = model.score(&[4.5, f32::NAN, 0.0, f32::NAN], &[]).unwrap();
+        for contribution in &score.contributions {
+            let unknown = matches!(contribution.input, Input::Feature(1 | 3) | Input::Text);
+            assert_eq!(contribution.share == 0.0, unknown, "{contribution:?}");
+        }
+        // Never known in training: its value here is nothing to be judged by.
+        let with_never = model.score(&[4.5, f32::NAN, 0.0, 12.0], &[]).unwrap();
+        assert_eq!(with_never.anomaly.to_bits(), score.anomaly.to_bits());
+        // Infinite is unknown, too.
+        let infinite = model.score(&[4.5, f32::INFINITY, 0.0, f32::NEG_INFINITY], &[]).unwrap();
+        assert_eq!(format!("{infinite:?}"), format!("{score:?}"));
+        // With nothing known there is nothing unusual.
+        let nothing = model.score(&[f32::NAN; 4], &[]).unwrap();
+        assert_eq!((nothing.anomaly, nothing.band), (0.0, Band::Routine));
+        assert!(nothing.contributions.iter().all(|contribution| contribution.share == 0.0));
+    }
+
+    #[test]
+    fn a_contribution_tells_value_expectation_and_usual() {
+        let model = fixture::model();
+        let score = model.score(&[4.5, 300.0, 1.0, f32::NAN], &[1, 2]).unwrap();
+        let of = |input| *score.contributions.iter().find(|contribution| contribution.input == input).unwrap();
+        let heavy = of(Input::Feature(1));
+        assert_eq!((heavy.value, heavy.usual), (300.0, model.parts().scaler.columns[1].usual));
+        assert!((0.0..=90_000.0).contains(&heavy.expected), "within the range of training: {heavy:?}");
+        let never = of(Input::Feature(3));
+        assert!(never.expected.is_nan() && never.usual.median.is_nan() && never.value.is_nan());
+        assert!(of(Input::Text).value.is_nan() && of(Input::Text).share > 0.0);
+    }
+
+    #[test]
+    fn another_list_of_features_is_refused() {
+        let message = fixture::model().score(&[1.0, 2.0], &[]).unwrap_err().to_string();
+        assert!(message.contains("has 2 values") && message.contains("reads 4") && message.contains("0123"), "{message}");
+    }
+
+    #[test]
+    fn order_of_tokens_does_not_matter() {
+        let model = fixture::model();
+        let values = [4.5, 300.0, 1.0, 0.0];
+        let there = model.score(&values, &[5, 1_000_003, 77, 12]).unwrap();
+        let back = model.score(&values, &[12, 77, 1_000_003, 5]).unwrap();
+        assert_eq!(there.anomaly.to_bits(), back.anomaly.to_bits());
+        assert_eq!(there.categories, back.categories);
+    }
+
+    #[test]
+    fn bands_begin_where_they_say() {
+        let bands = crate::Bands::default();
+        let at = |percentile| bands.of(percentile);
+        assert_eq!([at(0.0), at(94.99)], [Band::Routine; 2]);
+        assert_eq!([at(95.0), at(98.99)], [Band::Unusual; 2]);
+        assert_eq!([at(99.0), at(99.99)], [Band::HighRisk; 2]);
+    }
+}

@@ -122,3 +122,51 @@ impl Network {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+    use crate::fixture::Numbers;
+
+    #[test]
+    fn a_small_network_gives_what_the_hand_computes() {
+        let network = Network {
+            layers: vec![
+                Dense { weights: array![[1.0, 0.5], [-2.0, 0.0]], bias: array![0.0, 1.0] },
+                Dense { weights: array![[2.0, 0.0], [0.0, 3.0]], bias: array![0.25, 0.0] },
+            ],
+        };
+        // Sums of the hidden layer: 1·3 - 2·1 + 0 = 1 and 0.5·3 + 1 = 2.5.
+        let hidden = [1.0 / 2.0_f32.sqrt(), 2.5 / 7.25_f32.sqrt()];
+        let output = network.reconstruct(&[3.0, 1.0]);
+        assert!((output[0] - (2.0 * hidden[0] + 0.25)).abs() < 1e-6 && (output[1] - 3.0 * hidden[1]).abs() < 1e-6, "{output:?}");
+    }
+
+    #[test]
+    fn the_slope_is_that_of_the_activation() {
+        for step in -80..=80 {
+            let x = f64::from(step) / 8.0;
+            let exact = |x: f64| x / (1.0 + x * x).sqrt();
+            let difference = (exact(x + 1e-5) - exact(x - 1e-5)) / 2e-5;
+            let slope = f64::from(activation_slope(activation(x as f32)));
+            assert!((slope - difference).abs() < 1e-4, "at {x}: {slope} and {difference}");
+        }
+        assert_eq!(activation_slope(1.0), 0.0);
+    }
+
+    #[test]
+    fn the_layout_of_weights_in_memory_changes_no_bit() {
+        let mut numbers = Numbers::new(5);
+        let weights = numbers.matrix(9, 7);
+        let columns_first = weights.t().as_standard_layout().into_owned().reversed_axes();
+        assert!(!columns_first.is_standard_layout());
+        let (mut one, mut other) = (vec![0.5; 7], vec![0.5; 7]);
+        for row in 0..9 {
+            add_scaled_row(&mut one, &weights, row, 0.3);
+            add_scaled_row(&mut other, &columns_first, row, 0.3);
+        }
+        assert_eq!(one, other);
+    }
+}

@@ -124,3 +124,43 @@ impl Scaler {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAVY: Column = Column { known: true, logarithmic: true, centre: 2.0, spread: 0.5, largest: 1e6, ..Column::UNKNOWN };
+
+    #[test]
+    fn scaling_comes_back_within_the_range_of_training() {
+        for value in [0.0, 1.0, 7.0, 250.0] {
+            let scaled = HEAVY.scale(value).unwrap();
+            assert!((HEAVY.unscale(scaled) - value).abs() <= 1e-4 * value.max(1.0), "{value}");
+        }
+        assert_eq!(HEAVY.unscale(1000.0), 1e6);
+        assert_eq!(HEAVY.unscale(-1000.0), 0.0);
+    }
+
+    #[test]
+    fn the_farthest_is_cut_off() {
+        assert_eq!(HEAVY.scale(f32::MAX), Some(CLIP));
+        assert_eq!(HEAVY.scale(f32::MIN), Some(-CLIP));
+    }
+
+    #[test]
+    fn the_unknown_stays_unknown() {
+        for unknown in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert_eq!(HEAVY.scale(unknown), None);
+        }
+        assert_eq!(Column::UNKNOWN.scale(1.0), None);
+        assert!(Column::UNKNOWN.unscale(1.0).is_nan());
+    }
+
+    #[test]
+    fn the_signed_logarithm_is_odd_and_comes_back() {
+        for value in [0.0, 0.01, 3.0, 1e5_f32] {
+            assert_eq!(signed_log(-value), -signed_log(value));
+            assert!((signed_exp(signed_log(value)) - value).abs() <= 1e-4 * value, "{value}");
+        }
+    }
+}

@@ -99,3 +99,41 @@ impl Text {
         ArtifactError::unless(self.spread.iter().all(|&spread| spread > 0.0), "text.spread", || "one is not above 0".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    fn text() -> Text {
+        Text {
+            idf: array![2.0, 1.0, 0.0, 4.0],
+            components: array![[1.0, 0.0], [0.0, 1.0], [9.0, 9.0], [1.0, 1.0]],
+            centre: array![0.5, 0.0],
+            spread: array![0.5, 1.0],
+        }
+    }
+
+    #[test]
+    fn a_vector_is_of_length_one_and_sorted() {
+        // Buckets 3, 0, 1 and, by 5, 1 again: both count.
+        let vector = text().vector(&[3, 4, 1, 5]);
+        let length = (2.0_f32 * 2.0 + 2.0 * 2.0 + 4.0 * 4.0).sqrt();
+        assert_eq!(vector, [(0, 2.0 / length), (1, 2.0 / length), (3, 4.0 / length)]);
+    }
+
+    #[test]
+    fn words_that_training_never_saw_say_nothing() {
+        assert_eq!(text().vector(&[2, 6]), []);
+        assert_eq!(text().vector(&[]), []);
+        assert_eq!(text().project(&[]), None);
+        assert_eq!(text().vector(&[2, 1]), [(1, 1.0)]);
+    }
+
+    #[test]
+    fn a_projection_is_scaled_and_cut_off() {
+        assert_eq!(text().project(&[(0, 0.6), (1, 0.8)]), Some(vec![(0.6 - 0.5) / 0.5, 0.8]));
+        assert_eq!(text().project(&[(0, 1e6)]), Some(vec![CLIP, 0.0]));
+    }
+}

@@ -5,6 +5,7 @@ use prowl_features::{
     ChangedFile, FEATURE_COUNT, FEATURES, Facts, FeatureVector, History, Ledger, Outcome, Outcomes, PullRequest,
     Replay, User,
 };
+use serde_json::{Value, json};
 
 /// 2024-01-01T00:00:00Z, a Monday.
 pub const MONDAY: i64 = 1_704_067_200_000;
@@ -13,6 +14,47 @@ pub const DAY: i64 = 24 * HOUR;
 /// How long after its merge a pull request's label counts.
 pub const MATURITY: i64 = 30 * DAY;
 pub const REPOSITORY: &str = "prowl/den";
+
+/// A document whose whole numbers and times are written by `number` and `time`.
+pub fn document(number: impl Fn(i64) -> Value, time: impl Fn(&str) -> Value) -> Value {
+    json!({
+        "_id": {"$oid": "65920080f1d2c3b4a5968778"},
+        "id": number(1_650_000_001),
+        "number": number(41),
+        "state": "closed",
+        "title": "Fix the parser",
+        "body": "It crashed.\r\n\nCloses #7 – sorry 🦀",
+        "user": {"login": "ada", "type": "User", "id": number(5)},
+        "author_association": "MEMBER",
+        "labels": [{"id": number(9), "name": "bug"}, {"name": "parser"}],
+        "assignees": [{"login": "ben"}],
+        "requested_reviewers": [{"login": "cleo"}, {"login": "dan"}],
+        "draft": false,
+        "merged": true,
+        "created_at": time("2024-01-01T12:00:00Z"),
+        "updated_at": time("2024-01-03T01:02:03.250Z"),
+        "merged_at": time("2024-01-02T00:00:00Z"),
+        "fetched_at": time("2024-02-01T00:00:00Z"),
+        "reverted_at": null,
+        "merge_commit_sha": "0123456789abcdef0123456789abcdef01234567",
+        "base": {"ref": "main", "sha": "00", "repo": {"full_name": "prowl/den", "fork": false}},
+        "head": {"ref": "fix", "sha": "01", "repo": {"full_name": "ada/den", "fork": true}},
+        "additions": number(120),
+        "deletions": number(0),
+        "changed_files": number(2),
+        "commits": number(3),
+        "comments": null,
+        "files": [
+            {"filename": "src/parser.rs", "status": "modified", "additions": number(100), "deletions": number(0)},
+            {"filename": "tests/parser.rs", "status": "added", "additions": number(20), "deletions": null},
+        ],
+    })
+}
+
+/// As GitHub writes it.
+pub fn rest() -> Value {
+    document(|value| json!(value), |text| json!(text))
+}
 
 /// A pull request with nothing but its identity.
 pub fn bare(number: u64, created_at: i64) -> PullRequest {
@@ -94,7 +136,7 @@ pub fn numbered(answers: &[Answer], number: u64) -> &Answer {
     answers.iter().find(|answer| answer.facts.number == number).unwrap_or_else(|| panic!("no number {number}"))
 }
 
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): small, and the same everywhere.
+/// `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): small, and the same everywhere.
 pub struct Dice(pub u64);
 
 impl Dice {
@@ -173,6 +215,13 @@ pub fn generated(count: u64, seed: u64) -> Vec<PullRequest> {
             }
         }
         made.push(next);
+    }
+    // Numbers need not follow creation, as in imported histories; some merges are then said to precede it.
+    for index in 1..made.len() {
+        if dice.once_in(9) {
+            let (earlier, later) = (made[index - 1].created_at, made[index].created_at);
+            (made[index - 1].created_at, made[index].created_at) = (later, earlier);
+        }
     }
     made
 }

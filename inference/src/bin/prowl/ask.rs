@@ -62,9 +62,9 @@ pub(crate) async fn model(mut client: ScoringClient<Channel>, server: &str, json
     let answer = client.get_model(GetModelRequest {}).await.map_err(|status| explain::status(server, &status))?;
     let model = answer.into_inner();
     if json {
-        line(&serde_json::to_string(&Json(&model))?)?
+        line(&serde_json::to_string(&Json(&model))?)?;
     } else {
-        shown(&model_text::model(&model))?
+        shown(&model_text::model(&model))?;
     }
     Ok(true)
 }

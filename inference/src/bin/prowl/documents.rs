@@ -43,13 +43,13 @@ pub(crate) fn open(file: &str) -> anyhow::Result<Documents> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     std::thread::spawn(move || {
         // Ends early when nobody waits for documents any more.
-        let _ = read(&name, raw, |document| sender.blocking_send(document).is_ok());
+        read(&name, raw, |document| sender.blocking_send(document).is_ok());
     });
     Ok(ReceiverStream::new(receiver))
 }
 
 /// Hands each document on until `each` says stop.
-fn read(name: &str, raw: impl Read, mut each: impl FnMut(anyhow::Result<Document>) -> bool) -> io::Result<()> {
+fn read(name: &str, raw: impl Read, mut each: impl FnMut(anyhow::Result<Document>) -> bool) {
     let mut raw = BufReader::with_capacity(1 << 16, raw);
     let gzip = matches!(raw.fill_buf(), Ok([0x1f, 0x8b, ..]));
     let plain: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
@@ -64,13 +64,12 @@ fn read(name: &str, raw: impl Read, mut each: impl FnMut(anyhow::Result<Document
             .map(|text| Document { place, text: Bytes::from(String::from(Box::<str>::from(text))) })
             .map_err(|error| anyhow!("{name}, document {place}: not JSON: {error}"));
         if !each(document) || failed {
-            return Ok(());
+            return;
         }
     }
     if place == 0 {
         each(Err(anyhow!("{name} is empty: give a pull request as JSON, as GitHub's API answers it")));
     }
-    Ok(())
 }
 
 /// A reader that fails once a document takes more than its budget.
@@ -104,8 +103,7 @@ mod tests {
                 Err(error) => Err(error.to_string()),
             });
             true
-        })
-        .unwrap();
+        });
         documents
     }
 

@@ -40,7 +40,8 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
         line(&mut text, &format!("  {}", kind(category)));
     }
     if !response.reasons.is_empty() {
-        line(&mut text, "  because it");
+        let routine = response.band() == Band::Routine;
+        line(&mut text, if routine { "  most unlike the usual: it" } else { "  because it" });
     }
     for reason in &response.reasons {
         let share = format!("{:>3.0}%", 100.0 * reason.contribution);
@@ -115,7 +116,11 @@ fn origin(response: &ScoreResponse) -> String {
     }
     match (response.history_source(), &response.history_as_of) {
         (HistorySource::Request, _) => parts.push("history from the request".to_owned()),
-        (HistorySource::Profiles, Some(as_of)) => parts.push(format!("history up to {}", date(as_of))),
+        (HistorySource::Profiles, Some(as_of)) => {
+            let later = response.created_at.as_ref().is_some_and(|opened| opened.seconds < as_of.seconds);
+            let warning = if later { ", so with what happened since it was opened" } else { "" };
+            parts.push(format!("history up to {}{warning}", date(as_of)));
+        }
         (HistorySource::Profiles, None) => parts.push("no history known".to_owned()),
         (HistorySource::Unspecified, _) => {}
     }
@@ -146,6 +151,7 @@ mod tests {
         let response = ScoreResponse {
             repository: "o/n".into(),
             number: 7,
+            created_at: Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 }),
             percentile: 99.99,
             band: Band::HighRisk.into(),
             category: Some(Category {
@@ -170,7 +176,7 @@ o/n#7  Fix it
   docs as declared, but it looks like fix (81%)
   because it
    30%  adds 4,200 lines
-  model 20261124T214500Z (abababababab) · history up to 2023-11-14 · 0.21 ms
+  model 20261124T214500Z (abababababab) · history up to 2023-11-14, so with what happened since it was opened · 0.21 ms
 ";
         assert_eq!(plain(&answer(&response, Some("Fix\u{1b}\u{7} it"))), expected);
     }

@@ -1,0 +1,47 @@
+# Prowl's commands; CI calls the same ones. `make help` lists them.
+.DEFAULT_GOAL := help
+
+# Where exports, features and models are kept.
+STORE ?= file://$(CURDIR)/target/store
+# Pull requests that the demo generates, and the seed of its dice.
+COUNT ?= 6000
+SEED ?= 7
+
+bin := $(or $(CARGO_TARGET_DIR),target)/release
+
+.PHONY: help demo serve test lint fmt bench clean-store
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@printf '\nVariables: STORE=%s COUNT=%s SEED=%s\n' '$(STORE)' '$(COUNT)' '$(SEED)'
+
+demo: ## The whole of it on COUNT generated pull requests: learn from the past, score what came after (builds first)
+	cargo build --release --bins -p prowl-fetch -p prowl-cluster -p prowl-trainer -p prowl-inference
+	@BIN='$(bin)' COUNT='$(COUNT)' SEED='$(SEED)' scripts/demo.sh
+
+serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
+	cargo build --release --bins -p prowl-inference
+	'$(bin)/prowl-inference' --store '$(STORE)' --model latest
+
+test: ## Build everything and run every test
+	@.ci/test
+
+lint: ## Formatting, clippy, crate boundaries, licenses
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@.ci/boundaries
+	@.ci/deny
+
+fmt: ## Format the code
+	cargo fmt --all
+
+bench: ## List the races against other programs; each is run by `make bench-<name>`
+	@races=$$(find bench -mindepth 2 -maxdepth 2 -name run 2>/dev/null | sort); \
+	if [ -z "$$races" ]; then echo "no races yet: each arrives with its part, as a folder below bench/"; fi; \
+	for race in $$races; do name=$${race#bench/}; echo "  make bench-$${name%/run}"; done
+
+bench-%: bench/%/run
+	@$<
+
+clean-store: ## Remove what the demo made, and the default store
+	rm -rf target/demo target/store

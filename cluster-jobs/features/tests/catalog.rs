@@ -1,0 +1,58 @@
+//! The catalog as others rely on it: a change of it is a deliberate one.
+
+mod common;
+
+use common::{MONDAY, bare};
+use prowl_features::{FEATURE_COUNT, FEATURES, Facts, Missing, ROW_FEATURES, Unit, catalog_json, digest};
+
+#[test]
+fn a_change_of_the_catalog_is_a_deliberate_one() {
+    let pinned = (88, "5cb118878efcfcee00e82207e11bb08f03a353e0986eb2d3f25a27dd2e81fa8e");
+    assert_eq!(
+        (FEATURE_COUNT, digest().as_str()),
+        pinned,
+        "\nthe catalog has changed, so models trained before no longer fit. If that is meant: write the new count and \
+         digest here, run `PROWL_WRITE_DOCS=1 cargo test -p prowl-features --test docs`, and train anew. If only a \
+         computation has changed under the same description, raise `REVISION` in catalog.rs as well.\n"
+    );
+}
+
+#[test]
+fn names_are_column_names() {
+    for feature in FEATURES {
+        let of_column = |c: char| c.is_ascii_lowercase() || c == '_';
+        assert!(feature.name.chars().all(of_column) && feature.name.len() <= 32, "{}", feature.name);
+        // These are columns of a features run already.
+        let taken =
+            ["repository", "number", "created_at", "merged_at", "text_tokens", "category", "reverted", "history"];
+        assert!(!taken.contains(&feature.name), "{}", feature.name);
+    }
+}
+
+#[test]
+fn what_is_missing_in_itself_is_told_for_what_matters() {
+    for name in ["size_is_missing", "files_are_missing", "author_is_missing", "body_is_missing"] {
+        let feature = FEATURES.iter().find(|feature| feature.name == name).unwrap_or_else(|| panic!("no `{name}`"));
+        assert_eq!((feature.missing, feature.unit), (Missing::Never, Unit::YesNo), "{name}");
+    }
+}
+
+#[test]
+fn the_catalog_is_also_json() {
+    let json = catalog_json();
+    let list = json.as_array().map(Vec::as_slice).unwrap_or_default();
+    assert_eq!(list.len(), FEATURE_COUNT);
+    for (entry, feature) in list.iter().zip(FEATURES) {
+        assert_eq!(entry["name"], feature.name);
+        assert_eq!(entry["about"], feature.about);
+        for key in ["group", "unit", "source", "missing"] {
+            assert!(entry[key].is_string(), "{}: {key}", feature.name);
+        }
+    }
+}
+
+#[test]
+fn facts_carry_the_features_that_need_no_history() {
+    const { assert!(ROW_FEATURES < FEATURE_COUNT) };
+    assert_eq!(Facts::of(&bare(1, MONDAY)).row.len(), ROW_FEATURES);
+}

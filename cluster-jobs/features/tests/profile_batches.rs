@@ -1,0 +1,90 @@
+//! Profiles as Arrow batches: what comes back answers as what went in.
+#![cfg(feature = "arrow")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt8Array};
+use arrow::datatypes::{DataType, Field, Schema};
+use common::{MONDAY, REPOSITORY, batch, by, generated};
+use prowl_features::{Facts, Ledger, ProfileBatchError, Profiles, profile_schema, push_batch, repository_batch};
+
+fn of_batches<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> Profiles {
+    let mut profiles = Profiles::default();
+    for batch in batches {
+        push_batch(&mut profiles, batch).unwrap();
+    }
+    profiles
+}
+
+#[test]
+fn what_comes_back_answers_as_what_went_in() {
+    let all = generated(300, 8);
+    let ledger = batch(&all).1;
+    let written = repository_batch(REPOSITORY, &ledger).unwrap();
+    assert_eq!(written.schema(), profile_schema());
+    let profiles = of_batches([&written]);
+    assert_eq!((profiles.len(), profiles.as_of()), (1, ledger.as_of()));
+    let mut asked: Vec<Facts> = all.iter().map(Facts::of).collect();
+    asked.push(Facts::of(&by("nobody", 999, MONDAY, &["no/such/file.rs"])));
+    for facts in &asked {
+        assert_eq!(profiles.history(facts), ledger.history(facts), "number {}", facts.number);
+    }
+}
+
+#[test]
+fn the_batch_depends_on_nothing_but_its_content() {
+    let all = generated(200, 9);
+    let one = repository_batch(REPOSITORY, &batch(&all).1).unwrap();
+    let other = repository_batch(REPOSITORY, &batch(&all).1).unwrap();
+    assert_eq!(one, other, "maps are walked by key, not in an order of their own");
+}
+
+#[test]
+fn a_repository_may_be_spread_over_batches() {
+    let all = generated(120, 10);
+    let ledger = batch(&all).1;
+    let whole = repository_batch(REPOSITORY, &ledger).unwrap();
+    let other = repository_batch("prowl/elsewhere", &batch(&generated(50, 11)).1).unwrap();
+    let step = 7;
+    let mut pieces: Vec<RecordBatch> =
+        (0..whole.num_rows()).step_by(step).map(|at| whole.slice(at, step.min(whole.num_rows() - at))).collect();
+    pieces.reverse();
+    pieces.insert(pieces.len() / 2, other);
+    let profiles = of_batches(&pieces);
+    assert_eq!(profiles.len(), 2);
+    for facts in all.iter().map(Facts::of) {
+        assert_eq!(profiles.history(&facts), ledger.history(&facts));
+    }
+}
+
+#[test]
+fn an_empty_ledger_is_a_batch_too() {
+    let written = repository_batch(REPOSITORY, &Ledger::default()).unwrap();
+    let profiles = of_batches([&written]);
+    assert_eq!(profiles.as_of(), None);
+    let asked = Facts::of(&by("ada", 1, MONDAY, &["a.rs"]));
+    assert_eq!(profiles.history(&asked), Ledger::default().history(&asked));
+}
+
+#[test]
+fn other_columns_are_refused() {
+    let schema = Schema::new(vec![Field::new("about", DataType::UInt8, false)]);
+    let column: ArrayRef = Arc::new(UInt8Array::from(vec![0]));
+    let other = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();
+    let error = push_batch(&mut Profiles::default(), &other).unwrap_err();
+    assert!(matches!(error, ProfileBatchError::Columns(_)), "{error}");
+    assert!(error.to_string().contains("other columns than this version reads"), "{error}");
+}
+
+#[test]
+fn a_row_of_an_unknown_kind_is_refused() {
+    let written = repository_batch(REPOSITORY, &Ledger::default()).unwrap();
+    let mut columns = written.columns().to_vec();
+    columns[1] = Arc::new(UInt8Array::from(vec![99; written.num_rows()]));
+    let newer = RecordBatch::try_new(written.schema(), columns).unwrap();
+    let error = push_batch(&mut Profiles::default(), &newer).unwrap_err();
+    assert!(matches!(error, ProfileBatchError::About(99)), "{error}");
+}

@@ -1,0 +1,181 @@
+//! What a replay answers: everything that happened before the moment asked about, and nothing of that moment or later.
+
+mod common;
+
+use common::{DAY, HOUR, MONDAY, REPOSITORY, bare, batch, by, differing, generated, numbered, value};
+use prowl_features::{Facts, History, Ledger, Profiles, PullRequest, Replay};
+
+const FILE: &str = "src/parser.rs";
+
+/// What is known for a pull request of `author` that touches `FILE`, opened at `at`, after `earlier`.
+fn known(earlier: &[PullRequest], author: &str, at: i64) -> History {
+    let mut all = earlier.to_vec();
+    all.push(by(author, 1000, at, &[FILE]));
+    numbered(&batch(&all).0, 1000).history.clone()
+}
+
+#[test]
+fn an_event_counts_only_after_its_own_moment() {
+    let mut earlier = by("ada", 1, MONDAY, &[FILE]);
+    earlier.merged_at = Some(MONDAY + DAY);
+    earlier.reverted_at = Some(MONDAY + 2 * DAY);
+    let earlier = [earlier];
+    // Opened, merged, taken back: known one millisecond after each, not at it.
+    for (at, opened, merged, reverted) in [
+        (MONDAY, 0, 0, 0),
+        (MONDAY + 1, 1, 0, 0),
+        (MONDAY + DAY, 1, 0, 0),
+        (MONDAY + DAY + 1, 1, 1, 0),
+        (MONDAY + 2 * DAY, 1, 1, 0),
+        (MONDAY + 2 * DAY + 1, 1, 1, 1),
+    ] {
+        let history = known(&earlier, "ada", at);
+        let author = history.author;
+        assert_eq!((author.opened, author.merged, author.reverted), (opened, merged, reverted), "{}", at - MONDAY);
+        let repository = history.repository;
+        assert_eq!((repository.opened, repository.merged, repository.reverted), (opened, merged, reverted));
+        let file = history.files[0];
+        assert_eq!((file.merged, file.authors, file.reverts, file.by_author), (merged, merged, reverted, merged));
+        let directory = history.directories[0];
+        assert_eq!((directory.merged, directory.reverts, directory.by_author), (merged, reverted, merged));
+        assert_eq!(file.last_merged_at, (merged > 0).then_some(MONDAY + DAY));
+        assert_eq!(author.last_opened_at, (opened > 0).then_some(MONDAY));
+    }
+}
+
+#[test]
+fn a_merge_counts_when_it_was_merged_not_when_it_was_opened() {
+    // Opened first, merged last: what lies between its creation and its merge must not know of the merge.
+    let mut slow = by("ada", 1, MONDAY, &[FILE]);
+    slow.merged_at = Some(MONDAY + 9 * DAY);
+    let mut quick = by("ben", 2, MONDAY + DAY, &[FILE]);
+    quick.merged_at = Some(MONDAY + 2 * DAY);
+    let earlier = [slow, quick];
+    let before = known(&earlier, "cleo", MONDAY + 5 * DAY);
+    assert_eq!((before.repository.opened, before.repository.merged), (2, 1));
+    assert_eq!((before.files[0].merged, before.files[0].authors), (1, 1));
+    assert_eq!(before.files[0].last_merged_at, Some(MONDAY + 2 * DAY));
+    let after = known(&earlier, "cleo", MONDAY + 10 * DAY);
+    assert_eq!((after.repository.merged, after.files[0].merged, after.files[0].authors), (2, 2, 2));
+    assert_eq!(after.files[0].last_merged_at, Some(MONDAY + 9 * DAY));
+}
+
+#[test]
+fn a_merge_before_its_creation_counts_from_its_creation() {
+    let mut odd = by("ada", 1, MONDAY + DAY, &[FILE]);
+    odd.merged_at = Some(MONDAY);
+    assert_eq!(known(&[odd.clone()], "ben", MONDAY + HOUR).repository.merged, 0);
+    let after = known(&[odd], "ben", MONDAY + DAY + 1);
+    assert_eq!((after.repository.merged, after.files[0].last_merged_at), (1, Some(MONDAY + DAY)));
+}
+
+#[test]
+fn history_is_of_this_author_these_files_and_their_directories() {
+    let mut fix = by("ada", 1, MONDAY, &["src/parser.rs", "src/lexer.rs"]);
+    fix.title = Some("fix: a crash".into());
+    let mut other = by("ben", 2, MONDAY + 1, &["src/parser.rs", "docs/guide.md"]);
+    let mut again = by("ada", 4, MONDAY + 2, &["src/parser.rs"]);
+    for merged in [&mut fix, &mut other, &mut again] {
+        merged.merged_at = Some(MONDAY + HOUR);
+    }
+    let mut asked = by("ada", 3, MONDAY + DAY, &["src/parser.rs", "docs/index.md", "src/new.rs"]);
+    asked.additions = Some(5);
+    let (answers, _) = batch(&[fix, other, again, asked]);
+    let history = &numbered(&answers, 3).history;
+    let files: Vec<_> = history.files.iter().map(|f| (f.merged, f.authors, f.fixes, f.by_author)).collect();
+    // Three merges by two authors.
+    assert_eq!(files, [(3, 2, 1, 2), (0, 0, 0, 0), (0, 0, 0, 0)]);
+    // Each directory once, in the order of first appearance: src, docs. Two files of one merge count once.
+    let directories: Vec<_> = history.directories.iter().map(|d| (d.merged, d.by_author)).collect();
+    assert_eq!(directories, [(3, 2), (1, 0)]);
+    assert_eq!((history.author.opened, history.author.merged), (2, 2));
+    // The last of two, each in its own view.
+    assert_eq!(history.author.last_opened_at, Some(MONDAY + 2));
+    assert_eq!(history.repository.last_opened_at, Some(MONDAY + 2));
+}
+
+#[test]
+fn the_usual_size_is_known_after_a_few() {
+    let sized = |number: u64, lines: u64| PullRequest {
+        additions: Some(lines),
+        deletions: Some(0),
+        changed_files: Some(1),
+        ..bare(number, MONDAY + number as i64 * HOUR)
+    };
+    let mut all: Vec<_> = (1..=4).map(|number| sized(number, 15)).collect();
+    all.push(PullRequest { additions: None, ..sized(5, 0) });
+    assert_eq!(known(&all, "ada", MONDAY + DAY).repository.churn, None, "four sizes are known");
+    all.push(sized(6, 15));
+    let usual = known(&all, "ada", MONDAY + DAY).repository.churn.map(|usual| (usual.lower, usual.median, usual.upper));
+    // log2(1 + 15) = 4, in a bin of a quarter: the quartiles lie within it.
+    assert_eq!(usual, Some((4.0625, 4.125, 4.1875)));
+}
+
+#[test]
+fn events_of_one_moment_give_the_same_in_any_order() {
+    let mut all = generated(60, 5);
+    for (index, pull_request) in all.iter_mut().enumerate() {
+        // Three moments for everything: creations, merges and reverts fall together.
+        pull_request.created_at = MONDAY + DAY * (index as i64 / 30);
+        pull_request.merged_at = pull_request.merged_at.map(|_| MONDAY + DAY);
+        pull_request.reverted_at = pull_request.reverted_at.map(|_| MONDAY + DAY);
+    }
+    let question = Facts::of(&by("ada", 99, MONDAY + 3 * DAY, &[FILE, "src/lib.rs", "README.md"]));
+    let answer = |order: &[usize]| {
+        let mut replay = Replay::default();
+        let mut vectors: Vec<_> = order
+            .iter()
+            .map(|index| {
+                let facts = Facts::of(&all[*index]);
+                let history = replay.next(&facts, all[*index].reverted_at);
+                (facts.number, facts.vector(&history))
+            })
+            .collect();
+        vectors.push((99, question.vector(&replay.next(&question, None))));
+        vectors.sort_by_key(|(number, _)| *number);
+        vectors
+    };
+    let forwards: Vec<usize> = (0..60).collect();
+    let expected = answer(&forwards);
+    let mut dice = common::Dice(3);
+    for _ in 0..20 {
+        // Only what shares a creation may change places.
+        let mut order = forwards.clone();
+        for half in order.chunks_mut(30) {
+            for index in (1..half.len()).rev() {
+                half.swap(index, dice.below(index as u64 + 1) as usize);
+            }
+        }
+        for ((number, one), (_, other)) in answer(&order).iter().zip(&expected) {
+            assert_eq!(differing(one, other), [""; 0], "number {number}");
+            assert_eq!(one.tokens, other.tokens);
+        }
+    }
+}
+
+#[test]
+fn a_ledger_knows_until_when() {
+    assert_eq!(Ledger::default().as_of(), None);
+    let mut merged = by("ada", 1, MONDAY, &[FILE]);
+    merged.merged_at = Some(MONDAY + DAY);
+    assert_eq!(batch(&[merged.clone()]).1.as_of(), Some(MONDAY + DAY));
+    merged.reverted_at = Some(MONDAY + 3 * DAY);
+    assert_eq!(batch(&[merged]).1.as_of(), Some(MONDAY + 3 * DAY));
+}
+
+#[test]
+fn profiles_answer_for_each_repository_by_itself() {
+    let mut merged = by("ada", 1, MONDAY, &[FILE]);
+    merged.merged_at = Some(MONDAY + DAY);
+    let mut profiles = Profiles::default();
+    assert!(profiles.is_empty());
+    profiles.insert(REPOSITORY, batch(&[merged]).1);
+    let mut asked = by("ada", 2, MONDAY + 2 * DAY, &[FILE]);
+    let here = Facts::of(&asked);
+    assert_eq!(value(&here.vector(&profiles.history(&here)), "file_merges_max").to_bits(), 1.0f32.to_bits());
+    asked.repository = "prowl/elsewhere".into();
+    let there = Facts::of(&asked);
+    let unknown = profiles.history(&there);
+    assert_eq!((unknown.author, unknown.files.len()), (prowl_features::AuthorHistory::default(), 1));
+    assert_eq!((profiles.len(), profiles.as_of()), (1, Some(MONDAY + DAY)));
+}

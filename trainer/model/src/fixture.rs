@@ -1,0 +1,113 @@
+//! A small model with arbitrary weights, for tests.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array1, Array2, array};
+
+use crate::score::Usual;
+use crate::{
+    Bands, CategoryHead, Column, Dense, FeatureInfo, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler, Surprise,
+    Text, Training,
+};
+
+/// Numbers between -1 and 1 that look arbitrary.
+pub(crate) struct Numbers(u64);
+
+impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    }
+
+    pub(crate) fn matrix(&mut self, rows: usize, columns: usize) -> Array2<f32> {
+        Array2::from_shape_simple_fn((rows, columns), || self.next())
+    }
+
+    pub(crate) fn vector(&mut self, length: usize) -> Array1<f32> {
+        Array1::from_shape_simple_fn(length, || self.next())
+    }
+}
+
+/// Features: a plain one, a heavy-tailed one, a flag, and one that was never known.
+pub(crate) const FEATURES: [&str; 4] = ["plain", "heavy", "flag", "never"];
+
+pub(crate) fn parts() -> Parts {
+    let mut numbers = Numbers::new(1);
+    let feature = |name: &&str| FeatureInfo {
+        about: "A number.".into(),
+        group: "size".into(),
+        missing: "unknown".into(),
+        name: (*name).into(),
+        source: "nowhere".into(),
+        unit: "count".into(),
+    };
+    let column = |logarithmic, centre, spread, smallest, largest| Column {
+        known: true,
+        logarithmic,
+        centre,
+        spread,
+        smallest,
+        largest,
+        usual: Usual { low: smallest, median: smallest, high: largest, mean: smallest },
+    };
+    let (buckets, dimensions) = (16, 3);
+    let inputs = FEATURES.len() + dimensions;
+    let widths = [inputs, 5, 2, 5, inputs];
+    let layer = |pair: &[usize]| Dense { weights: numbers.matrix(pair[0], pair[1]), bias: numbers.vector(pair[1]) };
+    let layers = widths.windows(2).map(layer).collect();
+    let mut idf = numbers.vector(buckets).mapv(|value| 1.0 + value.abs());
+    idf[7] = 0.0;
+    Parts {
+        metadata: Metadata {
+            bands: Bands::default(),
+            categories: vec!["docs".into(), "fix".into()],
+            features: FEATURES.iter().map(feature).collect(),
+            features_digest: "0123".into(),
+            metrics: BTreeMap::from([("test_error".into(), 0.5)]),
+            missing_heads: BTreeMap::from([("risk".into(), "none was trained".into())]),
+            schema: SCHEMA,
+            training: Training {
+                from: 1,
+                rows: 70,
+                run: "20261124T214500Z".into(),
+                run_digest: "4567".into(),
+                seed: 1,
+                test_rows: 15,
+                to: 2,
+                trimmed_rows: 1,
+                validation_rows: 15,
+            },
+            version: "20261124T220000Z".into(),
+        },
+        scaler: Scaler {
+            columns: vec![
+                column(false, 2.0, 3.0, -10.0, 20.0),
+                column(true, 3.0, 1.5, 0.0, 90_000.0),
+                column(false, 0.0, 0.1, 0.0, 1.0),
+                Column::UNKNOWN,
+            ],
+        },
+        text: Text {
+            idf,
+            components: numbers.matrix(buckets, dimensions),
+            centre: numbers.vector(dimensions),
+            spread: array![0.5, 1.0, 2.0],
+        },
+        network: Network { layers },
+        surprise: Surprise { usual_error: Array1::from_elem(inputs, 0.7), weight: Array1::ones(inputs) },
+        percentiles: Percentiles::of((0..100).map(|rank| rank as f32 / 40.0).collect()).unwrap(),
+        category: Some(CategoryHead {
+            words: numbers.matrix(buckets, 2),
+            features: numbers.matrix(FEATURES.len(), 2),
+            bias: numbers.vector(2),
+        }),
+    }
+}
+
+pub(crate) fn model() -> Model {
+    Model::from_parts(parts()).unwrap()
+}

@@ -1,0 +1,166 @@
+//! Reads a published features run into a [`Dataset`].
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float32Type, Int64Type, TimeUnit, TimestampMillisecondType, UInt32Type};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use prowl_model::FeatureInfo;
+use prowl_platform::Folder;
+
+use crate::dataset::{Builder, Dataset, Row};
+use crate::error::TrainError;
+
+/// Rows that are decoded at a time.
+const BATCH_ROWS: usize = 8192;
+
+/// Reads all `part-*.parquet` of a run, each checked against the manifest. Holds one file and the dataset in memory.
+///
+/// # Errors
+/// A file is damaged or has other columns than a features run has, the files disagree about the list of features, or
+/// the store cannot be read.
+pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
+    let stated = run.manifest().details["features_digest"].as_str();
+    let mut other = "manifest.json".to_owned();
+    let mut builder: Option<Builder> = None;
+    let parts: Vec<String> = run.files("part-").map(|entry| entry.path.clone()).collect();
+    for file in parts {
+        let content = run.read(&file).await?;
+        let part = Part::open(&file, content)?;
+        let expected = builder.as_ref().map(Builder::features_digest).or(stated);
+        if let Some(expected) = expected.filter(|&expected| expected != part.digest) {
+            return Err(TrainError::MixedFeatures { file, found: part.digest, other, expected: expected.to_owned() });
+        }
+        let builder = builder.get_or_insert_with(|| Builder::new(part.features.clone(), part.digest.clone()));
+        if builder.features() != part.features {
+            return Err(part.unusable("it describes the features in other words than the files before it, under one digest"));
+        }
+        part.read_into(builder)?;
+        other = file;
+    }
+    let file = "part-*.parquet".to_owned();
+    builder.map(Builder::build).ok_or(TrainError::File { file, problem: "there is none".to_owned() })
+}
+
+/// One opened file of the run.
+struct Part {
+    file: String,
+    digest: String,
+    features: Vec<FeatureInfo>,
+    reader: ParquetRecordBatchReaderBuilder<Bytes>,
+}
+
+impl Part {
+    fn open(file: &str, content: Bytes) -> Result<Self, TrainError> {
+        let unusable = |problem: String| TrainError::File { file: file.to_owned(), problem };
+        let reader = ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| unusable(error.to_string()))?;
+        let value = |key: &str| {
+            let pairs = reader.metadata().file_metadata().key_value_metadata()?;
+            pairs.iter().find(|pair| pair.key == key)?.value.clone()
+        };
+        let digest = value("features_digest").ok_or_else(|| unusable("its metadata has no `features_digest`".to_owned()))?;
+        let list = value("features").ok_or_else(|| unusable("its metadata has no `features`".to_owned()))?;
+        let features = serde_json::from_str(&list)
+            .map_err(|error| unusable(format!("its metadata `features` is no list of features: {error}")))?;
+        Ok(Self { file: file.to_owned(), digest, features, reader })
+    }
+
+    fn unusable(&self, problem: &str) -> TrainError {
+        TrainError::File { file: self.file.clone(), problem: problem.to_owned() }
+    }
+
+    /// Adds all rows. Only the columns that the trainer learns from are decoded: labels of a later time never are.
+    fn read_into(self, builder: &mut Builder) -> Result<(), TrainError> {
+        self.check_columns()?;
+        let Self { file, features, reader, .. } = self;
+        let unusable = |problem: String| TrainError::File { file: file.clone(), problem };
+        let names = COLUMNS.map(|(name, _)| name).into_iter().chain(features.iter().map(|feature| feature.name.as_str()));
+        let mask = ProjectionMask::columns(reader.parquet_schema(), names);
+        let batches = reader.with_projection(mask).with_batch_size(BATCH_ROWS).build();
+        for batch in batches.map_err(|error| unusable(error.to_string()))? {
+            let batch = batch.map_err(|error| unusable(error.to_string()))?;
+            push(&batch, &features, builder).map_err(|column| unusable(format!("column {column:?} has a null")))?;
+        }
+        Ok(())
+    }
+
+    fn check_columns(&self) -> Result<(), TrainError> {
+        let features = self.features.iter().map(|feature| (feature.name.as_str(), Holds::Number));
+        for (name, holds) in COLUMNS.into_iter().chain(features) {
+            let found = self.reader.schema().field_with_name(name);
+            let found = found.map_err(|_| self.unusable(&format!("it has no column {name:?}")))?.data_type();
+            if !holds.fits(found) {
+                return Err(self.unusable(&format!("its column {name:?} holds {found}, not {holds:?}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a column has to hold.
+#[derive(Clone, Copy, Debug)]
+enum Holds {
+    Text,
+    Integer,
+    Milliseconds,
+    Number,
+    Tokens,
+}
+
+impl Holds {
+    fn fits(self, found: &DataType) -> bool {
+        match self {
+            Holds::Text => *found == DataType::Utf8,
+            Holds::Integer => *found == DataType::Int64,
+            Holds::Milliseconds => matches!(found, DataType::Timestamp(TimeUnit::Millisecond, _)),
+            Holds::Number => *found == DataType::Float32,
+            Holds::Tokens => matches!(found, DataType::List(item) if *item.data_type() == DataType::UInt32),
+        }
+    }
+}
+
+/// The columns beside the features.
+const COLUMNS: [(&str, Holds); 5] = [
+    ("repository", Holds::Text),
+    ("number", Holds::Integer),
+    ("created_at", Holds::Milliseconds),
+    ("text_tokens", Holds::Tokens),
+    ("category", Holds::Text),
+];
+
+/// Adds the rows of a batch whose columns were checked; fails with the name of a column that has a null and must not.
+fn push(batch: &RecordBatch, features: &[FeatureInfo], builder: &mut Builder) -> Result<(), String> {
+    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| name.to_owned());
+    let whole = |name: &str| column(name).and_then(|column| if column.null_count() == 0 { Ok(column) } else { Err(name.to_owned()) });
+    let repository = whole("repository")?.as_string::<i32>();
+    let number = whole("number")?.as_primitive::<Int64Type>();
+    let created_at = whole("created_at")?.as_primitive::<TimestampMillisecondType>();
+    let tokens = whole("text_tokens")?.as_list::<i32>();
+    let token_values = Arc::clone(tokens.values());
+    let token_values = token_values.as_primitive::<UInt32Type>();
+    if token_values.null_count() > 0 {
+        return Err("text_tokens".to_owned());
+    }
+    let category = column("category")?.as_string::<i32>();
+    let numbers = features.iter().map(|feature| column(&feature.name).map(|column| column.as_primitive::<Float32Type>()));
+    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+
+    let mut values = vec![0.0; features.len()];
+    for row in 0..batch.num_rows() {
+        for (value, column) in values.iter_mut().zip(&numbers) {
+            *value = if column.is_null(row) { f32::NAN } else { column.value(row) };
+        }
+        let (start, end) = (tokens.value_offsets()[row] as usize, tokens.value_offsets()[row + 1] as usize);
+        builder.push(&Row {
+            repository: repository.value(row),
+            number: number.value(row),
+            created_at: created_at.value(row),
+            values: &values,
+            tokens: &token_values.values()[start..end],
+            category: category.is_valid(row).then(|| category.value(row)),
+        });
+    }
+    Ok(())
+}

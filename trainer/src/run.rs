@@ -1,0 +1,121 @@
+//! The whole of `prowl-trainer train`: reads a run, learns, publishes.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use prowl_model::{Model, digest};
+use prowl_platform::{Draft, Folder, Input, Kind, shutdown};
+use serde_json::json;
+
+use crate::args::TrainConfig;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::{Dataset, Origin, Settings, TrainError, learn, profiles, read};
+
+/// A model that was published.
+#[derive(Debug)]
+pub struct Published {
+    /// Its folder.
+    pub folder: Folder,
+    /// The model.
+    pub model: Model,
+    /// Hexadecimal SHA-256 of the model file.
+    pub digest: String,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+impl Published {
+    /// The figures.
+    pub fn report(&self) -> Report<'_> {
+        Report::new(&self.model, self.folder.url().to_string(), self.digest.clone(), self.seconds)
+    }
+}
+
+/// Trains a model and publishes it. SIGTERM and SIGINT end it within an epoch; then, as after any error, nothing of it
+/// stays in the store.
+///
+/// # Errors
+/// See [`TrainError`].
+pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
+    let start = Instant::now();
+    let signal = shutdown::signal();
+    let run = config.store.folder(Kind::Features, &config.features).await?;
+    let data = read::read(&run).await?;
+    // A store that cannot be written is found out before the work, not after it.
+    let mut draft = config.store.draft(Kind::Models).await?;
+    let made = make(&run, data, &config.settings, &mut draft, signal).await;
+    let (model, bytes) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            draft.discard().await?;
+            return Err(error);
+        }
+    };
+    let digest = digest(&bytes);
+    let metadata = model.metadata();
+    let inputs = vec![Input { kind: Kind::Features.to_string(), name: run.name().to_owned(), digest: Some(run.digest().to_owned()) }];
+    let training = &metadata.training;
+    let counts = BTreeMap::from([
+        ("training".to_owned(), training.rows),
+        ("validation".to_owned(), training.validation_rows),
+        ("test".to_owned(), training.test_rows),
+    ]);
+    let details = json!({
+        "features_digest": metadata.features_digest,
+        "metrics": metadata.metrics,
+        "model_digest": digest,
+        "settings": config.settings,
+    });
+    let folder = draft.publish(inputs, counts, details).await?;
+    Ok(Published { folder, model, digest, seconds: start.elapsed().as_secs_f64() })
+}
+
+/// Learns, and writes the model and its profiles into the draft.
+async fn make(
+    run: &Folder,
+    data: Dataset,
+    settings: &Settings,
+    draft: &mut Draft,
+    signal: impl Future<Output = &'static str>,
+) -> Result<(Model, Bytes), TrainError> {
+    let origin = Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
+    let model = learn_until(data, settings.clone(), origin, signal).await?;
+    let bytes = Bytes::from(model.to_bytes()?);
+    draft.put(prowl_model::FILE_NAME, bytes.clone()).await?;
+    profiles::copy(run, draft).await?;
+    Ok((model, bytes))
+}
+
+/// Learns on a thread of its own, so that a signal is heard; it then stops after the epoch that it is in.
+async fn learn_until(
+    data: Dataset,
+    settings: Settings,
+    origin: Origin,
+    signal: impl Future<Output = &'static str>,
+) -> Result<Model, TrainError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let mut learning = tokio::task::spawn_blocking(move || {
+        let mut progress = Progress::new(&settings);
+        let learnt = learn(&data, &settings, origin, &mut |stage, epoch| {
+            progress.show(stage, epoch);
+            if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        progress.finish();
+        learnt
+    });
+    let joined = tokio::select! {
+        joined = &mut learning => joined,
+        name = signal => {
+            tracing::warn!(signal = name, "stopping after this epoch");
+            stop.store(true, Ordering::Relaxed);
+            learning.await
+        }
+    };
+    joined.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}

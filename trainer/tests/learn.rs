@@ -1,0 +1,243 @@
+//! What a training finds in rows whose structure is known.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::ops::ControlFlow;
+
+use prowl_model::{FeatureInfo, Input, Model};
+use prowl_trainer::{Builder, Dataset, Origin, Row, Settings, Stage, TrainError, autoencoder::Epoch, learn};
+use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Distribution, StandardNormal};
+
+/// Features that all follow three hidden causes.
+const FOLLOWERS: usize = 18;
+/// Beside them: a rare flag, a constant, one that is never known, a heavy tail.
+const FEATURES: usize = FOLLOWERS + 4;
+
+fn features() -> Vec<FeatureInfo> {
+    let feature = |index| FeatureInfo {
+        about: "A number.".into(),
+        group: "size".into(),
+        missing: "unknown".into(),
+        name: format!("feature_{index}"),
+        source: "nowhere".into(),
+        unit: "count".into(),
+    };
+    (0..FEATURES).map(feature).collect()
+}
+
+struct World {
+    random: ChaCha8Rng,
+    loadings: Vec<[f32; 3]>,
+    builder: Builder,
+    rows: i64,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let loadings = (0..FOLLOWERS).map(|_| [0; 3].map(|_| StandardNormal.sample(&mut random))).collect();
+        Self { random, loadings, builder: Builder::new(features(), "0123".into()), rows: 0 }
+    }
+
+    fn normal(&mut self) -> f32 {
+        StandardNormal.sample(&mut self.random)
+    }
+
+    /// A row that follows the structure; its words and its category follow the first cause.
+    fn usual(&mut self) -> (Vec<f32>, Vec<u32>, &'static str) {
+        let causes = [0; 3].map(|_| self.normal());
+        let follow = |loading: &[f32; 3]| loading.iter().zip(causes).map(|(l, c)| l * c).sum::<f32>();
+        let mut values: Vec<f32> = self.loadings.iter().map(follow).collect();
+        for value in &mut values {
+            *value += 0.1 * <StandardNormal as Distribution<f32>>::sample(&StandardNormal, &mut self.random);
+        }
+        values.push(f32::from(u8::from(self.random.random::<f32>() < 0.03)));
+        values.push(4.0);
+        values.push(f32::NAN);
+        values.push((2.0 * self.normal() + 4.0).exp());
+        if self.random.random::<f32>() < 0.1 {
+            values[3] = f32::INFINITY;
+        }
+        let side = u32::from(causes[0] > 0.0);
+        let words = (0..6).map(|_| 1000 * side + self.random.next_u32() % 20).collect();
+        (values, words, ["docs", "fix"][side as usize])
+    }
+
+    fn add(&mut self, values: &[f32], tokens: &[u32], category: Option<&str>) {
+        self.rows += 1;
+        let (number, created_at) = (self.rows, self.rows * 3_600_000);
+        self.builder.push(&Row { repository: "o/r", number, created_at, values, tokens, category });
+    }
+
+    fn add_usual(&mut self, rows: usize) {
+        for _ in 0..rows {
+            let (values, words, category) = self.usual();
+            self.add(&values, &words, Some(category));
+        }
+    }
+
+    fn build(self) -> Dataset {
+        self.builder.build()
+    }
+}
+
+fn origin() -> Origin {
+    Origin { run: "20261124T214500Z".into(), run_digest: "4567".into(), version: "20261124T220000Z".into() }
+}
+
+fn quick() -> Settings {
+    Settings { epochs: 60, ..Settings::default() }
+}
+
+fn trained(data: &Dataset, settings: &Settings) -> Model {
+    learn(data, settings, origin(), &mut |_, _| ControlFlow::Continue(())).unwrap()
+}
+
+#[test]
+fn planted_structure_is_learnt_and_planted_outliers_stand_out() {
+    let mut world = World::new(1);
+    let mut outliers = Vec::new();
+    for row in 0..900 {
+        let (mut values, words, category) = world.usual();
+        // Each value alone stays ordinary: only their relation is broken.
+        if row % 90 == 45 {
+            let (other, _, _) = world.usual();
+            values[..FOLLOWERS / 2].copy_from_slice(&other[..FOLLOWERS / 2]);
+            outliers.push(row);
+        }
+        world.add(&values, &words, Some(category));
+    }
+    let data = world.build();
+    let model = trained(&data, &Settings { code: 6, ..Settings::default() });
+    let metrics = &model.metadata().metrics;
+    assert!(metrics["test_error"] < 0.5, "most of what is scaled to a spread of 1 is recovered: {metrics:?}");
+
+    let scores: Vec<f32> = (0..data.len()).map(|row| model.score(data.row(row), data.tokens(row)).unwrap().anomaly).collect();
+    let mut order: Vec<usize> = (0..data.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    let top: Vec<usize> = order[..data.len() * 2 / 100].to_vec();
+    let found = outliers.iter().filter(|row| top.contains(row)).count();
+    assert!(found >= 9, "{found} of {} among the top 2%", outliers.len());
+}
+
+#[test]
+fn what_never_happened_is_a_surprise_and_the_reason() {
+    let mut world = World::new(2);
+    world.add_usual(500);
+    let (mut values, words, _) = world.usual();
+    let data = world.build();
+    let model = trained(&data, &quick());
+    values[3] = f32::NAN;
+    let before = model.score(&values, &words).unwrap();
+    // The constant that was never anything else, and the feature that was never known.
+    values[FOLLOWERS + 1] = 5.0;
+    values[FOLLOWERS + 2] = 1.0;
+    let after = model.score(&values, &words).unwrap();
+    let constant = after.contributions[0];
+    assert_eq!((constant.input, constant.expected), (Input::Feature(FOLLOWERS + 1), 4.0));
+    assert!(after.anomaly > before.anomaly && constant.share > 0.1, "{constant:?}");
+    let never = after.contributions.iter().find(|c| c.input == Input::Feature(FOLLOWERS + 2)).unwrap();
+    assert_eq!(never.share, 0.0);
+}
+
+#[test]
+fn the_same_rows_give_the_same_bytes_and_another_seed_gives_others() {
+    let data = |order: &[u64]| {
+        let mut world = World::new(3);
+        let rows: Vec<_> = (0..300).map(|_| world.usual()).collect();
+        for &row in order {
+            let (values, tokens, category) = &rows[row as usize];
+            let created_at = i64::try_from(row).unwrap() * 1000;
+            world.builder.push(&Row { repository: "o/r", number: 1, created_at, values, tokens, category: Some(category) });
+        }
+        world.build()
+    };
+    let forwards: Vec<u64> = (0..300).collect();
+    let backwards: Vec<u64> = (0..300).rev().collect();
+    let bytes = |data: &Dataset, seed| trained(data, &Settings { seed, ..quick() }).to_bytes().unwrap();
+    let first = bytes(&data(&forwards), 1);
+    assert!(first == bytes(&data(&forwards), 1), "the same again");
+    assert!(first == bytes(&data(&backwards), 1), "files in another order");
+    assert!(first != bytes(&data(&forwards), 2), "another seed");
+}
+
+#[test]
+fn the_category_is_told_where_enough_declare_one() {
+    let mut world = World::new(4);
+    world.add_usual(600);
+    let model = trained(&world.build(), &quick());
+    let metadata = model.metadata();
+    assert_eq!(metadata.categories, ["docs", "fix"]);
+    assert!(metadata.metrics["category_accuracy"] > 0.95, "{:?}", metadata.metrics);
+    assert!(metadata.metrics["category_macro_f1"] > metadata.metrics["category_majority_macro_f1"] + 0.3);
+    assert!(!metadata.missing_heads.contains_key("category"));
+}
+
+#[test]
+fn with_one_category_there_is_no_head_and_a_reason() {
+    for categories in [vec![None], vec![Some("fix")], vec![Some("fix"); 39].into_iter().chain([Some("docs")]).collect()] {
+        let mut world = World::new(5);
+        for row in 0..200 {
+            let (values, words, _) = world.usual();
+            world.add(&values, &words, categories[row % categories.len()]);
+        }
+        let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
+        assert!(model.metadata().categories.is_empty());
+        assert!(model.metadata().missing_heads["category"].contains("needs 2"), "{:?}", model.metadata().missing_heads);
+        assert!(model.score(&[1.0; FEATURES], &[1]).unwrap().categories.is_empty());
+    }
+}
+
+#[test]
+fn rows_without_words_are_scored() {
+    let mut world = World::new(6);
+    for _ in 0..100 {
+        let (values, _, _) = world.usual();
+        world.add(&values, &[], None);
+    }
+    let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
+    let score = model.score(&[0.5; FEATURES], &[1, 2, 3]).unwrap();
+    assert!(score.anomaly.is_finite());
+    assert_eq!(score.contributions.iter().find(|c| c.input == Input::Text).unwrap().share, 0.0);
+}
+
+#[test]
+fn too_few_or_empty_rows_are_refused() {
+    let mut world = World::new(7);
+    world.add_usual(1);
+    let refused = |data: &Dataset| learn(data, &quick(), origin(), &mut |_, _| ControlFlow::Continue(())).unwrap_err();
+    let message = refused(&world.build()).to_string();
+    assert!(message.contains("1 pull requests are too few") && message.contains("needs 50"), "{message}");
+
+    let mut world = World::new(8);
+    for _ in 0..60 {
+        world.add(&[f32::NAN; FEATURES], &[1], None);
+    }
+    assert!(matches!(refused(&world.build()), TrainError::NothingKnown { rows: 42 }));
+}
+
+#[test]
+fn it_stops_when_told_and_when_nothing_gets_better() {
+    let mut world = World::new(9);
+    world.add_usual(100);
+    let data = world.build();
+    let mut seen = Vec::new();
+    let mut watch = |stage: Stage, epoch: &Epoch| {
+        seen.push((stage, epoch.number));
+        if stage == Stage::Final && epoch.number == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let stopped = learn(&data, &Settings { epochs: 4, ..quick() }, origin(), &mut watch);
+    assert!(matches!(stopped, Err(TrainError::Stopped)));
+    let expected = [1, 2, 3, 4].map(|number| (Stage::First, number)).into_iter().chain([(Stage::Final, 1), (Stage::Final, 2)]);
+    assert_eq!(seen, expected.collect::<Vec<_>>());
+
+    let mut epochs = 0;
+    let settings = Settings { epochs: 100_000, patience: 2, ..quick() };
+    learn(&data, &settings, origin(), &mut |_, epoch| {
+        epochs = epoch.number;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert!(epochs < 5_000, "{epochs} epochs with a patience of 2");
+}
