@@ -81,7 +81,7 @@ pub struct SynthArgs {
     /// Number of regular authors [default: one for 45 pull requests, at least 6 a repository, at most 20000]
     #[arg(long, value_name = "A", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub authors: Option<u32>,
-    /// Number of planted oddities, listed in planted.json [default: one for 200 pull requests, at least 5]
+    /// Number of planted oddities, listed in planted.json [default: one for 200 pull requests, at least 5 from 100 on]
     #[arg(long, value_name = "K")]
     pub oddities: Option<u64>,
     /// Where to.

@@ -1,7 +1,7 @@
 //! The merged pull requests of a repository, as far as the history of a clone tells.
 //!
-//! Two readings: the [first](history) finds the commits that stand for pull requests and what later commits take
-//! back; the [second](changes) reads the file changes of just these commits, oldest first, one document each.
+//! Two readings: the first (`history`) finds the commits that stand for pull requests and what later commits take
+//! back; the second (`changes`) reads the file changes of just these commits, oldest first, one document each.
 
 mod changes;
 mod command;
@@ -84,6 +84,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     let mut documents = changes::Documents::start(&git, commits, context)?;
     while let Some(document) = documents.next()? {
         outlet.put(&document)?;
+        outlet.check()?;
         bar.inc(1);
     }
     bar.finish_and_clear();

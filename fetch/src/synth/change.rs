@@ -155,17 +155,17 @@ impl Change {
         /// Of the changes of a file, about a third are fixes, and one in thirty is reverted, which weighs four times.
         const USUAL: f64 = 0.4;
         let churn = (self.additions() + self.deletions()) as f64;
-        let untested = if self.sources > 0 && self.tests == 0 { 0.7 } else { 0.0 };
+        let untested = if self.sources > 0 && self.tests == 0 { 0.9 } else { 0.0 };
         let mut worst: f64 = 0.0;
         for file in self.touched.iter().map(|file| &repository.files[*file]) {
             // A share of the file's own past, usual before there is one, so that busy places do not get ever worse.
             let past = (f64::from(4 * file.reverts + file.fixes) + 6.0 * USUAL) / (f64::from(file.changes) + 6.0);
-            worst = worst.max(0.8 * file.fragility + 2.2 * (past.min(1.2) - USUAL));
+            worst = worst.max(0.6 * file.fragility + 2.4 * (past.min(1.2) - USUAL));
         }
         let sensitive = if self.sensitive { 0.35 } else { 0.0 };
         self.kind.shape().risk
-            + 0.38 * (churn.ln_1p() - 3.0)
-            + 0.55 * (self.subsystems as f64).log2()
+            + 0.17 * (churn.ln_1p() - 3.0)
+            + 0.4 * (self.subsystems as f64).log2()
             + untested
             + worst
             + sensitive

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Brings the share of merged pull requests that are reverted to about 4%; 3.6% in a real repository.
-const REVERT_ODDS: f64 = -5.2;
+const REVERT_ODDS: f64 = -4.55;
 /// Share of reverts that somebody pushes without a pull request.
 const PUSHED: f64 = 0.1;
 
@@ -85,7 +85,7 @@ impl Fate {
         merged_at: i64,
         dice: &mut Dice,
     ) -> Option<Revert> {
-        let experience = if author.merged == 0 { 0.85 } else { -0.14 * f64::from(author.merged).ln_1p() };
+        let experience = if author.merged == 0 { 1.1 } else { -0.18 * f64::from(author.merged).ln_1p() };
         let odds = REVERT_ODDS + change.risk(repository) + experience - 0.4 * author.skill;
         if !dice.chance((1.0 / (1.0 + (-odds).exp())).min(0.6)) {
             return None;

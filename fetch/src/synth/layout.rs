@@ -53,6 +53,17 @@ impl Language {
         }
     }
 
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Rust => "rs",
+            Self::Python => "py",
+            Self::TypeScript => "ts",
+            Self::Go => "go",
+            Self::Java => "java",
+            Self::Cpp => "cc",
+        }
+    }
+
     /// A benchmark.
     pub(crate) fn benchmark(self, subsystem: &str) -> String {
         match self {

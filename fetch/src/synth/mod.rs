@@ -64,7 +64,7 @@ impl TryFrom<SynthArgs> for Config {
         let authors = args.authors.map_or_else(|| enough(repositories), |a| a as usize);
         let mut config = Self { count, seed: args.seed, repositories, authors, oddities: 0 };
         let room = count - config.oddities_from();
-        config.oddities = args.oddities.unwrap_or_else(|| (count / 200).max(5).min(room));
+        config.oddities = args.oddities.unwrap_or_else(|| (count / 200).max(5).min(count / 20));
         if config.oddities > room {
             let message =
                 format!("--oddities {} does not fit: {count} pull requests have room for {room}\n", config.oddities);

@@ -1,5 +1,7 @@
 //! Pull requests that nobody should wave through, planted among the usual ones and listed in `planted.json`.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{dice::Dice, people::Author, repository::Repository};
@@ -29,7 +31,7 @@ pub(crate) struct Oddity {
     pub commits: u64,
 }
 
-type Maker = fn(&mut Repository, &mut Stranger<'_>, &mut Dice) -> Oddity;
+type Maker = fn(&mut Repository, &Stranger<'_>, &mut Dice) -> Oddity;
 
 const MAKERS: [Maker; 10] = [
     docs_rewrite_crypto,
@@ -52,7 +54,7 @@ pub(crate) struct Stranger<'a> {
 }
 
 /// The oddity of that place in the row; the kinds take turns.
-pub(crate) fn make(place: usize, repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+pub(crate) fn make(place: usize, repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     MAKERS[place % MAKERS.len()](repository, who, dice)
 }
 
@@ -86,7 +88,7 @@ fn sources<'a>(repository: &'a Repository, subsystem: &'a str, count: usize) -> 
     })
 }
 
-fn docs_rewrite_crypto(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn docs_rewrite_crypto(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     let hour = 3.0 + 0.9 * dice.unit();
     let mut files = Vec::new();
     for part in ["crypto", "auth"] {
@@ -111,7 +113,7 @@ fn docs_rewrite_crypto(repository: &mut Repository, who: &mut Stranger<'_>, dice
     }
 }
 
-fn typo_dump(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn typo_dump(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     let count = dice.between(90, 240);
     let files: Vec<File> = (0..count)
         .map(|i| {
@@ -133,7 +135,7 @@ fn typo_dump(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dic
     }
 }
 
-fn sprawling_bump(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn sprawling_bump(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     let (name, from, to) = repository.bump(dice);
     let mut files = vec![];
     for path in repository.language.manifests() {
@@ -143,7 +145,8 @@ fn sprawling_bump(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mu
         let part = super::words::VOCABULARIES[i % 24].name;
         let part = if i < 24 { part.to_owned() } else { format!("{part}_next") };
         // Each in a top folder of its own, whatever the language's layout is.
-        files.push(file(format!("{part}/adapter.txt"), Status::Modified, dice.between(10, 160), dice.between(5, 120)));
+        let path = format!("{part}/client.{}", repository.language.extension());
+        files.push(file(path, Status::Modified, dice.between(10, 160), dice.between(5, 120)));
     }
     Oddity {
         kind: "bump-touches-everything",
@@ -158,16 +161,15 @@ fn sprawling_bump(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mu
     }
 }
 
-fn directory_removal(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn directory_removal(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     let subsystem = dice.below(repository.subsystems.len());
-    let mut doomed = repository.subsystems[subsystem].sources.clone();
-    let tests: Vec<usize> = doomed.iter().filter_map(|source| repository.files[*source].test).collect();
-    doomed.extend(tests);
-    let mut files: Vec<File> = doomed
+    let sources = &repository.subsystems[subsystem].sources;
+    let tests = sources.iter().filter_map(|source| repository.files[*source].test);
+    let doomed: BTreeSet<usize> = sources.iter().copied().chain(tests).collect();
+    let files: Vec<File> = doomed
         .iter()
         .map(|place| file(repository.files[*place].path.clone(), Status::Removed, 0, dice.between(80, 900)))
         .collect();
-    files.dedup_by(|a, b| a.filename == b.filename);
     Oddity {
         kind: "cleanup-deletes-subsystem",
         why: format!(
@@ -185,7 +187,7 @@ fn directory_removal(repository: &mut Repository, who: &mut Stranger<'_>, dice: 
     }
 }
 
-fn bot_in_sensitive_places(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn bot_in_sensitive_places(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     let mut files = Vec::new();
     for part in ["auth", "crypto", "billing", "users"] {
         for path in sources(repository, part, 6) {
@@ -210,8 +212,8 @@ fn bot_in_sensitive_places(repository: &mut Repository, who: &mut Stranger<'_>, 
     }
 }
 
-fn tests_gutted(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
-    let tests: Vec<usize> = repository.files.iter().filter_map(|file| file.test).take(60).collect();
+fn tests_gutted(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
+    let tests: BTreeSet<usize> = repository.files.iter().filter_map(|file| file.test).take(60).collect();
     let files: Vec<File> = tests
         .iter()
         .map(|place| file(repository.files[*place].path.clone(), Status::Removed, 0, dice.between(120, 700)))
@@ -230,7 +232,7 @@ fn tests_gutted(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut 
     }
 }
 
-fn workflows_taken_over(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn workflows_taken_over(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     let hour = 2.0 + 2.0 * dice.unit();
     let mut files: Vec<File> = repository
         .workflows
@@ -259,11 +261,14 @@ fn workflows_taken_over(repository: &mut Repository, who: &mut Stranger<'_>, dic
     }
 }
 
-fn formatting_drops_tables(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn formatting_drops_tables(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
+    const TABLES: [&str; 7] =
+        ["invoices", "payments", "refunds", "accounts", "sessions", "audit_log", "ledger_entries"];
     let hour = 4.0 + dice.unit();
     let mut files: Vec<File> = (0..dice.between(9, 16))
         .map(|i| {
-            file(format!("migrations/{:04}_drop_{}.sql", 8_000 + i, i % 7), Status::Added, dice.between(30, 200), 0)
+            let path = format!("migrations/{:04}_drop_{}.sql", 8_000 + i, TABLES[i % TABLES.len()]);
+            file(path, Status::Added, dice.between(30, 200), 0)
         })
         .collect();
     for path in sources(repository, "billing", 10) {
@@ -282,7 +287,7 @@ fn formatting_drops_tables(repository: &mut Repository, who: &mut Stranger<'_>, 
     }
 }
 
-fn binaries_in_source(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn binaries_in_source(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     let mut files = Vec::new();
     for i in 0..dice.between(50, 130) {
         let part = repository.subsystems[i % repository.subsystems.len()].words.name;
@@ -304,7 +309,7 @@ fn binaries_in_source(repository: &mut Repository, who: &mut Stranger<'_>, dice:
     }
 }
 
-fn one_line_everywhere(repository: &mut Repository, who: &mut Stranger<'_>, dice: &mut Dice) -> Oddity {
+fn one_line_everywhere(repository: &mut Repository, who: &Stranger<'_>, dice: &mut Dice) -> Oddity {
     let mut files: Vec<File> =
         repository.files.iter().take(280).map(|tracked| file(tracked.path.clone(), Status::Modified, 1, 1)).collect();
     files.extend((0..40).map(|i| file(format!("module_{i:02}/settings.yaml"), Status::Modified, 1, 1)));

@@ -90,7 +90,7 @@ impl Author {
     pub(crate) fn association(&self) -> &'static str {
         match (self.member, self.merged) {
             (true, _) => "MEMBER",
-            (_, 40..) => "COLLABORATOR",
+            (_, 40..) if !self.bot => "COLLABORATOR",
             (_, 1..) => "CONTRIBUTOR",
             (_, 0) if self.opened == 0 && !self.bot => "FIRST_TIME_CONTRIBUTOR",
             (_, 0) => "NONE",

@@ -191,8 +191,10 @@ impl Repository {
         }
         let source = self.track(path, noun, dice);
         if dice.chance(0.75) {
+            // Where tests have no directories, one test may stand for two sources.
             let path = self.language.test(&self.project, words.name, directory, &name);
-            let test = self.track(path, noun, dice);
+            let known = self.files.iter().position(|file| file.path == path);
+            let test = known.unwrap_or_else(|| self.track(path, noun, dice));
             self.files[source].test = Some(test);
         }
         self.subsystems[subsystem].sources.push(source);

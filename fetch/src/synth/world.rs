@@ -208,9 +208,9 @@ impl World {
         // A name that nobody else has: the newcomer must be one.
         newcomer.login = format!("{}-{}", newcomer.login, dice.hex(5));
         let regular = &team.authors[team.pick(false, dice)];
-        let mut who = Stranger { newcomer, regular, bot: team.bots[0].clone() };
+        let who = Stranger { newcomer, regular, bot: team.bots[0].clone() };
         let planted = self.tally.planted.len();
-        let oddity = oddity::make(planted, repository, &mut who, dice);
+        let oddity = oddity::make(planted, repository, &who, dice);
         // The number comes when it is opened, in its turn of the day.
         self.tally.planted.push(Planted {
             repository: repository.name.clone(),
@@ -317,12 +317,15 @@ impl World {
             if dice.chance(repository.labelled * 0.5) { vec![Label { name: "revert".to_owned() }] } else { vec![] };
         let branch = format!("revert-{}-{}", due.number, dice.hex(6));
         let text = Text { title, body: Some(body), labels, branch };
-        let fate = Fate::new(&change, &author, repository, at, dice);
+        let mut fate = Fate::new(&change, &author, repository, at, dice);
+        // Titles grow with every turn of this wheel; one turn back is enough of it.
+        if due.title.starts_with("Revert \"") {
+            fate.revert = None;
+        }
         team.authors[reverter].opened += 1;
         team.authors[reverter].merged += u32::from(fate.merged);
         let sha = dice.hex(40);
-        // Titles grow with every turn of this wheel; one turn back is enough of it.
-        if let Some(revert) = fate.revert.filter(|_| !due.title.starts_with("Revert \"")) {
+        if let Some(revert) = fate.revert {
             let (title, change) = (text.title.clone(), change.clone());
             let next = Due {
                 place: due.place,

@@ -1,0 +1,377 @@
+//! Real histories, made here by real `git`, through the program's own door.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod common;
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use common::{date, documents, export, fail, program, publish, stderr, text, url};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ALICE: (&str, &str) = ("Alice A", "123+alice@users.noreply.github.com");
+const BOB: (&str, &str) = ("Bob B", "bob@example.org");
+const CAROL: (&str, &str) = ("Carol C", "carol@example.org");
+const BOT: (&str, &str) = ("dependabot[bot]", "49699333+dependabot[bot]@users.noreply.github.com");
+
+/// A clone in the making. Its clock goes one day forward with each commit.
+struct Clone {
+    directory: TempDir,
+    day: u32,
+}
+
+impl Clone {
+    fn new() -> Self {
+        let clone = Self { directory: TempDir::new().unwrap(), day: 0 };
+        clone.git(&["init", "--quiet", "--initial-branch=trunk"]);
+        clone
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        self.git_as(CAROL, "2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z", arguments)
+    }
+
+    fn git_as(&self, author: (&str, &str), authored: &str, committed: &str, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(self.path())
+            .args(["-c", "commit.gpgsign=false", "-c", "core.autocrlf=false"])
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_AUTHOR_NAME", author.0)
+            .env("GIT_AUTHOR_EMAIL", author.1)
+            .env("GIT_AUTHOR_DATE", authored)
+            .env("GIT_COMMITTER_NAME", "GitHub")
+            .env("GIT_COMMITTER_EMAIL", "noreply@github.com")
+            .env("GIT_COMMITTER_DATE", committed)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// Commits everything, at 10:00 of the next day, committed at 12:00. Returns the commit's name.
+    fn commit(&mut self, author: (&str, &str), message: &str) -> String {
+        self.day += 1;
+        let (authored, committed) = (self.at(10), self.at(12));
+        self.git(&["add", "--all"]);
+        self.git_as(author, &authored, &committed, &["commit", "--quiet", "--allow-empty", "-m", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Merges `branch` into the present one, at 10:00 of the next day.
+    fn merge(&mut self, branch: &str, message: &str) -> String {
+        self.day += 1;
+        let (authored, committed) = (self.at(10), self.at(12));
+        self.git_as(CAROL, &authored, &committed, &["merge", "--quiet", "--no-ff", "-m", message, branch]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    fn at(&self, hour: u32) -> String {
+        format!("2024-03-{:02}T{hour:02}:00:00Z", self.day)
+    }
+}
+
+fn read(clone: &Clone, arguments: &[&str]) -> BTreeMap<u64, Value> {
+    let store = TempDir::new().unwrap();
+    let path = clone.path().to_str().unwrap();
+    publish(store.path(), &[&["git", "--path", path, "--repo", "owner/repo"], arguments].concat());
+    documents(store.path()).into_iter().map(|document| (document["number"].as_u64().unwrap(), document)).collect()
+}
+
+fn files(document: &Value) -> Vec<(&str, &str, u64, u64)> {
+    let files = document["files"].as_array().unwrap().iter();
+    files
+        .map(|file| {
+            let lines = |key: &str| file[key].as_u64().unwrap();
+            (text(file, "/filename"), text(file, "/status"), lines("additions"), lines("deletions"))
+        })
+        .collect()
+}
+
+#[test]
+fn squash_commits_become_documents() {
+    let mut clone = Clone::new();
+    clone.write("src/parser.rs", "a\nb\nc\n");
+    let first = clone.commit(CAROL, "Initial commit");
+    clone.write("src/parser.rs", "a\nB\nc\nd\n");
+    clone.write("docs/größe übersicht.md", "x\n");
+    clone.write("tab\tand\nline.txt", "1\n2\n");
+    // Everything that could be taken for a record of its own.
+    let body = "It \"parses\".\n\n:100644 100644 abc def M\n12\t3\tfake.rs\n\u{1}abc\n\n\u{1f600} (#99)";
+    let squash = clone.commit(ALICE, &format!("Add parser (#1)\n\n{body}"));
+    clone.git(&["mv", "src/parser.rs", "src/grammar.rs"]);
+    clone.write("logo.png", [0_u8, 159, 146, 150, 0]);
+    fs::remove_file(clone.path().join("tab\tand\nline.txt")).unwrap();
+    clone.commit(BOB, "Move parser (#2)");
+    clone.commit(BOT, "Trigger nothing (#3)");
+    clone.write("src/grammar.rs", "A\nB\nc\nd\n");
+    clone.commit(CAROL, "No pull request");
+
+    let found = read(&clone, &[]);
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
+    let one = &found[&1];
+    let expected = json!({
+        "_id": "owner/repo#1", "number": 1, "id": null, "node_id": null, "title": "Add parser", "body": body,
+        "state": "closed", "draft": null, "merged": true,
+        "merged_at": {"$date": "2024-03-02T12:00:00Z"}, "created_at": {"$date": "2024-03-02T10:00:00Z"},
+        "updated_at": {"$date": "2024-03-02T12:00:00Z"}, "closed_at": {"$date": "2024-03-02T12:00:00Z"},
+        "user": {"login": "alice", "type": "User"}, "author_association": null, "labels": null, "assignees": null,
+        "requested_reviewers": null, "milestone": null, "additions": 5, "deletions": 1, "changed_files": 3,
+        "commits": null, "comments": null, "review_comments": null,
+        "base": {"ref": "trunk", "sha": first, "repo": {"full_name": "owner/repo"}},
+        "head": {"ref": null, "sha": null, "repo": null}, "merge_commit_sha": squash,
+        "files": [
+            {"filename": "docs/größe übersicht.md", "status": "added", "additions": 1, "deletions": 0},
+            {"filename": "src/parser.rs", "status": "modified", "additions": 2, "deletions": 1},
+            {"filename": "tab\tand\nline.txt", "status": "added", "additions": 2, "deletions": 0},
+        ],
+        "fetched_at": null,
+    });
+    assert_eq!(*one, expected);
+
+    assert_eq!(text(&found[&2], "/user/login"), "Bob B");
+    assert_eq!(
+        files(&found[&2]),
+        [("logo.png", "added", 0, 0), ("src/grammar.rs", "renamed", 0, 0), ("tab\tand\nline.txt", "removed", 0, 2)]
+    );
+    assert_eq!(found[&3]["user"], json!({"login": "dependabot[bot]", "type": "Bot"}));
+    assert_eq!((files(&found[&3]).len(), &found[&3]["changed_files"]), (0, &json!(0)));
+    assert_eq!(found[&3]["body"], Value::Null);
+}
+
+#[test]
+fn merge_commits_become_documents_of_their_branch() {
+    let mut clone = Clone::new();
+    clone.write("a", "1\n");
+    clone.commit(CAROL, "Initial commit (#1)");
+    clone.git(&["checkout", "--quiet", "-b", "fix-leak"]);
+    clone.write("b", "1\n2\n");
+    clone.commit(BOB, "first step");
+    clone.write("b", "1\n2\n3\n");
+    let tip = clone.commit(BOB, "second step");
+    clone.git(&["checkout", "--quiet", "trunk"]);
+    clone.write("c", "meanwhile\n");
+    let before = clone.commit(ALICE, "Meanwhile (#2)");
+    let merge = clone.merge("fix-leak", "Merge pull request #3 from bob/fix-leak\n\nFix the leak\n\nIt leaked.");
+    clone.git(&["checkout", "--quiet", "-b", "own"]);
+    clone.write("d", "1\n");
+    clone.commit(ALICE, "one step");
+    clone.git(&["checkout", "--quiet", "trunk"]);
+    let script = "Merge Owner/Repo#4: Speed it up\n\nabc one step (Alice A)\n\nPull request description:\n\n  Much faster.\n\nACKs for top commit:\n  x";
+    clone.merge("own", script);
+    clone.git(&["checkout", "--quiet", "-b", "foreign"]);
+    clone.write("e", "1\n");
+    clone.commit(ALICE, "one step");
+    clone.git(&["checkout", "--quiet", "trunk"]);
+    clone.merge("foreign", "Merge owner/gui#5: Not ours");
+
+    let found = read(&clone, &[]);
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4]);
+    let three = &found[&3];
+    assert_eq!((text(three, "/title"), text(three, "/body")), ("Fix the leak", "It leaked."));
+    assert_eq!(date(three, "created_at"), "2024-03-02T10:00:00Z", "author date of the first commit on the branch");
+    assert_eq!(date(three, "merged_at"), "2024-03-05T12:00:00Z");
+    assert_eq!(text(three, "/user/login"), "Bob B", "who wrote it, not who merged it");
+    assert_eq!(three["commits"], 2);
+    assert_eq!((text(three, "/base/sha"), text(three, "/head/sha")), (before.as_str(), tip.as_str()));
+    assert_eq!(text(three, "/merge_commit_sha"), merge);
+    assert_eq!(three["head"]["ref"], "fix-leak");
+    assert_eq!(three["head"]["repo"], json!({"full_name": null, "fork": true}));
+    assert_eq!(files(three), [("b", "added", 3, 0)], "against the main line, without what happened there meanwhile");
+    let four = &found[&4];
+    assert_eq!((text(four, "/title"), text(four, "/body")), ("Speed it up", "Much faster."));
+    assert_eq!(four["commits"], 1);
+}
+
+#[test]
+fn reverts_are_dated_with_and_without_a_pull_request() {
+    let mut clone = Clone::new();
+    for (number, title) in
+        [(1, "Add a"), (2, "Add b"), (3, "Add c"), (4, "Same title"), (5, "Same title"), (6, "Add d")]
+    {
+        clone.write(&format!("{number}"), "1\n");
+        clone.commit(ALICE, &format!("{title} (#{number})"));
+    }
+    let sha = |number: u32| clone.git(&["log", "-1", "--format=%H", &format!("--grep=(#{number})")]);
+    let (one, two) = (sha(1), sha(2));
+    // Day 7: with a pull request, by the commit's name.
+    clone.commit(BOB, &format!("Revert \"Add a\" (#7)\n\nThis reverts commit {one}."));
+    // Day 8: a push, by git's own hand, with a short name.
+    clone.commit(BOB, &format!("Revert \"Add b (#2)\"\n\nThis reverts commit {}.", &two[..9]));
+    // Day 9: by number only. Day 10: by title only, of which the later one is meant.
+    clone.commit(BOB, "Back out c (#9)\n\nReverts owner/repo#3");
+    clone.commit(BOB, "Revert \"Same title\"");
+    // Day 11: the revert itself is taken back. Day 12: again, which changes no first date.
+    clone.commit(BOB, "Revert \"Revert \"Add a\"\" (#11)");
+    clone.commit(BOB, &format!("Again (#12)\n\nThis reverts commit {one}."));
+    // Too late to be meant on day 10.
+    clone.commit(ALICE, "Same title (#14)");
+    // Nothing of ours.
+    clone.commit(
+        BOB,
+        "Undo (#13)\n\nReverts other/repo#6\n\nThis reverts commit 0123456789abcdef0123456789abcdef01234567.",
+    );
+
+    let found = read(&clone, &[]);
+    let reverted: Vec<(u64, &str)> = found
+        .iter()
+        .filter_map(|(number, document)| Some((*number, document.pointer("/reverted_at/$date")?.as_str()?)))
+        .collect();
+    assert_eq!(
+        reverted,
+        [
+            (1, "2024-03-07T12:00:00Z"),
+            (2, "2024-03-08T12:00:00Z"),
+            (3, "2024-03-09T12:00:00Z"),
+            (5, "2024-03-10T12:00:00Z"),
+            (7, "2024-03-11T12:00:00Z"),
+        ]
+    );
+    assert_eq!(text(&found[&7], "/title"), "Revert \"Add a\"");
+    assert!(text(&found[&7], "/body").starts_with("This reverts commit"));
+    assert!(found[&6].get("reverted_at").is_none(), "left out, not null");
+
+    // A pull request before --since is left out, a revert of one after it still counts.
+    let late = read(&clone, &["--since", "2024-03-05"]);
+    assert_eq!(late.keys().copied().collect::<Vec<_>>(), [5, 6, 7, 9, 11, 12, 13, 14]);
+    assert_eq!(late[&5], found[&5]);
+}
+
+#[test]
+fn a_number_that_comes_twice_is_the_first_one() {
+    let mut clone = Clone::new();
+    clone.write("a", "1\n");
+    let original = clone.commit(ALICE, "Add a (#1)");
+    clone.git(&["rm", "--quiet", "a"]);
+    clone.commit(ALICE, "Revert \"Add a (#1)\"");
+    clone.write("a", "1\n");
+    clone.commit(ALICE, "Add a (#1)");
+    let found = read(&clone, &[]);
+    assert_eq!(text(&found[&1], "/merge_commit_sha"), original);
+    assert_eq!(date(&found[&1], "reverted_at"), "2024-03-02T12:00:00Z");
+}
+
+#[test]
+fn a_wrong_clock_opens_nothing_after_its_merge() {
+    let clone = Clone::new();
+    let (authored, committed) = ("2024-03-09T00:00:00Z", "2024-03-01T00:00:00Z");
+    clone.git_as(ALICE, authored, committed, &["commit", "--quiet", "--allow-empty", "-m", "From the future (#1)"]);
+    let found = read(&clone, &[]);
+    assert_eq!(date(&found[&1], "created_at"), committed);
+    assert_eq!(date(&found[&1], "merged_at"), committed);
+}
+
+#[test]
+fn the_same_history_gives_the_same_bytes_whatever_the_users_configuration_is() {
+    let mut clone = Clone::new();
+    clone.write("a", "1\n2\n3\n4\n");
+    clone.commit(ALICE, "Add a (#1)");
+    clone.git(&["mv", "a", "b"]);
+    clone.commit(ALICE, "Move a (#2)");
+    let (one, two) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let arguments = ["git", "--path", clone.path().to_str().unwrap(), "--repo", "owner/repo"];
+    publish(one.path(), &arguments);
+    for (key, value) in [("diff.renames", "false"), ("core.quotePath", "true"), ("log.showSignature", "true")] {
+        clone.git(&["config", key, value]);
+    }
+    clone.git(&["config", "color.ui", "always"]);
+    clone.git(&["config", "log.decorate", "full"]);
+    clone.git(&["config", "log.showRoot", "false"]);
+    publish(two.path(), &arguments);
+    let (one, two) = (export(one.path()), export(two.path()));
+    assert_eq!(one.manifest().files, two.manifest().files);
+    assert_eq!(one.manifest().inputs[0].digest.as_deref(), Some(clone.git(&["rev-parse", "HEAD"]).as_str()));
+}
+
+#[test]
+fn the_default_branch_of_the_remote_is_read_unless_another_is_named() {
+    let mut origin = Clone::new();
+    origin.write("a", "1\n");
+    origin.commit(ALICE, "On trunk (#1)");
+    origin.git(&["checkout", "--quiet", "-b", "side"]);
+    origin.write("b", "1\n");
+    origin.commit(ALICE, "On side (#2)");
+    origin.git(&["checkout", "--quiet", "trunk"]);
+    let local = Clone { directory: TempDir::new().unwrap(), day: 0 };
+    local.git(&["clone", "--quiet", origin.path().to_str().unwrap(), "."]);
+    local.git(&["checkout", "--quiet", "side"]);
+
+    let default = read(&local, &[]);
+    assert_eq!(default.keys().copied().collect::<Vec<_>>(), [1]);
+    assert_eq!(text(&default[&1], "/base/ref"), "trunk");
+    let side = read(&local, &["--branch", "side"]);
+    assert_eq!(side.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(text(&side[&2], "/base/ref"), "side");
+
+    // A shallow clone says that something is missing.
+    let shallow = Clone { directory: TempDir::new().unwrap(), day: 0 };
+    let source = url(origin.path());
+    shallow.git(&["clone", "--quiet", "--depth", "1", "--branch", "side", &source, "."]);
+    let store = TempDir::new().unwrap();
+    let output = publish(
+        store.path(),
+        &["git", "--path", shallow.path().to_str().unwrap(), "--repo", "o/r", "--branch", "side"],
+    );
+    assert!(stderr(&output).contains("the clone is shallow"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_cannot_be_read_is_said_in_one_line() {
+    let store = TempDir::new().unwrap();
+    let store = store.path();
+    let empty = TempDir::new().unwrap();
+    let path = empty.path().to_str().unwrap();
+    let message = fail(store, 1, &["git", "--path", path, "--repo", "o/r"]);
+    assert!(message.contains("is no git repository: give the folder of a clone with --path"), "{message}");
+    let message = fail(store, 1, &["git", "--path", "/nowhere/at/all", "--repo", "o/r"]);
+    assert!(
+        message.contains("/nowhere/at/all is no git repository") && message.contains("no such folder"),
+        "{message}"
+    );
+    for repository in ["repo", "https://github.com/o/r", "o/r/x", ""] {
+        let message = fail(store, 2, &["git", "--path", path, "--repo", repository]);
+        assert!(message.contains("write it as owner/name"), "{message}");
+    }
+    let message = fail(store, 2, &["git", "--path", path, "--repo", "o/r", "--since", "last week"]);
+    assert!(message.contains("2024-05-01"), "{message}");
+
+    let mut clone = Clone::new();
+    let path = clone.path().to_str().unwrap().to_owned();
+    let message = fail(store, 1, &["git", "--path", &path, "--repo", "o/r"]);
+    assert!(message.contains("has no commit on trunk"), "{message}");
+    clone.write("sub/a", "1\n");
+    clone.commit(ALICE, "Initial commit");
+    clone.commit(ALICE, "Fixes #12");
+    let message = fail(store, 1, &["git", "--path", &path, "--repo", "o/r"]);
+    for part in ["no pull request found among 2 commits of trunk", "(#123)", "Merge pull request #123", "clone of o/r"]
+    {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    let message = fail(store, 1, &["git", "--path", &path, "--repo", "o/r", "--branch", "nope"]);
+    assert!(message.contains("has no commit on nope") && message.contains("--branch"), "{message}");
+    let message = fail(store, 1, &["git", "--path", &format!("{path}/sub"), "--repo", "o/r"]);
+    assert!(message.contains("it is the folder sub/ inside of one"), "{message}");
+    clone.write("sub/a", "2\n");
+    clone.commit(ALICE, "A (#1)");
+    let message = fail(store, 1, &["git", "--path", &path, "--repo", "o/r", "--since", "2030-01-01"]);
+    assert!(message.contains("merged since 2030-01-01"), "{message}");
+
+    let output = program()
+        .args(["git", "--path", &path, "--repo", "o/r", "--store", &url(store)])
+        .env("PATH", empty.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot run `git`: install it, or put it in PATH"), "{}", stderr(&output));
+}
