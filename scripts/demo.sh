@@ -12,7 +12,8 @@ cd "$(dirname "$0")/.."
 bin=${BIN:-target/release}
 count=${COUNT:-6000}
 seed=${SEED:-7}
-dir=${DEMO:-target/demo}
+oddities=$((count / 300 > 5 ? count / 300 : 5))
+dir=target/demo
 store=file://$PWD/$dir/store
 began=$(date +%s)
 server=
@@ -56,8 +57,8 @@ done
 rm -rf "$dir"
 mkdir -p "$dir"
 
-title "1. Generate $count pull requests with a few planted oddities"
-run prowl-fetch synth --count "$count" --seed "$seed" --store "$store"
+title "1. Generate $count pull requests, $oddities of them planted oddities"
+run prowl-fetch synth --count "$count" --seed "$seed" --oddities "$oddities" --store "$store"
 gzip -dc "$dir"/store/exports/*/part-*.json.gz >"$dir/all.ndjson"
 cp "$dir"/store/exports/*/planted.json "$dir/planted.json"
 
@@ -109,7 +110,7 @@ scored=$(wc -l <"$dir/ranking.txt" | tr -d ' ')
 [ "$scored" -gt 0 ] || fail "no scores in $dir/scores.ndjson"
 
 title "6. The planted oddities among $scored pull requests"
-awk -v top="$top" -v scored="$scored" '
+awk -v scored="$scored" '
     FILENAME == ARGV[1] { rank[$3] = FNR; percentile[$3] = $4; next }
     # planted.json: one field a line.
     function text(line) {
@@ -123,22 +124,21 @@ awk -v top="$top" -v scored="$scored" '
     /^ *"why":/ { why = text($0) }
     /^ *}/ {
         id = repository "#" number
-        planted++
-        if (!(id in rank)) word = "not scored"
-        else if (rank[id] <= scored * top / 100) { word = "found"; found++ }
-        else word = "missed"
-        printf "  %-10s %5s  %-28s %s\n", word, (id in rank) ? rank[id] "." : "", id, why
-    }
-    END {
-        limit = int(scored * top / 100)
-        printf "  found %d of %d within the %d most unusual (%d%% of those scored)\n", found, planted, limit, top
-    }' "$dir/ranking.txt" "$dir/planted.json"
+        printf "%d\t%s\t%s\n", (id in rank) ? rank[id] : scored + 1, id, why
+    }' "$dir/ranking.txt" "$dir/planted.json" |
+    sort -n |
+    awk -F '\t' -v limit="$((scored * top / 100))" -v top="$top" -v scored="$scored" '
+    $1 > scored { printf "  not scored       %-26s %s\n", $2, $3; next }
+    { if ($1 <= limit) found++ }
+    { printf "  %-6s %4d.      %-26s %s\n", ($1 <= limit) ? "found" : "missed", $1, $2, $3 }
+    END { printf "  found %d of %d within the %d most unusual (%d%% of those scored)\n", found, NR, limit, top }'
 
 title '7. The five most unusual, and why'
 head -n 5 "$dir/ranking.txt" | while read -r _ line _; do
     sed -n "${line}p" "$dir/new.ndjson"
 done >"$dir/unusual.ndjson"
-"$bin/prowl" score "$dir/unusual.ndjson" --server "http://$address" | sed 's/^/  /'
+if [ -t 1 ]; then export CLICOLOR_FORCE=1; fi
+"$bin/prowl" score "$dir/unusual.ndjson" --server "http://$address" | sed 's/^./  &/'
 
 title '8. Stop the service'
 code=0

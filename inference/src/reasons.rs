@@ -7,7 +7,7 @@
 use std::f32::consts::TAU;
 
 use prowl_features::{FEATURES, Feature, Unit};
-use prowl_model::{Contribution, FeatureInfo, Input, Model};
+use prowl_model::{Contribution, FeatureInfo, Habit, Input, Model};
 use prowl_proto::v1;
 
 /// Features that tell a reviewer one thing, the plainest first. A feature that is not listed is a subject of its own.
@@ -60,9 +60,11 @@ struct Known {
 impl Reasons {
     /// For a model that reads the features of this program; at most `most` reasons an answer.
     pub fn new(model: &Model, most: usize) -> Self {
-        let weights = &model.parts().surprise.weight;
-        let text_weights = weights.iter().skip(model.metadata().features.len());
-        Self::with(&model.metadata().features, text_weights.sum::<f32>() / weights.sum().max(f32::MIN_POSITIVE), most)
+        let features = &model.metadata().features;
+        let weight = |inputs: &[Habit]| inputs.iter().map(|input| input.weight).sum::<f32>();
+        let habits = &model.parts().surprise.habits;
+        let all = weight(habits).max(f32::MIN_POSITIVE);
+        Self::with(features, weight(&habits[features.len()..]) / all, most)
     }
 
     fn with(features: &[FeatureInfo], text_weight: f32, most: usize) -> Self {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use prowl_model::{Dense, Network};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use rand_distr::{Distribution, StandardNormal};
@@ -16,7 +16,7 @@ use crate::{Settings, TrainError};
 pub struct Epoch {
     /// From 1.
     pub number: usize,
-    /// Mean loss over the noisy batches.
+    /// Mean loss over the batches, of which some inputs are hidden.
     pub training_loss: f64,
     /// Loss over the clean validation slice.
     pub validation_loss: f64,
@@ -36,8 +36,8 @@ pub struct Fitted {
 }
 
 /// Fits a network that undoes noise (Vincent et al., "Extracting and composing robust features with denoising
-/// autoencoders", 2008): some inputs are hidden (set to 0, as unknown ones are) and all are blurred by Gaussian noise,
-/// and the network has to give back the clean ones.
+/// autoencoders", 2008): in each batch some inputs are hidden, set to 0 as unknown ones are, and the network has to give
+/// back the clean ones, hidden ones included.
 ///
 /// `training` and `validation` have the shape (rows, inputs), NaN where unknown. Stops when the validation loss made no
 /// progress for [`Settings::patience`] epochs, and keeps the best. `watch` sees each epoch and may break off.
@@ -55,7 +55,7 @@ pub fn fit(
     let mut best = network.clone();
     let mut adam = Adam::new(&network, settings.learning_rate, settings.weight_decay);
     let mut order: Vec<usize> = (0..training.nrows()).collect();
-    let mut batch = Batch::new(&network, settings.batch_size.min(order.len()), settings);
+    let mut batch = Batch::new(&network, settings.batch_size.min(order.len()));
     let mut epochs: Vec<Epoch> = Vec::new();
     let (mut best_loss, mut best_epoch) = (f64::INFINITY, 0);
 
@@ -77,7 +77,7 @@ pub fn fit(
             return Err(TrainError::Diverged { epoch: number });
         }
         // Progress that is too small to matter would only train on and on.
-        if validation_loss < best_loss * (1.0 - 1e-4) {
+        if validation_loss < best_loss * (1.0 - 1e-3) {
             (best_loss, best_epoch) = (validation_loss, number);
             best.clone_from(&network);
         }
@@ -119,8 +119,8 @@ fn loss(network: &Network, rows: ArrayView2<'_, f32>) -> f64 {
 /// Inputs -> hidden -> code -> hidden -> inputs. Weights are normal with a variance of 2 / (inputs + outputs) (Glorot and
 /// Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010), biases 0.
 ///
-/// An input that never varies neither reads nor is read: its weights are 0, and with an input of 0 or a gradient of 0
-/// they stay so.
+/// An input that never varies is 0 throughout. Its weights begin as 0 and stay so, since both its value and its error
+/// are 0: what it may be some day, the network has not learnt to read.
 fn initial(training: ArrayView2<'_, f32>, settings: &Settings, random: &mut ChaCha8Rng) -> Network {
     let inputs = training.ncols();
     let widths = [inputs, settings.hidden, settings.code, settings.hidden, inputs];
@@ -143,39 +143,26 @@ fn initial(training: ArrayView2<'_, f32>, settings: &Settings, random: &mut ChaC
     Network { layers }
 }
 
-/// One batch: noisy inputs, clean targets.
+/// One batch: inputs of which some are hidden, and clean targets.
 struct Batch {
     input: Array2<f32>,
     target: Array2<f32>,
     pass: Pass,
-    /// Deviation of the noise of each input.
-    noise: Vec<f32>,
 }
 
 impl Batch {
-    fn new(network: &Network, rows: usize, settings: &Settings) -> Self {
+    fn new(network: &Network, rows: usize) -> Self {
         let shape = (rows, network.inputs());
-        // An input that is not read gets no noise, from which its weights would learn.
-        let is_read = |weights: ArrayView1<'_, f32>| weights.iter().any(|&weight| weight != 0.0);
-        let noise = network.layers[0].weights.outer_iter().map(|w| if is_read(w) { settings.noise } else { 0.0 });
-        Self {
-            input: Array2::zeros(shape),
-            target: Array2::zeros(shape),
-            pass: Pass::new(network, rows),
-            noise: noise.collect(),
-        }
+        Self { input: Array2::zeros(shape), target: Array2::zeros(shape), pass: Pass::new(network, rows) }
     }
 
     fn fill(&mut self, data: ArrayView2<'_, f32>, rows: &[usize], hide: f32, random: &mut ChaCha8Rng) {
         for (place, &row) in rows.iter().enumerate() {
             self.target.row_mut(place).assign(&data.row(row));
         }
-        for (mut input, target) in self.input.outer_iter_mut().zip(self.target.outer_iter()) {
-            for ((input, &target), &deviation) in input.iter_mut().zip(target).zip(&self.noise) {
-                let noise: f32 = StandardNormal.sample(random);
-                let hidden = random.random::<f32>() < hide;
-                *input = if target.is_nan() || hidden { 0.0 } else { target + deviation * noise };
-            }
+        for (input, &target) in self.input.iter_mut().zip(&self.target) {
+            let hidden = random.random::<f32>() < hide;
+            *input = if target.is_nan() || hidden { 0.0 } else { target };
         }
     }
 }

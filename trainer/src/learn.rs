@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array2, Axis};
 use prowl_model::{
-    Bands, CategoryHead, Inputs, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler, Surprise, Text, Training,
+    Bands, CategoryHead, Habit, Inputs, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler, Surprise, Text, Training,
 };
 
 use crate::autoencoder::{self, Epoch};
 use crate::category::{self, Example};
+use crate::gradient::huber;
 use crate::evaluate::{accuracy, macro_f1, majority};
 use crate::{Dataset, Settings, Split, TrainError, scale, words};
 
@@ -149,50 +150,54 @@ impl View<'_> {
         matrix
     }
 
-    /// Mean squared error and count of each input over the rows where it is known.
-    fn errors(&self, network: &Network, rows: &[usize]) -> Vec<(f64, usize)> {
-        let mut sums = vec![(0.0, 0); self.width()];
+    /// What the fit makes small: the mean Huber loss over all known values, in spreads.
+    fn error(&self, network: &Network, rows: &[usize]) -> f64 {
+        let mut errors = Moments::new(1);
+        self.each_known(rows, network, |_, value, output| errors.add(0, f64::from(huber(output - value).0)));
+        errors.mean(0)
+    }
+
+    /// What is usual for each input. Of the two slices the one with the larger distances counts: the training slice knows
+    /// the rarer events, the validation slice was not learnt, and shows how far things drift.
+    fn surprise(&self, network: &Network, training: &[usize], validation: &[usize]) -> Surprise {
+        let mut means = Moments::new(self.width());
+        self.each_known(training, network, |input, value, _| means.add(input, f64::from(value)));
+        let mean = |input: usize| means.mean(input);
+        let distances = |rows: &[usize]| {
+            let (mut errors, mut deviations) = (Moments::new(self.width()), Moments::new(self.width()));
+            self.each_known(rows, network, |input, value, output| {
+                errors.add(input, f64::from(value - output).powi(2));
+                deviations.add(input, (f64::from(value) - mean(input)).powi(2));
+            });
+            (errors, deviations)
+        };
+        let (learnt, later) = (distances(training), distances(validation));
+        let features = self.scaler.columns.len();
+        let habit = |input: usize| Habit {
+            error: usual_distance(&learnt.0, &later.0, input),
+            mean: mean(input) as f32,
+            deviation: usual_distance(&learnt.1, &later.1, input),
+            weight: if input < features { 1.0 } else { TEXT_WEIGHT / self.text.dimensions() as f32 },
+        };
+        Surprise { habits: (0..self.width()).map(habit).collect() }
+    }
+
+    /// Calls `see` with input, value and reconstruction, for every known value of these rows.
+    fn each_known(&self, rows: &[usize], network: &Network, mut see: impl FnMut(usize, f32, f32)) {
         for &row in rows {
             let inputs = self.inputs(row);
-            for (input, output) in network.reconstruct(&inputs.scaled).iter().enumerate() {
+            for (input, output) in network.reconstruct(&inputs.scaled).into_iter().enumerate() {
                 if inputs.known[input] {
-                    sums[input].0 += f64::from(inputs.scaled[input] - output).powi(2);
-                    sums[input].1 += 1;
+                    see(input, inputs.scaled[input], output);
                 }
             }
         }
-        sums.iter().map(|&(sum, count)| (sum / count.max(1) as f64, count)).collect()
-    }
-
-    /// Mean squared error over all known values, in squared spreads.
-    fn error(&self, network: &Network, rows: &[usize]) -> f64 {
-        let errors = self.errors(network, rows);
-        let known: usize = errors.iter().map(|&(_, count)| count).sum();
-        errors.iter().map(|&(mean, count)| mean * count as f64).sum::<f64>() / known.max(1) as f64
-    }
-
-    /// What errors are usual. The larger of both slices counts: the training slice knows the rarer events, the validation
-    /// slice was not learnt. One error of one spread is added to each, so that an event which never happened is as
-    /// surprising as one in as many rows as were seen, and no more.
-    fn surprise(&self, network: &Network, training: &[usize], validation: &[usize]) -> Surprise {
-        let (learnt, later) = (self.errors(network, training), self.errors(network, validation));
-        let with_one_more = |(mean, count): (f64, usize)| (mean * count as f64 + 1.0) / (count as f64 + 1.0);
-        let usual = learnt.iter().zip(&later).map(|(&learnt, &later)| {
-            let learnt_error = with_one_more(learnt);
-            // Too few known values of the later slice would only show the one that was added.
-            if later.1 * 20 < learnt.1 { learnt_error } else { learnt_error.max(with_one_more(later)) }
-        });
-        let usual_error: Array1<f32> = usual.map(|mean| mean.sqrt() as f32).collect();
-        let dimensions = self.text.dimensions();
-        let of_text = std::iter::repeat_n(TEXT_WEIGHT / dimensions.max(1) as f32, dimensions);
-        let weight = self.scaler.columns.iter().map(|_| 1.0).chain(of_text).collect();
-        Surprise { usual_error, weight }
     }
 
     fn anomalies(&self, network: &Network, surprise: &Surprise, rows: &[usize]) -> Vec<f32> {
         let anomaly = |&row: &usize| {
             let inputs = self.inputs(row);
-            surprise.of_all(&inputs, &network.reconstruct(&inputs.scaled)).iter().sum()
+            surprise.anomaly(&inputs, &network.reconstruct(&inputs.scaled)).0
         };
         rows.iter().map(anomaly).collect()
     }
@@ -237,4 +242,42 @@ impl View<'_> {
             ("category_majority_macro_f1".to_owned(), macro_f1(&truth, &usual)),
         ]
     }
+}
+
+/// Running means, one an input.
+struct Moments(Vec<(f64, usize)>);
+
+impl Moments {
+    fn new(inputs: usize) -> Self {
+        Self(vec![(0.0, 0); inputs])
+    }
+
+    fn add(&mut self, input: usize, value: f64) {
+        self.0[input].0 += value;
+        self.0[input].1 += 1;
+    }
+
+    fn count(&self, input: usize) -> usize {
+        self.0[input].1
+    }
+
+    /// The mean; 0 without a value.
+    fn mean(&self, input: usize) -> f64 {
+        self.0[input].0 / self.count(input).max(1) as f64
+    }
+
+    /// The mean with one more value, of 1.
+    fn mean_with_one(&self, input: usize) -> f64 {
+        (self.0[input].0 + 1.0) / (self.count(input) as f64 + 1.0)
+    }
+}
+
+/// Root of the mean squared distance, of the slice where it is larger. One distance of one spread is added to each, so
+/// that what never happened is as surprising as one in as many rows as were seen, and no more.
+fn usual_distance(learnt: &Moments, later: &Moments, input: usize) -> f32 {
+    let mean = learnt.mean_with_one(input);
+    // A few known values of the later slice would only show the one that was added.
+    let enough = later.count(input) * 20 >= learnt.count(input);
+    let mean = if enough { mean.max(later.mean_with_one(input)) } else { mean };
+    mean.sqrt() as f32
 }

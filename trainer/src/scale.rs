@@ -7,23 +7,30 @@ use crate::Dataset;
 /// Interquartile range of a normal distribution of standard deviation 1.
 const NORMAL_IQR: f64 = 1.349;
 
-/// A feature that reaches this many times the distance of its quartiles from its median is scaled by its logarithm.
-const HEAVY: f32 = 8.0;
+/// A feature of which one value in 200 is this many times as far from the median as its quartiles are is scaled by its
+/// logarithm. A normal distribution comes to 3.8, an exponential one to 6.6.
+const HEAVY: f32 = 5.0;
 
 /// The scaler of these rows.
 pub fn fit(data: &Dataset, rows: &[usize]) -> Scaler {
     let mut known = Vec::with_capacity(rows.len());
-    let column = |feature| {
+    let column = |feature: usize| {
         known.clear();
         known.extend(rows.iter().map(|&row| data.values(row)[feature]).filter(|value| value.is_finite()));
         known.sort_unstable_by(f32::total_cmp);
-        column(&known)
+        column(&known, finest(&data.features[feature].unit))
     };
     Scaler { columns: (0..data.features.len()).map(column).collect() }
 }
 
+/// The smallest spread that means anything in a unit. The share of a changed line in a thousand is no news where there
+/// usually is none.
+fn finest(unit: &str) -> f64 {
+    if unit == "share" { 0.01 } else { f64::from(f32::MIN_POSITIVE) }
+}
+
 /// The column of these values, all finite and ascending.
-fn column(sorted: &[f32]) -> Column {
+fn column(sorted: &[f32], finest: f64) -> Column {
     let (Some(&smallest), Some(&largest)) = (sorted.first(), sorted.last()) else { return Column::UNKNOWN };
     let mean = |values: &[f32]| values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
     let usual = Usual {
@@ -41,15 +48,15 @@ fn column(sorted: &[f32]) -> Column {
     let deviation = (scaled.iter().map(|&value| (f64::from(value) - average).powi(2)).sum::<f64>() / scaled.len() as f64).sqrt();
     let spread = if interquartile > 0.1 * deviation { interquartile } else { deviation };
     // A constant has no spread. Another value than it is then measured in its own unit.
-    let spread = if smallest < largest && spread > f64::from(f32::MIN_POSITIVE) { spread as f32 } else { 1.0 };
+    let spread = if smallest < largest && spread > 0.0 { spread.max(finest) as f32 } else { 1.0 };
     Column { known: true, logarithmic, centre, spread, smallest, largest, usual }
 }
 
-/// Whether the farthest value lies far beyond the quartiles; a flag never is.
+/// Whether the tails reach far beyond the quartiles; those of a flag never do.
 fn is_heavy(sorted: &[f32]) -> bool {
-    let (median, smallest, largest) = (quantile(sorted, 0.5), sorted[0], sorted[sorted.len() - 1]);
-    let quartiles = (quantile(sorted, 0.75) - median).max(median - quantile(sorted, 0.25));
-    (largest - median).max(median - smallest) > HEAVY * quartiles.max(0.25)
+    let from_median = |share: f64| (quantile(sorted, share) - quantile(sorted, 0.5)).abs();
+    let quartile = from_median(0.25).max(from_median(0.75));
+    from_median(0.005).max(from_median(0.995)) > HEAVY * quartile.max(0.25)
 }
 
 /// Linear between the two nearest ranks; `sorted` is ascending and not empty.
@@ -66,7 +73,7 @@ mod tests {
 
     fn fitted(mut values: Vec<f32>) -> Column {
         values.sort_unstable_by(f32::total_cmp);
-        column(&values)
+        column(&values, finest("lines"))
     }
 
     #[test]
@@ -100,6 +107,13 @@ mod tests {
         assert!(!column.logarithmic);
         let raised = column.scale(1.0).unwrap() - column.scale(0.0).unwrap();
         assert!((raised - 10.0).abs() < 0.1, "one in a hundred is ten deviations off: {raised}");
+    }
+
+    #[test]
+    fn a_share_is_no_finer_than_a_hundredth() {
+        let shares: Vec<f32> = (0..1000).map(|row| if row < 990 { 0.0 } else { 0.001 }).collect();
+        assert!(column(&shares, finest("share")).scale(0.001).unwrap() < 0.11);
+        assert!(column(&shares, finest("bits")).scale(0.001).unwrap() > 9.0);
     }
 
     #[test]

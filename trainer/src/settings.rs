@@ -21,8 +21,6 @@ pub struct Settings {
     pub weight_decay: f32,
     /// Share of inputs that are hidden in training, 0 to 1.
     pub hide: f32,
-    /// Standard deviation of the noise on the others, in spreads.
-    pub noise: f32,
     /// Share of the training slice, the most unusual by a first fit, that is left out of the final one, 0 to 1.
     pub trim: f64,
     /// Buckets that tokens are hashed into.
@@ -36,14 +34,13 @@ impl Default for Settings {
         Self {
             seed: 1,
             epochs: 300,
-            patience: 15,
+            patience: 10,
             batch_size: 64,
             hidden: 64,
             code: 16,
-            learning_rate: 2e-3,
+            learning_rate: 4e-3,
             weight_decay: 1e-2,
             hide: 0.2,
-            noise: 0.1,
             trim: 0.02,
             text_buckets: 8192,
             text_dimensions: 24,

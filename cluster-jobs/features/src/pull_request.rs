@@ -224,10 +224,9 @@ struct File {
 /// Null as a value of its own, apart from a field that is left out.
 fn home<'de, D: Deserializer<'de>>(input: D) -> Result<Home, D::Error> {
     Ok(match object::<Repository, D>(input)? {
-        None => Home::Elsewhere,
         Some(Repository { full_name: Some(name), .. }) => Home::Named(name),
         // Beside a name it says nothing: the repository itself may be a fork of another.
-        Some(Repository { fork: Some(true), .. }) => Home::Elsewhere,
+        None | Some(Repository { fork: Some(true), .. }) => Home::Elsewhere,
         Some(_) => Home::Untold,
     })
 }

@@ -90,7 +90,7 @@ fn long_text_is_read_in_one_go() {
     for piece in
         ["# ", "#1", "Revert \"", "word ", "```\n", "- [ ] ", "/issues/", "This reverts commit ", "\u{1f980}", "(#"]
     {
-        let text = piece.repeat(2_000_000 / piece.len());
+        let text = piece.repeat(500_000 / piece.len());
         let long = PullRequest {
             title: Some(text.clone()),
             labels: Some(vec![text.clone()]),

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt8Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use common::{MONDAY, REPOSITORY, batch, by, generated};
-use prowl_features::{Facts, Ledger, ProfileBatchError, Profiles, profile_schema, push_batch, repository_batch};
+use prowl_features::{
+    Facts, Ledger, ProfileBatchError, Profiles, PullRequest, Replay, profile_schema, push_batch, repository_batch,
+};
 
 fn of_batches<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> Profiles {
     let mut profiles = Profiles::default();
@@ -36,10 +38,17 @@ fn what_comes_back_answers_as_what_went_in() {
 
 #[test]
 fn the_batch_depends_on_nothing_but_its_content() {
-    let all = generated(200, 9);
-    let one = repository_batch(REPOSITORY, &batch(&all).1).unwrap();
-    let other = repository_batch(REPOSITORY, &batch(&all).1).unwrap();
-    assert_eq!(one, other, "maps are walked by key, not in an order of their own");
+    // All at one moment, so that they may come in any order, and each order fills the maps in another one.
+    let facts: Vec<Facts> = generated(200, 9)
+        .into_iter()
+        .map(|pull_request| Facts::of(&PullRequest { created_at: MONDAY, merged_at: Some(MONDAY), ..pull_request }))
+        .collect();
+    let written = |facts: &mut dyn Iterator<Item = &Facts>| {
+        let mut replay = Replay::default();
+        facts.for_each(|facts| drop(replay.next(facts, None)));
+        repository_batch(REPOSITORY, &replay.finish()).unwrap()
+    };
+    assert_eq!(written(&mut facts.iter()), written(&mut facts.iter().rev()));
 }
 
 #[test]

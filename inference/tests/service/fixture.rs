@@ -7,8 +7,8 @@ use ndarray::{Array1, Array2};
 use parquet::arrow::ArrowWriter;
 use prowl_features::{FEATURE_COUNT, FEATURES, Facts, History, PullRequest, Replay};
 use prowl_model::{
-    Bands, CategoryHead, Column, Dense, FeatureInfo, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler,
-    Surprise, Text, Training, Usual,
+    Bands, CategoryHead, Column, Dense, FeatureInfo, Habit, Metadata, Model, Network, Parts, Percentiles, SCHEMA,
+    Scaler, Surprise, Text, Training, Usual,
 };
 use prowl_platform::{Kind, Store};
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
         network: Network {
             layers: vec![Dense { weights: Array2::zeros((inputs, inputs)), bias: Array1::zeros(inputs) }],
         },
-        surprise: Surprise { usual_error: Array1::ones(inputs), weight: Array1::ones(inputs) },
+        surprise: Surprise { habits: vec![Habit { error: 1.0, mean: 0.0, deviation: 1.0, weight: 1.0 }; inputs] },
         percentiles: Percentiles::of(vec![0.0]).unwrap(),
         category: Some(CategoryHead {
             words: Array2::from_shape_fn((buckets, 4), |(row, column)| spread_out(row + column)),

@@ -19,7 +19,7 @@ use tonic_reflection::pb::{
 
 use crate::{
     fixture::{TempStore, document, made, model},
-    programs::{Server, http_answer},
+    programs::{Server, http_answer, prowl, text},
 };
 
 const SCORING: &str = "prowl.v1.Scoring";
@@ -60,6 +60,9 @@ async fn not_serving_until_a_model_is_loaded() {
     assert_eq!(server.http("GET", "/healthz", b"").0, 200);
     assert_eq!(server.http("GET", "/readyz", b"").0, 503);
     assert_eq!(server.post(document(3).to_string().as_bytes()).0, 503);
+    let told = prowl(&["score", "-", "--server", &format!("http://{}", server.grpc)], b"{}");
+    assert_eq!(told.status.code(), Some(1));
+    assert!(text(&told.stderr).contains("still being loaded"), "{told:?}");
 
     assert_eq!(watching.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
     for service in ["", SCORING] {

@@ -463,7 +463,7 @@ pub struct Reason {
     /// What is usual, in the same unit; left out for `text`.
     #[prost(message, optional, tag = "5")]
     pub usual: ::core::option::Option<Usual>,
-    /// Share of the anomaly score, 0 to 1; of all that is merged into this reason.
+    /// Share of what makes up the anomaly score, 0 to 1; of all that is merged into this reason.
     #[prost(float, tag = "6")]
     pub contribution: f32,
     /// One sentence for a reviewer.

@@ -235,8 +235,8 @@ mod tests {
         assert!(refused(|parts| parts.scaler.columns[1].spread = 0.0).contains("row 1 has the spread 0"));
         assert!(refused(|parts| parts.text.spread = array![1.0]).contains("text"));
         assert!(refused(|parts| parts.text.idf = Array1::zeros(0)).contains("text"));
-        assert!(refused(|parts| parts.surprise.weight = array![1.0]).contains("surprise"));
-        assert!(refused(|parts| parts.surprise.usual_error[0] = 0.0).contains("surprise"));
+        assert!(refused(|parts| parts.surprise.habits.truncate(2)).contains("habits"));
+        assert!(refused(|parts| parts.surprise.habits[0].error = 0.0).contains("habits"));
         assert!(refused(|parts| parts.metadata.categories.push("test".into())).contains("3 classes"));
         assert!(refused(|parts| parts.category = None).contains("category"));
         assert!(refused(|parts| parts.metadata.bands.high_risk = 20.0).contains("bands"));

@@ -31,5 +31,5 @@ pub use model::{Inputs, Model, Parts};
 pub use network::{Dense, Network, activation, activation_slope};
 pub use scaler::{Column, Scaler, signed_log};
 pub use score::{Band, Contribution, Input, InputError, Score, Usual};
-pub use surprise::Surprise;
+pub use surprise::{Habit, Surprise};
 pub use text::{Text, TextVector};

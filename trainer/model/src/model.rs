@@ -14,7 +14,7 @@ pub struct Parts {
     pub text: Text,
     /// Reconstructs the inputs.
     pub network: Network,
-    /// What an error of the reconstruction means.
+    /// What a value and an error of its reconstruction mean.
     pub surprise: Surprise,
     /// What an anomaly score means.
     pub percentiles: Percentiles,
@@ -75,10 +75,9 @@ impl Model {
         }
         let inputs = Inputs::of(scaler, text, values, tokens);
         let reconstruction = network.reconstruct(&inputs.scaled);
-        let parts = surprise.of_all(&inputs, &reconstruction);
-        let anomaly: f32 = parts.iter().sum();
-
-        let share = |part: f32| if anomaly > 0.0 { part / anomaly } else { 0.0 };
+        let (anomaly, parts) = surprise.anomaly(&inputs, &reconstruction);
+        let sum: f32 = parts.iter().sum();
+        let share = |part: f32| if sum > 0.0 { part / sum } else { 0.0 };
         let mut contributions = Vec::with_capacity(features + 1);
         for (index, column) in scaler.columns.iter().enumerate() {
             contributions.push(Contribution {

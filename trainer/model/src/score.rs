@@ -3,7 +3,8 @@
 /// What the model says of one vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// How surprising the vector is, from 0, in nats per input; comparable within one model only.
+    /// How surprising the vector is, in nats, from 0: the root mean square of its inputs' surprises. Comparable within
+    /// one model only.
     pub anomaly: f32,
     /// Share of validation pull requests that are less surprising, 0 to below 100.
     pub percentile: f32,
@@ -40,7 +41,7 @@ pub struct Contribution {
     pub expected: f32,
     /// What was usual in training, in the same unit.
     pub usual: Usual,
-    /// Share of the anomaly score, 0 to 1. All shares sum to 1, or to 0 where nothing is surprising at all.
+    /// Share of the squared anomaly score, 0 to 1. All shares sum to 1, or to 0 where nothing is surprising at all.
     pub share: f32,
 }
 

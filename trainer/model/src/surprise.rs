@@ -1,60 +1,118 @@
-//! How surprising the error of an input is.
+//! How surprising a value is, beside what the network expects of it and beside what is usual.
 
-use ndarray::Array1;
+use ndarray::{Array2, ArrayView1};
 
 use crate::ArtifactError;
 use crate::model::Inputs;
 use crate::tensors::{Reader, Writer};
 
-/// What is usual for the error of each input, and how much each counts.
+/// What is usual for one input, in its scaled unit, and how much it counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Habit {
+    /// Root of the mean squared error of its reconstruction, above 0.
+    pub error: f32,
+    /// Mean of its values.
+    pub mean: f32,
+    /// Root of the mean squared distance of its values from `mean`, above 0.
+    pub deviation: f32,
+    /// How much it counts in the anomaly score, at least 0.
+    pub weight: f32,
+}
+
+impl Habit {
+    /// Surprise of one value in nats: the mean of two, that of its distance from the network's reconstruction and that
+    /// of its distance from the mean. The first sees what does not fit the rest of the pull request, the second what is
+    /// extreme, which a network may well reconstruct from other extremes.
+    ///
+    /// The surprise of a distance that is z times the usual one is `ln(1 + z²)`, the negative logarithm of a Cauchy
+    /// density but for a constant. By Chebyshev's inequality such a distance has at most the probability 1 / z², whatever
+    /// the distribution. So a flag that is raised once in a hundred and a size that is reached once in a hundred surprise
+    /// alike, and one wild input cannot outweigh all others.
+    #[inline]
+    pub fn surprise(&self, value: f32, reconstruction: f32) -> f32 {
+        let from_expected = (value - reconstruction) / self.error;
+        let from_usual = (value - self.mean) / self.deviation;
+        // One logarithm of the product costs less than the sum of two.
+        0.5 * libm::logf((1.0 + from_expected * from_expected) * (1.0 + from_usual * from_usual))
+    }
+}
+
+/// The habits of all inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Surprise {
-    /// Root of the mean squared error of each input over the validation slice, above 0; shape (inputs).
-    pub usual_error: Array1<f32>,
-    /// How much each input counts in the anomaly score, at least 0; shape (inputs).
-    pub weight: Array1<f32>,
+    /// In the order of the network's inputs.
+    pub habits: Vec<Habit>,
 }
 
 impl Surprise {
-    /// Surprise of one input in nats: `ln(1 + (error / usual error)²)`, the negative log-likelihood of a Cauchy
-    /// distribution but for a constant. By Chebyshev's inequality an error of z times the usual one has at most the
-    /// probability 1 / z², whatever the distribution; so a flag that is raised once in a hundred and a size that is
-    /// reached once in a hundred surprise alike, and one wild input cannot outweigh all others.
-    #[inline]
-    pub fn of(&self, input: usize, error: f32) -> f32 {
-        let ratio = error / self.usual_error[input];
-        libm::log1pf(ratio * ratio)
-    }
-
-    /// The parts of the anomaly score, one an input, 0 where unknown: each surprise times the input's weight, over the
-    /// weight of all known inputs. Their sum is the anomaly score, a weighted mean of surprises.
-    pub fn of_all(&self, inputs: &Inputs, reconstruction: &[f32]) -> Vec<f32> {
-        let known_weight: f32 = inputs.known.iter().zip(&self.weight).map(|(&known, &w)| if known { w } else { 0.0 }).sum();
-        let part = |input: usize| {
-            if !inputs.known[input] || known_weight <= 0.0 {
-                return 0.0;
+    /// The anomaly score, and each input's part of its square; 0 where unknown.
+    ///
+    /// It is the root of the weighted mean of the squared surprises over the known inputs. Squares, because a few large
+    /// surprises tell more than many small ones.
+    pub fn anomaly(&self, inputs: &Inputs, reconstruction: &[f32]) -> (f32, Vec<f32>) {
+        let mut known_weight = 0.0;
+        let mut parts = Vec::with_capacity(self.habits.len());
+        for (input, habit) in self.habits.iter().enumerate() {
+            let mut part = 0.0;
+            if inputs.known[input] {
+                let surprise = habit.surprise(inputs.scaled[input], reconstruction[input]);
+                part = habit.weight * surprise * surprise;
+                known_weight += habit.weight;
             }
-            self.of(input, inputs.scaled[input] - reconstruction[input]) * self.weight[input] / known_weight
-        };
-        (0..inputs.scaled.len()).map(part).collect()
+            parts.push(part);
+        }
+        if known_weight > 0.0 {
+            parts.iter_mut().for_each(|part| *part /= known_weight);
+        }
+        (parts.iter().sum::<f32>().sqrt(), parts)
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {
-        tensors.vector("surprise.usual_error", &self.usual_error);
-        tensors.vector("surprise.weight", &self.weight);
+        let rows: Vec<[f32; 4]> = self.habits.iter().map(|h| [h.error, h.mean, h.deviation, h.weight]).collect();
+        tensors.matrix("habits", &Array2::from(rows));
     }
 
     pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
-        Ok(Self {
-            usual_error: tensors.vector("surprise.usual_error")?,
-            weight: tensors.vector("surprise.weight")?,
-        })
+        let rows = tensors.matrix("habits")?;
+        ArtifactError::unless(rows.ncols() == 4, "habits", || format!("it has {} columns and should have 4", rows.ncols()))?;
+        let habit = |row: ArrayView1<'_, f32>| Habit { error: row[0], mean: row[1], deviation: row[2], weight: row[3] };
+        Ok(Self { habits: rows.outer_iter().map(habit).collect() })
     }
 
     pub(crate) fn check(&self, inputs: usize) -> Result<(), ArtifactError> {
-        let fits = self.usual_error.len() == inputs && self.weight.len() == inputs;
-        ArtifactError::unless(fits, "surprise", || format!("it should have {inputs} values each"))?;
-        let sound = self.usual_error.iter().all(|&error| error > 0.0) && self.weight.iter().all(|&weight| weight >= 0.0);
-        ArtifactError::unless(sound, "surprise", || "an error is not above 0, or a weight below 0".to_owned())
+        ArtifactError::unless(self.habits.len() == inputs, "habits", || {
+            format!("it has {} rows and should have {inputs}", self.habits.len())
+        })?;
+        let sound = |habit: &Habit| habit.error > 0.0 && habit.deviation > 0.0 && habit.weight >= 0.0;
+        ArtifactError::unless(self.habits.iter().all(sound), "habits", || {
+            "an error or deviation is not above 0, or a weight below 0".to_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HABIT: Habit = Habit { error: 0.5, mean: 1.0, deviation: 2.0, weight: 1.0 };
+
+    #[test]
+    fn surprise_grows_with_both_distances() {
+        assert_eq!(HABIT.surprise(1.0, 1.0), 0.0);
+        // One usual error off, and one deviation off: half of ln 2 each.
+        assert!((HABIT.surprise(1.0, 1.5) - 0.5 * 2.0_f32.ln()).abs() < 1e-6);
+        assert!((HABIT.surprise(3.0, 3.0) - 0.5 * 2.0_f32.ln()).abs() < 1e-6);
+        assert!((HABIT.surprise(3.0, 2.5) - 2.0_f32.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_unknown_neither_counts_nor_dilutes() {
+        let surprise = Surprise { habits: vec![HABIT; 3] };
+        let inputs = |known: [bool; 3]| Inputs { scaled: vec![3.0, 1.0, 9.0], known: known.to_vec(), words: vec![] };
+        let reconstruction = [2.5, 1.0, 0.0];
+        let (anomaly, parts) = surprise.anomaly(&inputs([true, true, false]), &reconstruction);
+        assert!((anomaly - (2.0_f32.ln().powi(2) / 2.0).sqrt()).abs() < 1e-6, "{anomaly}");
+        assert!(parts[1] == 0.0 && parts[2] == 0.0 && (parts[0] - anomaly * anomaly).abs() < 1e-6);
+        assert_eq!(surprise.anomaly(&inputs([false; 3]), &reconstruction), (0.0, vec![0.0; 3]));
     }
 }
