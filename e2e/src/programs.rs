@@ -30,6 +30,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// The same outcome, if the program succeeded.
+    #[must_use]
     pub fn expect_success(self) -> Self {
         assert_eq!(self.code, 0, "{}\n{}", self.stderr, self.stdout);
         self
@@ -103,7 +104,7 @@ impl Drop for Background {
 }
 
 fn wait_for_port(port: u16) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < end, "nothing listens on port {port}");
         std::thread::sleep(Duration::from_millis(20));
@@ -195,7 +196,7 @@ impl Server {
             &["--store", store, "--model", model, "--grpc-addr", &addresses[0], "--http-addr", &addresses[1]],
         );
         let server = Self { process, grpc, http };
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while server.get("/readyz") != Some(200) {
             assert!(Instant::now() < end, "the server did not get ready");
             std::thread::sleep(Duration::from_millis(20));

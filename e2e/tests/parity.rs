@@ -1,5 +1,7 @@
 //! Parity: the batch job and the running service compute the same features, bit for bit, and the same scores.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
 use std::path::PathBuf;
 
 use prowl_e2e::{Documents, Row, Run, Server, known_before, publish_model, read_run, run};

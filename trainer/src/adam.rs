@@ -37,7 +37,12 @@ impl Adam {
         for (((layer, gradient), first), second) in
             network.layers.iter_mut().zip(gradients).zip(&mut self.first).zip(&mut self.second)
         {
-            update(&mut layer.weights, &gradient.weights, (&mut first.weights, &mut second.weights), (rate, correct_2, decay));
+            update(
+                &mut layer.weights,
+                &gradient.weights,
+                (&mut first.weights, &mut second.weights),
+                (rate, correct_2, decay),
+            );
             update(&mut layer.bias, &gradient.bias, (&mut first.bias, &mut second.bias), (rate, correct_2, 1.0));
         }
     }
@@ -79,7 +84,11 @@ mod tests {
         let first = (0.9 * 0.05 - 0.1 * 0.25) / (1.0 - 0.81);
         let second: f32 = (0.999 * 0.00025 + 0.001 * 0.0625) / (1.0 - 0.998_001);
         let expected = 0.9 - 0.1 * first / second.sqrt();
-        assert!((network.layers[0].weights[[0, 0]] - expected).abs() < 1e-4, "{} {expected}", network.layers[0].weights);
+        assert!(
+            (network.layers[0].weights[[0, 0]] - expected).abs() < 1e-4,
+            "{} {expected}",
+            network.layers[0].weights
+        );
     }
 
     #[test]

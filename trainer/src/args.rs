@@ -21,18 +21,16 @@ pub enum Command {
     ///
     /// Splits the pull requests by the time of their creation: learns from the first 70%, takes the next 15% to stop and
     /// to calibrate, and measures on the last 15%. The most unusual 2% of the first slice are left out of the final fit.
-    #[command(
-        after_help = "Examples:\n  prowl-trainer train --store file://$PWD/store\n  \
+    #[command(after_help = "Examples:\n  prowl-trainer train --store file://$PWD/store\n  \
                       prowl-trainer train --store file://$PWD/store --features 20261124T214500Z --seed 7 --json\n\n\
-                      The same rows, options and seed give the same model, bit for bit."
-    )]
+                      The same rows, options and seed give the same model, bit for bit.")]
     Train(TrainArgs),
 }
 
 /// `prowl-trainer train`
 #[derive(Debug, clap::Args)]
 pub struct TrainArgs {
-    /// The store, as a URL: file:///absolute/directory
+    /// URL of the store, such as `file:///absolute/directory`
     #[arg(long, value_name = "URL", env = "PROWL_STORE")]
     pub store: String,
     /// The features run to learn from: its name, or the newest

@@ -87,7 +87,12 @@ pub fn truth<'a>(examples: &[Example<'a>]) -> Vec<&'a str> {
 }
 
 /// The most probable category of each example.
-pub fn predictions<'a, T: AsRef<str>>(head: &CategoryHead, classes: &'a [T], features: usize, examples: &[Example<'_>]) -> Vec<&'a str> {
+pub fn predictions<'a, T: AsRef<str>>(
+    head: &CategoryHead,
+    classes: &'a [T],
+    features: usize,
+    examples: &[Example<'_>],
+) -> Vec<&'a str> {
     let most_probable = |example: &Example<'_>| {
         let shares = head.probabilities(&example.inputs.scaled[..features], &example.inputs.words);
         let best = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
@@ -184,9 +189,13 @@ impl<'a> Problem<'a> {
 fn softmax(logits: &mut [f64], class: usize) -> f64 {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let chosen = logits[class] - largest;
-    logits.iter_mut().for_each(|logit| *logit = (*logit - largest).exp());
+    for logit in logits.iter_mut() {
+        *logit = (*logit - largest).exp();
+    }
     let sum: f64 = logits.iter().sum();
-    logits.iter_mut().for_each(|share| *share /= sum);
+    for share in logits.iter_mut() {
+        *share /= sum;
+    }
     sum.ln() - chosen
 }
 

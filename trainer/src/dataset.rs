@@ -161,7 +161,9 @@ impl Builder {
             names[id as usize] = name;
         }
         let mut by_time: Vec<usize> = (0..rows).collect();
-        by_time.sort_unstable_by_key(|&row| (self.created_at[row], names[self.repositories[row] as usize], self.numbers[row]));
+        by_time.sort_unstable_by_key(|&row| {
+            (self.created_at[row], names[self.repositories[row] as usize], self.numbers[row])
+        });
         let values = Array2::from_shape_vec((rows, self.features.len()), self.values);
         Dataset {
             values: values.expect("every row has one value a feature"),

@@ -16,7 +16,9 @@ pub enum TrainError {
         needed: usize,
     },
     /// No feature is known for any pull request of the training slice.
-    #[error("no feature is known for any of the {rows} pull requests of the training slice: is this the right features run?")]
+    #[error(
+        "no feature is known for any of the {rows} pull requests of the training slice: is this the right features run?"
+    )]
     NothingKnown {
         /// Rows of the training slice.
         rows: usize,

@@ -18,7 +18,10 @@ impl Pass {
     /// Buffers for batches of `rows` through a network of this shape.
     pub fn new(network: &Network, rows: usize) -> Self {
         let wide = |layer: &Dense| Array2::zeros((rows, layer.bias.len()));
-        let like = |layer: &Dense| Dense { weights: Array2::zeros(layer.weights.dim()), bias: Array1::zeros(layer.bias.dim()) };
+        let like = |layer: &Dense| Dense {
+            weights: Array2::zeros(layer.weights.dim()),
+            bias: Array1::zeros(layer.bias.dim()),
+        };
         Self {
             outputs: network.layers.iter().map(wide).collect(),
             deltas: network.layers.iter().map(wide).collect(),
@@ -51,7 +54,12 @@ impl Pass {
     ///
     /// The loss is the mean of [`huber`] over the known values of `target`; unknown ones are NaN and count nothing. An
     /// unknown input is nothing that the network could have missed.
-    pub fn backward(&mut self, network: &Network, input: ArrayView2<'_, f32>, target: ArrayView2<'_, f32>) -> (f64, &[Dense]) {
+    pub fn backward(
+        &mut self,
+        network: &Network,
+        input: ArrayView2<'_, f32>,
+        target: ArrayView2<'_, f32>,
+    ) -> (f64, &[Dense]) {
         let last = network.layers.len() - 1;
         let known = target.iter().filter(|value| !value.is_nan()).count().max(1);
         let scale = 1.0 / known as f32;
@@ -75,7 +83,9 @@ impl Pass {
                 let (earlier, later) = self.deltas.split_at_mut(depth);
                 let delta = &mut earlier[depth - 1];
                 general_mat_mul(1.0, &later[0], &network.layers[depth].weights.t(), 0.0, delta);
-                Zip::from(delta).and(&self.outputs[depth - 1]).for_each(|delta, &output| *delta *= activation_slope(output));
+                Zip::from(delta)
+                    .and(&self.outputs[depth - 1])
+                    .for_each(|delta, &output| *delta *= activation_slope(output));
             }
         }
         (loss / known as f64, &self.gradients)
@@ -175,7 +185,10 @@ mod tests {
         pass.forward(&network, input.view());
         let nothing = ndarray::array![[f32::NAN, f32::NAN]];
         let (loss, gradients) = pass.backward(&network, input.view(), nothing.view());
-        assert!(loss == 0.0 && gradients.iter().all(|layer| layer.weights.iter().chain(&layer.bias).all(|&slope| slope == 0.0)));
+        assert!(
+            loss == 0.0
+                && gradients.iter().all(|layer| layer.weights.iter().chain(&layer.bias).all(|&slope| slope == 0.0))
+        );
     }
 
     #[test]

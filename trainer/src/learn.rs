@@ -5,13 +5,14 @@ use std::ops::ControlFlow;
 
 use ndarray::{Array2, Axis};
 use prowl_model::{
-    Bands, CategoryHead, Habit, Inputs, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler, Surprise, Text, Training,
+    Bands, CategoryHead, Habit, Inputs, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler, Surprise, Text,
+    Training,
 };
 
 use crate::autoencoder::{self, Epoch};
 use crate::category::{self, Example};
-use crate::gradient::huber;
 use crate::evaluate::{accuracy, macro_f1, majority};
+use crate::gradient::huber;
 use crate::{Dataset, Settings, Split, TrainError, scale, words};
 
 /// Where the rows come from and what the model will be called.
@@ -58,7 +59,8 @@ pub fn learn(
     let view = View { data, text: words::fit(data, &split.training, settings), scaler };
 
     let (training, validation) = (view.matrix(&split.training), view.matrix(&split.validation));
-    let first = autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Stage::First, epoch))?;
+    let first =
+        autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Stage::First, epoch))?;
     let kept = view.usual_rows(&first.network, &split.training, settings.trim);
     let training = training.select(Axis(0), &kept);
     let kept: Vec<usize> = kept.iter().map(|&place| split.training[place]).collect();
@@ -160,23 +162,17 @@ impl View<'_> {
     /// What is usual for each input. Of the two slices the one with the larger distances counts: the training slice knows
     /// the rarer events, the validation slice was not learnt, and shows how far things drift.
     fn surprise(&self, network: &Network, training: &[usize], validation: &[usize]) -> Surprise {
-        let mut means = Moments::new(self.width());
-        self.each_known(training, network, |input, value, _| means.add(input, f64::from(value)));
-        let mean = |input: usize| means.mean(input);
         let distances = |rows: &[usize]| {
-            let (mut errors, mut deviations) = (Moments::new(self.width()), Moments::new(self.width()));
+            let mut errors = Moments::new(self.width());
             self.each_known(rows, network, |input, value, output| {
                 errors.add(input, f64::from(value - output).powi(2));
-                deviations.add(input, (f64::from(value) - mean(input)).powi(2));
             });
-            (errors, deviations)
+            errors
         };
         let (learnt, later) = (distances(training), distances(validation));
         let features = self.scaler.columns.len();
         let habit = |input: usize| Habit {
-            error: usual_distance(&learnt.0, &later.0, input),
-            mean: mean(input) as f32,
-            deviation: usual_distance(&learnt.1, &later.1, input),
+            error: usual_distance(&learnt, &later, input),
             weight: if input < features { 1.0 } else { TEXT_WEIGHT / self.text.dimensions() as f32 },
         };
         Surprise { habits: (0..self.width()).map(habit).collect() }

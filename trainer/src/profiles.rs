@@ -51,7 +51,8 @@ pub async fn copy(run: &Folder, draft: &mut Draft) -> Result<(), TrainError> {
     }
     let none = || TrainError::File { file: "profiles/part-*.parquet".to_owned(), problem: "there is none".to_owned() };
     let (joined, _) = joined.ok_or_else(none)?;
-    let rest = joined.finish().map_err(|error| TrainError::File { file: FILE_NAME.to_owned(), problem: error.to_string() })?;
+    let rest =
+        joined.finish().map_err(|error| TrainError::File { file: FILE_NAME.to_owned(), problem: error.to_string() })?;
     output.write(rest).await?;
     output.finish().await?;
     Ok(())

@@ -35,7 +35,9 @@ pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
         }
         let builder = builder.get_or_insert_with(|| Builder::new(part.features.clone(), part.digest.clone()));
         if builder.features() != part.features {
-            return Err(part.unusable("it describes the features in other words than the files before it, under one digest"));
+            return Err(
+                part.unusable("it describes the features in other words than the files before it, under one digest")
+            );
         }
         part.read_into(builder)?;
         other = file;
@@ -60,7 +62,8 @@ impl Part {
             let pairs = reader.metadata().file_metadata().key_value_metadata()?;
             pairs.iter().find(|pair| pair.key == key)?.value.clone()
         };
-        let digest = value("features_digest").ok_or_else(|| unusable("its metadata has no `features_digest`".to_owned()))?;
+        let digest =
+            value("features_digest").ok_or_else(|| unusable("its metadata has no `features_digest`".to_owned()))?;
         let list = value("features").ok_or_else(|| unusable("its metadata has no `features`".to_owned()))?;
         let features = serde_json::from_str(&list)
             .map_err(|error| unusable(format!("its metadata `features` is no list of features: {error}")))?;
@@ -76,7 +79,8 @@ impl Part {
         self.check_columns()?;
         let Self { file, features, reader, .. } = self;
         let unusable = |problem: String| TrainError::File { file: file.clone(), problem };
-        let names = COLUMNS.map(|(name, _)| name).into_iter().chain(features.iter().map(|feature| feature.name.as_str()));
+        let names =
+            COLUMNS.map(|(name, _)| name).into_iter().chain(features.iter().map(|feature| feature.name.as_str()));
         let mask = ProjectionMask::columns(reader.parquet_schema(), names);
         let batches = reader.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         for batch in batches.map_err(|error| unusable(error.to_string()))? {
@@ -133,7 +137,9 @@ const COLUMNS: [(&str, Holds); 5] = [
 /// Adds the rows of a batch whose columns were checked; fails with the name of a column that has a null and must not.
 fn push(batch: &RecordBatch, features: &[FeatureInfo], builder: &mut Builder) -> Result<(), String> {
     let column = |name: &str| batch.column_by_name(name).ok_or_else(|| name.to_owned());
-    let whole = |name: &str| column(name).and_then(|column| if column.null_count() == 0 { Ok(column) } else { Err(name.to_owned()) });
+    let whole = |name: &str| {
+        column(name).and_then(|column| if column.null_count() == 0 { Ok(column) } else { Err(name.to_owned()) })
+    };
     let repository = whole("repository")?.as_string::<i32>();
     let number = whole("number")?.as_primitive::<Int64Type>();
     let created_at = whole("created_at")?.as_primitive::<TimestampMillisecondType>();
@@ -144,7 +150,7 @@ fn push(batch: &RecordBatch, features: &[FeatureInfo], builder: &mut Builder) ->
         return Err("text_tokens".to_owned());
     }
     let category = column("category")?.as_string::<i32>();
-    let numbers = features.iter().map(|feature| column(&feature.name).map(|column| column.as_primitive::<Float32Type>()));
+    let numbers = features.iter().map(|feature| column(&feature.name).map(AsArray::as_primitive::<Float32Type>));
     let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
 
     let mut values = vec![0.0; features.len()];

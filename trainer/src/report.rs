@@ -35,7 +35,13 @@ impl<'a> Report<'a> {
     /// The report of a model that was published at `url`.
     pub fn new(model: &'a Model, url: String, digest: String, seconds: f64) -> Self {
         let Metadata { version, features_digest, training, metrics, categories, missing_heads, .. } = model.metadata();
-        Self { version, url, digest, seconds, summary: Summary { features_digest, training, metrics, categories, missing_heads } }
+        Self {
+            version,
+            url,
+            digest,
+            seconds,
+            summary: Summary { features_digest, training, metrics, categories, missing_heads },
+        }
     }
 
     /// A table of the figures.
@@ -43,8 +49,11 @@ impl<'a> Report<'a> {
         let Summary { training, metrics, categories, missing_heads, .. } = &self.summary;
         let metric = |name: &str| metrics.get(name).copied().unwrap_or(f64::NAN);
         let mut table = String::new();
-        let mut row = |name: &str, text: String| writeln!(table, "  {name:<22}{text}").expect("a string takes all text");
-        let day = |time: i64| Timestamp::from_millisecond(time).map_or_else(|_| time.to_string(), |time| time.strftime("%F").to_string());
+        let mut row =
+            |name: &str, text: String| writeln!(table, "  {name:<22}{text}").expect("a string takes all text");
+        let day = |time: i64| {
+            Timestamp::from_millisecond(time).map_or_else(|_| time.to_string(), |time| time.strftime("%F").to_string())
+        };
         row("rows", (training.rows + training.validation_rows + training.test_rows).to_string());
         row("  training", format!("{} opened {} to {}", training.rows, day(training.from), day(training.to)));
         row("  left out of the fit", format!("{}, the most unusual of these", training.trimmed_rows));
@@ -59,10 +68,24 @@ impl<'a> Report<'a> {
         match missing_heads.get("category") {
             Some(reason) => row("category head", format!("none: {reason}")),
             None if metrics.contains_key("category_test_rows") => {
-                row("category head", format!("{}", categories.join(", ")));
+                row("category head", categories.join(", "));
                 row("  declared test rows", metric("category_test_rows").to_string());
-                row("  accuracy", format!("{} (the most frequent one: {})", percent("category_accuracy"), percent("category_majority_accuracy")));
-                row("  macro F1", format!("{:.3} (the most frequent one: {:.3})", metric("category_macro_f1"), metric("category_majority_macro_f1")));
+                row(
+                    "  accuracy",
+                    format!(
+                        "{} (the most frequent one: {})",
+                        percent("category_accuracy"),
+                        percent("category_majority_accuracy")
+                    ),
+                );
+                row(
+                    "  macro F1",
+                    format!(
+                        "{:.3} (the most frequent one: {:.3})",
+                        metric("category_macro_f1"),
+                        metric("category_majority_macro_f1")
+                    ),
+                );
             }
             None => row("category head", format!("{}; no test row declares one", categories.join(", "))),
         }

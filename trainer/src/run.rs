@@ -58,7 +58,11 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
     };
     let digest = digest(&bytes);
     let metadata = model.metadata();
-    let inputs = vec![Input { kind: Kind::Features.to_string(), name: run.name().to_owned(), digest: Some(run.digest().to_owned()) }];
+    let inputs = vec![Input {
+        kind: Kind::Features.to_string(),
+        name: run.name().to_owned(),
+        digest: Some(run.digest().to_owned()),
+    }];
     let training = &metadata.training;
     let counts = BTreeMap::from([
         ("training".to_owned(), training.rows),
@@ -83,7 +87,8 @@ async fn make(
     draft: &mut Draft,
     signal: impl Future<Output = &'static str>,
 ) -> Result<(Model, Bytes), TrainError> {
-    let origin = Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
+    let origin =
+        Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
     let model = learn_until(data, settings.clone(), origin, signal).await?;
     let bytes = Bytes::from(model.to_bytes()?);
     draft.put(prowl_model::FILE_NAME, bytes.clone()).await?;

@@ -40,12 +40,14 @@ fn column(sorted: &[f32], finest: f64) -> Column {
         mean: mean(sorted) as f32,
     };
     let logarithmic = is_heavy(sorted);
-    let scaled: Vec<f32> = sorted.iter().map(|&value| if logarithmic { prowl_model::signed_log(value) } else { value }).collect();
+    let scaled: Vec<f32> =
+        sorted.iter().map(|&value| if logarithmic { prowl_model::signed_log(value) } else { value }).collect();
     let centre = quantile(&scaled, 0.5);
     let interquartile = f64::from(quantile(&scaled, 0.75) - quantile(&scaled, 0.25)) / NORMAL_IQR;
     // Where most values are equal, as of a rare flag, the quartiles coincide and the deviation from the mean tells.
     let average = mean(&scaled);
-    let deviation = (scaled.iter().map(|&value| (f64::from(value) - average).powi(2)).sum::<f64>() / scaled.len() as f64).sqrt();
+    let deviation =
+        (scaled.iter().map(|&value| (f64::from(value) - average).powi(2)).sum::<f64>() / scaled.len() as f64).sqrt();
     let spread = if interquartile > 0.1 * deviation { interquartile } else { deviation };
     // A constant has no spread. Another value than it is then measured in its own unit.
     let spread = if smallest < largest && spread > 0.0 { spread.max(finest) as f32 } else { 1.0 };
@@ -81,7 +83,10 @@ mod tests {
         let column = fitted((0..=100).map(|step| 10.0 + step as f32 / 10.0).collect());
         assert_eq!((column.known, column.logarithmic, column.centre), (true, false, 15.0));
         assert!((column.spread - 5.0 / 1.349).abs() < 1e-4);
-        assert_eq!((column.usual.low, column.usual.median, column.usual.high, column.usual.mean), (10.5, 15.0, 19.5, 15.0));
+        assert_eq!(
+            (column.usual.low, column.usual.median, column.usual.high, column.usual.mean),
+            (10.5, 15.0, 19.5, 15.0)
+        );
         assert_eq!((column.smallest, column.largest), (10.0, 20.0));
     }
 
@@ -118,7 +123,13 @@ mod tests {
 
     #[test]
     fn extremes_of_the_type_are_no_trouble() {
-        for values in [vec![f32::MAX, f32::MIN, 0.0], vec![f32::MAX; 3], vec![f32::MIN_POSITIVE, 0.0], vec![1e-45, 0.0], vec![5.0]] {
+        for values in [
+            vec![f32::MAX, f32::MIN, 0.0],
+            vec![f32::MAX; 3],
+            vec![f32::MIN_POSITIVE, 0.0],
+            vec![1e-45, 0.0],
+            vec![5.0],
+        ] {
             let column = fitted(values.clone());
             assert!(column.spread > 0.0 && column.spread.is_finite(), "{values:?}: {column:?}");
             for value in values {

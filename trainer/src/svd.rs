@@ -32,7 +32,8 @@ pub fn right_vectors(rows: &[TextVector], columns: usize, dimensions: usize, ran
     let (leading, _) = vectors.view().split_at(Axis(1), rank);
     let mut right = basis.dot(&leading);
     for mut vector in right.axis_iter_mut(Axis(1)) {
-        let peak = vector.iter().copied().fold(0.0, |peak: f64, value| if value.abs() > peak.abs() { value } else { peak });
+        let peak =
+            vector.iter().copied().fold(0.0, |peak: f64, value| if value.abs() > peak.abs() { value } else { peak });
         vector *= peak.signum();
     }
     right.mapv(|value| value as f32).as_standard_layout().into_owned()
@@ -133,7 +134,8 @@ mod tests {
     use super::*;
 
     fn sparse(matrix: &Array2<f64>) -> Vec<TextVector> {
-        let row = |row: ndarray::ArrayView1<'_, f64>| row.iter().enumerate().map(|(c, &v)| (c as u32, v as f32)).collect();
+        let row =
+            |row: ndarray::ArrayView1<'_, f64>| row.iter().enumerate().map(|(c, &v)| (c as u32, v as f32)).collect();
         matrix.outer_iter().map(row).collect()
     }
 

@@ -15,7 +15,8 @@ pub fn fit(data: &Dataset, rows: &[usize], settings: &Settings) -> Text {
     let empty = (Array2::zeros((idf.len(), 0)), Array1::zeros(0));
     let mut text = Text { idf, components: empty.0, centre: empty.1.clone(), spread: empty.1 };
 
-    let texts: Vec<TextVector> = rows.iter().step_by(rows.len().div_ceil(TEXTS)).map(|&row| text.vector(data.tokens(row))).collect();
+    let texts: Vec<TextVector> =
+        rows.iter().step_by(rows.len().div_ceil(TEXTS)).map(|&row| text.vector(data.tokens(row))).collect();
     let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
     text.components = svd::right_vectors(&texts, text.buckets(), settings.text_dimensions, &mut random);
 
@@ -42,9 +43,12 @@ fn inverse_document_frequency(data: &Dataset, rows: &[usize], buckets: usize) ->
         places.extend(data.tokens(row).iter().map(|&token| token as usize % buckets));
         places.sort_unstable();
         places.dedup();
-        places.iter().for_each(|&place| documents[place] += 1);
+        for &place in &places {
+            documents[place] += 1;
+        }
     }
     let texts = rows.len() as f64;
-    let weight = |&count: &u32| if count == 0 { 0.0 } else { (((1.0 + texts) / (1.0 + f64::from(count))).ln() + 1.0) as f32 };
+    let weight =
+        |&count: &u32| if count == 0 { 0.0 } else { (((1.0 + texts) / (1.0 + f64::from(count))).ln() + 1.0) as f32 };
     documents.iter().map(weight).collect()
 }

@@ -113,7 +113,8 @@ fn planted_structure_is_learnt_and_planted_outliers_stand_out() {
     let metrics = &model.metadata().metrics;
     assert!(metrics["test_error"] < 0.5, "most of what is scaled to a spread of 1 is recovered: {metrics:?}");
 
-    let scores: Vec<f32> = (0..data.len()).map(|row| model.score(data.row(row), data.tokens(row)).unwrap().anomaly).collect();
+    let scores: Vec<f32> =
+        (0..data.len()).map(|row| model.score(data.row(row), data.tokens(row)).unwrap().anomaly).collect();
     let mut order: Vec<usize> = (0..data.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     let top: Vec<usize> = order[..data.len() * 2 / 100].to_vec();
@@ -149,7 +150,14 @@ fn the_same_rows_give_the_same_bytes_and_another_seed_gives_others() {
         for &row in order {
             let (values, tokens, category) = &rows[row as usize];
             let created_at = i64::try_from(row).unwrap() * 1000;
-            world.builder.push(&Row { repository: "o/r", number: 1, created_at, values, tokens, category: Some(category) });
+            world.builder.push(&Row {
+                repository: "o/r",
+                number: 1,
+                created_at,
+                values,
+                tokens,
+                category: Some(category),
+            });
         }
         world.build()
     };
@@ -176,7 +184,8 @@ fn the_category_is_told_where_enough_declare_one() {
 
 #[test]
 fn with_one_category_there_is_no_head_and_a_reason() {
-    for categories in [vec![None], vec![Some("fix")], vec![Some("fix"); 39].into_iter().chain([Some("docs")]).collect()] {
+    for categories in [vec![None], vec![Some("fix")], vec![Some("fix"); 39].into_iter().chain([Some("docs")]).collect()]
+    {
         let mut world = World::new(5);
         for row in 0..200 {
             let (values, words, _) = world.usual();
@@ -229,7 +238,8 @@ fn it_stops_when_told_and_when_nothing_gets_better() {
     };
     let stopped = learn(&data, &Settings { epochs: 4, ..quick() }, origin(), &mut watch);
     assert!(matches!(stopped, Err(TrainError::Stopped)));
-    let expected = [1, 2, 3, 4].map(|number| (Stage::First, number)).into_iter().chain([(Stage::Final, 1), (Stage::Final, 2)]);
+    let expected =
+        [1, 2, 3, 4].map(|number| (Stage::First, number)).into_iter().chain([(Stage::Final, 1), (Stage::Final, 2)]);
     assert_eq!(seen, expected.collect::<Vec<_>>());
 
     let mut epochs = 0;

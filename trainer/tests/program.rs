@@ -115,7 +115,8 @@ fn catalog() -> Value {
 }
 
 fn parquet(batch: &RecordBatch, pairs: Vec<KeyValue>) -> Bytes {
-    let properties = WriterProperties::builder().set_key_value_metadata(Some(pairs)).set_max_row_group_row_count(Some(40)).build();
+    let properties =
+        WriterProperties::builder().set_key_value_metadata(Some(pairs)).set_max_row_group_row_count(Some(40)).build();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
     writer.write(batch).unwrap();
     writer.into_inner().unwrap().into()
@@ -136,7 +137,8 @@ fn features(digest: &str, rows: std::ops::Range<usize>, number_type: DataType) -
     let numbers: Vec<[Option<f32>; 6]> = rows
         .clone()
         .map(|row| {
-            let (additions, deletions) = (random.random_range(0.0_f32..9.0).exp(), random.random_range(0.0_f32..7.0).exp());
+            let (additions, deletions) =
+                (random.random_range(0.0_f32..9.0).exp(), random.random_range(0.0_f32..7.0).exp());
             let flag = f32::from(u8::from(random.random::<f32>() < 0.1));
             let additions = if row % 11 == 0 { None } else { Some(additions) };
             [additions, Some(deletions), additions.map(|additions| additions + deletions), Some(flag), Some(3.0), None]
@@ -151,7 +153,11 @@ fn features(digest: &str, rows: std::ops::Range<usize>, number_type: DataType) -
         tokens.append_value((0..5).map(|_| Some((row % 2 * 100) as u32 + random.next_u32() % 30)));
     }
     add("text_tokens", Arc::new(tokens.finish()), false);
-    add("category", Arc::new(StringArray::from_iter(rows.map(|row| (row % 3 > 0).then_some(["fix", "docs"][row % 2])))), true);
+    add(
+        "category",
+        Arc::new(StringArray::from_iter(rows.map(|row| (row % 3 > 0).then_some(["fix", "docs"][row % 2])))),
+        true,
+    );
     add("reverted", Arc::new(arrow::array::BooleanArray::from(vec![None; count])), true);
     add("reverted_at", utc(vec![None; count]), true);
     let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
@@ -180,7 +186,10 @@ async fn a_run_becomes_a_model() {
     assert_eq!((metadata.training.rows, metadata.training.validation_rows, metadata.training.test_rows), (168, 36, 36));
     assert_eq!(metadata.training.trimmed_rows, 3);
     assert_eq!(metadata.features.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), FEATURES);
-    assert_eq!((metadata.features_digest.as_str(), metadata.categories.as_slice()), ("abcd", &["docs".to_owned(), "fix".into()][..]));
+    assert_eq!(
+        (metadata.features_digest.as_str(), metadata.categories.as_slice()),
+        ("abcd", &["docs".to_owned(), "fix".into()][..])
+    );
     let score = model.score(&[10.0, 5.0, 15.0, 0.0, 3.0, f32::NAN], &[3, 104]).unwrap();
     assert!(score.anomaly > 0.0 && score.contributions.len() == 7);
 
@@ -188,7 +197,10 @@ async fn a_run_becomes_a_model() {
     let bytes = folder.read("model.safetensors").await.unwrap();
     assert_eq!(manifest.details["model_digest"], prowl_model::digest(&bytes));
     assert_eq!(manifest.details["features_digest"], "abcd");
-    assert_eq!(manifest.inputs, [Input { kind: "features".into(), name: run.name().into(), digest: Some(run.digest().into()) }]);
+    assert_eq!(
+        manifest.inputs,
+        [Input { kind: "features".into(), name: run.name().into(), digest: Some(run.digest().into()) }]
+    );
     assert_eq!(manifest.counts.values().sum::<u64>(), 240);
 
     let said: Value = serde_json::from_str(&said).unwrap();
@@ -261,7 +273,8 @@ async fn a_run_that_cannot_be_used_is_refused() {
     let message = refused(Run::new(80).with("part-00000.parquet", features("abcd", 0..40, DataType::Float64))).await;
     assert!(message.contains("column \"additions\" holds Float64"), "{message}");
 
-    let plain = parquet(&RecordBatch::try_from_iter([("x", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap(), vec![]);
+    let plain =
+        parquet(&RecordBatch::try_from_iter([("x", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap(), vec![]);
     let message = refused(Run::new(80).with("part-00000.parquet", plain)).await;
     assert!(message.contains("its metadata has no `features_digest`"), "{message}");
 }
@@ -308,7 +321,11 @@ fn wrong_use_is_told_apart() {
         (&["--unheard", "of"], "unexpected argument"),
     ] {
         let output = if options[0] == "--epochs" {
-            Command::new(env!("CARGO_BIN_EXE_prowl-trainer")).args(["train", "--store", &place.url()]).args(options).output().unwrap()
+            Command::new(env!("CARGO_BIN_EXE_prowl-trainer"))
+                .args(["train", "--store", &place.url()])
+                .args(options)
+                .output()
+                .unwrap()
         } else {
             place.train(options)
         };
@@ -316,7 +333,8 @@ fn wrong_use_is_told_apart() {
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert!(message.contains(expected), "{message}");
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_prowl-trainer")).args(["train", "--store", "store"]).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_prowl-trainer")).args(["train", "--store", "store"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("write file://"));
 }

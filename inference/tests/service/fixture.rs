@@ -131,7 +131,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
         network: Network {
             layers: vec![Dense { weights: Array2::zeros((inputs, inputs)), bias: Array1::zeros(inputs) }],
         },
-        surprise: Surprise { habits: vec![Habit { error: 1.0, mean: 0.0, deviation: 1.0, weight: 1.0 }; inputs] },
+        surprise: Surprise { habits: vec![Habit { error: 1.0, weight: 1.0 }; inputs] },
         percentiles: Percentiles::of(vec![0.0]).unwrap(),
         category: Some(CategoryHead {
             words: Array2::from_shape_fn((buckets, 4), |(row, column)| spread_out(row + column)),

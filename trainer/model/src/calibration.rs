@@ -97,7 +97,6 @@ fn partition(len: usize, holds: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,9 +30,13 @@ impl CategoryHead {
             add_scaled_row(&mut logits, &self.words, bucket as usize, weight);
         }
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        logits.iter_mut().for_each(|logit| *logit = libm::expf(*logit - largest));
+        for logit in &mut logits {
+            *logit = libm::expf(*logit - largest);
+        }
         let sum: f32 = logits.iter().sum();
-        logits.iter_mut().for_each(|share| *share /= sum);
+        for share in &mut logits {
+            *share /= sum;
+        }
         logits
     }
 

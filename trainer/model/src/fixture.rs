@@ -6,8 +6,8 @@ use ndarray::{Array1, Array2, array};
 
 use crate::score::Usual;
 use crate::{
-    Bands, CategoryHead, Column, Dense, FeatureInfo, Habit, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler, Surprise,
-    Text, Training,
+    Bands, CategoryHead, Column, Dense, FeatureInfo, Habit, Metadata, Model, Network, Parts, Percentiles, SCHEMA,
+    Scaler, Surprise, Text, Training,
 };
 
 /// Numbers between -1 and 1 that look arbitrary.
@@ -98,7 +98,7 @@ pub(crate) fn parts() -> Parts {
             spread: array![0.5, 1.0, 2.0],
         },
         network: Network { layers },
-        surprise: Surprise { habits: vec![Habit { error: 0.7, mean: 0.1, deviation: 1.3, weight: 1.0 }; inputs] },
+        surprise: Surprise { habits: vec![Habit { error: 0.7, weight: 1.0 }; inputs] },
         percentiles: Percentiles::of((0..100).map(|rank| rank as f32 / 40.0).collect()).unwrap(),
         category: Some(CategoryHead {
             words: numbers.matrix(buckets, 2),

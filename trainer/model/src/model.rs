@@ -47,7 +47,9 @@ impl Model {
         let heads = categories.is_empty() == category.is_none();
         ArtifactError::unless(heads, "category", || format!("the metadata names {} categories", categories.len()))?;
         let ordered = 0.0 <= bands.unusual && bands.unusual <= bands.high_risk && bands.high_risk <= 100.0;
-        ArtifactError::unless(ordered, "bands", || format!("{} and {} are no percentiles", bands.unusual, bands.high_risk))?;
+        ArtifactError::unless(ordered, "bands", || {
+            format!("{} and {} are no percentiles", bands.unusual, bands.high_risk)
+        })?;
         Ok(Self(parts))
     }
 
@@ -166,14 +168,18 @@ mod tests {
         let model = fixture::model();
         let mut numbers = Numbers::new(3);
         for _ in 0..100 {
-            let values = [numbers.next() * 30.0, numbers.next().abs() * 1e6, numbers.next().round().abs(), numbers.next()];
+            let values =
+                [numbers.next() * 30.0, numbers.next().abs() * 1e6, numbers.next().round().abs(), numbers.next()];
             let tokens: Vec<u32> = (0..7).map(|_| (numbers.next().abs() * 1e9) as u32).collect();
             let score = model.score(&values, &tokens).unwrap();
             assert!(score.anomaly.is_finite() && score.anomaly > 0.0);
             assert!((0.0..100.0).contains(&score.percentile));
             let shares: Vec<f32> = score.contributions.iter().map(|contribution| contribution.share).collect();
             assert_eq!(shares.len(), FEATURES.len() + 1);
-            assert!(shares.is_sorted_by(|a, b| a >= b) && (shares.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{shares:?}");
+            assert!(
+                shares.is_sorted_by(|a, b| a >= b) && (shares.iter().sum::<f32>() - 1.0).abs() < 1e-5,
+                "{shares:?}"
+            );
             assert!((score.categories.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{:?}", score.categories);
         }
     }
@@ -214,7 +220,10 @@ mod tests {
     #[test]
     fn another_list_of_features_is_refused() {
         let message = fixture::model().score(&[1.0, 2.0], &[]).unwrap_err().to_string();
-        assert!(message.contains("has 2 values") && message.contains("reads 4") && message.contains("0123"), "{message}");
+        assert!(
+            message.contains("has 2 values") && message.contains("reads 4") && message.contains("0123"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -78,7 +78,9 @@ impl Network {
         for (depth, layer) in self.layers.iter().enumerate() {
             layer.forward(if depth == 0 { input } else { &current }, &mut next);
             if depth + 1 < self.layers.len() {
-                next.iter_mut().for_each(|x| *x = activation(*x));
+                for x in &mut next {
+                    *x = activation(*x);
+                }
             }
             std::mem::swap(&mut current, &mut next);
         }
@@ -141,7 +143,10 @@ mod tests {
         // Sums of the hidden layer: 1·3 - 2·1 + 0 = 1 and 0.5·3 + 1 = 2.5.
         let hidden = [1.0 / 2.0_f32.sqrt(), 2.5 / 7.25_f32.sqrt()];
         let output = network.reconstruct(&[3.0, 1.0]);
-        assert!((output[0] - (2.0 * hidden[0] + 0.25)).abs() < 1e-6 && (output[1] - 3.0 * hidden[1]).abs() < 1e-6, "{output:?}");
+        assert!(
+            (output[0] - (2.0 * hidden[0] + 0.25)).abs() < 1e-6 && (output[1] - 3.0 * hidden[1]).abs() < 1e-6,
+            "{output:?}"
+        );
     }
 
     #[test]

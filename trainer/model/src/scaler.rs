@@ -89,7 +89,16 @@ impl Scaler {
         for (mut row, c) in rows.outer_iter_mut().zip(&self.columns) {
             let u = &c.usual;
             row.assign(&Array1::from_vec(vec![
-                flag(c.known), flag(c.logarithmic), c.centre, c.spread, c.smallest, c.largest, u.low, u.median, u.high, u.mean,
+                flag(c.known),
+                flag(c.logarithmic),
+                c.centre,
+                c.spread,
+                c.smallest,
+                c.largest,
+                u.low,
+                u.median,
+                u.high,
+                u.mean,
             ]));
         }
         tensors.matrix("scaler", &rows);
@@ -118,7 +127,10 @@ impl Scaler {
         })?;
         for (index, column) in self.columns.iter().enumerate() {
             ArtifactError::unless(column.spread > 0.0 && column.smallest <= column.largest, "scaler", || {
-                format!("row {index} has the spread {} and the range {} to {}", column.spread, column.smallest, column.largest)
+                format!(
+                    "row {index} has the spread {} and the range {} to {}",
+                    column.spread, column.smallest, column.largest
+                )
             })?;
         }
         Ok(())
@@ -129,7 +141,8 @@ impl Scaler {
 mod tests {
     use super::*;
 
-    const HEAVY: Column = Column { known: true, logarithmic: true, centre: 2.0, spread: 0.5, largest: 1e6, ..Column::UNKNOWN };
+    const HEAVY: Column =
+        Column { known: true, logarithmic: true, centre: 2.0, spread: 0.5, largest: 1e6, ..Column::UNKNOWN };
 
     #[test]
     fn scaling_comes_back_within_the_range_of_training() {

@@ -1,4 +1,4 @@
-//! How surprising a value is, beside what the network expects of it and beside what is usual.
+//! How surprising a value is, beside what the network expects of it.
 
 use ndarray::{Array2, ArrayView1};
 
@@ -11,18 +11,12 @@ use crate::tensors::{Reader, Writer};
 pub struct Habit {
     /// Root of the mean squared error of its reconstruction, above 0.
     pub error: f32,
-    /// Mean of its values.
-    pub mean: f32,
-    /// Root of the mean squared distance of its values from `mean`, above 0.
-    pub deviation: f32,
     /// How much it counts in the anomaly score, at least 0.
     pub weight: f32,
 }
 
 impl Habit {
-    /// Surprise of one value in nats: the mean of two, that of its distance from the network's reconstruction and that
-    /// of its distance from the mean. The first sees what does not fit the rest of the pull request, the second what is
-    /// extreme, which a network may well reconstruct from other extremes.
+    /// Surprise of one value in nats, by its distance from the network's reconstruction.
     ///
     /// The surprise of a distance that is z times the usual one is `ln(1 + z²)`, the negative logarithm of a Cauchy
     /// density but for a constant. By Chebyshev's inequality such a distance has at most the probability 1 / z², whatever
@@ -31,9 +25,7 @@ impl Habit {
     #[inline]
     pub fn surprise(&self, value: f32, reconstruction: f32) -> f32 {
         let from_expected = (value - reconstruction) / self.error;
-        let from_usual = (value - self.mean) / self.deviation;
-        // One logarithm of the product costs less than the sum of two.
-        0.5 * libm::logf((1.0 + from_expected * from_expected) * (1.0 + from_usual * from_usual))
+        libm::log1pf(from_expected * from_expected)
     }
 }
 
@@ -62,20 +54,24 @@ impl Surprise {
             parts.push(part);
         }
         if known_weight > 0.0 {
-            parts.iter_mut().for_each(|part| *part /= known_weight);
+            for part in &mut parts {
+                *part /= known_weight;
+            }
         }
         (parts.iter().sum::<f32>().sqrt(), parts)
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {
-        let rows: Vec<[f32; 4]> = self.habits.iter().map(|h| [h.error, h.mean, h.deviation, h.weight]).collect();
+        let rows: Vec<[f32; 2]> = self.habits.iter().map(|h| [h.error, h.weight]).collect();
         tensors.matrix("habits", &Array2::from(rows));
     }
 
     pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
         let rows = tensors.matrix("habits")?;
-        ArtifactError::unless(rows.ncols() == 4, "habits", || format!("it has {} columns and should have 4", rows.ncols()))?;
-        let habit = |row: ArrayView1<'_, f32>| Habit { error: row[0], mean: row[1], deviation: row[2], weight: row[3] };
+        ArtifactError::unless(rows.ncols() == 2, "habits", || {
+            format!("it has {} columns and should have 2", rows.ncols())
+        })?;
+        let habit = |row: ArrayView1<'_, f32>| Habit { error: row[0], weight: row[1] };
         Ok(Self { habits: rows.outer_iter().map(habit).collect() })
     }
 
@@ -83,9 +79,9 @@ impl Surprise {
         ArtifactError::unless(self.habits.len() == inputs, "habits", || {
             format!("it has {} rows and should have {inputs}", self.habits.len())
         })?;
-        let sound = |habit: &Habit| habit.error > 0.0 && habit.deviation > 0.0 && habit.weight >= 0.0;
+        let sound = |habit: &Habit| habit.error > 0.0 && habit.weight >= 0.0;
         ArtifactError::unless(self.habits.iter().all(sound), "habits", || {
-            "an error or deviation is not above 0, or a weight below 0".to_owned()
+            "an error is not above 0, or a weight below 0".to_owned()
         })
     }
 }
@@ -94,15 +90,13 @@ impl Surprise {
 mod tests {
     use super::*;
 
-    const HABIT: Habit = Habit { error: 0.5, mean: 1.0, deviation: 2.0, weight: 1.0 };
+    const HABIT: Habit = Habit { error: 0.5, weight: 1.0 };
 
     #[test]
-    fn surprise_grows_with_both_distances() {
+    fn surprise_grows_with_the_distance() {
         assert_eq!(HABIT.surprise(1.0, 1.0), 0.0);
-        // One usual error off, and one deviation off: half of ln 2 each.
-        assert!((HABIT.surprise(1.0, 1.5) - 0.5 * 2.0_f32.ln()).abs() < 1e-6);
-        assert!((HABIT.surprise(3.0, 3.0) - 0.5 * 2.0_f32.ln()).abs() < 1e-6);
-        assert!((HABIT.surprise(3.0, 2.5) - 2.0_f32.ln()).abs() < 1e-6);
+        assert!((HABIT.surprise(1.0, 1.5) - 2.0_f32.ln()).abs() < 1e-6, "one usual error off");
+        assert!((HABIT.surprise(1.0, 2.5) - 10.0_f32.ln()).abs() < 1e-6, "three of them");
     }
 
     #[test]

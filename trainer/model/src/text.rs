@@ -52,7 +52,9 @@ impl Text {
             }
         }
         let length = vector.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
-        vector.iter_mut().for_each(|(_, weight)| *weight /= length);
+        for (_, weight) in &mut vector {
+            *weight /= length;
+        }
         vector
     }
 
@@ -94,9 +96,13 @@ impl Text {
             && self.components.nrows() == buckets
             && self.centre.len() == dimensions
             && self.spread.len() == dimensions;
-        ArtifactError::unless(fits, "text", || format!("its shapes do not fit {buckets} buckets, {dimensions} dimensions"))?;
+        ArtifactError::unless(fits, "text", || {
+            format!("its shapes do not fit {buckets} buckets, {dimensions} dimensions")
+        })?;
         ArtifactError::unless(self.idf.iter().all(|&idf| idf >= 0.0), "text.idf", || "a weight is below 0".to_owned())?;
-        ArtifactError::unless(self.spread.iter().all(|&spread| spread > 0.0), "text.spread", || "one is not above 0".to_owned())
+        ArtifactError::unless(self.spread.iter().all(|&spread| spread > 0.0), "text.spread", || {
+            "one is not above 0".to_owned()
+        })
     }
 }
 
