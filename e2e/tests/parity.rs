@@ -35,7 +35,8 @@ impl House {
         let done = run("prowl-preprocess", &["--store", &url, "--export", "latest", "--keep-history", "--json"])
             .expect_success();
         let batch = read_run(&root, done.json()["run"].as_str().unwrap());
-        run("prowl-trainer", &["train", "--store", &url, "--features", "latest", "--epochs", "5"]).expect_success();
+        let _ =
+            run("prowl-trainer", &["train", "--store", &url, "--features", "latest", "--epochs", "5"]).expect_success();
         let store = Store::open(&url).unwrap();
         let artifact = store.folder(Kind::Models, "latest").await.unwrap();
         let model = Model::from_bytes(&artifact.read("model.safetensors").await.unwrap()).unwrap();

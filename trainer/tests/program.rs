@@ -155,7 +155,7 @@ fn features(digest: &str, rows: std::ops::Range<usize>, number_type: DataType) -
     add("text_tokens", Arc::new(tokens.finish()), false);
     add(
         "category",
-        Arc::new(StringArray::from_iter(rows.map(|row| (row % 3 > 0).then_some(["fix", "docs"][row % 2])))),
+        Arc::new(rows.map(|row| (row % 3 > 0).then_some(["fix", "docs"][row % 2])).collect::<StringArray>()),
         true,
     );
     add("reverted", Arc::new(arrow::array::BooleanArray::from(vec![None; count])), true);
