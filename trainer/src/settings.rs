@@ -40,7 +40,7 @@ impl Default for Settings {
             code: 16,
             learning_rate: 4e-3,
             weight_decay: 1e-2,
-            hide: 0.2,
+            hide: 0.1,
             trim: 0.02,
             text_buckets: 8192,
             text_dimensions: 24,
