@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use datafusion::prelude::SessionContext;
-use futures::TryStreamExt;
-use indicatif::{HumanCount, HumanDuration, ProgressBar};
+use futures::future::LocalBoxFuture;
+use futures::{FutureExt, TryStreamExt};
+use indicatif::{HumanCount, ProgressBar};
 use prowl_features::{FEATURE_COUNT, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, Store};
 use serde::Serialize;
@@ -47,12 +48,20 @@ pub struct Summary {
     pub seconds: f64,
 }
 
-/// Runs the job, or gives it up when `stop` comes first.
+/// Runs the job, or gives it up when `stop` comes first. Boxed, so that the engine's futures are compiled into this
+/// library and not again into each program.
 ///
 /// # Errors
 /// The store, the export or the cluster cannot be used; no line or too few can be; the counts do not add up. Nothing
 /// is published then.
-pub async fn run_until(ask: &Preprocess, stop: impl Future<Output = &'static str>) -> anyhow::Result<Summary> {
+pub fn run_until<'a>(
+    ask: &'a Preprocess,
+    stop: LocalBoxFuture<'a, &'static str>,
+) -> LocalBoxFuture<'a, anyhow::Result<Summary>> {
+    run(ask, stop).boxed_local()
+}
+
+async fn run(ask: &Preprocess, stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Summary> {
     let started = Instant::now();
     let store = Store::open(&ask.store)?;
     let export = Export::resolve(&store, &ask.export).await?;
@@ -169,14 +178,13 @@ impl std::fmt::Display for Summary {
         let Self { read, kept, superseded, rejected, .. } = self;
         writeln!(
             f,
-            "read {read} = kept {kept} + superseded {superseded} + rejected {rejected}, {} features each, from {} in {} ({:.1} s)",
+            "read {read} = kept {kept} + superseded {superseded} + rejected {rejected}, {} features each, from {} in {:.1} s",
             self.features,
             if self.repositories == 1 {
                 "1 repository".to_owned()
             } else {
                 format!("{} repositories", HumanCount(self.repositories))
             },
-            HumanDuration(Duration::from_secs_f64(self.seconds)),
             self.seconds,
         )?;
         for (reason, times) in &self.reasons {

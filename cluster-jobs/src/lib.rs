@@ -27,6 +27,7 @@ mod outcomes;
 mod parts;
 mod plan;
 mod publish;
+mod requirements;
 mod rows;
 mod scan;
 pub mod session;

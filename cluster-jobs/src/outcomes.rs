@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 use prowl_features::{Outcome, Outcomes};
 
-use crate::plan::{by_bucket, sorted};
+use crate::requirements::{by_bucket, sorted};
 use crate::rows::{
     BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, Row, RowBuilder, RowReader, Tally,
     UPDATED_AT,

@@ -9,7 +9,6 @@ use datafusion::common::{DataFusionError, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::ObjectStore;
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::arrow::async_writer::AsyncFileWriter;
@@ -17,9 +16,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use prowl_platform::FileEntry;
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
+use prowl_platform::{FileEntry, Upload};
 
 use crate::failure::failure;
 
@@ -30,7 +27,7 @@ const ROW_GROUP: usize = 65_536;
 pub(crate) struct Part {
     /// Its path below the folder.
     path: String,
-    writer: AsyncArrowWriter<Upload>,
+    writer: AsyncArrowWriter<ParquetUpload>,
 }
 
 impl Part {
@@ -51,7 +48,7 @@ impl Part {
             .set_key_value_metadata(Some(metadata))
             .build();
         let location = path.split('/').fold(folder.clone(), Path::join);
-        let upload = Upload { inner: BufWriter::new(store, location), hash: Sha256::new(), bytes: 0 };
+        let upload = ParquetUpload(Upload::new(store, location));
         let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties))?;
         Ok(Self { path: path.to_owned(), writer })
     }
@@ -64,8 +61,7 @@ impl Part {
     /// Completes the file and tells what was written.
     pub(crate) async fn finish(mut self) -> Result<FileEntry> {
         self.writer.finish().await.map_err(|error| self.unwritten(&error))?;
-        let upload = self.writer.into_inner();
-        Ok(FileEntry { path: self.path, bytes: upload.bytes, sha256: hex(&upload.hash.finalize()) })
+        Ok(self.writer.into_inner().0.entry(self.path))
     }
 }
 
@@ -75,31 +71,15 @@ impl Part {
     }
 }
 
-/// Passes bytes to the store and hashes them.
-struct Upload {
-    inner: BufWriter,
-    hash: Sha256,
-    bytes: u64,
-}
+/// Lets Parquet write into an upload.
+struct ParquetUpload(Upload);
 
-impl AsyncFileWriter for Upload {
+impl AsyncFileWriter for ParquetUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        self.hash.update(&bytes);
-        self.bytes += bytes.len() as u64;
-        async move { self.inner.put(bytes).await.map_err(|error| ParquetError::External(error.into())) }.boxed()
+        async move { self.0.write(bytes).await.map_err(|error| ParquetError::External(error.into())) }.boxed()
     }
 
     fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        async move { self.inner.shutdown().await.map_err(|error| ParquetError::External(error.into())) }.boxed()
+        async move { self.0.complete().await.map_err(|error| ParquetError::External(error.into())) }.boxed()
     }
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -28,7 +28,7 @@ use url::Url;
 
 use crate::columns::{FeatureColumns, RejectColumns, feature_schema, file_metadata, reject_schema};
 use crate::parts::Part;
-use crate::plan::{by_bucket, sorted};
+use crate::requirements::{by_bucket, sorted};
 use crate::rows::{
     BUCKET, CREATED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, REVERTED, REVERTED_AT, Reject, Row, RowReader, Tally,
 };

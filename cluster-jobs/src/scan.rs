@@ -277,7 +277,7 @@ impl<R: BufRead> Text<R> {
             Self::Zstd(reader) => reader.into_inner().finish(),
         };
         io::copy(&mut stored, &mut io::sink())?;
-        Ok(crate::parts::hex(&stored.into_inner().hash.finalize()))
+        Ok(hex::encode(stored.into_inner().hash.finalize()))
     }
 }
 

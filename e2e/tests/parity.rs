@@ -111,7 +111,6 @@ fn history(kept: &Value) -> v1::History {
             opened: count(&repository["opened"]),
             merged: count(&repository["merged"]),
             reverted: count(&repository["reverted"]),
-            last_opened_at: time(&repository["last_opened_at"]),
             churn: quartiles(&repository["churn"]),
             changed_files: quartiles(&repository["changed_files"]),
         }),

@@ -104,7 +104,6 @@ impl Engine {
         let mut history = self.profiles.history(facts);
         let past = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.created_at);
         past(&mut history.author.last_opened_at);
-        past(&mut history.repository.last_opened_at);
         history.files.iter_mut().for_each(|file| past(&mut file.last_merged_at));
         history.directories.iter_mut().for_each(|directory| past(&mut directory.last_merged_at));
         history

@@ -18,7 +18,6 @@ const SUBJECTS: &[&[&str]] = &[
     &["largest_file_share", "entropy"],
     &["deletions", "share_added"],
     &["source_without_tests", "share_test", "share_source"],
-    &["files_are_missing", "size_is_missing"],
     &["author_is_new", "author_opened", "author_days_since_last"],
     &["author_knows_files", "author_file_experience", "author_knows_directories"],
     &["file_merges_max", "file_authors_max", "file_merges_mean", "file_authors_mean", "directory_merges_max"],
@@ -260,7 +259,6 @@ mod tests {
     fn what_tells_nothing_is_left_out() {
         let found = reasons(9).of(&[
             part("draft", f32::NAN, 0.4),
-            part("size_is_missing", 0.0, 0.2),
             part("issue_link", 0.0, 0.1),
             part("files_removed", 1.0, 0.1),
             part("touches_workflow", 1.0, 0.1),

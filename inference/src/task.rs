@@ -182,7 +182,6 @@ fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
             opened: repository.opened,
             merged: repository.merged,
             reverted: repository.reverted,
-            last_opened_at: checks.time("history.repository.last_opened_at", repository.last_opened_at),
             churn: checks.quartiles("history.repository.churn", repository.churn),
             changed_files: checks.quartiles("history.repository.changed_files", repository.changed_files),
         },
@@ -304,16 +303,20 @@ mod tests {
     fn a_history_holds_no_nonsense() {
         let repository = v1::RepositoryHistory {
             churn: Some(v1::Quartiles { lower: f32::NAN, median: 1.0, upper: 2.0 }),
-            last_opened_at: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
             ..v1::RepositoryHistory::default()
         };
+        let author = v1::AuthorHistory {
+            last_opened_at: Some(Timestamp { seconds: i64::MAX, nanos: 0 }),
+            ..v1::AuthorHistory::default()
+        };
         let history = v1::History {
+            author: Some(author),
             repository: Some(repository),
             files: vec![v1::FileHistory::default(); 2],
             directories: vec![v1::DirectoryHistory::default()],
             ..v1::History::default()
         };
         let error = task(Source::PullRequest(fields()), Some(history)).unwrap_err();
-        assert_eq!(violated(&error), ["history.repository.last_opened_at", "history.repository.churn"]);
+        assert_eq!(violated(&error), ["history.author.last_opened_at", "history.repository.churn"]);
     }
 }

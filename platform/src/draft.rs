@@ -7,14 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, buffered::BufWriter, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use crate::{
-    Error, FileEntry, Folder, Input, Kind, Manifest, Store,
-    folder::{display, hex, measure, url_of},
+    Error, FileEntry, Folder, Input, Kind, Manifest, Store, Upload,
+    folder::{display, measure, url_of},
     manifest,
 };
 
@@ -59,7 +58,7 @@ impl Draft {
     pub async fn put(&mut self, file: &str, bytes: Bytes) -> Result<(), Error> {
         check_name(file)?;
         let entry =
-            FileEntry { path: file.to_owned(), bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(&bytes)) };
+            FileEntry { path: file.to_owned(), bytes: bytes.len() as u64, sha256: hex::encode(Sha256::digest(&bytes)) };
         let create = PutOptions::from(PutMode::Create);
         let put = self.store.object_store().put_opts(&self.path(file), bytes.into(), create).await;
         put.map_err(|source| self.write_error(file, source))?;
@@ -77,9 +76,7 @@ impl Draft {
         Ok(DraftWriter {
             file: file.to_owned(),
             display: display(&self.store, self.kind, &self.name, file),
-            upload: BufWriter::new(self.store.object_store(), self.path(file)),
-            hash: Sha256::new(),
-            bytes: 0,
+            upload: Upload::new(self.store.object_store(), self.path(file)),
             files: Arc::clone(&self.files),
         })
     }
@@ -161,14 +158,12 @@ impl Draft {
     }
 }
 
-/// One file of a draft, written piece by piece and hashed on the way.
+/// One file of a draft, written piece by piece.
 #[derive(Debug)]
 pub struct DraftWriter {
     file: String,
     display: String,
-    upload: BufWriter,
-    hash: Sha256,
-    bytes: u64,
+    upload: Upload,
     files: Arc<Mutex<Vec<FileEntry>>>,
 }
 
@@ -178,15 +173,13 @@ impl DraftWriter {
     /// # Errors
     /// [`Error::Write`].
     pub async fn write(&mut self, piece: Bytes) -> Result<(), Error> {
-        self.hash.update(&piece);
-        self.bytes += piece.len() as u64;
-        let put = self.upload.put(piece).await;
-        put.map_err(|source| Error::Write { path: self.display.clone(), source })
+        let written = self.upload.write(piece).await;
+        written.map_err(|source| Error::Write { path: self.display.clone(), source })
     }
 
     /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.upload.bytes()
     }
 
     /// Completes the file and adds it to the draft.
@@ -194,11 +187,8 @@ impl DraftWriter {
     /// # Errors
     /// [`Error::Write`].
     pub async fn finish(mut self) -> Result<FileEntry, Error> {
-        self.upload.shutdown().await.map_err(|source| Error::Write {
-            path: self.display,
-            source: object_store::Error::Generic { store: "store", source: source.into() },
-        })?;
-        let entry = FileEntry { path: self.file, bytes: self.bytes, sha256: hex(&self.hash.finalize()) };
+        self.upload.complete().await.map_err(|source| Error::Write { path: self.display, source })?;
+        let entry = self.upload.entry(self.file);
         lock(&self.files).push(entry.clone());
         Ok(entry)
     }

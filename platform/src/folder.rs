@@ -33,7 +33,7 @@ impl Folder {
 
     pub(crate) fn from_manifest(store: Store, kind: Kind, name: String, bytes: &[u8]) -> Result<Self, Error> {
         let manifest = Manifest::parse(bytes, kind, &display(&store, kind, &name, manifest::FILE))?;
-        Ok(Self { store, kind, name, manifest, digest: hex(&Sha256::digest(bytes)) })
+        Ok(Self { store, kind, name, manifest, digest: hex::encode(Sha256::digest(bytes)) })
     }
 
     /// Its name, a UTC time such as `20261124T214500Z`.
@@ -128,7 +128,7 @@ pub(crate) async fn measure(
         bytes += chunk.len() as u64;
         each_chunk(&chunk);
     }
-    Ok((bytes, hex(&hash.finalize())))
+    Ok((bytes, hex::encode(hash.finalize())))
 }
 
 /// How a file of a folder is named in a message.
@@ -140,12 +140,4 @@ pub(crate) fn url_of(store: &Store, kind: Kind, name: &str) -> Url {
     let mut url = store.url().clone();
     url.path_segments_mut().expect("a file URL has path segments").pop_if_empty().extend([kind.as_str(), name, ""]);
     url
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string never fails");
-        text
-    })
 }

@@ -14,12 +14,14 @@ mod name;
 pub mod shutdown;
 mod store;
 pub mod telemetry;
+mod upload;
 
 pub use draft::{Draft, DraftWriter};
 pub use error::Error;
 pub use folder::Folder;
 pub use manifest::{FileEntry, Input, Manifest};
 pub use store::{Kind, Store};
+pub use upload::Upload;
 
 /// The exit codes of Prowl's programs.
 pub mod exit {

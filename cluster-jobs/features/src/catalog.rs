@@ -83,7 +83,7 @@ pub enum Missing {
     Zero,
 }
 
-/// How a feature is worded; `{}` stands for the value in its unit.
+/// How a feature is worded; `{}` stands for the value in its unit, `{one|many}` for the value with what it counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Says {
     /// For amounts: `adds {}`.
@@ -144,15 +144,11 @@ pub fn catalog_json() -> serde_json::Value {
 /// It covers what the catalog says of each feature; a change of a computation that leaves the words alone must raise
 /// `REVISION`.
 pub fn digest() -> String {
-    use std::fmt::Write;
     let mut hasher = Sha256::new();
     hasher.update(REVISION.to_le_bytes());
     // Straight from the structs: the order of keys in a `Value` depends on how other crates configure serde_json.
     hasher.update(serde_json::to_vec(FEATURES).expect("the catalog is plain text"));
-    hasher.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(hasher.finalize())
 }
 
 /// Raise this when a feature or a token is computed differently under the same description.
@@ -275,14 +271,12 @@ const LIST: &[Feature] = &[
         Some(listed) if listed > 0 => r.files.largest_share as f32,
         _ => f32::NAN,
     }),
-    row(("size_is_missing", Size, Unit::YesNo), ("additions, deletions", Never), "Whether its size is not known.", Flag("has no known size", "has a known size"), |r| flag(r.churn().is_none())),
-    row(("files_are_missing", Size, Unit::YesNo), ("files", Never), "Whether its files are not listed.", Flag("lists no files", "lists its files"), |r| flag(r.files.listed.is_none())),
 
     // Over how many places.
     row(("directories", Spread, Unit::Directories), ("files", Unknown), "Directories touched.", Amount("touches {}"), |r| r.of_files(|_| r.distinct_directories as f32)),
-    row(("subsystems", Spread, Unit::Count), ("files", Unknown), "Subsystems touched: first parts of the paths.", Amount("touches {} top-level directories"), |r| r.of_files(|f| f.subsystems as f32)),
-    row(("languages", Spread, Unit::Count), ("files", Unknown), "Programming languages touched.", Amount("touches code in {} languages"), |r| r.of_files(|f| f.languages as f32)),
-    row(("deepest_path", Spread, Unit::Count), ("files", Unknown), "Directories above the deepest file.", Amount("reaches {} directories deep"), |r| r.of_files(|f| f.deepest as f32)),
+    row(("subsystems", Spread, Unit::Count), ("files", Unknown), "Subsystems touched: first parts of the paths.", Amount("touches {top-level directory|top-level directories}"), |r| r.of_files(|f| f.subsystems as f32)),
+    row(("languages", Spread, Unit::Count), ("files", Unknown), "Programming languages touched.", Amount("touches code in {language|languages}"), |r| r.of_files(|f| f.languages as f32)),
+    row(("deepest_path", Spread, Unit::Count), ("files", Unknown), "Directories above the deepest file.", Amount("reaches {directory|directories} deep"), |r| r.of_files(|f| f.deepest as f32)),
     row(("files_per_directory", Spread, Unit::Files), ("files", Unknown), "Files touched per directory.", Amount("touches {} per directory"), |r| r.of_files(|f| {
         if r.distinct_directories == 0 { f32::NAN } else { f.listed.unwrap_or(0) as f32 / r.distinct_directories as f32 }
     })),
@@ -310,7 +304,6 @@ const LIST: &[Feature] = &[
     row(("author_is_bot", Author, Unit::YesNo), ("user.type, user.login", Unknown), "Whether the author is a bot.", Flag("was opened by a bot", "was opened by a person"), |r| known_flag(r.pull_request.user.as_ref().map(|user| {
         user.kind.as_deref() == Some("Bot") || user.login.ends_with("[bot]")
     }))),
-    row(("author_is_missing", Author, Unit::YesNo), ("user", Never), "Whether the author is not known.", Flag("has no known author", "has a known author"), |r| flag(r.pull_request.user.is_none())),
     row(("from_fork", Author, Unit::YesNo), ("head.repo", Unknown), "Whether it comes from a fork.", Flag("comes from a fork", "comes from the repository itself"), |r| known_flag(r.pull_request.from_fork)),
     past(("author_is_new", Author, Unit::YesNo), ("author's history", Unknown), "Whether it is the author's first pull request here.", Flag("is its author's first pull request here", "is not its author's first pull request here"), |f, h| if f.author.is_none() { f32::NAN } else { flag(h.author.opened == 0) }),
     past(("author_opened", Author, Unit::PullRequests), ("author's history", Unknown), "Earlier pull requests of the author.", Amount("comes from an author of {} here"), |f, h| if f.author.is_none() { f32::NAN } else { h.author.opened as f32 }),
@@ -332,7 +325,7 @@ const LIST: &[Feature] = &[
     past(("file_fixes_mean", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier fixes in its files, on average.", Amount("touches files that needed fixes in {}, on average"), |_, h| mean(&h.files, |file| file.fixes as f32)),
     past(("file_reverts_max", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier reverts in the file with most of them.", Amount("touches a file that had {} reverted"), |_, h| largest(&h.files, |file| file.reverts as f32)),
     past(("file_reverts_mean", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier reverts in its files, on average.", Amount("touches files that had {} reverted, on average"), |_, h| mean(&h.files, |file| file.reverts as f32)),
-    past(("files_without_history", Files, Unit::Share), ("files' history", Unknown), "Share of its files that no earlier merge touched.", Amount("is to {} in files without a history"), |_, h| mean(&h.files, |file| flag(file.merged == 0))),
+    past(("files_without_history", Files, Unit::Share), ("files' history", Unknown), "Share of its files that no earlier merge touched.", Amount("has no history for {} of its files"), |_, h| mean(&h.files, |file| flag(file.merged == 0))),
     past(("directory_merges_max", Files, Unit::PullRequests), ("directories' history", Unknown), "Earlier merges in the busiest of its directories.", Amount("works in a directory that {} changed before"), |_, h| largest(&h.directories, |directory: &DirectoryHistory| directory.merged as f32)),
     past(("directory_reverts_max", Files, Unit::PullRequests), ("directories' history", Unknown), "Earlier reverts in the directory with most of them.", Amount("works in a directory that had {} reverted"), |_, h| largest(&h.directories, |directory| directory.reverts as f32)),
 
@@ -360,10 +353,10 @@ const LIST: &[Feature] = &[
 
     // How far it is along.
     row(("draft", Process, Unit::YesNo), ("draft", Unknown), "Whether it is a draft.", Flag("is a draft", "is not a draft"), |r| known_flag(r.pull_request.draft)),
-    row(("labels", Process, Unit::Count), ("labels", Unknown), "Number of labels.", Amount("has {} labels"), |r| count(r.pull_request.labels.as_ref().map(|labels| labels.len() as u64))),
-    row(("assignees", Process, Unit::Count), ("assignees", Unknown), "Number of people assigned.", Amount("has {} people assigned"), |r| count(r.pull_request.assignees)),
-    row(("requested_reviewers", Process, Unit::Count), ("requested_reviewers", Unknown), "Number of people asked for a review that have not given one.", Amount("waits for {} reviewers"), |r| count(r.pull_request.requested_reviewers)),
-    row(("commits", Process, Unit::Count), ("commits", Unknown), "Number of commits.", Amount("has {} commits"), |r| count(r.pull_request.commits)),
+    row(("labels", Process, Unit::Count), ("labels", Unknown), "Number of labels.", Amount("has {label|labels}"), |r| count(r.pull_request.labels.as_ref().map(|labels| labels.len() as u64))),
+    row(("assignees", Process, Unit::Count), ("assignees", Unknown), "Number of people assigned.", Amount("has {person|people} assigned"), |r| count(r.pull_request.assignees)),
+    row(("requested_reviewers", Process, Unit::Count), ("requested_reviewers", Unknown), "Number of people asked for a review that have not given one.", Amount("waits for {reviewer|reviewers}"), |r| count(r.pull_request.requested_reviewers)),
+    row(("commits", Process, Unit::Count), ("commits", Unknown), "Number of commits.", Amount("has {commit|commits}"), |r| count(r.pull_request.commits)),
     row(("other_base", Process, Unit::YesNo), ("base.ref", Unknown), "Whether it goes into another branch than main or master.", Flag("goes into another branch than main", "goes into the main branch"), |r| known_flag(r.pull_request.base_ref.as_deref().map(|name| !matches!(name, "main" | "master" | "trunk" | "develop")))),
 
     // Against what is usual in the repository.
@@ -372,9 +365,8 @@ const LIST: &[Feature] = &[
     past(("files_to_median", Relative, Unit::Doublings), ("changed_files, repository's history", Unknown), "Files changed against the repository's median up to then.", Amount("changes {} the files of this repository's median change"), |f, h| against_median(f.changed_files, h.repository.changed_files)),
     past(("files_in_spreads", Relative, Unit::Spreads), ("changed_files, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("has a number of files {} this repository's median"), |f, h| in_spreads(f.changed_files, h.repository.changed_files)),
     past(("repository_is_young", Relative, Unit::YesNo), ("repository's history", Never), "Whether the repository has fewer than 50 earlier pull requests, so that little is known of what is usual in it.", Flag("goes into a repository of which little is known yet", "goes into a repository with a history"), |_, h| flag(h.repository.opened < 50)),
-    past(("repository_merged_share", Relative, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier pull requests that was merged.", Amount("goes into a repository that merges {}"), |_, h| share(u64::from(h.repository.merged), u64::from(h.repository.opened))),
-    past(("repository_reverted_share", Relative, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier merges that was taken back.", Amount("goes into a repository that reverts {}"), |_, h| reverted_share(h.repository.reverted, h.repository.merged)),
-    past(("repository_days_since_last", Relative, Unit::Days), ("repository's history", Unknown), "Days since the repository's last pull request.", Amount("comes {} after the repository's last pull request"), |f, h| days(h.repository.last_opened_at, f.created_at)),
+    past(("repository_merged_share", Relative, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier pull requests that was merged.", Amount("goes into a repository that merges {} of its pull requests"), |_, h| share(u64::from(h.repository.merged), u64::from(h.repository.opened))),
+    past(("repository_reverted_share", Relative, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier merges that was taken back.", Amount("goes into a repository that reverts {} of its merges"), |_, h| reverted_share(h.repository.reverted, h.repository.merged)),
 ];
 
 #[cfg(test)]

@@ -38,8 +38,6 @@ pub struct RepositoryHistory {
     pub merged: u32,
     /// Of these, taken back.
     pub reverted: u32,
-    /// When the last was opened, in milliseconds since 1970 UTC.
-    pub last_opened_at: Option<i64>,
     /// Lines changed by those opened; unknown before there are a few.
     pub churn: Option<Quartiles>,
     /// Files changed by those opened; unknown before there are a few.

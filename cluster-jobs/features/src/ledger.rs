@@ -31,7 +31,6 @@ pub(crate) struct RepositoryState {
     pub(crate) opened: u32,
     pub(crate) merged: u32,
     pub(crate) reverted: u32,
-    pub(crate) last_opened_at: Option<i64>,
     pub(crate) churn: Histogram,
     pub(crate) changed_files: Histogram,
 }
@@ -88,7 +87,6 @@ impl Ledger {
                 opened: self.repository.opened,
                 merged: self.repository.merged,
                 reverted: self.repository.reverted,
-                last_opened_at: self.repository.last_opened_at,
                 churn: self.repository.churn.quartiles(),
                 changed_files: self.repository.changed_files.quartiles(),
             },
@@ -129,7 +127,6 @@ impl Ledger {
             What::Opened => {
                 let repository = &mut self.repository;
                 repository.opened += 1;
-                repository.last_opened_at = repository.last_opened_at.max(Some(at));
                 repository.churn.add(deed.churn);
                 repository.changed_files.add(deed.changed_files);
                 if let Some(author) = deed.author {

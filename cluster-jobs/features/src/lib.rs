@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! JSON ── PullRequest::from_json ──> PullRequest ── Facts::of ──> Facts ─┐
-//!                                                                        ├─ kernel::vector ──> FeatureVector
+//!                                                                        ├─ Facts::vector ──> FeatureVector
 //!             Replay (batch) or Profiles (service) ──> History ──────────┘
 //! ```
 //!

@@ -108,13 +108,7 @@ pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch
     columns.push(
         About::Repository,
         0,
-        &Line {
-            opened: state.opened,
-            merged: state.merged,
-            reverted: state.reverted,
-            last_at: state.last_opened_at,
-            ..Line::default()
-        },
+        &Line { opened: state.opened, merged: state.merged, reverted: state.reverted, ..Line::default() },
     );
     columns.churn[0].clone_from(&state.churn.0);
     columns.changed_files[0].clone_from(&state.changed_files.0);
@@ -200,7 +194,6 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
                     opened: opened.value(row),
                     merged: merged.value(row),
                     reverted: reverted.value(row),
-                    last_opened_at: last_at,
                     churn: histogram(9, row),
                     changed_files: histogram(10, row),
                 };

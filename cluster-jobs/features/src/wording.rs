@@ -25,27 +25,52 @@ impl Feature {
         }
         match self.says {
             Says::Amount(_) if value > usual.high => {
-                format!("{subject}, more than 95% of changes; {}", self.usual(usual.median, usual.high, "much"))
+                format!("{subject}, more than 95% of changes{}", self.usual(usual.median, usual.high, "much"))
             }
             Says::Amount(_) if value < usual.low => {
-                format!("{subject}, less than 95% of changes; {}", self.usual(usual.median, usual.low, "little"))
+                format!("{subject}, less than 95% of changes{}", self.usual(usual.median, usual.low, "little"))
             }
-            Says::Amount(_) if expected.is_finite() && self.amount(expected) != self.amount(value) => {
-                // A reconstruction may stray outside what the feature can be.
-                let expected = expected.clamp(usual.low.min(value), usual.high.max(value));
-                format!("{subject}, where about {} would fit the rest of the change", self.amount(expected))
+            Says::Amount(_) if let Some(fitting) = self.fitting(value, expected, usual) => {
+                format!("{subject}, where {fitting} would fit the rest of the change")
             }
-            Says::Amount(_) => format!("{subject}; {} is usual", self.amount(usual.median)),
-            Says::Flag(..) if value >= 0.5 => format!("{subject}, as {} of changes do", percent(usual.mean)),
-            Says::Flag(..) => format!("{subject}, as {} of changes do not", percent(1.0 - usual.mean)),
+            Says::Amount(_) => format!("{subject}{}", self.usual(usual.median, usual.median, "")),
+            Says::Flag(..) => {
+                let share = if value >= 0.5 { usual.mean } else { 1.0 - usual.mean };
+                match percent(share) {
+                    share if share == "0%" => format!("{subject}, like hardly any change"),
+                    share => format!("{subject}, like {share} of changes"),
+                }
+            }
             Says::Plain(_) => subject,
         }
     }
 
-    /// What is usual, and what is already much or little where that reads differently.
+    /// What would fit the rest of the change, if that is known and reads differently from `value`.
+    fn fitting(&self, value: f32, expected: f32, usual: &Usual) -> Option<String> {
+        // A reconstruction may stray outside what the feature can be.
+        let expected = expected.clamp(usual.low.min(value), usual.high.max(value));
+        match self.amount(expected) {
+            _ if expected.is_nan() => None,
+            amount if amount == self.amount(value) => None,
+            _ if number(expected) == "0" && self.counts() => Some("none".to_owned()),
+            amount => Some(format!("about {amount}")),
+        }
+    }
+
+    /// What is usual, and what is already much or little where that reads differently. A value that is itself measured
+    /// against what is usual says nothing more.
     fn usual(&self, median: f32, end: f32, word: &str) -> String {
-        let (median, end) = (self.amount(median), self.amount(end));
-        if median == end { format!("{median} is usual") } else { format!("{median} is usual, {end} is {word}") }
+        if matches!(self.unit, Unit::Doublings | Unit::Spreads) {
+            return String::new();
+        }
+        let usual = match self.amount(median) {
+            _ if number(median) == "0" && self.counts() => "none".to_owned(),
+            amount => amount,
+        };
+        match self.amount(end) {
+            end if end == self.amount(median) => format!("; {usual} is usual"),
+            end => format!("; {usual} is usual, {end} is {word}"),
+        }
     }
 
     /// What the pull request does, without what is usual.
@@ -54,43 +79,66 @@ impl Feature {
             return format!("{}: not known", self.name);
         }
         match self.says {
-            Says::Amount(phrase) => phrase.replace("{}", &self.amount(value)),
+            Says::Amount(phrase) => self.fill(phrase, value),
             Says::Flag(yes, no) => if value >= 0.5 { yes } else { no }.to_owned(),
             Says::Plain(phrase) => phrase.to_owned(),
         }
     }
 
+    /// The phrase with the value in its place: `adds {}` or, with what is counted, `has {commit|commits}`.
+    fn fill(&self, phrase: &str, value: f32) -> String {
+        let Some((before, rest)) = phrase.split_once('{') else { return phrase.to_owned() };
+        let (place, after) = rest.split_once('}').unwrap_or((rest, ""));
+        let amount = match place.split_once('|') {
+            Some((one, many)) => counted(value, one, many),
+            None => self.amount(value),
+        };
+        let amount = match amount.strip_prefix("0 ") {
+            Some(things) if self.counts() => format!("no {things}"),
+            _ if self.unit == Unit::Doublings && amount.starts_with("1/") => format!("{amount} of"),
+            _ => amount,
+        };
+        format!("{before}{amount}{after}")
+    }
+
+    /// Whether zero of it reads as none.
+    fn counts(&self) -> bool {
+        !matches!(
+            self.unit,
+            Unit::Days | Unit::Bits | Unit::Share | Unit::Doublings | Unit::Spreads | Unit::YesNo | Unit::Coordinate
+        )
+    }
+
     /// A value in the feature's unit, such as `1,204 lines`.
     pub fn amount(&self, value: f32) -> String {
-        let of = |one: &str, many: &str| {
-            let number = number(value);
-            format!("{number} {}", if number == "1" { one } else { many })
-        };
         match self.unit {
-            Unit::Lines => of("line", "lines"),
-            Unit::Files => of("file", "files"),
-            Unit::Directories => of("directory", "directories"),
-            Unit::PullRequests => of("pull request", "pull requests"),
-            Unit::People => of("author", "authors"),
-            Unit::Days => of("day", "days"),
-            Unit::Characters => of("character", "characters"),
-            Unit::Words => of("word", "words"),
-            Unit::Bits => of("bit", "bits"),
+            Unit::Lines => counted(value, "line", "lines"),
+            Unit::Files => counted(value, "file", "files"),
+            Unit::Directories => counted(value, "directory", "directories"),
+            Unit::PullRequests => counted(value, "pull request", "pull requests"),
+            Unit::People => counted(value, "author", "authors"),
+            Unit::Days => counted(value, "day", "days"),
+            Unit::Characters => counted(value, "character", "characters"),
+            Unit::Words => counted(value, "word", "words"),
+            Unit::Bits => counted(value, "bit", "bits"),
             Unit::Share => percent(value),
             Unit::Doublings => match number(value.abs().exp2()) {
-                ratio if value < 0.0 && ratio != "1" => format!("1/{ratio} of"),
+                ratio if value < 0.0 && ratio != "1" => format!("1/{ratio}"),
                 ratio => format!("{ratio} times"),
             },
             Unit::Spreads => {
-                format!(
-                    "{} times the usual spread {}",
-                    number(value.abs()),
-                    if value < 0.0 { "below" } else { "above" }
-                )
+                let side = if value < 0.0 { "below" } else { "above" };
+                format!("{} times the usual spread {side}", number(value.abs()))
             }
             Unit::Count | Unit::YesNo | Unit::Coordinate => number(value),
         }
     }
+}
+
+/// A number and what it counts.
+fn counted(value: f32, one: &str, many: &str) -> String {
+    let number = number(value);
+    format!("{number} {}", if number == "1" { one } else { many })
 }
 
 /// A share in per cent, with enough digits to tell a rare thing from one that never happens.
@@ -142,12 +190,39 @@ mod tests {
         let few = Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.2 };
         assert_eq!(
             feature("files_removed").sentence(55.0, 1.0, &few),
-            "removes 55 files, more than 95% of changes; 0 files is usual"
+            "removes 55 files, more than 95% of changes; none is usual"
         );
         let rare = Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.004 };
         assert_eq!(
             feature("touches_workflow").sentence(1.0, 0.0, &rare),
-            "touches the repository's workflows, as 0.4% of changes do"
+            "touches the repository's workflows, like 0.4% of changes"
+        );
+        let nearly_all = Usual { mean: 0.97, ..rare };
+        assert_eq!(feature("body_is_missing").sentence(1.0, 0.0, &rare), "has no description, like 0.4% of changes");
+        assert_eq!(
+            feature("author_is_insider").sentence(0.0, 1.0, &nearly_all),
+            "comes from outside the project, like 3% of changes"
+        );
+        let never = Usual { mean: 0.0, ..rare };
+        assert_eq!(feature("draft").sentence(1.0, 0.0, &never), "is a draft, like hardly any change");
+    }
+
+    #[test]
+    fn one_and_none_read_as_such() {
+        assert_eq!(feature("requested_reviewers").says(1.0), "waits for 1 reviewer");
+        assert_eq!(feature("requested_reviewers").says(12.0), "waits for 12 reviewers");
+        assert_eq!(feature("labels").says(0.0), "has no labels");
+        assert_eq!(feature("body_length").says(0.0), "has a description of no characters");
+        assert_eq!(feature("file_authors_max").says(0.0), "touches a file that no authors changed before");
+        let some = Usual { low: 1.0, median: 2.0, high: 9.0, mean: 3.0 };
+        assert_eq!(
+            feature("commits").sentence(0.0, f32::NAN, &some),
+            "has no commits, less than 95% of changes; 2 is usual, 1 is little"
+        );
+        let around_none = Usual { low: 0.0, median: 0.0, high: 9.0, mean: 3.0 };
+        assert_eq!(
+            feature("deletions").sentence(5.0, -0.2, &around_none),
+            "deletes 5 lines, where none would fit the rest of the change"
         );
     }
 
@@ -157,6 +232,15 @@ mod tests {
         assert_eq!(ratio.says(5.0), "changes 32 times the files of this repository's median change");
         assert_eq!(ratio.says(-2.0), "changes 1/4 of the files of this repository's median change");
         assert_eq!(ratio.amount(0.5), "1.4 times");
+        let usual = Usual { low: -3.0, median: 0.0, high: 4.0, mean: 0.1 };
+        assert_eq!(
+            ratio.sentence(5.0, 0.0, &usual),
+            "changes 32 times the files of this repository's median change, more than 95% of changes"
+        );
+        assert_eq!(
+            ratio.sentence(1.0, -2.0, &usual),
+            "changes 2 times the files of this repository's median change, where about 1/4 would fit the rest of the change"
+        );
         for same in [0.0, 0.05, -0.05] {
             assert_eq!(ratio.amount(same), "1 times");
         }
@@ -170,7 +254,7 @@ mod tests {
         for feature in FEATURES {
             for value in [f32::NAN, 0.0, 0.5, 1.0, 3.0, -2.0, 1e9] {
                 let sentence = feature.sentence(value, f32::NAN, &usual);
-                assert!(!sentence.is_empty() && !sentence.contains("{}"), "{}: {sentence}", feature.name);
+                assert!(!sentence.is_empty() && !sentence.contains(['{', '|', '}']), "{}: {sentence}", feature.name);
             }
         }
     }

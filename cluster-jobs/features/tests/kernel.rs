@@ -52,7 +52,6 @@ fn past() -> History {
             opened: 100,
             merged: 80,
             reverted: 4,
-            last_opened_at: Some(now - DAY / 2),
             churn: Some(Quartiles { lower: 2.0, median: 4.0, upper: 6.0 }),
             changed_files: Some(Quartiles { lower: 1.0, median: 1.0, upper: 1.25 }),
         },
@@ -88,8 +87,6 @@ fn the_row() {
             // Halves and quarters: 0.5 * 1 + 0.25 * 2 + 0.25 * 2.
             ("entropy", 1.5),
             ("largest_file_share", 0.5),
-            ("size_is_missing", 0.0),
-            ("files_are_missing", 0.0),
             ("directories", 3.0),
             ("subsystems", 2.0),
             ("languages", 1.0),
@@ -107,7 +104,6 @@ fn the_row() {
             ("touches_workflow", 0.0),
             ("author_is_insider", 1.0),
             ("author_is_bot", 0.0),
-            ("author_is_missing", 0.0),
             ("from_fork", 0.0),
             // "Stop the crash", its type left out.
             ("title_length", 14.0),
@@ -185,7 +181,6 @@ fn the_past() {
             ("files_in_spreads", 2.0),
             ("repository_merged_share", 0.8),
             ("repository_reverted_share", 0.05),
-            ("repository_days_since_last", 0.5),
         ],
     );
 }

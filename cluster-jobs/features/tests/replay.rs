@@ -91,7 +91,6 @@ fn history_is_of_this_author_these_files_and_their_directories() {
     assert_eq!((history.author.opened, history.author.merged), (2, 2));
     // The last of two, each in its own view.
     assert_eq!(history.author.last_opened_at, Some(MONDAY + 2));
-    assert_eq!(history.repository.last_opened_at, Some(MONDAY + 2));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn an_empty_list_of_files_is_known_to_be_empty() {
     let none = PullRequest { files: Some(Vec::new()), ..bare(1, MONDAY) };
     let vector = features(&none, &History::default());
     let value = |name| common::value(&vector, name);
-    assert_eq!((value("changed_files"), value("directories"), value("files_are_missing")), (0.0, 0.0, 0.0));
+    assert_eq!((value("changed_files"), value("directories")), (0.0, 0.0));
     for name in ["share_source", "largest_file_share", "file_merges_max", "churn_per_file", "files_per_directory"] {
         assert!(value(name).is_nan(), "{name} of no file at all");
     }

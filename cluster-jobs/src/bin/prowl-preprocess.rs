@@ -29,7 +29,7 @@ fn run(ask: &Preprocess) -> anyhow::Result<()> {
     // What the engine reports on its way to an error, the error itself tells in the end.
     telemetry::init("off,prowl_cluster=warn,prowl_platform=warn")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
-    let summary = runtime.block_on(async { job::run_until(ask, shutdown::signal()).await });
+    let summary = runtime.block_on(async { job::run_until(ask, Box::pin(shutdown::signal())).await });
     // Tasks of a job that failed or was stopped may still be at work; nobody waits for them.
     runtime.shutdown_background();
     let summary = summary?;

@@ -9,6 +9,8 @@ use ballista_executor::health::spawn_health_server;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_process::start_server;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
 use super::{build_state, config};
@@ -20,11 +22,15 @@ use crate::plan::{LogicalCodec, PhysicalCodec};
 const CLEAN_UP_EVERY: u64 = 300;
 const CLEAN_UP_AFTER: u64 = 6 * 3600;
 
-/// Runs a scheduler until it is told to stop.
+/// Runs a scheduler until it is told to stop. Boxed, as [`crate::job::run_until`] is.
 ///
 /// # Errors
 /// The arguments contradict each other, or the address cannot be listened on.
-pub async fn run_scheduler(args: SchedulerArgs) -> anyhow::Result<()> {
+pub fn run_scheduler(args: SchedulerArgs) -> LocalBoxFuture<'static, anyhow::Result<()>> {
+    schedule(args).boxed_local()
+}
+
+async fn schedule(args: SchedulerArgs) -> anyhow::Result<()> {
     let address = format!("{}:{}", args.ballista.bind_host, args.ballista.bind_port);
     let listen: SocketAddr =
         address.parse().with_context(|| format!("{address} is no address to listen on; --bind-host takes an IP"))?;
@@ -47,11 +53,15 @@ pub async fn run_scheduler(args: SchedulerArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Runs an executor until it is told to stop; it finishes the tasks it has.
+/// Runs an executor until it is told to stop; it finishes the tasks it has. Boxed, as [`crate::job::run_until`] is.
 ///
 /// # Errors
 /// The arguments contradict each other, the work folder cannot be used, or the scheduler cannot be reached.
-pub async fn run_executor(args: ExecutorArgs) -> anyhow::Result<()> {
+pub fn run_executor(args: ExecutorArgs) -> LocalBoxFuture<'static, anyhow::Result<()>> {
+    execute(args).boxed_local()
+}
+
+async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     let mut ballista = args.ballista;
     // A temporary folder must live as long as the process; Ballista's own is dropped before it is used.
     let temporary;

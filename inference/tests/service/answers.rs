@@ -42,7 +42,6 @@ fn history_message(history: &History) -> v1::History {
             opened: repository.opened,
             merged: repository.merged,
             reverted: repository.reverted,
-            last_opened_at: time(repository.last_opened_at),
             churn: quartiles(repository.churn),
             changed_files: quartiles(repository.changed_files),
         }),

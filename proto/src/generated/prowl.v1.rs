@@ -251,14 +251,11 @@ pub struct RepositoryHistory {
     /// Of these, taken back by a later change.
     #[prost(uint32, tag = "3")]
     pub reverted: u32,
-    /// When the last was opened; exact to the millisecond.
-    #[prost(message, optional, tag = "4")]
-    pub last_opened_at: ::core::option::Option<::prost_types::Timestamp>,
     /// Lines changed by each; left out before there are a few.
-    #[prost(message, optional, tag = "5")]
+    #[prost(message, optional, tag = "4")]
     pub churn: ::core::option::Option<Quartiles>,
     /// Files changed by each; left out before there are a few.
-    #[prost(message, optional, tag = "6")]
+    #[prost(message, optional, tag = "5")]
     pub changed_files: ::core::option::Option<Quartiles>,
 }
 impl ::prost::Name for RepositoryHistory {

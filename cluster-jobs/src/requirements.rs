@@ -1,0 +1,27 @@
+//! What our operators ask of their input: the rows of one bucket in one partition, in an order.
+
+use std::sync::Arc;
+
+use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr};
+
+use crate::rows::BUCKET;
+
+/// Rows of one bucket belong into one partition.
+pub(crate) fn by_bucket() -> Vec<Arc<dyn PhysicalExpr>> {
+    vec![Arc::new(Column::new("bucket", BUCKET))]
+}
+
+/// An order by columns of `schema`, each ascending or, with `true`, descending; nulls come last either way.
+pub(crate) fn sorted(schema: &Schema, columns: &[(usize, bool)]) -> OrderingRequirements {
+    let by = columns.iter().map(|(index, descending)| {
+        PhysicalSortExpr::new(
+            Arc::new(Column::new(schema.field(*index).name(), *index)),
+            SortOptions { descending: *descending, nulls_first: false },
+        )
+    });
+    let ordering = LexOrdering::new(by).expect("every operator sorts by at least one column");
+    OrderingRequirements::from(ordering)
+}
