@@ -314,7 +314,6 @@ mod tests {
             repository: Some(repository),
             files: vec![v1::FileHistory::default(); 2],
             directories: vec![v1::DirectoryHistory::default()],
-            ..v1::History::default()
         };
         let error = task(Source::PullRequest(fields()), Some(history)).unwrap_err();
         assert_eq!(violated(&error), ["history.author.last_opened_at", "history.repository.churn"]);
