@@ -95,7 +95,7 @@ impl Feature {
         };
         let amount = match amount.strip_prefix("0 ") {
             Some(things) if self.counts() => format!("no {things}"),
-            _ if self.unit == Unit::Doublings && amount.starts_with("1/") => format!("{amount} of"),
+            _ if self.unit == Unit::Doublings && amount.ends_with('%') => format!("{amount} of"),
             _ => amount,
         };
         format!("{before}{amount}{after}")
@@ -123,7 +123,7 @@ impl Feature {
             Unit::Bits => counted(value, "bit", "bits"),
             Unit::Share => percent(value),
             Unit::Doublings => match number(value.abs().exp2()) {
-                ratio if value < 0.0 && ratio != "1" => format!("1/{ratio}"),
+                ratio if value < 0.0 && ratio != "1" => percent(value.exp2()),
                 ratio => format!("{ratio} times"),
             },
             Unit::Spreads => {
@@ -230,7 +230,7 @@ mod tests {
     fn ratios_and_spreads_read_in_both_directions() {
         let (ratio, spread) = (feature("files_to_median"), feature("files_in_spreads"));
         assert_eq!(ratio.says(5.0), "changes 32 times the files of this repository's median change");
-        assert_eq!(ratio.says(-2.0), "changes 1/4 of the files of this repository's median change");
+        assert_eq!(ratio.says(-2.0), "changes 25% of the files of this repository's median change");
         assert_eq!(ratio.amount(0.5), "1.4 times");
         let usual = Usual { low: -3.0, median: 0.0, high: 4.0, mean: 0.1 };
         assert_eq!(
@@ -239,7 +239,7 @@ mod tests {
         );
         assert_eq!(
             ratio.sentence(1.0, -2.0, &usual),
-            "changes 2 times the files of this repository's median change, where about 1/4 would fit the rest of the change"
+            "changes 2 times the files of this repository's median change, where about 25% would fit the rest of the change"
         );
         for same in [0.0, 0.05, -0.05] {
             assert_eq!(ratio.amount(same), "1 times");
