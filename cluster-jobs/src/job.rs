@@ -16,7 +16,7 @@ use crate::args::Preprocess;
 use crate::export::Export;
 use crate::failure::retell;
 use crate::plan;
-use crate::publish::{Publication, Report, reports};
+use crate::publish::{Complaint, Publication, Report, reports};
 use crate::scan::Scan;
 use crate::session;
 
@@ -42,10 +42,27 @@ pub struct Summary {
     pub repositories: u64,
     /// Columns of features.
     pub features: usize,
-    /// The most frequent reasons for rejects, with how often they came up.
-    pub reasons: Vec<(String, u64)>,
+    /// The most frequent reasons for rejects.
+    pub reasons: Vec<Rejected>,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// Lines that cannot be used for one reason.
+#[derive(Debug, Serialize)]
+pub struct Rejected {
+    /// The reason, and the field at fault.
+    pub reason: String,
+    /// How many there are, and where the first is.
+    #[serde(flatten)]
+    pub complaint: Complaint,
+}
+
+impl std::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { reason, complaint: Complaint { times, file, line } } = self;
+        write!(f, "{times} × {reason} (first in {file} line {line})")
+    }
 }
 
 /// Runs the job, or gives it up when `stop` comes first. Boxed, so that the engine's futures are compiled into this
@@ -82,9 +99,6 @@ async fn run(ask: &Preprocess, stop: LocalBoxFuture<'_, &'static str>) -> anyhow
         }
     };
     let folder = publish(draft, &export, &report).await?;
-    let mut reasons: Vec<_> = report.reasons.into_iter().collect();
-    reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    reasons.truncate(5);
     Ok(Summary {
         run: folder.name().to_owned(),
         url: folder.url().to_string(),
@@ -94,7 +108,7 @@ async fn run(ask: &Preprocess, stop: LocalBoxFuture<'_, &'static str>) -> anyhow
         rejected: report.rejected,
         repositories: report.repositories,
         features: FEATURE_COUNT,
-        reasons,
+        reasons: most_frequent(&report, 5),
         seconds: started.elapsed().as_secs_f64(),
     })
 }
@@ -130,9 +144,7 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     }
     let share = *rejected as f64 / *read as f64;
     if kept + superseded == 0 || (*rejected >= FEW_REJECTS && share > ask.max_reject_share) {
-        let mut reasons: Vec<_> = report.reasons.iter().collect();
-        reasons.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
-        let named: Vec<_> = reasons.iter().take(3).map(|(reason, times)| format!("{times} times {reason}")).collect();
+        let named: Vec<_> = most_frequent(report, 3).iter().map(|rejected| format!("{rejected}")).collect();
         bail!(
             "{rejected} of {read} lines cannot be used ({:.1}%, at most {:.1}% may; see --max-reject-share): {}",
             100.0 * share,
@@ -141,6 +153,14 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+fn most_frequent(report: &Report, most: usize) -> Vec<Rejected> {
+    let complaints = report.reasons.clone().into_iter();
+    let mut rejected: Vec<_> = complaints.map(|(reason, complaint)| Rejected { reason, complaint }).collect();
+    rejected.sort_by(|a, b| b.complaint.times.cmp(&a.complaint.times).then_with(|| a.reason.cmp(&b.reason)));
+    rejected.truncate(most);
+    rejected
 }
 
 async fn publish(mut draft: Draft, export: &Export, report: &Report) -> anyhow::Result<Folder> {
@@ -187,8 +207,8 @@ impl std::fmt::Display for Summary {
             },
             self.seconds,
         )?;
-        for (reason, times) in &self.reasons {
-            writeln!(f, "  rejected {times}: {reason}")?;
+        for rejected in &self.reasons {
+            writeln!(f, "  rejected {rejected}")?;
         }
         writeln!(f, "published {}", self.url)?;
         write!(f, "next: prowl-trainer train --store {} --features {}", self.store(), self.run)

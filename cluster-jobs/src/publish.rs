@@ -4,6 +4,7 @@
 //! after it; rows that belong to no repository (rejects, tallies) come last. Each partition answers with one report.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -65,8 +66,28 @@ pub(crate) struct Report {
     pub(crate) as_of: Option<i64>,
     /// Files read, with the SHA-256 of their bytes.
     pub(crate) sources: Vec<(String, String)>,
-    /// How often each reason for a reject came up.
-    pub(crate) reasons: BTreeMap<String, u64>,
+    /// Each reason for a reject.
+    pub(crate) reasons: BTreeMap<String, Complaint>,
+}
+
+/// How often a reason for a reject came up, and where first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Complaint {
+    /// How often.
+    pub times: u64,
+    /// URL of the file.
+    pub file: String,
+    /// Line in it, from 1.
+    pub line: u64,
+}
+
+impl Complaint {
+    fn add(&mut self, other: Self) {
+        self.times += other.times;
+        if (&other.file, other.line) < (&self.file, self.line) {
+            (self.file, self.line) = (other.file, other.line);
+        }
+    }
 }
 
 impl Report {
@@ -78,10 +99,15 @@ impl Report {
             "" => reason.to_owned(),
             field => format!("field `{field}`: {reason}"),
         };
-        if self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&reason) {
-            *self.reasons.entry(reason).or_default() += 1;
-        } else {
-            *self.reasons.entry("other reasons".to_owned()).or_default() += 1;
+        let room = self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&reason);
+        let reason = if room { reason } else { "other reasons".to_owned() };
+        self.complain(reason, Complaint { times: 1, file: reject.file.clone(), line: reject.line });
+    }
+
+    fn complain(&mut self, reason: String, complaint: Complaint) {
+        match self.reasons.entry(reason) {
+            Entry::Occupied(mut known) => known.get_mut().add(complaint),
+            Entry::Vacant(new) => _ = new.insert(complaint),
         }
     }
 
@@ -95,8 +121,8 @@ impl Report {
         self.repositories += other.repositories;
         self.as_of = self.as_of.max(other.as_of);
         self.sources.extend(other.sources);
-        for (reason, times) in other.reasons {
-            *self.reasons.entry(reason).or_default() += times;
+        for (reason, complaint) in other.reasons {
+            self.complain(reason, complaint);
         }
     }
 }

@@ -188,6 +188,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     std::fs::write(&bad, "no json\n{}\n").unwrap();
     let said = store.refuse(bad.to_str().unwrap(), &[]);
     assert!(said.contains("2 of 2 lines") && said.contains("base.repo.full_name"), "{said}");
+    assert!(said.contains("bad.ndjson line 1") && said.contains("bad.ndjson line 2"), "{said}");
 
     let empty = store.root.join("empty.ndjson");
     std::fs::write(&empty, "\n\n").unwrap();
