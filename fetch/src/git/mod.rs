@@ -90,7 +90,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     bar.finish_and_clear();
 
     let reverted = merges.iter().filter(|(number, _)| line.reverted_at.contains_key(number)).count() as u64;
-    notes.insert(0, format!("{} commits on {}, {reverted} pull requests were reverted", line.commits, head.branch));
+    notes.insert(0, format!("{} commits on {}; pull requests reverted: {reverted}", line.commits, head.branch));
     if line.foreign > 0 {
         notes.push(format!("{} merges of other repositories' pull requests are left out", line.foreign));
     }
