@@ -154,7 +154,7 @@ impl View<'_> {
 
     /// What the fit makes small: the mean Huber loss over all known values, in spreads.
     fn error(&self, network: &Network, rows: &[usize]) -> f64 {
-        let mut errors = Moments::new(1);
+        let mut errors = Means::new(1);
         self.each_known(rows, network, |_, value, output| errors.add(0, f64::from(huber(output - value).0)));
         errors.mean(0)
     }
@@ -163,7 +163,7 @@ impl View<'_> {
     /// the rarer events, the validation slice was not learnt, and shows how far things drift.
     fn surprise(&self, network: &Network, training: &[usize], validation: &[usize]) -> Surprise {
         let distances = |rows: &[usize]| {
-            let mut errors = Moments::new(self.width());
+            let mut errors = Means::new(self.width());
             self.each_known(rows, network, |input, value, output| {
                 errors.add(input, f64::from(value - output).powi(2));
             });
@@ -241,9 +241,9 @@ impl View<'_> {
 }
 
 /// Running means, one an input.
-struct Moments(Vec<(f64, usize)>);
+struct Means(Vec<(f64, usize)>);
 
-impl Moments {
+impl Means {
     fn new(inputs: usize) -> Self {
         Self(vec![(0.0, 0); inputs])
     }
@@ -270,7 +270,7 @@ impl Moments {
 
 /// Root of the mean squared distance, of the slice where it is larger. One distance of one spread is added to each, so
 /// that what never happened is as surprising as one in as many rows as were seen, and no more.
-fn usual_distance(learnt: &Moments, later: &Moments, input: usize) -> f32 {
+fn usual_distance(learnt: &Means, later: &Means, input: usize) -> f32 {
     let mean = learnt.mean_with_one(input);
     // A few known values of the later slice would only show the one that was added.
     let enough = later.count(input) * 20 >= learnt.count(input);
