@@ -16,7 +16,7 @@ Logs go to stderr: PROWL_LOG sets the level (info), PROWL_LOG_FORMAT text or jso
 
 /// Scores pull requests over gRPC (prowl.v1.Scoring) and HTTP (POST /v1/score).
 #[derive(Debug, Parser)]
-#[command(name = "prowl-inference", version, about, after_help = EXAMPLES)]
+#[command(name = "prowl-inference", version, after_help = EXAMPLES)]
 pub struct Args {
     /// Where models are published, as a URL
     #[arg(long, env = "PROWL_STORE", value_name = "URL")]

@@ -23,9 +23,8 @@ Examples:
 Exit codes: 0 all scored, 1 something failed, 2 wrong use.";
 
 /// Asks a Prowl server how unusual a pull request is, what kind of change, and why.
-/// Asks a Prowl service about pull requests: how unusual each is, what kind of change, and why
 #[derive(Debug, Parser)]
-#[command(name = "prowl", version, about, after_help = EXAMPLES)]
+#[command(name = "prowl", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
