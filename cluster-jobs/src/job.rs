@@ -1,5 +1,6 @@
 //! The job from beginning to end: find the export, run the plan, check the counts, publish.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -144,7 +145,7 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     }
     let share = *rejected as f64 / *read as f64;
     if kept + superseded == 0 || (*rejected >= FEW_REJECTS && share > ask.max_reject_share) {
-        let named: Vec<_> = most_frequent(report, 3).iter().map(|rejected| format!("{rejected}")).collect();
+        let named: Vec<_> = most_frequent(report, 3).iter().map(ToString::to_string).collect();
         bail!(
             "{rejected} of {read} lines cannot be used ({:.1}%, at most {:.1}% may; see --max-reject-share): {}",
             100.0 * share,
@@ -156,11 +157,12 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
 }
 
 fn most_frequent(report: &Report, most: usize) -> Vec<Rejected> {
-    let complaints = report.reasons.clone().into_iter();
-    let mut rejected: Vec<_> = complaints.map(|(reason, complaint)| Rejected { reason, complaint }).collect();
-    rejected.sort_by(|a, b| b.complaint.times.cmp(&a.complaint.times).then_with(|| a.reason.cmp(&b.reason)));
-    rejected.truncate(most);
-    rejected
+    let mut reasons: Vec<_> = report.reasons.iter().collect();
+    // The sort is stable, and the map gives equally frequent ones by name.
+    reasons.sort_by_key(|(_, complaint)| Reverse(complaint.times));
+    let rejected =
+        |(reason, complaint): (&String, &Complaint)| Rejected { reason: reason.clone(), complaint: complaint.clone() };
+    reasons.into_iter().take(most).map(rejected).collect()
 }
 
 async fn publish(mut draft: Draft, export: &Export, report: &Report) -> anyhow::Result<Folder> {

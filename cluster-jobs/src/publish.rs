@@ -4,7 +4,6 @@
 //! after it; rows that belong to no repository (rejects, tallies) come last. Each partition answers with one report.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -82,10 +81,11 @@ pub struct Complaint {
 }
 
 impl Complaint {
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.times += other.times;
         if (&other.file, other.line) < (&self.file, self.line) {
-            (self.file, self.line) = (other.file, other.line);
+            self.file.clone_from(&other.file);
+            self.line = other.line;
         }
     }
 }
@@ -105,10 +105,7 @@ impl Report {
     }
 
     fn complain(&mut self, reason: String, complaint: Complaint) {
-        match self.reasons.entry(reason) {
-            Entry::Occupied(mut known) => known.get_mut().add(complaint),
-            Entry::Vacant(new) => _ = new.insert(complaint),
-        }
+        self.reasons.entry(reason).and_modify(|known| known.add(&complaint)).or_insert(complaint);
     }
 
     /// Adds what another partition did.

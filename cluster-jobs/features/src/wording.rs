@@ -47,14 +47,16 @@ impl Feature {
 
     /// What would fit the rest of the change, if that is known and reads differently from `value`.
     fn fitting(&self, value: f32, expected: f32, usual: &Usual) -> Option<String> {
+        if expected.is_nan() {
+            return None;
+        }
         // A reconstruction may stray outside what the feature can be.
         let expected = expected.clamp(usual.low.min(value), usual.high.max(value));
-        match self.amount(expected) {
-            _ if expected.is_nan() => None,
-            amount if amount == self.amount(value) => None,
-            _ if number(expected) == "0" && self.counts() => Some("none".to_owned()),
-            amount => Some(format!("about {amount}")),
+        let amount = self.amount(expected);
+        if amount == self.amount(value) {
+            return None;
         }
+        Some(if self.is_none(expected) { "none".to_owned() } else { format!("about {amount}") })
     }
 
     /// What is usual, and what is already much or little where that reads differently. A value that is itself measured
@@ -63,14 +65,9 @@ impl Feature {
         if matches!(self.unit, Unit::Doublings | Unit::Spreads) {
             return String::new();
         }
-        let usual = match self.amount(median) {
-            _ if number(median) == "0" && self.counts() => "none".to_owned(),
-            amount => amount,
-        };
-        match self.amount(end) {
-            end if end == self.amount(median) => format!("; {usual} is usual"),
-            end => format!("; {usual} is usual, {end} is {word}"),
-        }
+        let (amount, end) = (self.amount(median), self.amount(end));
+        let usual = if self.is_none(median) { "none" } else { &amount };
+        if amount == end { format!("; {usual} is usual") } else { format!("; {usual} is usual, {end} is {word}") }
     }
 
     /// What the pull request does, without what is usual.
@@ -94,19 +91,20 @@ impl Feature {
             None => self.amount(value),
         };
         let amount = match amount.strip_prefix("0 ") {
-            Some(things) if self.counts() => format!("no {things}"),
+            Some(things) if self.is_none(value) => format!("no {things}"),
             _ if self.unit == Unit::Doublings && amount.ends_with('%') => format!("{amount} of"),
             _ => amount,
         };
         format!("{before}{amount}{after}")
     }
 
-    /// Whether zero of it reads as none.
-    fn counts(&self) -> bool {
-        !matches!(
+    /// Whether it counts things, and there are none.
+    fn is_none(&self, value: f32) -> bool {
+        let measures = matches!(
             self.unit,
             Unit::Days | Unit::Bits | Unit::Share | Unit::Doublings | Unit::Spreads | Unit::YesNo | Unit::Coordinate
-        )
+        );
+        !measures && number(value) == "0"
     }
 
     /// A value in the feature's unit, such as `1,204 lines`.

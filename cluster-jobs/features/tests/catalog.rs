@@ -3,7 +3,7 @@
 mod common;
 
 use common::{MONDAY, bare};
-use prowl_features::{FEATURE_COUNT, FEATURES, Facts, ROW_FEATURES, catalog_json, digest};
+use prowl_features::{FEATURE_COUNT, FEATURES, Facts, Missing, ROW_FEATURES, Unit, catalog_json, digest};
 
 #[test]
 fn a_change_of_the_catalog_is_a_deliberate_one() {
@@ -27,6 +27,12 @@ fn names_are_column_names() {
             ["repository", "number", "created_at", "merged_at", "text_tokens", "category", "reverted", "history"];
         assert!(!taken.contains(&feature.name), "{}", feature.name);
     }
+}
+
+#[test]
+fn what_is_missing_in_itself_is_told_where_missing_means_none() {
+    let feature = FEATURES.iter().find(|feature| feature.name == "body_is_missing").expect("no `body_is_missing`");
+    assert_eq!((feature.missing, feature.unit), (Missing::Never, Unit::YesNo));
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn history_is_of_this_author_these_files_and_their_directories() {
     let directories: Vec<_> = history.directories.iter().map(|d| (d.merged, d.by_author)).collect();
     assert_eq!(directories, [(3, 2), (1, 0)]);
     assert_eq!((history.author.opened, history.author.merged), (2, 2));
-    // The last of two, each in its own view.
+    // The last of two.
     assert_eq!(history.author.last_opened_at, Some(MONDAY + 2));
 }
 
