@@ -8,6 +8,8 @@ COUNT ?= 6000
 SEED ?= 7
 
 bin := $(or $(CARGO_TARGET_DIR),target)/release
+# Always the same selection: with another one, cargo builds shared dependencies anew, with other features.
+build := cargo build --release --workspace --bins
 
 .PHONY: help demo serve test lint fmt bench clean-store
 
@@ -16,11 +18,11 @@ help: ## List these commands
 	@printf '\nVariables: STORE=%s COUNT=%s SEED=%s\n' '$(STORE)' '$(COUNT)' '$(SEED)'
 
 demo: ## The whole of it on COUNT generated pull requests: learn from the past, score what came after (builds first)
-	cargo build --release --bins -p prowl-fetch -p prowl-cluster -p prowl-trainer -p prowl-inference
+	$(build)
 	@BIN='$(bin)' COUNT='$(COUNT)' SEED='$(SEED)' scripts/demo.sh
 
 serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
-	cargo build --release --bins -p prowl-inference
+	$(build)
 	'$(bin)/prowl-inference' --store '$(STORE)' --model latest
 
 test: ## Build everything and run every test

@@ -166,3 +166,27 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Noise has no structure: training on it makes the validation loss worse after a while.
+    #[test]
+    fn the_network_of_the_best_epoch_is_kept() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut noise =
+            |rows| -> Array2<f32> { Array2::from_shape_simple_fn((rows, 12), || StandardNormal.sample(&mut random)) };
+        let (training, validation) = (noise(64), noise(64));
+        let fitted = |epochs: usize| {
+            let settings = Settings { epochs, patience: 30, batch_size: 16, ..Settings::default() };
+            fit(training.view(), validation.view(), &settings, &mut |_| ControlFlow::Continue(())).unwrap()
+        };
+        let all = fitted(300);
+        let last = all.epochs.last().unwrap();
+        assert_eq!(last.without_progress, 30, "it stops by patience");
+        let best = fitted(last.number - last.without_progress);
+        assert_eq!(all.network, best.network);
+        assert!(loss(&all.network, validation.view()) < last.validation_loss);
+    }
+}

@@ -1,12 +1,12 @@
 //! Fits the category head: multinomial logistic regression on words and scaled features.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use prowl_model::{CategoryHead, Inputs};
 
 use crate::evaluate::macro_f1;
-use crate::lbfgs;
+use crate::{TrainError, lbfgs};
 
 /// A category needs this many declared pull requests in the training slice to be learnt.
 pub const FEWEST: usize = 20;
@@ -37,21 +37,24 @@ pub struct Example<'a> {
 /// compared on `validation`, which is later; the strength of regularisation of the best is then used on both together,
 /// since what people call a change drifts and the newest examples tell most.
 ///
+/// Where `training` has fewer than two such categories there is no head, and a text that says so.
+///
 /// # Errors
-/// There are fewer than two such categories in `training`; the text says so.
+/// [`TrainError::Stopped`] when `watch` broke off.
 pub fn fit(
     training: &[Example<'_>],
     validation: &[Example<'_>],
     features: usize,
     buckets: usize,
-) -> Result<(Vec<String>, CategoryHead), String> {
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Result<(Vec<String>, CategoryHead), String>, TrainError> {
     let classes = classes(training);
     if classes.len() < 2 {
-        return Err(format!(
+        return Ok(Err(format!(
             "{} of the categories that pull requests of the training slice declare have at least {FEWEST} of them, and \
              telling them apart needs 2",
             classes.len()
-        ));
+        )));
     }
     let problem = Problem::new(training, &classes, features, buckets);
     let truth = truth(validation);
@@ -59,7 +62,7 @@ pub fn fit(
     // Each from where the last one ended.
     let mut weights = Array1::zeros(problem.size());
     for strength in STRENGTHS {
-        weights = problem.solve(weights, strength);
+        weights = problem.solve(weights, strength, watch)?;
         let quality = macro_f1(&truth, &predictions(&problem.head(&weights), &classes, features, validation));
         if quality > best_quality {
             (best_quality, best_strength) = (quality, strength);
@@ -68,8 +71,8 @@ pub fn fit(
     let both: Vec<Example<'_>> = training.iter().chain(validation).cloned().collect();
     let classes = self::classes(&both);
     let problem = Problem::new(&both, &classes, features, buckets);
-    let head = problem.head(&problem.solve(Array1::zeros(problem.size()), best_strength));
-    Ok((classes.into_iter().map(str::to_owned).collect(), head))
+    let head = problem.head(&problem.solve(Array1::zeros(problem.size()), best_strength, watch)?);
+    Ok(Ok((classes.into_iter().map(str::to_owned).collect(), head)))
 }
 
 /// The categories with enough examples, sorted.
@@ -126,8 +129,14 @@ impl<'a> Problem<'a> {
         (self.buckets + self.features + 1) * self.classes
     }
 
-    fn solve(&self, start: Array1<f64>, strength: f64) -> Array1<f64> {
-        lbfgs::minimise(start, ITERATIONS, 1e-3, |weights| self.loss(weights, strength))
+    fn solve(
+        &self,
+        start: Array1<f64>,
+        strength: f64,
+        watch: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Array1<f64>, TrainError> {
+        lbfgs::minimise(start, ITERATIONS, 1e-3, watch, |weights| self.loss(weights, strength))
+            .ok_or(TrainError::Stopped)
     }
 
     /// Mean weighted cross entropy plus `strength / 2 rows` times the squared weights, the bias left out; and its
@@ -203,6 +212,10 @@ fn softmax(logits: &mut [f64], class: usize) -> f64 {
 mod tests {
     use super::*;
 
+    fn fit(training: &[Example<'_>], validation: &[Example<'_>]) -> Result<(Vec<String>, CategoryHead), String> {
+        super::fit(training, validation, 2, 8, &mut || ControlFlow::Continue(())).unwrap()
+    }
+
     fn examples() -> Vec<Example<'static>> {
         let example = |row: usize| {
             let class = row % 3;
@@ -233,7 +246,7 @@ mod tests {
     #[test]
     fn what_words_tell_apart_is_told_apart() {
         let examples = examples();
-        let (classes, head) = fit(&examples, &examples[..30], 2, 8).unwrap();
+        let (classes, head) = fit(&examples, &examples[..30]).unwrap();
         assert_eq!(classes, ["a", "b", "c"]);
         assert_eq!(predictions(&head, &classes, 2, &examples), truth(&examples));
     }
@@ -242,8 +255,8 @@ mod tests {
     fn a_rare_category_is_left_out() {
         let mut examples = examples();
         examples.iter_mut().take(3 * (FEWEST - 1)).filter(|e| e.category == "c").for_each(|e| e.category = "rare");
-        let (classes, _) = fit(&examples, &[], 2, 8).unwrap();
+        let (classes, _) = fit(&examples, &[]).unwrap();
         assert_eq!(classes, ["a", "b"], "19 rare ones and 11 of c are too few");
-        assert!(fit(&examples[..40], &[], 2, 8).unwrap_err().contains("0 of the categories"));
+        assert!(fit(&examples[..40], &[]).unwrap_err().contains("0 of the categories"));
     }
 }

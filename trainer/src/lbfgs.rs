@@ -1,6 +1,6 @@
 //! Minimises a smooth function of many variables: limited-memory BFGS.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::ControlFlow};
 
 use ndarray::Array1;
 
@@ -8,15 +8,17 @@ use ndarray::Array1;
 const MEMORY: usize = 10;
 
 /// The point at which `function`, which returns its value and gradient, is smallest, from `start` on. Stops when the
-/// gradient is `tolerance` times as long as it was, or after `iterations`.
+/// gradient is `tolerance` times as long as it was, or after `iterations`; before each, `watch` may break off, and then
+/// there is no point.
 ///
 /// Two-loop recursion of Nocedal and Wright, "Numerical optimization", algorithm 7.4, with a backtracking line search.
 pub fn minimise(
     start: Array1<f64>,
     iterations: usize,
     tolerance: f64,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
     mut function: impl FnMut(&Array1<f64>) -> (f64, Array1<f64>),
-) -> Array1<f64> {
+) -> Option<Array1<f64>> {
     let mut point = start;
     let (mut value, mut gradient) = function(&point);
     let first_length = gradient.dot(&gradient).sqrt();
@@ -24,6 +26,9 @@ pub fn minimise(
     let mut memory: VecDeque<(Array1<f64>, Array1<f64>)> = VecDeque::with_capacity(MEMORY);
 
     for _ in 0..iterations {
+        if watch().is_break() {
+            return None;
+        }
         let length = gradient.dot(&gradient).sqrt();
         if length <= tolerance * first_length || length == 0.0 {
             break;
@@ -54,7 +59,7 @@ pub fn minimise(
         }
         (point, value, gradient) = (candidate, candidate_value, candidate_gradient);
     }
-    point
+    Some(point)
 }
 
 /// Minus the gradient, times the inverse curvature as the memory knows it.
@@ -87,13 +92,16 @@ mod tests {
             let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
             (a * a + 100.0 * b * b, ndarray::array![-2.0 * a - 400.0 * x[0] * b, 200.0 * b])
         };
-        let found = minimise(ndarray::array![-1.2, 1.0], 200, 1e-10, rosenbrock);
+        let start = ndarray::array![-1.2, 1.0];
+        let found = minimise(start, 200, 1e-10, &mut || ControlFlow::Continue(()), rosenbrock).unwrap();
         assert!((found[0] - 1.0).abs() < 1e-6 && (found[1] - 1.0).abs() < 1e-6, "{found}");
     }
 
     #[test]
     fn stays_where_nothing_is_lower() {
         let flat = |x: &Array1<f64>| (0.0, x * 0.0);
-        assert_eq!(minimise(ndarray::array![3.0], 10, 1e-6, flat), ndarray::array![3.0]);
+        let from = |watch: &mut dyn FnMut() -> ControlFlow<()>| minimise(ndarray::array![3.0], 10, 1e-6, watch, flat);
+        assert_eq!(from(&mut || ControlFlow::Continue(())), Some(ndarray::array![3.0]));
+        assert_eq!(from(&mut || ControlFlow::Break(())), None, "broken off");
     }
 }

@@ -26,13 +26,15 @@ pub struct Origin {
     pub version: String,
 }
 
-/// Which of the two fits an epoch belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// On the whole training slice, to find its most unusual rows.
-    First,
-    /// Without them.
-    Final,
+/// A step of the work, as progress sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step<'a> {
+    /// An epoch of the fit on the whole training slice, which finds its most unusual rows.
+    First(&'a Epoch),
+    /// An epoch of the fit without them.
+    Final(&'a Epoch),
+    /// A look at the examples of the category head.
+    Category,
 }
 
 /// The declared pull requests that the category head learns from, at most; the newest count.
@@ -49,7 +51,7 @@ pub fn learn(
     data: &Dataset,
     settings: &Settings,
     origin: Origin,
-    watch: &mut dyn FnMut(Stage, &Epoch) -> ControlFlow<()>,
+    watch: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Model, TrainError> {
     let split = Split::of(data)?;
     let scaler = scale::fit(data, &split.training);
@@ -58,20 +60,20 @@ pub fn learn(
     }
     let view = View { data, text: words::fit(data, &split.training, settings), scaler };
 
-    let (training, validation) = (view.matrix(&split.training), view.matrix(&split.validation));
+    let (mut training, validation) = (view.matrix(&split.training), view.matrix(&split.validation));
     let first =
-        autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Stage::First, epoch))?;
+        autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Step::First(epoch)))?;
     let kept = view.usual_rows(&first.network, &split.training, settings.trim);
-    let training = training.select(Axis(0), &kept);
+    training = training.select(Axis(0), &kept);
     let kept: Vec<usize> = kept.iter().map(|&place| split.training[place]).collect();
-    let last = autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Stage::Final, epoch))?;
+    let last = autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Step::Final(epoch)))?;
     drop((training, validation));
 
     let network = last.network;
     let surprise = view.surprise(&network, &kept, &split.validation);
     let scores = |rows: &[usize]| view.anomalies(&network, &surprise, rows);
     let percentiles = Percentiles::of(scores(&split.validation)).expect("the validation slice has finite scores");
-    let head = view.category_head(&split);
+    let head = view.category_head(&split, &mut || watch(Step::Category))?;
 
     let mut metrics = BTreeMap::from([
         ("epochs".to_owned(), last.epochs.len() as f64),
@@ -216,9 +218,14 @@ impl View<'_> {
         newest
     }
 
-    fn category_head(&self, split: &Split) -> Result<(Vec<String>, CategoryHead), String> {
+    /// The head, or the reason why there is none.
+    fn category_head(
+        &self,
+        split: &Split,
+        watch: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Result<(Vec<String>, CategoryHead), String>, TrainError> {
         let (training, validation) = (self.examples(&split.training), self.examples(&split.validation));
-        category::fit(&training, &validation, self.scaler.columns.len(), self.text.buckets())
+        category::fit(&training, &validation, self.scaler.columns.len(), self.text.buckets(), watch)
     }
 
     fn category_metrics(&self, split: &Split, classes: &[String], head: &CategoryHead) -> Vec<(String, f64)> {

@@ -27,7 +27,7 @@ pub mod words;
 
 pub use dataset::{Builder, Dataset, Row};
 pub use error::TrainError;
-pub use learn::{Origin, Stage, learn};
+pub use learn::{Origin, Step, learn};
 pub use report::Report;
 pub use run::{Published, train};
 pub use settings::Settings;

@@ -5,13 +5,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::autoencoder::Epoch;
-use crate::{Settings, Stage};
+use crate::{Settings, Step};
 
-/// Shows one bar for each of the two fits.
+/// Shows one bar for each of the two fits and for the category head.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    stage: Option<Stage>,
+    title: &'static str,
     epochs: u64,
     patience: usize,
 }
@@ -19,16 +19,24 @@ pub(crate) struct Progress {
 impl Progress {
     /// Nothing has begun.
     pub(crate) fn new(settings: &Settings) -> Self {
-        Self { bar: ProgressBar::hidden(), stage: None, epochs: settings.epochs as u64, patience: settings.patience }
+        Self { bar: ProgressBar::hidden(), title: "", epochs: settings.epochs as u64, patience: settings.patience }
     }
 
-    /// Shows an epoch.
-    pub(crate) fn show(&mut self, stage: Stage, epoch: &Epoch) {
-        if self.stage != Some(stage) {
-            self.bar.finish_and_clear();
-            self.bar = bar(stage, self.epochs);
-            self.stage = Some(stage);
+    /// Shows a step.
+    pub(crate) fn show(&mut self, step: Step<'_>) {
+        match step {
+            Step::First(epoch) => self.epoch("fit 1 of 2", epoch),
+            Step::Final(epoch) => self.epoch("fit 2 of 2", epoch),
+            Step::Category => {
+                self.turn_to("category head", "{prefix} {spinner} {elapsed}");
+                self.bar.tick();
+                tracing::debug!("a look at the examples of the category head");
+            }
         }
+    }
+
+    fn epoch(&mut self, title: &'static str, epoch: &Epoch) {
+        self.turn_to(title, "{prefix}, epoch {pos}/{len} {bar:20} {msg}, at most {eta} left");
         let Epoch { number, training_loss, validation_loss, best_loss, without_progress } = *epoch;
         self.bar.set_position(number as u64);
         self.bar.set_message(format!(
@@ -36,22 +44,21 @@ impl Progress {
              without progress",
             self.patience
         ));
-        tracing::debug!(?stage, epoch = number, training_loss, validation_loss, best_loss, without_progress, "epoch");
+        tracing::debug!(fit = title, epoch = number, training_loss, validation_loss, best_loss, without_progress, "epoch");
+    }
+
+    fn turn_to(&mut self, title: &'static str, template: &str) {
+        if self.title != title {
+            self.bar.finish_and_clear();
+            let style = ProgressStyle::with_template(template).expect("the templates are fixed and valid");
+            self.bar = ProgressBar::new(self.epochs).with_style(style).with_prefix(title);
+            self.bar.enable_steady_tick(Duration::from_millis(250));
+            self.title = title;
+        }
     }
 
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-fn bar(stage: Stage, epochs: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix} epoch {pos}/{len} {bar:20} {msg}, at most {eta} left");
-    let prefix = match stage {
-        Stage::First => "fit 1 of 2,",
-        Stage::Final => "fit 2 of 2,",
-    };
-    let bar = ProgressBar::new(epochs).with_style(style.expect("the template is fixed and valid")).with_prefix(prefix);
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
 }

@@ -31,6 +31,9 @@ struct Summary<'a> {
     missing_heads: &'a std::collections::BTreeMap<String, String>,
 }
 
+/// Share of unusual test rows from which the report speaks of drift: twice that of the validation slice.
+const DRIFTED: f64 = 0.10;
+
 impl<'a> Report<'a> {
     /// The report of a model that was published at `url`.
     pub fn new(model: &'a Model, url: String, digest: String, seconds: f64) -> Self {
@@ -65,6 +68,10 @@ impl<'a> Report<'a> {
         let percent = |name: &str| format!("{:.1}%", 100.0 * metric(name));
         row("test rows unusual", format!("{} (5% were so in validation)", percent("test_share_unusual")));
         row("  of high risk", format!("{} (1% were so in validation)", percent("test_share_high_risk")));
+        if metric("test_share_unusual") > DRIFTED {
+            row("", "more than in validation: what is usual has changed since; train again often, and on newer".to_owned());
+            row("", "pull requests, or such a share of new ones will be called unusual".to_owned());
+        }
         match missing_heads.get("category") {
             Some(reason) => row("category head", format!("none: {reason}")),
             None if metrics.contains_key("category_test_rows") => {
@@ -73,7 +80,7 @@ impl<'a> Report<'a> {
                 row(
                     "  accuracy",
                     format!(
-                        "{} (the most frequent one: {})",
+                        "{} (always the most frequent of the training slice: {})",
                         percent("category_accuracy"),
                         percent("category_majority_accuracy")
                     ),
@@ -81,7 +88,7 @@ impl<'a> Report<'a> {
                 row(
                     "  macro F1",
                     format!(
-                        "{:.3} (the most frequent one: {:.3})",
+                        "{:.3} (always the most frequent of the training slice: {:.3})",
                         metric("category_macro_f1"),
                         metric("category_majority_macro_f1")
                     ),

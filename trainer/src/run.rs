@@ -36,8 +36,8 @@ impl Published {
     }
 }
 
-/// Trains a model and publishes it. SIGTERM and SIGINT end it within an epoch; then, as after any error, nothing of it
-/// stays in the store.
+/// Trains a model and publishes it. SIGTERM and SIGINT end it within a step of the work; then, as after any error,
+/// nothing of it stays in the store.
 ///
 /// # Errors
 /// See [`TrainError`].
@@ -45,14 +45,23 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
     let start = Instant::now();
     let signal = shutdown::signal();
     let run = config.store.folder(Kind::Features, &config.features).await?;
-    let data = read::read(&run).await?;
     // A store that cannot be written is found out before the work, not after it.
     let mut draft = config.store.draft(Kind::Models).await?;
-    let made = make(&run, data, &config.settings, &mut draft, signal).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let made = tokio::select! {
+        made = make(&run, &config.settings, &mut draft, Arc::clone(&stop)) => made,
+        name = signal => {
+            tracing::warn!(signal = name, "stopping");
+            stop.store(true, Ordering::Relaxed);
+            Err(TrainError::Stopped)
+        }
+    };
     let (model, bytes) = match made {
         Ok(made) => made,
         Err(error) => {
-            draft.discard().await?;
+            if let Err(left) = draft.discard().await {
+                tracing::warn!(error = %left, "the unfinished model could not be removed; nobody will read it");
+            }
             return Err(error);
         }
     };
@@ -79,48 +88,38 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
     Ok(Published { folder, model, digest, seconds: start.elapsed().as_secs_f64() })
 }
 
-/// Learns, and writes the model and its profiles into the draft.
+/// Reads and learns, and writes the model and its profiles into the draft.
 async fn make(
     run: &Folder,
-    data: Dataset,
     settings: &Settings,
     draft: &mut Draft,
-    signal: impl Future<Output = &'static str>,
+    stop: Arc<AtomicBool>,
 ) -> Result<(Model, Bytes), TrainError> {
+    let data = read::read(run).await?;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
-    let model = learn_until(data, settings.clone(), origin, signal).await?;
+    let model = learn_until(data, settings.clone(), origin, stop).await?;
     let bytes = Bytes::from(model.to_bytes()?);
     draft.put(prowl_model::FILE_NAME, bytes.clone()).await?;
     profiles::copy(run, draft).await?;
     Ok((model, bytes))
 }
 
-/// Learns on a thread of its own, so that a signal is heard; it then stops after the epoch that it is in.
+/// Learns on a thread of its own, so that a signal is heard. The thread looks at `stop` after each step.
 async fn learn_until(
     data: Dataset,
     settings: Settings,
     origin: Origin,
-    signal: impl Future<Output = &'static str>,
+    stop: Arc<AtomicBool>,
 ) -> Result<Model, TrainError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let mut learning = tokio::task::spawn_blocking(move || {
+    let learning = tokio::task::spawn_blocking(move || {
         let mut progress = Progress::new(&settings);
-        let learnt = learn(&data, &settings, origin, &mut |stage, epoch| {
-            progress.show(stage, epoch);
-            if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let learnt = learn(&data, &settings, origin, &mut |step| {
+            progress.show(step);
+            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         progress.finish();
         learnt
     });
-    let joined = tokio::select! {
-        joined = &mut learning => joined,
-        name = signal => {
-            tracing::warn!(signal = name, "stopping after this epoch");
-            stop.store(true, Ordering::Relaxed);
-            learning.await
-        }
-    };
-    joined.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+    learning.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

@@ -11,10 +11,18 @@ const NORMAL_IQR: f64 = 1.349;
 /// logarithm. A normal distribution comes to 3.8, an exponential one to 6.6.
 const HEAVY: f32 = 5.0;
 
+/// Groups of features that the model does not read. An export has how far a pull request had come when it ended, which
+/// is alike for nearly all: no draft, nobody left to review. One that has just been opened would stand out by that alone.
+/// And what the repository is like is no property of the change.
+const UNREAD: [&str; 2] = ["process", "repository"];
+
 /// The scaler of these rows.
 pub fn fit(data: &Dataset, rows: &[usize]) -> Scaler {
     let mut known = Vec::with_capacity(rows.len());
     let column = |feature: usize| {
+        if UNREAD.contains(&data.features[feature].group.as_str()) {
+            return Column::UNKNOWN;
+        }
         known.clear();
         known.extend(rows.iter().map(|&row| data.values(row)[feature]).filter(|value| value.is_finite()));
         known.sort_unstable_by(f32::total_cmp);

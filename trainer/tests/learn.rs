@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use prowl_model::{FeatureInfo, Input, Model};
-use prowl_trainer::{Builder, Dataset, Origin, Row, Settings, Stage, TrainError, autoencoder::Epoch, learn};
+use prowl_trainer::{Builder, Dataset, Origin, Row, Settings, Step, TrainError, learn};
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -38,6 +38,15 @@ impl World {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let loadings = (0..FOLLOWERS).map(|_| [0; 3].map(|_| StandardNormal.sample(&mut random))).collect();
         Self { random, loadings, builder: Builder::new(features(), "0123".into()), rows: 0 }
+    }
+
+    /// Puts features into other groups; before the first row.
+    fn grouped(&mut self, groups: &[(usize, &str)]) {
+        let mut features = features();
+        for &(feature, group) in groups {
+            features[feature].group = group.into();
+        }
+        self.builder = Builder::new(features, "0123".into());
     }
 
     fn normal(&mut self) -> f32 {
@@ -91,7 +100,7 @@ fn quick() -> Settings {
 }
 
 fn trained(data: &Dataset, settings: &Settings) -> Model {
-    learn(data, settings, origin(), &mut |_, _| ControlFlow::Continue(())).unwrap()
+    learn(data, settings, origin(), &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 #[test]
@@ -215,7 +224,7 @@ fn rows_without_words_are_scored() {
 fn too_few_or_empty_rows_are_refused() {
     let mut world = World::new(7);
     world.add_usual(1);
-    let refused = |data: &Dataset| learn(data, &quick(), origin(), &mut |_, _| ControlFlow::Continue(())).unwrap_err();
+    let refused = |data: &Dataset| learn(data, &quick(), origin(), &mut |_| ControlFlow::Continue(())).unwrap_err();
     let message = refused(&world.build()).to_string();
     assert!(message.contains("1 pull requests are too few") && message.contains("needs 50"), "{message}");
 
@@ -232,22 +241,117 @@ fn it_stops_when_told_and_when_nothing_gets_better() {
     world.add_usual(100);
     let data = world.build();
     let mut seen = Vec::new();
-    let mut watch = |stage: Stage, epoch: &Epoch| {
-        seen.push((stage, epoch.number));
-        if stage == Stage::Final && epoch.number == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let mut watch = |step: Step<'_>| {
+        let (fit, number) = match step {
+            Step::First(epoch) => (1, epoch.number),
+            Step::Final(epoch) => (2, epoch.number),
+            Step::Category => (3, 0),
+        };
+        seen.push((fit, number));
+        if (fit, number) == (2, 2) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let stopped = learn(&data, &Settings { epochs: 4, ..quick() }, origin(), &mut watch);
     assert!(matches!(stopped, Err(TrainError::Stopped)));
-    let expected =
-        [1, 2, 3, 4].map(|number| (Stage::First, number)).into_iter().chain([(Stage::Final, 1), (Stage::Final, 2)]);
-    assert_eq!(seen, expected.collect::<Vec<_>>());
+    assert_eq!(seen, [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2)]);
+
+    let mut looks = 0;
+    let stopped = learn(&data, &Settings { epochs: 4, ..quick() }, origin(), &mut |step| {
+        looks += usize::from(step == Step::Category);
+        if looks == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(stopped, Err(TrainError::Stopped)), "also in the category head");
+    assert_eq!(looks, 3);
 
     let mut epochs = 0;
     let settings = Settings { epochs: 100_000, patience: 2, ..quick() };
-    learn(&data, &settings, origin(), &mut |_, epoch| {
-        epochs = epoch.number;
+    learn(&data, &settings, origin(), &mut |step| {
+        if let Step::Final(epoch) = step {
+            epochs = epoch.number;
+        }
         ControlFlow::Continue(())
     })
     .unwrap();
-    assert!(epochs < 5_000, "{epochs} epochs with a patience of 2");
+    assert!((3..5_000).contains(&epochs), "{epochs} epochs with a patience of 2");
+}
+
+/// Whatever happens in the later slices, what is usual is what was so in the training slice.
+#[test]
+fn what_is_usual_is_learnt_from_the_training_slice_alone() {
+    let mut world = World::new(10);
+    world.add_usual(210);
+    for _ in 0..90 {
+        let (mut values, mut words, category) = world.usual();
+        values[FOLLOWERS + 1] = 9.0;
+        words.push(77_777);
+        world.add(&values, &words, Some(category));
+    }
+    let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
+    let known = |words: &[u32]| model.score(&[1.0; FEATURES], words).unwrap();
+    let usual = known(&[1]).contributions.iter().find(|c| c.input == Input::Feature(FOLLOWERS + 1)).unwrap().usual;
+    assert_eq!((usual.low, usual.median, usual.high, usual.mean), (4.0, 4.0, 4.0, 4.0));
+    assert_eq!(known(&[1]).anomaly, known(&[1, 77_777]).anomaly, "a word that only later ones use says nothing");
+}
+
+/// The validation slice is the measure of the percentile, though the training slice has lower scores.
+#[test]
+fn percentiles_are_those_of_the_validation_slice() {
+    let mut world = World::new(11);
+    world.add_usual(420);
+    for _ in 0..90 {
+        let (mut values, words, category) = world.usual();
+        for value in &mut values[..FOLLOWERS] {
+            *value += 0.5 * world.normal();
+        }
+        world.add(&values, &words, Some(category));
+    }
+    world.add_usual(90);
+    let data = world.build();
+    let model = trained(&data, &quick());
+    let unusual = |rows: std::ops::Range<usize>| {
+        let percentile = |row| model.score(data.row(row), data.tokens(row)).unwrap().percentile;
+        rows.clone().filter(|&row| percentile(row) >= 95.0).count() as f64 / rows.len() as f64
+    };
+    let (training, validation) = (unusual(0..420), unusual(420..510));
+    assert!((0.03..0.07).contains(&validation), "5% of the validation slice by definition: {validation}");
+    assert!(training < 0.02, "{training}");
+}
+
+/// The most unusual rows are left out of the final fit, and not the most usual.
+#[test]
+fn wild_rows_are_left_out() {
+    let mut world = World::new(12);
+    for row in 0..600 {
+        let (mut values, words, category) = world.usual();
+        if row % 50 == 7 {
+            for value in &mut values[..FOLLOWERS] {
+                *value = 40.0 * world.normal();
+            }
+        }
+        world.add(&values, &words, Some(category));
+    }
+    let data = world.build();
+    let error = |trim: f64| {
+        let model = trained(&data, &Settings { trim, ..quick() });
+        assert_eq!(model.metadata().training.trimmed_rows, (420.0 * trim) as u64);
+        model.metadata().metrics["training_error"]
+    };
+    let (with, without) = (error(0.0), error(0.03));
+    assert!(without < 0.85 * with, "an error of {without} over the kept rows, {with} over all");
+}
+
+/// The export holds these as they ended; a pull request that was just opened must not stand out by them.
+#[test]
+fn how_far_along_it_is_does_not_count() {
+    let mut world = World::new(13);
+    world.grouped(&[(FOLLOWERS, "repository"), (FOLLOWERS + 1, "process")]);
+    world.add_usual(200);
+    let (mut values, words, _) = world.usual();
+    let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
+    let before = model.score(&values, &words).unwrap();
+    values[FOLLOWERS + 1] = 0.0;
+    values[FOLLOWERS] = 1.0 - values[FOLLOWERS];
+    let after = model.score(&values, &words).unwrap();
+    assert_eq!((before.anomaly, &before.categories), (after.anomaly, &after.categories));
+    let share = |feature| after.contributions.iter().find(|c| c.input == Input::Feature(feature)).unwrap().share;
+    assert_eq!((share(FOLLOWERS), share(FOLLOWERS + 1)), (0.0, 0.0));
 }

@@ -29,10 +29,12 @@ pub enum Group {
     Time,
     /// In which words.
     Text,
-    /// How far it is along.
+    /// How far it is along: what changes while it is open, and by its end is alike for nearly all.
     Process,
     /// Against what is usual in the repository.
     Relative,
+    /// What the repository is like, whatever the pull request does.
+    Repository,
 }
 
 /// What a feature is measured in.
@@ -247,7 +249,7 @@ fn file_days(facts: &Facts) -> impl Fn(&FileHistory) -> f32 {
     move |file| days(file.last_merged_at, now)
 }
 
-use Group::{Author, FileHistory as Files, Kind, Process, Relative, Size, Spread, Text, Time};
+use Group::{Author, FileHistory as Files, Kind, Process, Relative, Repository, Size, Spread, Text, Time};
 use Missing::{Never, Unknown, Zero};
 use Says::{Amount, Flag, Plain};
 
@@ -257,6 +259,7 @@ const LIST: &[Feature] = &[
     row(("additions", Size, Unit::Lines), ("additions", Unknown), "Lines added.", Amount("adds {}"), |r| count(r.additions)),
     row(("deletions", Size, Unit::Lines), ("deletions", Unknown), "Lines deleted.", Amount("deletes {}"), |r| count(r.deletions)),
     row(("changed_files", Size, Unit::Files), ("changed_files", Unknown), "Files changed.", Amount("changes {}"), |r| count(r.changed_files)),
+    row(("commits", Size, Unit::Count), ("commits", Unknown), "Number of commits.", Amount("has {commit|commits}"), |r| count(r.pull_request.commits)),
     row(("churn", Size, Unit::Lines), ("additions, deletions", Unknown), "Lines added and deleted.", Amount("changes {}"), |r| count(r.churn())),
     row(("churn_per_file", Size, Unit::Lines), ("additions, deletions, changed_files", Unknown), "Lines changed per file.", Amount("changes {} per file"), |r| match (r.churn(), r.changed_files) {
         (Some(churn), Some(files)) if files > 0 => (churn as f64 / files as f64) as f32,
@@ -297,7 +300,7 @@ const LIST: &[Feature] = &[
     row(("touches_authentication", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after authentication or permissions.", Flag("touches authentication or permissions", "touches no authentication"), |r| r.of_files(|f| flag(f.touches_authentication))),
     row(("touches_cryptography", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after cryptography, certificates or secrets.", Flag("touches cryptography or secrets", "touches no cryptography"), |r| r.of_files(|f| flag(f.touches_cryptography))),
     row(("touches_migration", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after migrations or schemas.", Flag("touches a migration or schema", "touches no migration"), |r| r.of_files(|f| flag(f.touches_migration))),
-    row(("touches_workflow", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches the repository's workflows.", Flag("touches the repository's workflows", "touches no workflow"), |r| r.of_files(|f| flag(f.touches_workflow))),
+    row(("touches_workflow", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches the repository's workflows or actions.", Flag("touches the repository's workflows or actions", "touches no workflow"), |r| r.of_files(|f| flag(f.touches_workflow))),
 
     // Who proposes it.
     row(("author_is_insider", Author, Unit::YesNo), ("author_association", Unknown), "Whether the author is an owner, member or collaborator.", Flag("comes from a member of the project", "comes from outside the project"), |r| known_flag(Facts::insider(r.pull_request))),
@@ -356,17 +359,18 @@ const LIST: &[Feature] = &[
     row(("labels", Process, Unit::Count), ("labels", Unknown), "Number of labels.", Amount("has {label|labels}"), |r| count(r.pull_request.labels.as_ref().map(|labels| labels.len() as u64))),
     row(("assignees", Process, Unit::Count), ("assignees", Unknown), "Number of people assigned.", Amount("has {person|people} assigned"), |r| count(r.pull_request.assignees)),
     row(("requested_reviewers", Process, Unit::Count), ("requested_reviewers", Unknown), "Number of people asked for a review that have not given one.", Amount("waits for {reviewer|reviewers}"), |r| count(r.pull_request.requested_reviewers)),
-    row(("commits", Process, Unit::Count), ("commits", Unknown), "Number of commits.", Amount("has {commit|commits}"), |r| count(r.pull_request.commits)),
-    row(("other_base", Process, Unit::YesNo), ("base.ref", Unknown), "Whether it goes into another branch than main or master.", Flag("goes into another branch than main", "goes into the main branch"), |r| known_flag(r.pull_request.base_ref.as_deref().map(|name| !matches!(name, "main" | "master" | "trunk" | "develop")))),
 
     // Against what is usual in the repository.
+    row(("other_base", Relative, Unit::YesNo), ("base.ref", Unknown), "Whether it goes into another branch than main or master.", Flag("goes into another branch than main", "goes into the main branch"), |r| known_flag(r.pull_request.base_ref.as_deref().map(|name| !matches!(name, "main" | "master" | "trunk" | "develop")))),
     past(("churn_to_median", Relative, Unit::Doublings), ("additions, deletions, repository's history", Unknown), "Lines changed against the repository's median up to then.", Amount("changes {} the lines of this repository's median change"), |f, h| against_median(f.churn, h.repository.churn)),
     past(("churn_in_spreads", Relative, Unit::Spreads), ("additions, deletions, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("has a size {} this repository's median"), |f, h| in_spreads(f.churn, h.repository.churn)),
     past(("files_to_median", Relative, Unit::Doublings), ("changed_files, repository's history", Unknown), "Files changed against the repository's median up to then.", Amount("changes {} the files of this repository's median change"), |f, h| against_median(f.changed_files, h.repository.changed_files)),
     past(("files_in_spreads", Relative, Unit::Spreads), ("changed_files, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("has a number of files {} this repository's median"), |f, h| in_spreads(f.changed_files, h.repository.changed_files)),
-    past(("repository_is_young", Relative, Unit::YesNo), ("repository's history", Never), "Whether the repository has fewer than 50 earlier pull requests, so that little is known of what is usual in it.", Flag("goes into a repository of which little is known yet", "goes into a repository with a history"), |_, h| flag(h.repository.opened < 50)),
-    past(("repository_merged_share", Relative, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier pull requests that was merged.", Amount("goes into a repository that merges {} of its pull requests"), |_, h| share(u64::from(h.repository.merged), u64::from(h.repository.opened))),
-    past(("repository_reverted_share", Relative, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier merges that was taken back.", Amount("goes into a repository that reverts {} of its merges"), |_, h| reverted_share(h.repository.reverted, h.repository.merged)),
+
+    // What the repository is like.
+    past(("repository_is_young", Repository, Unit::YesNo), ("repository's history", Never), "Whether the repository has fewer than 50 earlier pull requests, so that little is known of what is usual in it.", Flag("goes into a repository of which little is known yet", "goes into a repository with a history"), |_, h| flag(h.repository.opened < 50)),
+    past(("repository_merged_share", Repository, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier pull requests that was merged.", Amount("goes into a repository that merges {} of its pull requests"), |_, h| share(u64::from(h.repository.merged), u64::from(h.repository.opened))),
+    past(("repository_reverted_share", Repository, Unit::Share), ("repository's history", Unknown), "Share of the repository's earlier merges that was taken back.", Amount("goes into a repository that reverts {} of its merges"), |_, h| reverted_share(h.repository.reverted, h.repository.merged)),
 ];
 
 #[cfg(test)]

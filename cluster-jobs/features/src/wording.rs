@@ -47,11 +47,10 @@ impl Feature {
 
     /// What would fit the rest of the change, if that is known and reads differently from `value`.
     fn fitting(&self, value: f32, expected: f32, usual: &Usual) -> Option<String> {
-        if expected.is_nan() {
+        // Outside of what is usual a reconstruction is a guess, and may be no amount that there can be.
+        if !(usual.low..=usual.high).contains(&expected) {
             return None;
         }
-        // A reconstruction may stray outside what the feature can be.
-        let expected = expected.clamp(usual.low.min(value), usual.high.max(value));
         let amount = self.amount(expected);
         if amount == self.amount(value) {
             return None;
@@ -193,7 +192,7 @@ mod tests {
         let rare = Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.004 };
         assert_eq!(
             feature("touches_workflow").sentence(1.0, 0.0, &rare),
-            "touches the repository's workflows, like 0.4% of changes"
+            "touches the repository's workflows or actions, like 0.4% of changes"
         );
         let nearly_all = Usual { mean: 0.97, ..rare };
         assert_eq!(feature("body_is_missing").sentence(1.0, 0.0, &rare), "has no description, like 0.4% of changes");
@@ -219,9 +218,12 @@ mod tests {
         );
         let around_none = Usual { low: 0.0, median: 0.0, high: 9.0, mean: 3.0 };
         assert_eq!(
-            feature("deletions").sentence(5.0, -0.2, &around_none),
+            feature("deletions").sentence(5.0, 0.02, &around_none),
             "deletes 5 lines, where none would fit the rest of the change"
         );
+        for guess in [-0.2, 9.1, f32::INFINITY, f32::NAN] {
+            assert_eq!(feature("deletions").sentence(5.0, guess, &around_none), "deletes 5 lines; none is usual");
+        }
     }
 
     #[test]
