@@ -47,15 +47,24 @@ impl Feature {
 
     /// What would fit the rest of the change, if that is known and reads differently from `value`.
     fn fitting(&self, value: f32, expected: f32, usual: &Usual) -> Option<String> {
-        // Outside of what is usual a reconstruction is a guess, and may be no amount that there can be.
-        if !(usual.low..=usual.high).contains(&expected) {
+        if expected.is_nan() || usual.low.is_nan() || usual.high.is_nan() {
             return None;
         }
-        let amount = self.amount(expected);
+        // Outside of what is usual the model only guesses, and its guess may be no amount that there can be.
+        let nearest = expected.clamp(usual.low, usual.high);
+        let amount = self.amount(nearest);
         if amount == self.amount(value) {
             return None;
         }
-        Some(if self.is_none(expected) { "none".to_owned() } else { format!("about {amount}") })
+        Some(if self.is_none(nearest) {
+            "none".to_owned()
+        } else if expected > usual.high {
+            format!("more than {amount}")
+        } else if expected < usual.low {
+            format!("less than {amount}")
+        } else {
+            format!("about {amount}")
+        })
     }
 
     /// What is usual, and what is already much or little where that reads differently. A value that is itself measured
@@ -184,6 +193,19 @@ mod tests {
             feature("additions").sentence(20.0, 100.0, &usual),
             "adds 20 lines, where about 100 lines would fit the rest of the change"
         );
+        assert_eq!(
+            feature("additions").sentence(20.0, 9e6, &usual),
+            "adds 20 lines, where more than 610 lines would fit the rest of the change"
+        );
+        assert_eq!(
+            feature("additions").sentence(20.0, -9.0, &usual),
+            "adds 20 lines, where less than 2 lines would fit the rest of the change"
+        );
+        assert_eq!(
+            feature("additions").sentence(610.0, 9e6, &usual),
+            "adds 610 lines; 20 lines is usual",
+            "what is guessed reads as what there is"
+        );
         let few = Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.2 };
         assert_eq!(
             feature("files_removed").sentence(55.0, 1.0, &few),
@@ -218,12 +240,9 @@ mod tests {
         );
         let around_none = Usual { low: 0.0, median: 0.0, high: 9.0, mean: 3.0 };
         assert_eq!(
-            feature("deletions").sentence(5.0, 0.02, &around_none),
+            feature("deletions").sentence(5.0, -0.2, &around_none),
             "deletes 5 lines, where none would fit the rest of the change"
         );
-        for guess in [-0.2, 9.1, f32::INFINITY, f32::NAN] {
-            assert_eq!(feature("deletions").sentence(5.0, guess, &around_none), "deletes 5 lines; none is usual");
-        }
     }
 
     #[test]
@@ -251,10 +270,13 @@ mod tests {
     #[test]
     fn every_feature_reads_well_at_any_value() {
         let usual = Usual { low: 0.0, median: 1.0, high: 2.0, mean: 0.5 };
+        let unknown = Usual { low: f32::NAN, median: f32::NAN, high: f32::NAN, mean: f32::NAN };
         for feature in FEATURES {
             for value in [f32::NAN, 0.0, 0.5, 1.0, 3.0, -2.0, 1e9] {
-                let sentence = feature.sentence(value, f32::NAN, &usual);
-                assert!(!sentence.is_empty() && !sentence.contains(['{', '|', '}']), "{}: {sentence}", feature.name);
+                for (expected, usual) in [(f32::NAN, &usual), (1.5, &usual), (1.5, &unknown)] {
+                    let sentence = feature.sentence(value, expected, usual);
+                    assert!(!sentence.is_empty() && !sentence.contains(['{', '|', '}']), "{}: {sentence}", feature.name);
+                }
             }
         }
     }
