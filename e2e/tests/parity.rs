@@ -161,8 +161,11 @@ async fn profiles_as_known_before_a_moment_give_the_row_of_the_whole() {
     pairs.sort_by_key(|(document, row)| (row.created_at, document["number"].as_u64()));
     // One version of each, so that an edit is not mistaken for knowledge of the future.
     let documents = Documents(pairs.iter().map(|(document, _)| (*document).clone()).collect());
-    for moment in 1..=50 {
-        let (document, row) = pairs[moment * (pairs.len() - 1) / 50];
+    let is_first = |row: &Row| row.history.as_ref().unwrap()["repository"]["opened"] == 0;
+    // The first pull request of a repository as well, of which the profiles then know nothing.
+    let first = pairs.iter().rposition(|(_, row)| is_first(row)).unwrap();
+    for index in (1..=50).map(|moment| moment * (pairs.len() - 1) / 50).chain([first]) {
+        let (document, row) = pairs[index];
         let known = known_before(&documents, document["created_at"]["$date"].as_str().unwrap());
         assert!(known.0.len() < documents.0.len());
         let path = house.root.join("known.ndjson");
@@ -175,6 +178,7 @@ async fn profiles_as_known_before_a_moment_give_the_row_of_the_whole() {
         let server = Server::start(&house.url, version.name());
         let answer = connect(&server).await.score(request(document, None)).await.unwrap().into_inner();
         house.assert_same(row, &answer);
-        assert_eq!(answer.history_source(), v1::HistorySource::Profiles);
+        let source = if is_first(row) { v1::HistorySource::None } else { v1::HistorySource::Profiles };
+        assert_eq!(answer.history_source(), source);
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Instant};
 
 use prost_types::Timestamp;
-use prowl_features::{Facts, History, Profiles, PullRequest};
+use prowl_features::{Facts, History, Ledger, Profiles, PullRequest};
 use prowl_model::{Band, Model};
 use prowl_proto::v1;
 
@@ -53,7 +53,7 @@ impl Engine {
     /// Those of [`Task`], and [`Error::Model`].
     pub fn answer(&self, request: v1::ScoreRequest) -> Result<v1::ScoreResponse, Error> {
         let began = Instant::now();
-        self.score(&Task::try_from(request)?, began)
+        self.score(Task::try_from(request)?, began)
     }
 
     /// Answers for a pull request, or a webhook's payload, as GitHub's JSON.
@@ -62,22 +62,26 @@ impl Engine {
     /// Those of [`Task::from_json`], and [`Error::Model`].
     pub fn answer_json(&self, document: &[u8]) -> Result<v1::ScoreResponse, Error> {
         let began = Instant::now();
-        self.score(&Task::from_json(document)?, began)
+        self.score(Task::from_json(document)?, began)
     }
 
-    fn score(&self, task: &Task, began: Instant) -> Result<v1::ScoreResponse, Error> {
-        let facts = &task.facts;
-        let looked_up = task.history.is_none().then(|| self.history(facts));
-        let history = task.history.as_ref().or(looked_up.as_ref()).expect("looked up where the task has none");
-        let vector = facts.vector(history);
+    fn score(&self, task: Task, began: Instant) -> Result<v1::ScoreResponse, Error> {
+        let facts = task.facts;
+        let (history, history_source, history_as_of) = match (task.history, self.profiles.ledger(&facts.repository)) {
+            (Some(history), _) => (history, v1::HistorySource::Request, None),
+            (None, Some(ledger)) => (past(ledger, &facts), v1::HistorySource::Profiles, ledger.as_of()),
+            (None, None) => (Ledger::default().history(&facts), v1::HistorySource::None, None),
+        };
+        let vector = facts.vector(&history);
         let score =
             self.model.score(&vector.values, &vector.tokens).map_err(|error| Error::Model(error.to_string()))?;
         if !(score.anomaly.is_finite() && score.percentile.is_finite()) {
             return Err(Error::Model(format!("its score of {}#{} is no number", facts.repository, facts.number)));
         }
-        let from_profiles = looked_up.is_some();
         Ok(v1::ScoreResponse {
-            repository: facts.repository.clone(),
+            missing_fields: vector.missing_fields().into_iter().map(str::to_owned).collect(),
+            unknown_features: vector.values.iter().filter(|value| value.is_nan()).count() as u32,
+            repository: facts.repository,
             number: facts.number,
             created_at: Some(timestamp(facts.created_at)),
             anomaly: score.anomaly,
@@ -88,25 +92,10 @@ impl Engine {
             reasons: self.reasons.of(&score.contributions),
             features: if task.include_features { vector.values.to_vec() } else { Vec::new() },
             model: Some(self.id.clone()),
-            history_source: if from_profiles {
-                v1::HistorySource::Profiles.into()
-            } else {
-                v1::HistorySource::Request.into()
-            },
-            history_as_of: if from_profiles { self.history_as_of } else { None },
+            history_source: history_source.into(),
+            history_as_of: history_as_of.map(timestamp),
             elapsed: prost_types::Duration::try_from(began.elapsed()).ok(),
         })
-    }
-
-    /// What the profiles know. Where the pull request is older than they are, its counts hold what happened since; the
-    /// time of an event that was yet to come is left out, or it would read as a negative number of days.
-    fn history(&self, facts: &Facts) -> History {
-        let mut history = self.profiles.history(facts);
-        let past = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.created_at);
-        past(&mut history.author.last_opened_at);
-        history.files.iter_mut().for_each(|file| past(&mut file.last_merged_at));
-        history.directories.iter_mut().for_each(|directory| past(&mut directory.last_merged_at));
-        history
     }
 
     /// Describes the model.
@@ -155,10 +144,21 @@ impl Engine {
                 ..PullRequest::default()
             };
             let task = Task { facts: Facts::of(&pull_request), history: None, include_features: true };
-            self.score(&task, Instant::now())?;
+            self.score(task, Instant::now())?;
         }
         Ok(())
     }
+}
+
+/// What the profiles know. Where the pull request is older than they are, its counts hold what happened since; the
+/// time of an event that was yet to come is left out, or it would read as a negative number of days.
+fn past(ledger: &Ledger, facts: &Facts) -> History {
+    let mut history = ledger.history(facts);
+    let past = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.created_at);
+    past(&mut history.author.last_opened_at);
+    history.files.iter_mut().for_each(|file| past(&mut file.last_merged_at));
+    history.directories.iter_mut().for_each(|directory| past(&mut directory.last_merged_at));
+    history
 }
 
 fn band(band: Band) -> v1::Band {

@@ -154,7 +154,7 @@ pub fn digest() -> String {
 }
 
 /// Raise this when a feature or a token is computed differently under the same description.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 const fn row(
     (name, group, unit): (&'static str, Group, Unit),
@@ -304,7 +304,7 @@ const LIST: &[Feature] = &[
 
     // Who proposes it.
     row(("author_is_insider", Author, Unit::YesNo), ("author_association", Unknown), "Whether the author is an owner, member or collaborator.", Flag("comes from a member of the project", "comes from outside the project"), |r| known_flag(Facts::insider(r.pull_request))),
-    row(("author_is_bot", Author, Unit::YesNo), ("user.type, user.login", Unknown), "Whether the author is a bot.", Flag("was opened by a bot", "was opened by a person"), |r| known_flag(r.pull_request.user.as_ref().map(|user| {
+    row(("author_is_bot", Author, Unit::YesNo), ("user", Unknown), "Whether the author is a bot.", Flag("was opened by a bot", "was opened by a person"), |r| known_flag(r.pull_request.user.as_ref().map(|user| {
         user.kind.as_deref() == Some("Bot") || user.login.ends_with("[bot]")
     }))),
     row(("from_fork", Author, Unit::YesNo), ("head.repo", Unknown), "Whether it comes from a fork.", Flag("comes from a fork", "comes from the repository itself"), |r| known_flag(r.pull_request.from_fork)),

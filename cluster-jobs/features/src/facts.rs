@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Compute, FEATURE_COUNT, FEATURES};
+use crate::catalog::{Compute, FEATURE_COUNT, FEATURES, Missing};
 use crate::category::{Category, declared_category};
 use crate::hash::{KeySet, key};
 use crate::path::{FileKind, PathFacts};
@@ -111,13 +111,16 @@ impl Facts {
         }
     }
 
-    /// The features: the row's own, joined with those that `history` gives.
+    /// The features: the row's own, joined with those that `history` gives. Before the first pull request that is known
+    /// of a repository these are unknown: that none came earlier and that nobody looked are the same to see.
     pub fn vector(&self, history: &History) -> FeatureVector {
+        let nothing_known = history.repository.opened == 0;
         let mut row = self.row.iter().copied();
         let mut values = [f32::NAN; FEATURE_COUNT];
         for (value, feature) in values.iter_mut().zip(FEATURES) {
             *value = match feature.compute {
                 Compute::Row(_) => row.next().unwrap_or(f32::NAN),
+                Compute::History(_) if nothing_known && feature.missing == Missing::Unknown => f32::NAN,
                 Compute::History(compute) => compute(self, history),
             };
             // One pattern of bits for unknown, so that equal vectors are equal byte by byte.

@@ -33,6 +33,7 @@ mod wording;
 #[cfg(feature = "arrow")]
 mod profile_batches;
 
+use catalog::Compute;
 pub use catalog::{FEATURE_COUNT, FEATURES, Feature, Group, Missing, Unit, catalog_json, digest};
 pub use category::{Category, declared_category};
 pub use facts::{Facts, ROW_FEATURES};
@@ -53,6 +54,30 @@ pub struct FeatureVector {
     pub values: [f32; FEATURE_COUNT],
     /// Hashes of the words of title, body, labels and association: ascending, each once.
     pub tokens: Vec<u32>,
+}
+
+impl FeatureVector {
+    /// The fields that the pull request lacks, in the order of the catalog: every feature that is read from such a one
+    /// alone is unknown. A part of a field that is missing as a whole, such as `files.status`, is not listed.
+    pub fn missing_fields(&self) -> Vec<&'static str> {
+        let of_one_field =
+            |feature: &Feature| matches!(feature.compute, Compute::Row(_)) && !feature.source.contains(',');
+        let read = || FEATURES.iter().zip(self.values).filter(|(feature, _)| of_one_field(feature));
+        let mut missing: Vec<&'static str> = Vec::new();
+        for (feature, value) in read() {
+            if value.is_nan() && !missing.contains(&feature.source) {
+                missing.push(feature.source);
+            }
+        }
+        for (feature, value) in read() {
+            if !value.is_nan() {
+                missing.retain(|field| *field != feature.source);
+            }
+        }
+        let whole = missing.clone();
+        missing.retain(|field| !field.split_once('.').is_some_and(|(parent, _)| whole.contains(&parent)));
+        missing
+    }
 }
 
 /// The kernel: the features of `pull_request`, given what was known when it was opened.

@@ -2,7 +2,6 @@
 
 use crate::hash::{KeyMap, repository_key};
 use crate::ledger::Ledger;
-use crate::{Facts, History};
 
 /// The ledgers of all repositories that a run has seen.
 #[derive(Clone, Debug, Default)]
@@ -16,12 +15,9 @@ impl Profiles {
         self.repositories.insert(repository_key(repository), ledger);
     }
 
-    /// What is known for `facts`; everything is zero for a repository never seen.
-    pub fn history(&self, facts: &Facts) -> History {
-        match self.repositories.get(&repository_key(&facts.repository)) {
-            Some(ledger) => ledger.history(facts),
-            None => Ledger::default().history(facts),
-        }
+    /// What is known of `repository`; `None` for one never seen.
+    pub fn ledger(&self, repository: &str) -> Option<&Ledger> {
+        self.repositories.get(&repository_key(repository))
     }
 
     /// Time of the newest event known of any repository, in milliseconds since 1970 UTC.

@@ -78,7 +78,7 @@ fn profiles_of_the_set_so_far_answer_for_the_next_as_the_batch_does() {
             let now: Vec<_> = whole.iter().filter(|answer| answer.facts.created_at == moment).collect();
             assert!(!now.is_empty());
             for answer in now {
-                let history = profiles.history(&answer.facts);
+                let history = profiles.ledger(REPOSITORY).unwrap().history(&answer.facts);
                 assert_eq!(history, answer.history, "number {}, seed {seed}", answer.facts.number);
                 assert_eq!(differing(&answer.facts.vector(&history), &answer.vector), [""; 0]);
             }

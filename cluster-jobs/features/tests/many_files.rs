@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Dice, MONDAY, bare, file, value};
-use prowl_features::{Facts, FileHistory, History, PullRequest, features};
+use prowl_features::{Facts, FileHistory, History, PullRequest, RepositoryHistory, features};
 
 const SHARES: [&str; 8] = [
     "share_source",
@@ -25,7 +25,8 @@ fn three_thousand_files() {
     let large = PullRequest { files: Some(files), ..bare(1, MONDAY) };
     let facts = Facts::of(&large);
     assert_eq!((facts.files.len(), facts.directories.len()), (3000, 60));
-    let history = History { files: vec![FileHistory::default(); 3000], ..History::default() };
+    let repository = RepositoryHistory { opened: 1, ..RepositoryHistory::default() };
+    let history = History { repository, files: vec![FileHistory::default(); 3000], ..History::default() };
     let vector = facts.vector(&history);
     assert_eq!((value(&vector, "changed_files"), value(&vector, "churn")), (3000.0, 9000.0));
     assert_eq!((value(&vector, "directories"), value(&vector, "files_per_directory")), (60.0, 50.0));

@@ -169,12 +169,9 @@ fn profiles_answer_for_each_repository_by_itself() {
     let mut profiles = Profiles::default();
     assert!(profiles.is_empty());
     profiles.insert(REPOSITORY, batch(&[merged]).1);
-    let mut asked = by("ada", 2, MONDAY + 2 * DAY, &[FILE]);
-    let here = Facts::of(&asked);
-    assert_eq!(value(&here.vector(&profiles.history(&here)), "file_merges_max").to_bits(), 1.0f32.to_bits());
-    asked.repository = "prowl/elsewhere".into();
-    let there = Facts::of(&asked);
-    let unknown = profiles.history(&there);
-    assert_eq!((unknown.author, unknown.files.len()), (prowl_features::AuthorHistory::default(), 1));
+    let here = Facts::of(&by("ada", 2, MONDAY + 2 * DAY, &[FILE]));
+    let history = profiles.ledger(&here.repository).unwrap().history(&here);
+    assert_eq!(value(&here.vector(&history), "file_merges_max").to_bits(), 1.0f32.to_bits());
+    assert!(profiles.ledger("prowl/elsewhere").is_none());
     assert_eq!((profiles.len(), profiles.as_of()), (1, Some(MONDAY + DAY)));
 }

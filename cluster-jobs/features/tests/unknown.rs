@@ -3,7 +3,7 @@
 mod common;
 
 use common::{MONDAY, bare, by};
-use prowl_features::{ChangedFile, FEATURES, History, Missing, PullRequest, features};
+use prowl_features::{ChangedFile, FEATURES, History, Missing, PullRequest, RepositoryHistory, features};
 
 #[test]
 fn each_feature_keeps_to_its_policy_when_nothing_is_known() {
@@ -78,8 +78,10 @@ fn a_source_that_never_tells_the_status_says_nothing_of_added_files() {
 
 #[test]
 fn an_author_without_a_past_is_new_and_a_missing_one_is_unknown() {
-    let known = features(&by("ada", 1, MONDAY, &["a.rs"]), &History::default());
-    let missing = features(&PullRequest { user: None, ..by("ada", 1, MONDAY, &["a.rs"]) }, &History::default());
+    let history =
+        History { repository: RepositoryHistory { opened: 1, ..RepositoryHistory::default() }, ..History::default() };
+    let known = features(&by("ada", 2, MONDAY, &["a.rs"]), &history);
+    let missing = features(&PullRequest { user: None, ..by("ada", 2, MONDAY, &["a.rs"]) }, &history);
     for (name, expected) in [("author_is_new", 1.0), ("author_opened", 0.0)] {
         assert_eq!(common::value(&known, name).to_bits(), f32::to_bits(expected), "{name}");
         assert!(common::value(&missing, name).is_nan(), "{name}");
@@ -87,4 +89,43 @@ fn an_author_without_a_past_is_new_and_a_missing_one_is_unknown() {
     for name in ["author_merged_share", "author_reverted_share", "author_days_since_last"] {
         assert!(common::value(&known, name).is_nan(), "{name}");
     }
+}
+
+#[test]
+fn the_first_pull_request_known_of_a_repository_has_no_history() {
+    let (answers, _) = common::batch(&[by("ada", 1, MONDAY, &["a.rs"]), by("ben", 2, MONDAY + 1, &["a.rs"])]);
+    let first = &common::numbered(&answers, 1).vector;
+    let second = &common::numbered(&answers, 2).vector;
+    for (name, expected) in [
+        ("author_is_new", 1.0),
+        ("author_opened", 0.0),
+        ("author_knows_files", 0.0),
+        ("file_merges_max", 0.0),
+        ("files_without_history", 1.0),
+    ] {
+        assert!(common::value(first, name).is_nan(), "{name}: whether there was any is not known");
+        assert_eq!(common::value(second, name).to_bits(), f32::to_bits(expected), "{name}");
+    }
+    assert_eq!(common::value(first, "repository_is_young").to_bits(), 1f32.to_bits());
+}
+
+#[test]
+fn missing_fields_are_named_once_and_by_their_whole() {
+    let missing = |pull_request: &PullRequest| features(pull_request, &History::default()).missing_fields();
+    let nothing = missing(&bare(1, MONDAY));
+    for field in ["additions", "changed_files", "files", "author_association", "user", "head.repo", "title", "commits"]
+    {
+        assert_eq!(nothing.iter().filter(|name| **name == field).count(), 1, "{field} in {nothing:?}");
+    }
+    assert!(!nothing.contains(&"files.status") && !nothing.contains(&"body"), "{nothing:?}");
+
+    let some = missing(&by("ada", 1, MONDAY, &["a.rs"]));
+    for field in ["files", "files.status", "user", "title", "additions"] {
+        assert!(!some.contains(&field), "{field} in {some:?}");
+    }
+    let file = ChangedFile { status: None, ..common::file("a.rs", 1, 1) };
+    let without_status = missing(&PullRequest { files: Some(vec![file]), ..by("ada", 1, MONDAY, &[]) });
+    assert!(without_status.contains(&"files.status") && !without_status.contains(&"files"), "{without_status:?}");
+    // Of no file at all most shares are unknown; the list is known all the same.
+    assert!(!missing(&by("ada", 1, MONDAY, &[])).contains(&"files"));
 }

@@ -205,15 +205,35 @@ async fn a_batch_fails_in_parts() {
 }
 
 #[tokio::test]
-async fn a_repository_never_seen_has_no_history() {
+async fn of_a_repository_never_seen_nothing_is_known() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);
     let mut document = document(3);
     document["base"]["repo"]["full_name"] = json!("someone/else");
     let request = ScoreRequest { include_features: true, ..request(&document) };
     let answer = server.client().await.score(request).await.unwrap().into_inner();
-    let index = feature_names().iter().position(|name| *name == "author_opened").unwrap();
-    assert_eq!(answer.features[index].to_bits(), 0f32.to_bits());
+    assert_eq!((answer.history_source(), answer.history_as_of), (HistorySource::None, None));
+    for name in ["author_is_new", "author_opened", "file_merges_max", "files_without_history"] {
+        let index = feature_names().iter().position(|known| *known == name).unwrap();
+        assert!(answer.features[index].is_nan(), "{name} is {}: unknown is not zero", answer.features[index]);
+    }
+    assert_eq!(answer.missing_fields, [""; 0]);
+    assert_eq!(answer.unknown_features as usize, answer.features.iter().filter(|value| value.is_nan()).count());
+}
+
+#[tokio::test]
+async fn an_answer_says_what_the_pull_request_lacks() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    let whole = client.score(request(&new_document())).await.unwrap().into_inner();
+    assert_eq!(whole.missing_fields, [""; 0]);
+    let mut document = new_document();
+    document.as_object_mut().unwrap().remove("files");
+    document["user"] = json!(null);
+    let lacking = client.score(request(&document)).await.unwrap().into_inner();
+    assert_eq!(lacking.missing_fields, ["files", "user"]);
+    assert!(lacking.unknown_features > whole.unknown_features + 30, "{lacking:?}");
 }
 
 #[tokio::test]

@@ -364,7 +364,8 @@ pub struct ScoreResponse {
     /// How far the pull request is from what the model expects; from 0, no upper end. Comparable within one model only.
     #[prost(float, tag = "4")]
     pub anomaly: f32,
-    /// Share of the model's validation pull requests that are less unusual, in percent: 0 to 100.
+    /// Share of the model's validation pull requests that are less unusual, in percent: 0 to 99.99. Beyond the most
+    /// unusual of them it is extrapolated: an estimate of how rare such a one is, not a count.
     #[prost(float, tag = "5")]
     pub percentile: f32,
     /// What the percentile means in words.
@@ -388,13 +389,19 @@ pub struct ScoreResponse {
     /// Where the history came from.
     #[prost(enumeration = "HistorySource", tag = "12")]
     pub history_source: i32,
-    /// The moment up to which the profiles know the past; left out for a history of the request, or where empty. Where it
-    /// is later than the pull request's own `created_at`, counts of the history hold what happened since.
+    /// The moment up to which the profiles know the past of this repository; left out where the history is not theirs.
+    /// Where it is later than the pull request's own `created_at`, counts of the history hold what happened since.
     #[prost(message, optional, tag = "13")]
     pub history_as_of: ::core::option::Option<::prost_types::Timestamp>,
     /// Time spent on the answer within the server, from the decoded request on.
     #[prost(message, optional, tag = "14")]
     pub elapsed: ::core::option::Option<::prost_types::Duration>,
+    /// Fields that the pull request lacks, by GitHub's names, such as `files`: what is computed from them is unknown.
+    #[prost(string, repeated, tag = "15")]
+    pub missing_fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Number of features that are unknown, for want of a field or of a history, and so left out of the judgement.
+    #[prost(uint32, tag = "16")]
+    pub unknown_features: u32,
 }
 impl ::prost::Name for ScoreResponse {
     const NAME: &'static str = "ScoreResponse";
@@ -812,6 +819,8 @@ pub enum HistorySource {
     Request = 1,
     /// Looked up in the profiles that the server holds.
     Profiles = 2,
+    /// From nowhere: the profiles do not know the repository, so the answer rests on the pull request alone.
+    None = 3,
 }
 impl HistorySource {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -823,6 +832,7 @@ impl HistorySource {
             Self::Unspecified => "HISTORY_SOURCE_UNSPECIFIED",
             Self::Request => "HISTORY_SOURCE_REQUEST",
             Self::Profiles => "HISTORY_SOURCE_PROFILES",
+            Self::None => "HISTORY_SOURCE_NONE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -831,6 +841,7 @@ impl HistorySource {
             "HISTORY_SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
             "HISTORY_SOURCE_REQUEST" => Some(Self::Request),
             "HISTORY_SOURCE_PROFILES" => Some(Self::Profiles),
+            "HISTORY_SOURCE_NONE" => Some(Self::None),
             _ => None,
         }
     }

@@ -121,7 +121,7 @@ fn origin(response: &ScoreResponse) -> String {
             let warning = if later { ", so with what happened since it was opened" } else { "" };
             parts.push(format!("history up to {}{warning}", date(as_of)));
         }
-        (HistorySource::Profiles, None) => parts.push("no history known".to_owned()),
+        (HistorySource::Profiles, None) | (HistorySource::None, _) => parts.push("no history known".to_owned()),
         (HistorySource::Unspecified, _) => {}
     }
     if let Some(elapsed) = &response.elapsed {
