@@ -55,7 +55,7 @@ impl<'de> Deserialize<'de> for Count {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Count, A::Error> {
                 let (key, text): (String, String) =
-                    map.next_entry()?.ok_or_else(|| de::Error::custom("an empty object, expected a whole number"))?;
+                    map.next_entry()?.ok_or_else(|| found("a whole number", "an empty object"))?;
                 end(&mut map)?;
                 match key.as_str() {
                     "$numberInt" | "$numberLong" => {
@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Count {
                         let value: f64 = text.parse().map_err(|_| not_a(&key, &text))?;
                         self.visit_f64(value)
                     }
-                    _ => Err(de::Error::custom(format!("an object with `{key}`, expected a whole number"))),
+                    _ => Err(found("a whole number", format_args!("an object with `{key}`"))),
                 }
             }
         }
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Moment {
             type Value = Moment;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time such as \"2024-01-31T12:00:00Z\" or {\"$date\": …}")
+                f.write_str("a time of the years 1 to 9999, such as \"2024-01-31T12:00:00Z\" or {\"$date\": …}")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Moment, E> {
@@ -92,12 +92,12 @@ impl<'de> Deserialize<'de> for Moment {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Moment, A::Error> {
                 let (key, date): (String, Date) =
-                    map.next_entry()?.ok_or_else(|| de::Error::custom("an empty object, expected a time"))?;
+                    map.next_entry()?.ok_or_else(|| found("a time", "an empty object"))?;
                 end(&mut map)?;
                 if key == "$date" {
                     Ok(Moment(date.0))
                 } else {
-                    Err(de::Error::custom(format!("an object with `{key}`, expected a time")))
+                    Err(found("a time", format_args!("an object with `{key}`")))
                 }
             }
         }
@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for Date {
             type Value = Date;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a date: text or milliseconds")
+                f.write_str("a date of the years 1 to 9999, as text or milliseconds")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Date, E> {
@@ -135,12 +135,12 @@ impl<'de> Deserialize<'de> for Date {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Date, A::Error> {
                 let (key, text): (String, String) =
-                    map.next_entry()?.ok_or_else(|| de::Error::custom("an empty object, expected milliseconds"))?;
+                    map.next_entry()?.ok_or_else(|| found("milliseconds", "an empty object"))?;
                 end(&mut map)?;
                 if key == "$numberLong" {
                     text.parse().ok().and_then(in_calendar).map(Date).ok_or_else(|| not_a(&key, &text))
                 } else {
-                    Err(de::Error::custom(format!("an object with `{key}`, expected milliseconds")))
+                    Err(found("milliseconds", format_args!("an object with `{key}`")))
                 }
             }
         }
@@ -151,22 +151,27 @@ impl<'de> Deserialize<'de> for Date {
 
 /// Milliseconds of a time written as text.
 fn timestamp(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+    in_calendar(text.parse::<jiff::Timestamp>().ok()?.as_millisecond())
 }
 
-/// Milliseconds within the years -9999 to 9999, so that a difference of two can never overflow.
+/// Milliseconds within the years 1 to 9999, the ones that RFC 3339 and protobuf can write.
 fn in_calendar(milliseconds: i64) -> Option<i64> {
-    jiff::Timestamp::from_millisecond(milliseconds).ok().map(jiff::Timestamp::as_millisecond)
+    (-62_135_596_800_000..253_402_300_800_000).contains(&milliseconds).then_some(milliseconds)
 }
 
 fn not_a<E: de::Error>(key: &str, text: &str) -> E {
-    E::custom(format!("`{text}` in `{key}` is no number in range"))
+    found("a number in range", format_args!("`{text}` in `{key}`"))
+}
+
+/// In the words of serde's own errors.
+fn found<E: de::Error>(expected: &str, found: impl fmt::Display) -> E {
+    E::custom(format_args!("invalid value: {found}, expected {expected}"))
 }
 
 /// An object that stands for one value holds nothing else.
 fn end<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
     match map.next_entry::<String, IgnoredAny>()? {
         None => Ok(()),
-        Some((key, _)) => Err(de::Error::custom(format!("an object with a further key `{key}`, expected one value"))),
+        Some((key, _)) => Err(found("one value", format_args!("an object with a further key `{key}`"))),
     }
 }

@@ -88,13 +88,28 @@ pub struct ChangedFile {
 pub struct DocumentError {
     /// The field, such as `base.repo.full_name`; empty where the text as a whole is no JSON object.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong with it, such as `expected a whole number, found string "many"`; of what was found only the
+    /// beginning.
     pub message: String,
 }
 
 impl DocumentError {
     fn of(field: &str, message: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), message: message.into() }
+        // A path holds keys of the document, which may be of any length.
+        Self { field: clip(field), message: message.into() }
+    }
+
+    fn found(field: &str, expected: &str, found: &str) -> Self {
+        Self::of(field, format!("expected {expected}, found {}", clip(found)))
+    }
+}
+
+/// As much of a text from outside as a message quotes.
+fn clip(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -123,19 +138,22 @@ fn explain(text: &[u8]) -> DocumentError {
         Err(error) if error.inner().is_data() => {
             let path = error.path().to_string();
             let field = if path == "." { "" } else { &path };
-            DocumentError::of(field, without_position(error.inner()))
+            of_data(field, error.inner())
         }
         Err(error) => DocumentError::of("", format!("not JSON: {}", error.into_inner())),
         Ok(_) => DocumentError::of("", "not JSON: text goes on after the object"),
     }
 }
 
-/// The message of a data error; its place in the text is less telling than the field beside it.
-fn without_position(error: &serde_json::Error) -> String {
+/// A data error. Its place in the text is less telling than the field beside it, and what was expected goes first, so
+/// that messages of one kind begin alike.
+fn of_data(field: &str, error: &serde_json::Error) -> DocumentError {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+    let message = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
+    let found = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    match found.and_then(|found| found.rsplit_once(", expected ")) {
+        Some((found, expected)) => DocumentError::found(field, expected, found),
+        None => DocumentError::of(field, clip(message)),
     }
 }
 
@@ -245,10 +263,14 @@ impl TryFrom<Document> for PullRequest {
             Home::Named(name) if !name.is_empty() => name,
             _ => return Err(DocumentError::of("base.repo.full_name", "missing, a pull request needs its repository")),
         };
+        if repository.chars().any(char::is_control) {
+            let quoted = format!("{repository:?}");
+            return Err(DocumentError::found("base.repo.full_name", "a name without control characters", &quoted));
+        }
         let number =
             document.number.ok_or_else(|| DocumentError::of("number", "missing, a pull request needs its number"))?;
         if number == 0 || i64::try_from(number).is_err() {
-            return Err(DocumentError::of("number", format!("{number} is out of range, numbers start at 1")));
+            return Err(DocumentError::found("number", "a number in range, from 1", &number.to_string()));
         }
         let created_at = document
             .created_at

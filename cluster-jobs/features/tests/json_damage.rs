@@ -83,7 +83,7 @@ fn extreme_values_reach_the_features_as_finite_numbers() {
             file["additions"] = json!(u64::MAX);
             file["deletions"] = json!(u64::MAX);
         }
-        for time in ["-009999-01-03T00:00:00Z", "9999-12-30T00:00:00Z"] {
+        for time in ["0001-01-01T00:00:00Z", "9999-12-30T00:00:00Z"] {
             extreme["created_at"] = json!(time);
             assert!(through(extreme.to_string().as_bytes()), "{number} {time}");
         }

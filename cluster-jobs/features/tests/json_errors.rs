@@ -100,6 +100,9 @@ fn a_count_is_whole_not_negative_and_in_range() {
 fn a_time_is_within_the_calendar() {
     for wrong in [
         json!("10000-01-01T00:00:00Z"),
+        json!("-005000-01-01T00:00:00Z"),
+        json!("0000-12-31T23:59:59.999Z"),
+        json!({"$date": {"$numberLong": "-62135596800001"}}),
         json!("+010000-01-01T00:00:00Z"),
         json!("2023-02-29T00:00:00Z"),
         json!({"$date": "10000-01-01T00:00:00Z"}),
@@ -112,6 +115,32 @@ fn a_time_is_within_the_calendar() {
         let error = error_with("/created_at", wrong.clone());
         assert!(error.field.starts_with("created_at"), "{wrong}: {error}");
     }
+    for edge in ["0001-01-01T00:00:00Z", "9999-12-30T21:59:59.999Z"] {
+        let mut document = rest();
+        document["created_at"] = json!(edge);
+        assert!(PullRequest::from_json(document.to_string().as_bytes()).is_ok(), "{edge}");
+    }
+}
+
+#[test]
+fn messages_tell_the_kind_first_and_quote_little() {
+    let long = "x".repeat(5_000_000);
+    for (pointer, wrong, kind) in [
+        ("/additions", json!(long), "expected a whole number that is not negative, found string \"xxx"),
+        ("/additions", json!({"$numberLong": long}), "expected a number in range, found `xxx"),
+        ("/additions", json!({long.as_str(): "1"}), "expected a whole number, found an object with `xxx"),
+        ("/created_at", json!(long), "expected a time of the years 1 to 9999, such as"),
+        ("/created_at", json!({"$date": long}), "expected a date of the years 1 to 9999, as text or"),
+        ("/created_at", json!({long.as_str(): 1}), "expected a "),
+        ("/draft", json!(long), "expected a boolean, found string \"xxx"),
+        ("/user", json!(long), "expected a JSON object, found string \"xxx"),
+        ("/base/repo/full_name", json!(format!("{long}\n")), "expected a name without control characters, found \"xxx"),
+    ] {
+        let error = error_with(pointer, wrong);
+        assert!(error.message.starts_with(kind), "{}", &error.message[..200.min(error.message.len())]);
+        assert!(error.to_string().chars().count() < 300, "{} of {pointer}", error.to_string().len());
+    }
+    assert_eq!(error_with("/title", json!(5)).message, "expected a string, found integer `5`");
 }
 
 #[test]
@@ -133,7 +162,7 @@ fn numbers_start_at_one() {
     for wrong in [json!(0), json!(i64::MAX as u64 + 1)] {
         let error = error_with("/number", wrong);
         assert_eq!(error.field, "number");
-        assert!(error.message.contains("numbers start at 1"), "{error}");
+        assert!(error.message.starts_with("expected a number in range, from 1, found "), "{error}");
     }
 }
 
