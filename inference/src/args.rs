@@ -47,7 +47,7 @@ pub struct Args {
     max_in_flight: u64,
 
     /// Longest time for one request, from its head to its answer
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = some_time, help_heading = "Limits")]
     request_timeout: Duration,
 
     /// Most reasons in one answer
@@ -73,6 +73,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     let time = Duration::try_from(parsed).map_err(|_| wrong())?;
     if time > Duration::from_hours(1) { Err(wrong()) } else { Ok(time) }
+}
+
+/// The same, but more than none.
+fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it gives no request time to be answered, write for example 30s".to_owned()),
+        time => Ok(time),
+    }
 }
 
 impl TryFrom<Args> for Config {
@@ -116,6 +124,7 @@ mod tests {
         let refused = |args: &[&str]| parse(&[&["--store", "file:///s"], args].concat()).unwrap_err().to_string();
         assert!(refused(&["--drain-grace=-1s"]).contains("500ms"));
         assert!(refused(&["--drain-timeout", "10 bananas"]).contains("10s"));
+        assert!(refused(&["--request-timeout", "0s"]).contains("30s"));
         assert!(refused(&["--max-batch", "0"]).contains("1..=100000"));
         assert!(refused(&["--grpc-addr", "localhost"]).contains("--grpc-addr"));
         let error = Config::try_from(parse(&["--store", "/srv/prowl"]).unwrap()).unwrap_err().to_string();

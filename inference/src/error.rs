@@ -32,11 +32,20 @@ pub enum Error {
         limit: usize,
     },
     /// The request did not arrive in time, or its answer was not ready in time.
-    #[error("the request took longer than {limit:?}, the most that this server gives it")]
+    #[error(
+        "the request took longer than {limit:?}, the most that this server gives it: send it faster or in smaller \
+         batches, or start the server with a longer --request-timeout"
+    )]
     TooSlow {
         /// Most time.
         limit: Duration,
     },
+    /// The HTTP body is not in plain text.
+    #[error("the body has the content-encoding {0:?}, which this server does not read: send it as plain JSON")]
+    Encoded(String),
+    /// The answer has no form in JSON: a fault of ours.
+    #[error("the answer cannot be written as JSON: {0}")]
+    Unwritable(#[from] serde_json::Error),
     /// The model could not judge a vector that the kernel made: a fault of ours.
     #[error("the model failed: {0}")]
     Model(String),
@@ -45,7 +54,7 @@ pub enum Error {
 /// What is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Path of the field, such as `pull_request.number`.
+    /// Path of the field, such as `pull_request.number`; empty for the request as a whole.
     pub field: String,
     /// What is wrong with it.
     pub description: String,
@@ -59,8 +68,11 @@ impl Violation {
 }
 
 fn one_line(violations: &[Violation]) -> String {
-    let each: Vec<_> = violations.iter().map(|v| format!("field `{}`: {}", v.field, v.description)).collect();
-    each.join("; ")
+    let each = violations.iter().map(|violation| match violation.field.as_str() {
+        "" => violation.description.clone(),
+        field => format!("field `{field}`: {}", violation.description),
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 impl Error {
@@ -70,10 +82,11 @@ impl Error {
             Self::Invalid(_) => (Code::InvalidArgument, 422),
             Self::NotJson(_) => (Code::InvalidArgument, 400),
             Self::TooLarge { .. } => (Code::OutOfRange, 413),
+            Self::Encoded(_) => (Code::Unimplemented, 415),
             Self::NotReady => (Code::Unavailable, 503),
             Self::Busy { .. } => (Code::ResourceExhausted, 429),
             Self::TooSlow { .. } => (Code::DeadlineExceeded, 408),
-            Self::Model(_) => (Code::Internal, 500),
+            Self::Unwritable(_) | Self::Model(_) => (Code::Internal, 500),
         }
     }
 
@@ -87,9 +100,13 @@ impl Error {
         match self {
             Self::Invalid(violations) => violations.clone(),
             Self::NotJson(message) => vec![Violation::new("", message.clone())],
-            Self::TooLarge { .. } | Self::NotReady | Self::Busy { .. } | Self::TooSlow { .. } | Self::Model(_) => {
-                Vec::new()
-            }
+            Self::TooLarge { .. }
+            | Self::Encoded(_)
+            | Self::NotReady
+            | Self::Busy { .. }
+            | Self::TooSlow { .. }
+            | Self::Unwritable(_)
+            | Self::Model(_) => Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -40,20 +40,23 @@ pub fn routes(readiness: Readiness, gate: Gate, limits: &Limits) -> Router {
 }
 
 /// `POST /v1/score`. Any content type will do: `curl -d` sends one of its own.
-async fn score(State(server): State<Server>, body: Result<Bytes, BytesRejection>) -> Response {
-    match answer(&server, body) {
-        Ok(response) => response,
+async fn score(State(server): State<Server>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+    match answer(&server, &headers, body) {
+        Ok(text) => json(StatusCode::OK, "application/json", text),
         Err(error) => problem(&error),
     }
 }
 
-fn answer(server: &Server, body: Result<Bytes, BytesRejection>) -> Result<Response, Error> {
+fn answer(server: &Server, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Vec<u8>, Error> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        return Err(Error::Encoded(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
+    }
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge { limit: server.request_bytes },
         _ => Error::NotJson(rejection.body_text()),
     })?;
     let response = server.readiness.engine()?.answer_json(&body)?;
-    Ok(json(StatusCode::OK, "application/json", &Json(&response)))
+    Ok(serde_json::to_vec(&Json(&response))?)
 }
 
 async fn ready(State(server): State<Server>) -> (StatusCode, &'static str) {
@@ -106,7 +109,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).expect("it was made from a status code");
-        json(status, "application/problem+json", &self)
+        let text = serde_json::to_vec(&self).expect("its keys are strings, and its values text and a number");
+        json(status, "application/problem+json", text)
     }
 }
 
@@ -125,8 +129,7 @@ fn problem(error: &Error) -> Response {
     response
 }
 
-fn json(status: StatusCode, kind: &'static str, value: &impl Serialize) -> Response {
-    let mut text = serde_json::to_vec(value).expect("keys are strings, and the messages are those of prowl.v1");
+fn json(status: StatusCode, kind: &'static str, mut text: Vec<u8>) -> Response {
     text.push(b'\n');
     (status, [(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -79,6 +79,11 @@ fn below(parent: &str, field: &str) -> String {
 struct Checks(Vec<Violation>);
 
 impl Checks {
+    /// Most violations that are told one by one, and most bytes of them. A gRPC status travels in headers, of which
+    /// clients take a few kilobytes only; it holds each text twice, encoded.
+    const MOST: usize = 20;
+    const MOST_BYTES: usize = 700;
+
     fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
         self.0.push(Violation::new(field, description));
     }
@@ -92,6 +97,22 @@ impl Checks {
             return None;
         }
         Some(seconds * 1_000 + i64::from(nanos) / 1_000_000)
+    }
+
+    /// A time of the history of a pull request that was opened at `created_at`.
+    fn past(&mut self, field: &str, time: Option<Timestamp>, created_at: i64) -> Option<i64> {
+        let at = self.time(field, time)?;
+        if at >= created_at {
+            self.add(field, "is not before the created_at of the pull request, so it was not known then");
+        }
+        Some(at)
+    }
+
+    /// Counts below `parent`, each of a part of `whole`.
+    fn parts(&mut self, parent: &str, counts: &[(&str, u32)], (name, whole): (&str, u32)) {
+        for (field, count) in counts.iter().filter(|(_, count)| *count > whole) {
+            self.add(format!("{parent}.{field}"), format!("{count} is more than {name} ({whole})"));
+        }
     }
 
     fn quartiles(&mut self, field: &str, quartiles: Option<v1::Quartiles>) -> Option<Quartiles> {
@@ -108,8 +129,22 @@ impl Checks {
         }
     }
 
-    fn done<T>(self, value: T) -> Result<T, Error> {
-        if self.0.is_empty() { Ok(value) } else { Err(Error::Invalid(self.0)) }
+    fn done<T>(mut self, value: T) -> Result<T, Error> {
+        if self.0.is_empty() {
+            return Ok(value);
+        }
+        let mut bytes = 0;
+        let fits = |violation: &&Violation| {
+            bytes += violation.field.len() + violation.description.len();
+            bytes <= Self::MOST_BYTES
+        };
+        let told = self.0.iter().take(Self::MOST).take_while(fits).count().max(1);
+        let more = self.0.len() - told;
+        if more > 0 {
+            self.0.truncate(told);
+            self.add("", format!("{more} more fields are wrong"));
+        }
+        Err(Error::Invalid(self.0))
     }
 }
 
@@ -117,6 +152,9 @@ fn pull_request(message: v1::PullRequest) -> Result<PullRequest, Error> {
     let mut checks = Checks::default();
     if message.repository.is_empty() {
         checks.add("pull_request.repository", "missing, a pull request needs its repository");
+    }
+    if message.repository.chars().any(char::is_control) {
+        checks.add("pull_request.repository", "holds control characters, which no name of a repository does");
     }
     if message.number == 0 || i64::try_from(message.number).is_err() {
         checks.add("pull_request.number", "missing or out of range, numbers start at 1");
@@ -171,12 +209,18 @@ fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
     checks.length("history.directories", message.directories.len(), "distinct directories", facts.directories.len());
     let author = message.author.unwrap_or_default();
     let repository = message.repository.unwrap_or_default();
+    let opened = facts.created_at;
+    checks.parts("history.repository", &[("merged", repository.merged)], ("opened", repository.opened));
+    checks.parts("history.repository", &[("reverted", repository.reverted)], ("merged", repository.merged));
+    checks.parts("history.author", &[("opened", author.opened)], ("the repository's opened", repository.opened));
+    checks.parts("history.author", &[("merged", author.merged)], ("opened", author.opened));
+    checks.parts("history.author", &[("reverted", author.reverted)], ("merged", author.merged));
     let history = History {
         author: AuthorHistory {
             opened: author.opened,
             merged: author.merged,
             reverted: author.reverted,
-            last_opened_at: checks.time("history.author.last_opened_at", author.last_opened_at),
+            last_opened_at: checks.past("history.author.last_opened_at", author.last_opened_at, opened),
         },
         repository: RepositoryHistory {
             opened: repository.opened,
@@ -189,25 +233,27 @@ fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
             .files
             .into_iter()
             .enumerate()
-            .map(|(index, file)| FileHistory {
-                merged: file.merged,
-                authors: file.authors,
-                fixes: file.fixes,
-                reverts: file.reverts,
-                last_merged_at: checks.time(&format!("history.files[{index}].last_merged_at"), file.last_merged_at),
-                by_author: file.by_author,
+            .map(|(index, file)| {
+                let v1::FileHistory { merged, authors, fixes, reverts, last_merged_at, by_author } = file;
+                let field = format!("history.files[{index}]");
+                checks.parts(&field, &[("merged", merged)], ("the repository's merged", repository.merged));
+                let parts = [("authors", authors), ("fixes", fixes), ("reverts", reverts), ("by_author", by_author)];
+                checks.parts(&field, &parts, ("merged", merged));
+                let last_merged_at = checks.past(&format!("{field}.last_merged_at"), last_merged_at, opened);
+                FileHistory { merged, authors, fixes, reverts, last_merged_at, by_author }
             })
             .collect(),
         directories: message
             .directories
             .into_iter()
             .enumerate()
-            .map(|(index, directory)| DirectoryHistory {
-                merged: directory.merged,
-                reverts: directory.reverts,
-                last_merged_at: checks
-                    .time(&format!("history.directories[{index}].last_merged_at"), directory.last_merged_at),
-                by_author: directory.by_author,
+            .map(|(index, directory)| {
+                let v1::DirectoryHistory { merged, reverts, last_merged_at, by_author } = directory;
+                let field = format!("history.directories[{index}]");
+                checks.parts(&field, &[("merged", merged)], ("the repository's merged", repository.merged));
+                checks.parts(&field, &[("reverts", reverts), ("by_author", by_author)], ("merged", merged));
+                let last_merged_at = checks.past(&format!("{field}.last_merged_at"), last_merged_at, opened);
+                DirectoryHistory { merged, reverts, last_merged_at, by_author }
             })
             .collect(),
     };
@@ -317,5 +363,61 @@ mod tests {
         };
         let error = task(Source::PullRequest(fields()), Some(history)).unwrap_err();
         assert_eq!(violated(&error), ["history.author.last_opened_at", "history.repository.churn"]);
+    }
+
+    #[test]
+    fn a_history_lies_before_the_pull_request() {
+        let history = |milliseconds: i64| {
+            let time = Timestamp {
+                seconds: milliseconds.div_euclid(1_000),
+                nanos: milliseconds.rem_euclid(1_000) as i32 * 1_000_000,
+            };
+            v1::History {
+                author: Some(v1::AuthorHistory { last_opened_at: Some(time), ..v1::AuthorHistory::default() }),
+                files: vec![v1::FileHistory { last_merged_at: Some(time), ..v1::FileHistory::default() }; 2],
+                directories: vec![v1::DirectoryHistory {
+                    last_merged_at: Some(time),
+                    ..v1::DirectoryHistory::default()
+                }],
+                ..v1::History::default()
+            }
+        };
+        let created_at = 1_714_564_800_500;
+        assert!(task(Source::PullRequest(fields()), Some(history(created_at - 1))).is_ok());
+        let error = task(Source::PullRequest(fields()), Some(history(created_at))).unwrap_err();
+        assert_eq!(
+            violated(&error),
+            [
+                "history.author.last_opened_at",
+                "history.files[0].last_merged_at",
+                "history.files[1].last_merged_at",
+                "history.directories[0].last_merged_at",
+            ]
+        );
+        assert!(error.to_string().contains("is not before"), "{error}");
+    }
+
+    #[test]
+    fn a_part_is_not_more_than_its_whole() {
+        let history = v1::History {
+            repository: Some(v1::RepositoryHistory { opened: 5, merged: 4, reverted: 4, ..Default::default() }),
+            author: Some(v1::AuthorHistory { opened: 6, merged: 3, reverted: 2, last_opened_at: None }),
+            files: vec![
+                v1::FileHistory { merged: 4, authors: 4, fixes: 4, reverts: 4, by_author: 4, last_merged_at: None },
+                v1::FileHistory { merged: 1, by_author: 2, ..v1::FileHistory::default() },
+            ],
+            directories: vec![v1::DirectoryHistory { merged: 5, reverts: 6, ..v1::DirectoryHistory::default() }],
+        };
+        let error = task(Source::PullRequest(fields()), Some(history)).unwrap_err();
+        assert_eq!(
+            violated(&error),
+            [
+                "history.author.opened",
+                "history.files[1].by_author",
+                "history.directories[0].merged",
+                "history.directories[0].reverts",
+            ]
+        );
+        assert!(error.to_string().contains("`history.files[1].by_author`: 2 is more than merged (1)"), "{error}");
     }
 }

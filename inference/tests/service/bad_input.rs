@@ -1,5 +1,8 @@
 //! Bad requests: each gets one clear answer that names the field, and the server goes on.
 
+use std::{io::Write, net::TcpStream};
+
+use prost_types::Timestamp;
 use prowl_proto::v1::{FileHistory, History, PullRequest, ScoreBatchRequest, ScoreRequest, score_request::Source};
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -7,7 +10,7 @@ use tonic_types::StatusExt;
 
 use crate::{
     fixture::{TempStore, document},
-    programs::Server,
+    programs::{Server, http_answer},
 };
 
 fn json_request(text: &str) -> ScoreRequest {
@@ -62,6 +65,103 @@ async fn grpc_names_the_fields_at_fault() {
     assert!(status.message().contains("takes 10 a batch"), "{status:?}");
 
     client.score(json_request(&document(3).to_string())).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_to_much_that_is_wrong_fits_the_headers_of_a_call() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    let mut refused = async |request: ScoreRequest| {
+        let status = client.score(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        // Details travel in base64, a message with blanks as three characters each.
+        let blanks = status.message().matches([' ', '`', '"']).count();
+        let bytes = status.details().len() * 4 / 3 + status.message().len() + 2 * blanks;
+        assert!(bytes < 4_000, "{bytes} bytes: {}", status.message());
+        status
+    };
+
+    let mut many = document(3);
+    many["files"] = (0..3_000).map(|index| json!({"filename": format!("src/part{index}/unit.rs")})).collect();
+    let late = Some(Timestamp { seconds: 4_000_000_000, nanos: 0 });
+    let files = vec![FileHistory { last_merged_at: late, ..FileHistory::default() }; 3_000];
+    let history = Some(History { files, ..History::default() });
+    let status = refused(ScoreRequest { history, ..json_request(&many.to_string()) }).await;
+    let names = fields(&status);
+    assert!((5..=21).contains(&names.len()), "{names:?}");
+    assert_eq!(names[..2], ["history.directories", "history.files[0].last_merged_at"]);
+    let told = names.len() - 1;
+    assert!(status.message().ends_with(&format!("{} more fields are wrong", 3_001 - told)), "{status:?}");
+
+    let mut long = document(3);
+    long["additions"] = json!("x".repeat(5_000_000));
+    let status = refused(json_request(&long.to_string())).await;
+    assert_eq!(fields(&status), ["github_json.additions"]);
+    assert!(status.message().contains("expected a whole number that is not negative, found string"), "{status:?}");
+}
+
+#[test]
+fn values_at_the_edge_are_answered_and_those_beyond_are_named() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let with = |field: &str, value: Value| {
+        let mut document = document(3);
+        document[field] = value;
+        let (status, _, answer) = server.post(document.to_string().as_bytes());
+        (status, answer)
+    };
+    for (field, value) in [
+        ("created_at", json!("0001-01-01T00:00:00Z")),
+        ("created_at", json!("2099-01-01T00:00:00Z")),
+        ("created_at", json!("9999-12-30T00:00:00Z")),
+        ("additions", json!(1_000_000_000_000_000_000_u64)),
+        ("commits", json!(u64::MAX)),
+    ] {
+        let (status, answer) = with(field, value.clone());
+        assert_eq!(status, 200, "{field} {value}: {answer}");
+        assert!(answer["anomaly"].is_number() && answer["percentile"].is_number(), "{field} {value}: {answer}");
+    }
+    for (field, value) in [
+        ("created_at", json!("-005000-01-01T00:00:00Z")),
+        ("created_at", json!("10000-01-01T00:00:00Z")),
+        ("additions", json!(1e18)),
+        ("base", json!({"repo": {"full_name": "o/n\u{1b}[31m"}})),
+    ] {
+        let (status, problem) = with(field, value.clone());
+        assert_eq!(status, 422, "{field} {value}: {problem}");
+        let named = problem["field_violations"][0]["field"].as_str().unwrap();
+        assert!(named.starts_with(field), "{field} {value}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_control_characters_is_refused() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let created_at = Some(Timestamp { seconds: 1_700_000_000, nanos: 0 });
+    let source = PullRequest { repository: "o/n\r\n".into(), number: 7, created_at, ..PullRequest::default() };
+    let request = ScoreRequest { source: Some(Source::PullRequest(source)), ..ScoreRequest::default() };
+    let status = server.client().await.score(request).await.unwrap_err();
+    assert_eq!(fields(&status), ["pull_request.repository"]);
+}
+
+#[test]
+fn a_body_that_is_not_plain_is_refused_by_its_encoding() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let body = document(3).to_string();
+    let post = |encoding: &str| {
+        let mut stream = TcpStream::connect(&server.http).unwrap();
+        let head =
+            format!("POST /v1/score HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-encoding: {encoding}");
+        write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        http_answer(stream)
+    };
+    let (status, kind, text) = post("gzip");
+    assert_eq!((status, kind.as_str()), (415, "application/problem+json"));
+    assert!(text.contains("gzip") && text.contains("plain JSON"), "{text}");
+    assert_eq!(post("identity").0, 200);
 }
 
 #[tokio::test]

@@ -43,8 +43,11 @@ fn wrong_use() {
     let output = fail_to_start("/srv/prowl", &[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(text(&output.stderr).contains("file:///srv/prowl"), "{output:?}");
-    let output = fail_to_start("file:///srv/prowl", &["--max-batch", "0"]);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    for args in [["--max-batch", "0"], ["--request-timeout", "0s"]] {
+        let output = fail_to_start("file:///srv/prowl", &args);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(text(&output.stderr).contains(args[0]), "{output:?}");
+    }
 }
 
 #[test]

@@ -218,8 +218,9 @@ async fn a_slow_request_loses_its_place() {
     let server = Arc::new(Server::ready(&store.url(), &["--max-in-flight", "1", "--request-timeout", "300ms"]));
     let stuck = server.http_head("POST", "/v1/score", 1_000);
     let answering = tokio::task::spawn_blocking(move || http_answer(stuck));
-    let (status, kind, _) = answering.await.unwrap();
+    let (status, kind, text) = answering.await.unwrap();
     assert_eq!((status, kind.as_str()), (408, "application/problem+json"));
+    assert!(text.contains("300ms") && text.contains("--request-timeout"), "{text}");
     let (_release, released) = watch::channel(false);
     let status = held_call(server.channel().await, 1, released).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);

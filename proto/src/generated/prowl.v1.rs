@@ -187,13 +187,13 @@ impl ::prost::Name for ChangedFile {
     }
 }
 /// What was known of a pull request's author, repository, files and directories before it was opened. An event counts
-/// only if it happened before that moment.
+/// only if it happened before that moment; a later time, or a part that is more than its whole, is a violation.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct History {
     /// Of its author in this repository; left out where there is none, such as for an author's first pull request.
     #[prost(message, optional, tag = "1")]
     pub author: ::core::option::Option<AuthorHistory>,
-    /// Of its repository; left out where there is none.
+    /// Of its repository; left out where there is none, and then all that the history gives is unknown.
     #[prost(message, optional, tag = "2")]
     pub repository: ::core::option::Option<RepositoryHistory>,
     /// One per distinct file of the pull request, in the order of first appearance.
@@ -620,7 +620,8 @@ impl ::prost::Name for Error {
 /// What is wrong with one field.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FieldViolation {
-    /// Path of the field, such as `pull_request.number`; empty for the text of a document as a whole.
+    /// Path of the field, such as `pull_request.number`; empty for the text of a document as a whole, and for the number
+    /// of further fields that are wrong where these are many.
     #[prost(string, tag = "1")]
     pub field: ::prost::alloc::string::String,
     /// What is wrong with it.
