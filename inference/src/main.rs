@@ -2,26 +2,30 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use prowl_inference::{args::Args, config::Config, server};
 use prowl_platform::{exit, shutdown, telemetry};
+use tokio::runtime::Runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let config = match Config::try_from(Args::parse()) {
         Ok(config) => config,
         Err(error) => return fail(exit::WRONG_USE, &error.into()),
     };
-    match serve(config).await {
+    match serve(config) {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => fail(exit::FAILED, &error),
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init("info")?;
-    let signal = shutdown::signal();
-    server::run(config, signal).await
+    let runtime = Runtime::new().context("cannot start the threads of the server")?;
+    let ended = runtime.block_on(async { server::run(config, shutdown::signal()).await });
+    // A model that is still being loaded would otherwise be loaded to its end first.
+    runtime.shutdown_background();
+    ended
 }
 
 fn fail(code: u8, error: &anyhow::Error) -> ExitCode {

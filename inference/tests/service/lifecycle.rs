@@ -231,7 +231,15 @@ async fn a_slow_request_loses_its_place() {
 fn a_signal_while_loading_ends_it() {
     let store = TempStore::empty();
     store.publish(&model("made", &prowl_features::digest()).to_bytes().unwrap(), &large_profiles());
+    let began = std::time::Instant::now();
+    drop(Server::ready(&store.url(), &[]));
+    let loading = began.elapsed();
+
     let mut server = Server::start(&store.url(), &["--drain-grace", "0s"]);
+    // The files are read by then, and the profiles are being made of them.
+    std::thread::sleep(loading / 4);
+    let began = std::time::Instant::now();
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0));
+    assert!(began.elapsed() < loading / 2, "it waited for the model, which takes {loading:?} to load");
 }
