@@ -6,7 +6,8 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use prowl_features::Profiles;
 use prowl_model::{ArtifactError, Model};
-use prowl_platform::{Kind, Store};
+use prowl_platform::{Kind, Manifest, Store};
+use serde_json::json;
 
 use crate::{engine::Engine, error::Error};
 
@@ -25,6 +26,18 @@ pub enum LoadError {
         folder: String,
         /// What is wrong with it.
         source: ArtifactError,
+    },
+    /// The manifest and the model beside it contradict each other.
+    #[error(
+        "cannot serve {folder}: `details.{field}` of its manifest.json is not that of {}, so it was changed after it was \
+         published; train the model again with `prowl-trainer train`",
+        prowl_model::FILE_NAME
+    )]
+    Manifest {
+        /// URL of the model's folder.
+        folder: String,
+        /// The field below `details`.
+        field: &'static str,
     },
     /// The model reads other features than this program computes.
     #[error(
@@ -66,9 +79,9 @@ pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, L
     let folder = store.folder(Kind::Models, name).await?;
     let artifact = folder.read(prowl_model::FILE_NAME).await?;
     let profiles = folder.read(PROFILES).await?;
-    let url = folder.url().to_string();
+    let (url, manifest) = (folder.url().to_string(), folder.manifest().clone());
     // Minutes of work for a large store would otherwise keep a thread from answering health checks.
-    let engine = tokio::task::spawn_blocking(move || build(&url, &artifact, profiles, reasons))
+    let engine = tokio::task::spawn_blocking(move || build(&url, &manifest, &artifact, profiles, reasons))
         .await
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
     tracing::info!(
@@ -81,18 +94,40 @@ pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, L
     Ok(engine)
 }
 
-fn build(folder: &str, artifact: &[u8], profiles: Bytes, reasons: usize) -> Result<Engine, LoadError> {
+fn build(
+    folder: &str,
+    manifest: &Manifest,
+    artifact: &[u8],
+    profiles: Bytes,
+    reasons: usize,
+) -> Result<Engine, LoadError> {
     let model =
         Model::from_bytes(artifact).map_err(|source| LoadError::Artifact { folder: folder.to_owned(), source })?;
+    let digest = prowl_model::digest(artifact);
+    agree(manifest, &model, &digest).map_err(|field| LoadError::Manifest { folder: folder.to_owned(), field })?;
     let (theirs, ours) = (&model.metadata().features_digest, prowl_features::digest());
     if *theirs != ours {
         return Err(LoadError::Features { folder: folder.to_owned(), theirs: theirs.clone(), ours });
     }
     let profiles =
         read_profiles(profiles).map_err(|reason| LoadError::Profiles { folder: folder.to_owned(), reason })?;
-    let engine = Engine::new(model, prowl_model::digest(artifact), profiles, reasons);
+    let engine = Engine::new(model, digest, profiles, reasons);
     engine.warm_up().map_err(|source| LoadError::WarmUp { folder: folder.to_owned(), source })?;
     Ok(engine)
+}
+
+/// What the manifest says of the model must be what the model says; the error is the first field that is not.
+fn agree(manifest: &Manifest, model: &Model, digest: &str) -> Result<(), &'static str> {
+    let metadata = model.metadata();
+    let stated = [
+        ("features_digest", json!(metadata.features_digest)),
+        ("metrics", json!(metadata.metrics)),
+        ("model_digest", json!(digest)),
+    ];
+    match stated.iter().find(|(field, value)| manifest.details[field] != *value) {
+        Some((field, _)) => Err(*field),
+        None => Ok(()),
+    }
 }
 
 fn read_profiles(bytes: Bytes) -> Result<Profiles, String> {

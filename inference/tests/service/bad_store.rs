@@ -86,6 +86,29 @@ fn features_of_another_version() {
 }
 
 #[test]
+fn a_manifest_that_contradicts_its_model() {
+    for (field, from, to) in [
+        ("features_digest", prowl_features::digest(), "ab".repeat(32)),
+        ("model_digest", prowl_model::digest(&artifact()), "ab".repeat(32)),
+        ("metrics", "\"validation_error\": 0.25".to_owned(), "\"validation_error\": 0.125".to_owned()),
+    ] {
+        let store = TempStore::empty();
+        let name = store.publish(&artifact(), &made().profiles);
+        let path = store.file(&name, "manifest.json");
+        let manifest = fs::read_to_string(&path).unwrap();
+        // The digest of the model stands in the list of files as well, which is read by itself.
+        let (files, details) = (manifest.find("\"files\"").unwrap(), manifest.find("\"details\"").unwrap());
+        assert!(details < files);
+        let changed = format!("{}{}", manifest[..files].replace(&from, &to), &manifest[files..]);
+        assert_ne!(manifest, changed);
+        fs::write(&path, changed).unwrap();
+        let message = served(&store);
+        assert!(message.contains(&format!("`details.{field}` of its manifest.json")), "{message}");
+        assert!(message.contains("model.safetensors") && message.contains(&name), "{message}");
+    }
+}
+
+#[test]
 fn a_newer_schema() {
     // Of the folder.
     let store = TempStore::empty();

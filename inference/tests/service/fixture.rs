@@ -205,7 +205,19 @@ impl TempStore {
         let mut draft = store.draft(Kind::Models).await.unwrap();
         draft.put("model.safetensors", Bytes::copy_from_slice(artifact)).await.unwrap();
         draft.put("profiles.parquet", profiles.clone()).await.unwrap();
-        let folder = draft.publish(Vec::new(), BTreeMap::new(), json!({})).await.unwrap();
+        // What the trainer says of a model, where it is one.
+        let details = Model::from_bytes(artifact).map_or_else(
+            |_| json!({}),
+            |model| {
+                let metadata = model.metadata();
+                json!({
+                    "features_digest": metadata.features_digest,
+                    "metrics": metadata.metrics,
+                    "model_digest": prowl_model::digest(artifact),
+                })
+            },
+        );
+        let folder = draft.publish(Vec::new(), BTreeMap::new(), details).await.unwrap();
         folder.name().to_owned()
     }
 
