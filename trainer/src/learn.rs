@@ -61,8 +61,7 @@ pub fn learn(
     let view = View { data, text: words::fit(data, &split.training, settings), scaler };
 
     let (mut training, validation) = (view.matrix(&split.training), view.matrix(&split.validation));
-    let first =
-        autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Step::First(epoch)))?;
+    let first = autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Step::First(epoch)))?;
     let kept = view.usual_rows(&first.network, &split.training, settings.trim);
     training = training.select(Axis(0), &kept);
     let kept: Vec<usize> = kept.iter().map(|&place| split.training[place]).collect();

@@ -44,7 +44,15 @@ impl Progress {
              without progress",
             self.patience
         ));
-        tracing::debug!(fit = title, epoch = number, training_loss, validation_loss, best_loss, without_progress, "epoch");
+        tracing::debug!(
+            fit = title,
+            epoch = number,
+            training_loss,
+            validation_loss,
+            best_loss,
+            without_progress,
+            "epoch"
+        );
     }
 
     fn turn_to(&mut self, title: &'static str, template: &str) {

@@ -69,7 +69,10 @@ impl<'a> Report<'a> {
         row("test rows unusual", format!("{} (5% were so in validation)", percent("test_share_unusual")));
         row("  of high risk", format!("{} (1% were so in validation)", percent("test_share_high_risk")));
         if metric("test_share_unusual") > DRIFTED {
-            row("", "more than in validation: what is usual has changed since; train again often, and on newer".to_owned());
+            row(
+                "",
+                "more than in validation: what is usual has changed since; train again often, and on newer".to_owned(),
+            );
             row("", "pull requests, or such a share of new ones will be called unusual".to_owned());
         }
         match missing_heads.get("category") {

@@ -57,8 +57,7 @@ impl TextFacts {
         let is = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
         self.says_fix |= is(&["fix", "fixes", "fixed", "fixing", "bug", "bugfix", "hotfix", "regression", "crash"]);
         self.says_revert |= is(&["revert", "reverts", "reverted", "reverting", "rollback", "undo", "backout"]);
-        self.says_security |=
-            is(&["security", "vulnerability", "cve", "exploit", "xss", "csrf", "injection", "overflow"]);
+        self.says_security |= is(&["security", "vulnerability", "cve", "exploit", "xss", "csrf", "injection"]);
         self.says_unfinished |=
             is(&["wip", "draft", "experiment", "experimental", "hack", "temporary", "temp", "workaround"]);
         self.says_again |= is(&["reland", "reapply", "again", "retry", "redo", "unrevert"]);

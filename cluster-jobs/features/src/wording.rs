@@ -275,7 +275,11 @@ mod tests {
             for value in [f32::NAN, 0.0, 0.5, 1.0, 3.0, -2.0, 1e9] {
                 for (expected, usual) in [(f32::NAN, &usual), (1.5, &usual), (1.5, &unknown)] {
                     let sentence = feature.sentence(value, expected, usual);
-                    assert!(!sentence.is_empty() && !sentence.contains(['{', '|', '}']), "{}: {sentence}", feature.name);
+                    assert!(
+                        !sentence.is_empty() && !sentence.contains(['{', '|', '}']),
+                        "{}: {sentence}",
+                        feature.name
+                    );
                 }
             }
         }

@@ -455,7 +455,7 @@ pub struct Reason {
     /// Name of the feature, or `text` for the wording of title, body and labels.
     #[prost(string, tag = "1")]
     pub feature: ::prost::alloc::string::String,
-    /// Its group: size, spread, kind, author, file_history, time, text, process or relative.
+    /// Its group, such as size, author or file_history; text for the wording.
     #[prost(string, tag = "2")]
     pub group: ::prost::alloc::string::String,
     /// The value, in the feature's unit; left out for `text`.
