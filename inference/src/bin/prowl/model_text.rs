@@ -5,16 +5,16 @@ use std::{collections::BTreeMap, fmt::Write};
 use anstyle::Style;
 use prowl_proto::v1::GetModelResponse;
 
-use crate::score_text::date;
+use crate::score_text::{date, printable};
 
 const BOLD: Style = Style::new().bold();
 
 /// The model as a few styled lines.
 pub(crate) fn model(model: &GetModelResponse) -> String {
     let mut rows: Vec<(String, String)> = Vec::new();
-    let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
+    let mut row = |name: &str, value: String| rows.push((printable(name), printable(&value)));
     let id = model.model.clone().unwrap_or_default();
-    row("model", format!("{BOLD}{}{BOLD:#}", id.version));
+    row("model", id.version);
     row("digest", id.digest);
     let groups = model.features.iter().fold(BTreeMap::<&str, usize>::new(), |mut groups, feature| {
         *groups.entry(&feature.group).or_default() += 1;
@@ -44,7 +44,7 @@ pub(crate) fn model(model: &GetModelResponse) -> String {
     }
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     rows.iter().fold(String::new(), |mut text, (name, value)| {
-        writeln!(text, "{name:<width$}  {value}").expect("writing to a string never fails");
+        writeln!(text, "{BOLD}{name:<width$}{BOLD:#}  {value}").expect("writing to a string never fails");
         text
     })
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
+const WARNING: Style = AnsiColor::Yellow.on_default();
 
 /// Characters of the bar that shows a percentile.
 const BAR: usize = 20;
@@ -30,7 +31,7 @@ pub(crate) fn title(document: &[u8]) -> Option<String> {
 /// The answer as a few styled lines.
 pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
     let mut text = String::new();
-    let identity = format!("{}#{}", response.repository, response.number);
+    let identity = format!("{}#{}", printable(&response.repository), response.number);
     line(&mut text, &format!("{BOLD}{identity}{BOLD:#}  {}", printable(title.unwrap_or_default())));
     line(&mut text, &format!("  {}", verdict(response)));
     if let Some(risk) = response.risk {
@@ -47,6 +48,9 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
         let share = format!("{:>3.0}%", 100.0 * reason.contribution);
         line(&mut text, &format!("  {DIM}{share}{DIM:#}  {}", printable(&reason.sentence)));
     }
+    for note in unknown(response).into_iter().chain(later_history(response)) {
+        line(&mut text, &format!("  {WARNING}note:{WARNING:#} {note}"));
+    }
     line(&mut text, &format!("  {DIM}{}{DIM:#}", origin(response)));
     text
 }
@@ -55,9 +59,10 @@ fn line(text: &mut String, line: &str) {
     writeln!(text, "{}", line.trim_end()).expect("writing to a string never fails");
 }
 
-/// Text from outside must not command the terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+/// Text from outside must not command the terminal, nor turn the direction of what is written beside it.
+pub(crate) fn printable(text: &str) -> String {
+    let commands = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !commands(*c)).collect()
 }
 
 /// Band, bar and percentile.
@@ -76,35 +81,52 @@ fn verdict(response: &ScoreResponse) -> String {
     format!("{style}{name:<9}{style:#}  {color}{bar}{color:#}  more unusual than {percentile} of pull requests")
 }
 
-/// Rounded down, with more digits near 100, so that `more unusual than` stays true.
+/// Rounded down, with a digit more near 100, so that `more unusual than` stays true. No more digits: up there the
+/// model extrapolates from the few most unusual pull requests that it was measured on.
 fn percentile(value: f32) -> String {
-    let (digits, scale) = match value {
-        value if value >= 99.9 => (2, 100.0),
-        value if value >= 99.0 => (1, 10.0),
-        _ => (0, 1.0),
-    };
-    // What the nearest float lacks to 99.99 is no reason to show 99.98.
+    let (digits, scale) = if value >= 99.0 { (1, 10.0) } else { (0, 1.0) };
+    // What the nearest float lacks to 99.9 is no reason to show 99.8.
     let value = (f64::from(value) * scale + 1e-3).floor() / scale;
     format!("{value:.digits$}%")
 }
 
 fn kind(category: &Category) -> String {
     let sure = |probability: Option<f32>| probability.map_or(String::new(), |p| format!(" ({:.0}%)", 100.0 * p));
-    let name = &category.name;
+    let name = printable(&category.name);
     if category.source() == CategorySource::Predicted {
         return format!("{BOLD}{name}{BOLD:#}{}, as the model sees it", sure(category.probability));
     }
     match category.predicted.as_deref() {
         Some(predicted) if category.disagrees => {
-            let warning = AnsiColor::Yellow.on_default();
             let probability = sure(category.predicted_probability);
-            format!("{BOLD}{name}{BOLD:#} as declared, {warning}but it looks like {predicted}{warning:#}{probability}")
+            let predicted = printable(predicted);
+            format!("{BOLD}{name}{BOLD:#} as declared, {WARNING}but it looks like {predicted}{WARNING:#}{probability}")
         }
-        Some(predicted) if predicted == name => {
+        Some(predicted) if predicted == category.name => {
             format!("{BOLD}{name}{BOLD:#} as declared, and as the model sees it{}", sure(category.probability))
         }
         _ => format!("{BOLD}{name}{BOLD:#} as declared"),
     }
+}
+
+/// What the answer could not take into account.
+fn unknown(response: &ScoreResponse) -> Option<String> {
+    let mut causes = Vec::new();
+    if !response.missing_fields.is_empty() {
+        causes.push(printable(&format!("the document lacks {}", response.missing_fields.join(", "))));
+    }
+    if response.history_source() == HistorySource::None {
+        causes.push("no history of this repository is known".to_owned());
+    }
+    let features = response.unknown_features;
+    (!causes.is_empty()).then(|| format!("{}: {features} features are unknown and left out", causes.join(", and ")))
+}
+
+/// That the history is known up to a moment after the pull request was opened.
+fn later_history(response: &ScoreResponse) -> Option<String> {
+    let (opened, as_of) = (response.created_at.as_ref()?, response.history_as_of.as_ref()?);
+    let later = response.history_source() == HistorySource::Profiles && opened.seconds < as_of.seconds;
+    later.then(|| format!("its history holds what happened after it was opened (known up to {})", date(as_of)))
 }
 
 /// Which model and which history gave the answer, and how long it took.
@@ -112,17 +134,15 @@ fn origin(response: &ScoreResponse) -> String {
     let mut parts = Vec::new();
     if let Some(model) = &response.model {
         let digest = model.digest.get(..12).unwrap_or(&model.digest);
-        parts.push(format!("model {} ({digest})", model.version));
+        parts.push(printable(&format!("model {} ({digest})", model.version)));
     }
     match (response.history_source(), &response.history_as_of) {
         (HistorySource::Request, _) => parts.push("history from the request".to_owned()),
         (HistorySource::Profiles, Some(as_of)) => {
-            let later = response.created_at.as_ref().is_some_and(|opened| opened.seconds < as_of.seconds);
-            let warning = if later { ", so with what happened since it was opened" } else { "" };
-            parts.push(format!("history up to {}{warning}", date(as_of)));
+            parts.push(format!("history up to {}", date(as_of)));
         }
-        (HistorySource::Profiles, None) | (HistorySource::None, _) => parts.push("no history known".to_owned()),
-        (HistorySource::Unspecified, _) => {}
+        // The absence of a history is told in a line of its own.
+        (HistorySource::Profiles | HistorySource::None | HistorySource::Unspecified, _) => {}
     }
     if let Some(elapsed) = &response.elapsed {
         let milliseconds = elapsed.seconds as f64 * 1e3 + f64::from(elapsed.nanos) / 1e6;
@@ -149,7 +169,7 @@ mod tests {
     #[test]
     fn an_answer_reads_well() {
         let response = ScoreResponse {
-            repository: "o/n".into(),
+            repository: "o/\u{1b}[2Jn".into(),
             number: 7,
             created_at: Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 }),
             percentile: 99.99,
@@ -163,29 +183,38 @@ mod tests {
                 disagrees: true,
                 ..Category::default()
             }),
-            reasons: vec![Reason { contribution: 0.305, sentence: "adds 4,200 lines".into(), ..Reason::default() }],
+            reasons: vec![Reason {
+                contribution: 0.305,
+                sentence: "adds\u{9b} 4,200 lines".into(),
+                ..Reason::default()
+            }],
             model: Some(ModelId { version: "20261124T214500Z".into(), digest: "ab".repeat(32), ..ModelId::default() }),
             history_source: HistorySource::Profiles.into(),
             history_as_of: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+            missing_fields: vec!["files".into(), "user".into()],
+            unknown_features: 41,
             elapsed: Some(prost_types::Duration { seconds: 0, nanos: 210_000 }),
             ..ScoreResponse::default()
         };
         let expected = "\
-o/n#7  Fix it
-  HIGH RISK  ████████████████████  more unusual than 99.99% of pull requests
+o/[2Jn#7  Fix it
+  HIGH RISK  ████████████████████  more unusual than 99.9% of pull requests
   docs as declared, but it looks like fix (81%)
   because it
    30%  adds 4,200 lines
-  model 20261124T214500Z (abababababab) · history up to 2023-11-14, so with what happened since it was opened · 0.21 ms
+  note: the document lacks files, user: 41 features are unknown and left out
+  note: its history holds what happened after it was opened (known up to 2023-11-14)
+  model 20261124T214500Z (abababababab) · history up to 2023-11-14 · 0.21 ms
 ";
-        assert_eq!(plain(&answer(&response, Some("Fix\u{1b}\u{7} it"))), expected);
+        assert_eq!(plain(&answer(&response, Some("Fix\u{1b}\u{7}\u{202e} it"))), expected);
     }
 
     #[test]
     fn percentiles_are_never_rounded_up() {
         assert_eq!(percentile(98.96), "98%");
         assert_eq!(percentile(99.88), "99.8%");
-        assert_eq!(percentile(99.99), "99.99%");
+        assert_eq!(percentile(99.9), "99.9%");
+        assert_eq!(percentile(99.99), "99.9%");
     }
 
     #[test]
