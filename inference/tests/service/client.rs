@@ -1,13 +1,22 @@
 //! `prowl`, the client.
 
-use std::{fs, io::Write};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 
 use crate::{
     fixture::{TempStore, document, odd_document},
-    programs::{Server, prowl, text},
+    programs::{Server, client, prowl, text},
 };
 
 #[test]
@@ -58,7 +67,8 @@ fn json_lines_for_a_program() {
         }
     }
     let told = text(&output.stderr);
-    assert!(told.contains("document 20") && told.contains("field `base.repo.full_name`"), "{told}");
+    assert!(told.contains("pull-requests.ndjson.gz:20: field `base.repo.full_name`"), "{told}");
+    assert!(told.ends_with("error: 39 scored, 1 could not be\n"), "{told}");
 }
 
 #[test]
@@ -89,19 +99,32 @@ fn failures_say_what_to_do() {
     let nowhere = format!("http://{unused}");
     let told = failed(&["score", "-", "--server", &nowhere], b"{}", 1);
     assert!(told.contains(&nowhere) && told.contains("prowl-inference --store"), "{told}");
-    let told = failed(&["model", "--server", "127.0.0.1:50051"], b"", 1);
-    assert!(told.contains("http://HOST:PORT"), "{told}");
+    for server in ["127.0.0.1:50051", "https://127.0.0.1:50051", "http://127.0.0.1"] {
+        let told = failed(&["model", "--server", server], b"", 2);
+        assert!(told.contains(server) && told.contains("http://HOST:PORT"), "{told}");
+    }
+    for timeout in ["soon", "0s", "9999999h"] {
+        assert!(failed(&["model", "--timeout", timeout], b"", 2).contains("10s"));
+    }
     let told = failed(&["score", "/no/such/file.json", "--server", &nowhere], b"", 1);
     assert!(told.contains("/no/such/file.json") && !told.contains("prowl-inference"), "{told}");
     assert!(failed(&["score"], b"", 2).contains("FILE"));
+    let folder = tempfile::tempdir().unwrap();
+    let told = failed(&["score", folder.path().to_str().unwrap(), "--server", &nowhere], b"", 1);
+    assert!(told.contains("is a folder: give a file"), "{told}");
 
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &["--max-request-bytes", "4096"]);
     let url = format!("http://{}", server.grpc);
     let told = failed(&["score", "-", "--server", &url], b"", 1);
-    assert!(told.contains("stdin is empty"), "{told}");
+    assert!(told.contains("stdin holds no pull request"), "{told}");
     let told = failed(&["score", "-", "--server", &url], b"nonsense", 1);
-    assert!(told.contains("document 1") && told.contains("not JSON"), "{told}");
+    assert!(told.starts_with("error: stdin:1:2: not JSON"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+    let not_found =
+        br#"{"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"}"#;
+    let told = failed(&["score", "-", "--server", &url], not_found, 1);
+    assert!(told.contains("GitHub's error and no pull request: Not Found"), "{told}");
     let told = failed(&["score", "-", "--server", &url], br#"{"number": 1}"#, 1);
     assert!(told.contains("field `base.repo.full_name`"), "{told}");
     let large = format!("{{\"body\": \"{}\"}}", "x".repeat(5_000));
@@ -110,13 +133,193 @@ fn failures_say_what_to_do() {
 }
 
 #[test]
-fn what_was_answered_before_a_broken_line_is_printed() {
+fn a_bad_document_does_not_keep_the_others() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);
     let url = format!("http://{}", server.grpc);
-    let input = format!("{}\n{}\n{{broken\n", document(1), document(2));
+    let long = format!("{{\"body\": \"{}\"}}", "x".repeat(33 << 20));
+    let input = format!("{}\n{{broken\n{long}\n{}\n{{\"a\": \"cut", document(1), document(2));
     let output = prowl(&["score", "-", "--server", &url, "--json"], input.as_bytes());
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(text(&output.stdout).lines().count(), 2);
-    assert!(text(&output.stderr).contains("document 3"), "{output:?}");
+    let answers: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let numbers: Vec<_> = answers.iter().map(|answer| answer["number"].as_u64()).collect();
+    assert_eq!(numbers, [Some(1), None, None, Some(2), None], "a line for each");
+    let told = text(&output.stderr);
+    let lines: Vec<_> = told.lines().collect();
+    let begins =
+        ["stdin:2:2: not JSON: ", "stdin:3: longer than 32 MB", "stdin:5:10: cut off: ", "2 scored, 3 could not be"];
+    assert_eq!(lines.len(), begins.len(), "{told}");
+    for (line, begin) in lines.iter().zip(begins) {
+        assert!(line.starts_with(&format!("error: {begin}")), "{told}");
+    }
+}
+
+#[test]
+fn a_list_is_scored_and_a_damaged_file_is_told() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let url = format!("http://{}", server.grpc);
+    let list = Value::Array((1..=30).map(document).collect()).to_string();
+    let output = prowl(&["score", "-", "--server", &url, "--json"], &zstd::encode_all(list.as_bytes(), 1).unwrap());
+    assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 30), "{output:?}");
+
+    let mut file = GzEncoder::new(Vec::new(), Compression::none());
+    file.write_all(list.as_bytes()).unwrap();
+    let whole = file.finish().unwrap();
+    let output = prowl(&["score", "-", "--server", &url, "--json"], &whole[..whole.len() / 2]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).lines().count() >= 10, "what came before is scored: {told}");
+    assert!(told.contains("cannot read stdin beyond line 1") && told.contains("cut or damaged"), "{told}");
+    assert!(told.contains("the rest was not tried"), "{told}");
+}
+
+#[test]
+fn the_answer_says_what_it_does_not_know() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let url = format!("http://{}", server.grpc);
+    let shown =
+        |document: &Value| text(&prowl(&["score", "-", "--server", &url], document.to_string().as_bytes()).stdout);
+    assert!(!shown(&odd_document()).contains("note:"));
+    let later = "note: its history holds what happened after it was opened (known up to 2024-";
+    assert!(shown(&document(3)).contains(later));
+    let mut lacking = odd_document();
+    lacking.as_object_mut().unwrap().remove("files");
+    lacking["base"]["repo"]["full_name"] = "someone/else".into();
+    lacking["title"] = "Clear\u{1b}[2J the screen".into();
+    let answer = shown(&lacking);
+    assert!(
+        answer.contains("note: the document lacks files, and no history of this repository is known: "),
+        "{answer}"
+    );
+    assert!(answer.starts_with("someone/else#121  Clear[2J the screen\n"), "{answer:?}");
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--max-in-flight", "1"]);
+    let url = format!("http://{}", server.grpc);
+    let input: Vec<_> = (1..=60).map(|number| document(number).to_string()).collect();
+    let output = prowl(&["score", "-", "--server", &url, "--json"], input.join("\n").as_bytes());
+    assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 60), "{output:?}");
+}
+
+/// Servers come and go on one port while documents come in: one that is told to end, and one that dies.
+#[test]
+fn no_document_is_lost_when_the_server_changes() {
+    let store = TempStore::with_model();
+    let mut server = Server::ready(&store.url(), &["--drain-grace", "0s"]);
+    let address = server.grpc.clone();
+    let mut child = client(&["score", "-", "--json", "--server", &format!("http://{address}")]).spawn().unwrap();
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (scored, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let writing = std::thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            let mut written = 0;
+            while !done.load(Relaxed) {
+                written += 1;
+                writeln!(stdin, "{}", document(written % 120 + 1)).unwrap();
+            }
+            written
+        }
+    });
+    let reading = std::thread::spawn({
+        let scored = Arc::clone(&scored);
+        move || {
+            for line in BufReader::new(stdout).lines() {
+                let answer: Value = serde_json::from_str(&line.unwrap()).unwrap();
+                assert_eq!(answer["number"], (scored.fetch_add(1, Relaxed) + 1) % 120 + 1);
+            }
+        }
+    });
+    for signal in ["TERM", "KILL", ""] {
+        let before = scored.load(Relaxed);
+        while scored.load(Relaxed) < before + 50 {
+            assert!(child.try_wait().unwrap().is_none(), "the client ended");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if !signal.is_empty() {
+            server.signal(signal);
+            server.ended();
+            server = Server::ready(&store.url(), &["--drain-grace", "0s", "--grpc-addr", &address]);
+        }
+    }
+    done.store(true, Relaxed);
+    let written = writing.join().unwrap();
+    reading.join().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), scored.load(Relaxed)), (Some(0), written), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_server_that_does_not_come_back_ends_the_client() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let url = format!("http://{}", server.grpc);
+    let mut child = client(&["score", "-", "--json", "--timeout", "300ms", "--server", &url]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{}", document(1)).unwrap();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+    drop(server);
+    write!(stdin, "{}\n{}\n", document(2), document(3)).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with(&format!("error: the server at {url} is gone (")), "{told}");
+    assert!(told.ends_with("error: 1 scored, 1 could not be, the rest was not tried\n"), "{told}");
+}
+
+#[test]
+fn what_is_no_prowl_server_is_told() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let told = |address: &str| {
+        let args = ["score", "-", "--server", &format!("http://{address}"), "--timeout", "5s"];
+        let output = prowl(&args, document(1).to_string().as_bytes());
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        text(&output.stderr)
+    };
+    assert!(told(&server.http).contains("answers HTTP and not gRPC"), "{}", told(&server.http));
+
+    let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let old = listen();
+    let address = old.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in old.incoming() {
+            let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let answer = told(&address);
+    assert!(answer.contains(&address) && answer.contains("does not speak gRPC"), "{answer}");
+
+    let silent = listen();
+    let answer = told(&silent.local_addr().unwrap().to_string());
+    assert!(answer.contains("takes longer than 5s") && answer.contains("--timeout"), "{answer}");
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let output = client(&["score", "/no/such/file"]).env("PROWL_SERVER", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "wrong use would be 2: {output:?}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_the_client() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut child = client(&["score", "-", "--server", &format!("http://{}", server.grpc)]).spawn().unwrap();
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let writing = std::thread::spawn(move || while writeln!(stdin, "{}", document(1)).is_ok() {});
+    let mut first = String::new();
+    BufReader::new(stdout).read_line(&mut first).unwrap();
+    assert!(first.starts_with("tideworks/harbour#1 "), "{first}");
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{output:?}");
 }

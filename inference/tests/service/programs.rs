@@ -177,16 +177,17 @@ pub(crate) fn fail_to_start(store: &str, args: &[&str]) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// The client, with pipes on all sides.
+pub(crate) fn client(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_prowl"));
+    command.args(args).env_remove("PROWL_SERVER");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 /// Runs the client, with `input` on its stdin.
 pub(crate) fn prowl(args: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_prowl"))
-        .args(args)
-        .env_remove("PROWL_SERVER")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = client(args).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let writing = std::thread::spawn(move || {

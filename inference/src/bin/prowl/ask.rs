@@ -1,17 +1,17 @@
-//! The calls, and where their answers go.
+//! The questions, and where their answers go.
 
 use std::io::{self, Write};
 
-use futures::{StreamExt, TryStreamExt};
-use prowl_proto::{
-    json::Json,
-    v1::{GetModelRequest, ScoreRequest, ScoreResponse, score_request::Source, scoring_client::ScoringClient},
-};
-use tonic::{Code, Status, transport::Channel};
+use anyhow::Context;
+use futures::StreamExt;
+use prowl_proto::{json::Json, v1::ScoreResponse};
+use tonic::Status;
 
 use crate::{
     documents::{Document, Documents},
-    explain, model_text, score_text,
+    explain, model_text,
+    score_text::{self, printable},
+    server::Server,
 };
 
 /// How many calls are under way at one time.
@@ -20,62 +20,69 @@ const CALLS: usize = 8;
 /// Scores each document and prints its answer, in order; whether each had one.
 ///
 /// # Errors
-/// The input cannot be read, or the server cannot answer anything at all.
-pub(crate) async fn score(
-    client: ScoringClient<Channel>,
-    server: &str,
-    documents: Documents,
-    json: bool,
-) -> anyhow::Result<bool> {
+/// An answer cannot be printed.
+pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> anyhow::Result<bool> {
     let mut answers = documents
-        .map(|document| {
-            let mut client = client.clone();
-            async move {
-                let document = document?;
-                let source = Some(Source::GithubJson(document.text.clone()));
-                let answer = client.score(ScoreRequest { source, ..ScoreRequest::default() }).await;
-                anyhow::Ok((document, answer.map(tonic::Response::into_inner)))
-            }
+        .map(|document| async {
+            let document = document?;
+            let answer = match &document.text {
+                Ok(text) => server.score(text.clone()).await?,
+                Err(wrong) => Err(Status::invalid_argument(wrong.clone())),
+            };
+            anyhow::Ok((document, answer))
         })
         .buffered(CALLS);
-    let mut all_well = true;
-    while let Some((document, answer)) = answers.try_next().await? {
+    let (mut scored, mut failed, mut rest) = (0, 0, "");
+    while let Some(answer) = answers.next().await {
         match answer {
-            Ok(response) if json => line(&serde_json::to_string(&Json(&response))?)?,
-            Ok(response) => print(&document, &response)?,
-            // The next document would fare no better.
-            Err(status) if status.code() == Code::Unavailable => return Err(explain::status(server, &status)),
-            Err(status) => {
-                all_well = false;
-                refused(server, &document, &status, json)?;
+            Ok((document, Ok(response))) => {
+                if json {
+                    line(&serde_json::to_string(&Json(&response))?)?;
+                } else {
+                    print(&document, &response, scored > 0)?;
+                }
+                scored += 1;
+            }
+            Ok((document, Err(status))) => {
+                refused(&document, &status, json)?;
+                failed += 1;
+            }
+            Err(error) => {
+                complain(&format!("{error:#}"));
+                failed += 1;
+                rest = ", the rest was not tried";
+                break;
             }
         }
     }
-    Ok(all_well)
+    if failed > 0 && scored + failed > 1 {
+        complain(&format!("{scored} scored, {failed} could not be{rest}"));
+    }
+    Ok(failed == 0)
 }
 
 /// Prints what the server's model is.
 ///
 /// # Errors
 /// The server cannot answer.
-pub(crate) async fn model(mut client: ScoringClient<Channel>, server: &str, json: bool) -> anyhow::Result<bool> {
-    let answer = client.get_model(GetModelRequest {}).await.map_err(|status| explain::status(server, &status))?;
-    let model = answer.into_inner();
-    if json {
-        line(&serde_json::to_string(&Json(&model))?)?;
-    } else {
-        shown(&model_text::model(&model))?;
-    }
-    Ok(true)
+pub(crate) async fn model(server: &Server, json: bool) -> anyhow::Result<()> {
+    let model = server.model().await?;
+    if json { line(&serde_json::to_string(&Json(&model))?) } else { shown(&model_text::model(&model)) }
 }
 
-fn print(document: &Document, response: &ScoreResponse) -> anyhow::Result<()> {
-    let between = if document.place == 1 { "" } else { "\n" };
-    shown(&format!("{between}{}", score_text::answer(response, score_text::title(&document.text).as_deref())))
+/// Tells a person what went wrong.
+pub(crate) fn complain(message: &str) {
+    eprintln!("error: {}", printable(message));
 }
 
-fn refused(server: &str, document: &Document, status: &Status, json: bool) -> anyhow::Result<()> {
-    eprintln!("error: document {}: {:#}", document.place, explain::status(server, status));
+fn print(document: &Document, response: &ScoreResponse, another: bool) -> anyhow::Result<()> {
+    let between = if another { "\n" } else { "" };
+    let title = document.text.as_deref().ok().and_then(score_text::title);
+    shown(&format!("{between}{}", score_text::answer(response, title.as_deref())))
+}
+
+fn refused(document: &Document, status: &Status, json: bool) -> anyhow::Result<()> {
+    complain(&format!("{}: {}", document.place, explain::refused(status)));
     if json {
         // A line for every document, so that a program can match them up.
         let violations: Vec<_> = explain::violations(status)
@@ -103,6 +110,6 @@ fn shown(text: &str) -> anyhow::Result<()> {
 fn closed_is_fine(written: io::Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        other => Ok(other?),
+        other => other.context("cannot write to stdout"),
     }
 }

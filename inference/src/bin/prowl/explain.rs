@@ -1,34 +1,71 @@
 //! Failures of a call, in words that say what to do.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
-use anyhow::{Context, anyhow, bail};
-use tonic::{Code, Status, transport::Endpoint};
+use anyhow::anyhow;
+use tonic::{
+    Code, Status,
+    transport::{self, Endpoint},
+};
 use tonic_types::StatusExt;
 
-/// The server's address.
-///
-/// # Errors
-/// It is no URL of a kind that this client can talk to.
-pub(crate) fn endpoint(server: &str) -> anyhow::Result<Endpoint> {
-    if !server.starts_with("http://") {
-        bail!("{server:?} is no address of a server: write http://HOST:PORT, with --server or PROWL_SERVER");
-    }
-    let endpoint = Endpoint::from_shared(server.to_owned())
-        .with_context(|| format!("{server:?} is no address of a server: write http://HOST:PORT"))?;
-    Ok(endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true))
+/// Where a server is that was started without saying where.
+pub(crate) const SERVER: &str = "http://127.0.0.1:50051";
+
+/// A server's address as the user wrote it; an empty one, as from an empty variable, is none.
+pub(crate) fn endpoint(server: &str) -> Result<Endpoint, String> {
+    let server = if server.is_empty() { SERVER } else { server };
+    Endpoint::from_shared(server.to_owned())
+        .ok()
+        .filter(|endpoint| endpoint.uri().scheme_str() == Some("http") && endpoint.uri().port().is_some())
+        .ok_or_else(|| format!("write http://HOST:PORT, such as {SERVER}; other schemes are not spoken"))
 }
 
 /// Why no connection came about.
-pub(crate) fn unreachable(server: &str, error: &tonic::transport::Error) -> anyhow::Error {
+pub(crate) fn unreachable(url: &str, error: &transport::Error) -> anyhow::Error {
     anyhow!(
-        "no server answers at {server} ({}): start one with `prowl-inference --store URL`, or name another with \
-         --server",
+        "no server answers at {url} ({}): start one with `prowl-inference --store URL`, or name another with --server",
         innermost(error)
     )
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+/// No answer in time.
+pub(crate) fn silent(url: &str, timeout: Duration) -> anyhow::Error {
+    anyhow!("the server at {url} takes longer than {timeout:?} to answer: look at its log, or give it more --timeout")
+}
+
+/// Why a server does not answer at all.
+pub(crate) fn failed(url: &str, status: &Status) -> anyhow::Error {
+    let message = status.message();
+    match status.code() {
+        _ if is_http(status) => anyhow!(
+            "{url} answers HTTP and not gRPC: give --server the server's gRPC port, 50051 where it was not told another"
+        ),
+        Code::Unimplemented => anyhow!("what answers at {url} is no Prowl server of this version"),
+        Code::Unavailable if is_broken(status) => {
+            anyhow!("the server at {url} is gone ({})", innermost(status))
+        }
+        _ if is_broken(status) => anyhow!(
+            "what listens at {url} does not speak gRPC ({}): give --server the server's gRPC port, 50051 where it was \
+             not told another",
+            innermost(status)
+        ),
+        _ => anyhow!("the server at {url} does not answer now: {message}"),
+    }
+}
+
+/// Whether the connection failed, so that there is no answer; a stream that ends too early is told by its words alone.
+pub(crate) fn is_broken(status: &Status) -> bool {
+    status.source().is_some() || status.message().starts_with("protocol error: missing grpc-status")
+}
+
+/// Whether what answered does not know gRPC, with a body or without. The library tells it by its words alone.
+pub(crate) fn is_http(status: &Status) -> bool {
+    let begins = ["grpc-status header missing", "protocol error: received message with invalid compression flag"];
+    begins.iter().any(|begin| status.message().starts_with(begin))
+}
+
+fn innermost(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
@@ -36,12 +73,12 @@ fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// Why a call failed.
-pub(crate) fn status(server: &str, status: &Status) -> anyhow::Error {
+/// Why the server refuses a document.
+pub(crate) fn refused(status: &Status) -> anyhow::Error {
     let message = status.message();
     match status.code() {
         Code::InvalidArgument => match &violations(status)[..] {
-            [] => anyhow!("the server cannot use this document: {message}"),
+            [] => anyhow!("{message}"),
             violated => {
                 let each: Vec<_> =
                     violated.iter().map(|(field, description)| in_document(field, description)).collect();
@@ -49,9 +86,7 @@ pub(crate) fn status(server: &str, status: &Status) -> anyhow::Error {
             }
         },
         Code::OutOfRange => anyhow!("the document is too large: {message} (--max-request-bytes of the server)"),
-        Code::Unavailable => anyhow!("the server at {server} does not answer now: {message}"),
-        Code::Unimplemented => anyhow!("what answers at {server} is no Prowl server of this version"),
-        code => anyhow!("the server at {server} failed: {message} ({code:?})"),
+        code => anyhow!("the server failed: {message} ({code:?})"),
     }
 }
 

@@ -7,18 +7,25 @@ mod documents;
 mod explain;
 mod model_text;
 mod score_text;
+mod server;
+mod splitter;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use prowl_proto::v1::scoring_client::ScoringClient;
-use tonic::transport::Channel;
+use tonic::transport::Endpoint;
+
+use crate::server::Server;
 
 const EXAMPLES: &str = "\
 Examples:
-  gh api repos/OWNER/NAME/pulls/7 | prowl score -
   prowl score pull-requests.ndjson.gz --json | jq .percentile
   prowl model
+
+  # A pull request with its files, which GitHub gives apart from it:
+  pr=repos/OWNER/NAME/pulls/7
+  { gh api $pr; gh api --paginate $pr/files; } |
+    jq -s '.[0] + {files: (.[1:] | add)}' | prowl score -
 
 Exit codes: 0 all scored, 1 something failed, 2 wrong use.";
 
@@ -33,8 +40,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Score pull requests in GitHub's own JSON
+    #[command(after_help = EXAMPLES)]
     Score {
-        /// One JSON document or several, such as one a line, plain or gzip; `-` reads stdin
+        /// JSON documents, one after another (such as one a line) or in a list; plain, gzip or zstd; `-` reads stdin
         #[arg(value_name = "FILE")]
         file: String,
         #[command(flatten)]
@@ -50,12 +58,24 @@ enum Command {
 #[derive(Debug, Args)]
 struct Common {
     /// Where the server's gRPC port is
-    #[arg(long, env = "PROWL_SERVER", value_name = "URL", default_value = "http://127.0.0.1:50051")]
-    server: String,
+    #[arg(long, env = "PROWL_SERVER", value_name = "URL", default_value = explain::SERVER, value_parser = explain::endpoint)]
+    server: Endpoint,
+
+    /// Longest time for one answer; until then, a server that is busy or restarts is asked again
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    timeout: Duration,
 
     /// Print JSON for a program, one object a line
     #[arg(long)]
     json: bool,
+}
+
+/// `500ms`, `10s`, `1m30s`: at most an hour.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    parsed
+        .filter(|time| !time.is_zero() && *time <= Duration::from_hours(1))
+        .ok_or_else(|| "write a time up to 1h, for example 500ms or 10s".to_owned())
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -64,7 +84,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            ask::complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -76,18 +96,13 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Score { file, common } => {
             // A wrong file name is told before a missing server.
             let documents = documents::open(&file)?;
-            let client = connect(&common.server).await?;
-            ask::score(client, &common.server, documents, common.json).await
+            let server = Server::connect(common.server, common.timeout).await?;
+            ask::score(&server, documents, common.json).await
         }
         Command::Model { common } => {
-            let client = connect(&common.server).await?;
-            ask::model(client, &common.server, common.json).await
+            let server = Server::connect(common.server, common.timeout).await?;
+            ask::model(&server, common.json).await?;
+            Ok(true)
         }
     }
-}
-
-async fn connect(server: &str) -> anyhow::Result<ScoringClient<Channel>> {
-    let endpoint = explain::endpoint(server)?;
-    let channel = endpoint.connect().await.map_err(|error| explain::unreachable(server, &error))?;
-    Ok(ScoringClient::new(channel).max_decoding_message_size(usize::MAX))
 }

@@ -1,0 +1,98 @@
+//! The server, asked patiently: one that is busy, restarts or gives way to another is asked again.
+
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use prowl_proto::v1::{
+    GetModelRequest, GetModelResponse, ScoreRequest, ScoreResponse, score_request::Source,
+    scoring_client::ScoringClient,
+};
+use tonic::{
+    Code, Response, Status,
+    transport::{Channel, Endpoint},
+};
+
+use crate::explain;
+
+/// Between the first try and the second; it doubles from try to try.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A connection to a server.
+pub(crate) struct Server {
+    url: String,
+    client: ScoringClient<Channel>,
+    /// How long one question may take, with all of its tries.
+    timeout: Duration,
+    /// Whether it is known to be a Prowl server.
+    answered: Cell<bool>,
+}
+
+impl Server {
+    /// Connects to the server.
+    ///
+    /// # Errors
+    /// Nothing listens there.
+    pub(crate) async fn connect(endpoint: Endpoint, timeout: Duration) -> anyhow::Result<Self> {
+        let url = endpoint.uri().to_string().trim_end_matches('/').to_owned();
+        let endpoint = endpoint.connect_timeout(timeout.min(Duration::from_secs(5))).tcp_nodelay(true);
+        let channel = endpoint.connect().await.map_err(|error| explain::unreachable(&url, &error))?;
+        Ok(Self { url, client: ScoringClient::new(channel), timeout, answered: Cell::new(false) })
+    }
+
+    /// The answer for a document, or why the server refuses it.
+    ///
+    /// # Errors
+    /// The server does not answer, so that it would not answer for another document either.
+    pub(crate) async fn score(&self, document: Bytes) -> anyhow::Result<Result<ScoreResponse, Status>> {
+        let request = ScoreRequest { source: Some(Source::GithubJson(document)), ..ScoreRequest::default() };
+        self.ask(async || self.client.clone().score(request.clone()).await).await
+    }
+
+    /// The model that answers.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub(crate) async fn model(&self) -> anyhow::Result<GetModelResponse> {
+        let answer = self.ask(async || self.client.clone().get_model(GetModelRequest {}).await).await?;
+        answer.map_err(|status| explain::refused(&status))
+    }
+
+    /// Asks until there is an answer or the time is over. A question changes nothing, so it may be asked twice.
+    async fn ask<T>(&self, call: impl AsyncFn() -> Result<Response<T>, Status>) -> anyhow::Result<Result<T, Status>> {
+        let until = Instant::now() + self.timeout;
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            let status = match tokio::time::timeout_at(until.into(), call()).await {
+                Ok(Ok(answer)) => {
+                    self.answered.set(true);
+                    return Ok(Ok(answer.into_inner()));
+                }
+                Ok(Err(status)) => status,
+                Err(_) => return Err(explain::silent(&self.url, self.timeout)),
+            };
+            let passes = if explain::is_broken(&status) {
+                // Before the first answer, it tells that something else listens there.
+                self.answered.get() || status.code() == Code::Unavailable
+            } else if explain::is_http(&status) || status.code() == Code::Unimplemented {
+                false
+            } else {
+                self.answered.set(true);
+                if !matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) {
+                    return Ok(Err(status));
+                }
+                true
+            };
+            // All calls that were cut at one moment shall not come back at one moment.
+            let wait = pause.mul_f64(rand::random_range(0.5..1.0));
+            if !passes || Instant::now() + wait >= until {
+                return Err(explain::failed(&self.url, &status));
+            }
+            tokio::time::sleep(wait).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+}
