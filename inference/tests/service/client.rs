@@ -137,17 +137,23 @@ fn a_bad_document_does_not_keep_the_others() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);
     let url = format!("http://{}", server.grpc);
-    let long = format!("{{\"body\": \"{}\"}}", "x".repeat(33 << 20));
-    let input = format!("{}\n{{broken\n{long}\n{}\n{{\"a\": \"cut", document(1), document(2));
+    let long = |megabytes: usize| format!("{{\"body\": \"{}\"}}", "x".repeat(megabytes << 20));
+    let bad = format!("{{broken\n{}\n{}", long(33), long(16));
+    let input = format!("{}\n{bad}\n{}\n{{\"a\": \"cut", document(1), document(2));
     let output = prowl(&["score", "-", "--server", &url, "--json"], input.as_bytes());
     assert_eq!(output.status.code(), Some(1));
     let answers: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let numbers: Vec<_> = answers.iter().map(|answer| answer["number"].as_u64()).collect();
-    assert_eq!(numbers, [Some(1), None, None, Some(2), None], "a line for each");
+    assert_eq!(numbers, [Some(1), None, None, None, Some(2), None], "a line for each");
     let told = text(&output.stderr);
     let lines: Vec<_> = told.lines().collect();
-    let begins =
-        ["stdin:2:2: not JSON: ", "stdin:3: longer than 32 MB", "stdin:5:10: cut off: ", "2 scored, 3 could not be"];
+    let begins = [
+        "stdin:2:2: not JSON: ",
+        "stdin:3: longer than 32 MB",
+        "stdin:4: the document is too large: ",
+        "stdin:6:10: cut off: ",
+        "2 scored, 4 could not be",
+    ];
     assert_eq!(lines.len(), begins.len(), "{told}");
     for (line, begin) in lines.iter().zip(begins) {
         assert!(line.starts_with(&format!("error: {begin}")), "{told}");
@@ -278,13 +284,14 @@ fn a_server_that_does_not_come_back_ends_the_client() {
 fn what_is_no_prowl_server_is_told() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);
-    let told = |address: &str| {
-        let args = ["score", "-", "--server", &format!("http://{address}"), "--timeout", "5s"];
+    let told = |address: &str, timeout: &str| {
+        let args = ["score", "-", "--server", &format!("http://{address}"), "--timeout", timeout];
         let output = prowl(&args, document(1).to_string().as_bytes());
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         text(&output.stderr)
     };
-    assert!(told(&server.http).contains("answers HTTP and not gRPC"), "{}", told(&server.http));
+    let answer = told(&server.http, "30s");
+    assert!(answer.contains(&server.http) && answer.contains("answers HTTP and not gRPC"), "{answer}");
 
     let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
     let old = listen();
@@ -294,12 +301,12 @@ fn what_is_no_prowl_server_is_told() {
             let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
         }
     });
-    let answer = told(&address);
+    let answer = told(&address, "30s");
     assert!(answer.contains(&address) && answer.contains("does not speak gRPC"), "{answer}");
 
     let silent = listen();
-    let answer = told(&silent.local_addr().unwrap().to_string());
-    assert!(answer.contains("takes longer than 5s") && answer.contains("--timeout"), "{answer}");
+    let answer = told(&silent.local_addr().unwrap().to_string(), "300ms");
+    assert!(answer.contains("takes longer than 300ms") && answer.contains("--timeout"), "{answer}");
 }
 
 #[test]
