@@ -22,7 +22,10 @@ pub enum Source {
     #[command(
         after_help = "Needs the `git` program and no network. Finds squash commits whose subject ends in ` (#123)`, and merge \
                       commits named `Merge pull request #123 from owner/branch`, `Merge owner/name#123: title` or \
-                      `Merge #123: title`, on the first-parent history of the branch.\n\nExample:\n  \
+                      `Merge #123: title`, on the first-parent history of the branch.\n\n\
+                      Git knows names and GitHub logins: the login is read off GitHub's own noreply addresses, also for \
+                      commits with another address under the same name. An author without any keeps the name in place of \
+                      the login, and looks new to a model that is asked about GitHub's documents.\n\nExample:\n  \
                       prowl-fetch git --path ~/src/tokio --repo tokio-rs/tokio --store file://$PWD/store"
     )]
     Git(GitArgs),

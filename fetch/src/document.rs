@@ -2,7 +2,7 @@
 //! fields of our own (`files`, `fetched_at`; from git also `reverted_at`).
 //!
 //! It serialises as `mongoexport` prints it: relaxed extended JSON v2, keys in the order of the fields below.
-//! What a source cannot know is `null`, never zero or an empty list.
+//! What a source cannot know is `null` or left out, never zero or an empty list.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -63,7 +63,7 @@ pub enum State {
 /// Who opened it.
 #[derive(Debug, Clone, Serialize)]
 pub struct User {
-    /// Account name; from git without a GitHub address, the author's own name.
+    /// Account name; from git, where no address of GitHub's tells it, the author's own name.
     pub login: String,
     /// `User` or `Bot`.
     #[serde(rename = "type")]
@@ -135,17 +135,32 @@ pub struct Head {
     pub branch: Option<String>,
     /// Last commit of the branch.
     pub sha: Option<String>,
-    /// `null` when unknown, and at GitHub when the fork is gone.
-    pub repo: Option<HeadRepository>,
+    /// The repository that holds the branch.
+    #[serde(skip_serializing_if = "HeadRepository::is_unknown")]
+    pub repo: HeadRepository,
 }
 
 /// The repository that holds the branch.
-#[derive(Debug, Clone, Serialize)]
-pub struct HeadRepository {
-    /// `owner/name`
-    pub full_name: Option<String>,
-    /// Whether it is a fork of the base repository.
-    pub fork: bool,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum HeadRepository {
+    /// The source does not know; the field is left out, since `null` says something else.
+    Unknown,
+    /// A fork that is gone: `null`, as at GitHub.
+    Deleted,
+    /// One that is there.
+    Known {
+        /// `owner/name`
+        full_name: Option<String>,
+        /// Whether it is a fork of the base repository.
+        fork: bool,
+    },
+}
+
+impl HeadRepository {
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
 }
 
 /// One changed file.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use common::{date, documents, export, fail, program, publish, stderr, text, url};
 use serde_json::{Value, json};
@@ -130,7 +130,8 @@ fn squash_commits_become_documents() {
         "requested_reviewers": null, "milestone": null, "additions": 5, "deletions": 1, "changed_files": 3,
         "commits": null, "comments": null, "review_comments": null,
         "base": {"ref": "trunk", "sha": first, "repo": {"full_name": "owner/repo"}},
-        "head": {"ref": null, "sha": null, "repo": null}, "merge_commit_sha": squash,
+        // Without `repo`, of which `null` would say that the fork is gone.
+        "head": {"ref": null, "sha": null}, "merge_commit_sha": squash,
         "files": [
             {"filename": "docs/größe übersicht.md", "status": "added", "additions": 1, "deletions": 0},
             {"filename": "src/parser.rs", "status": "modified", "additions": 2, "deletions": 1},
@@ -249,6 +250,21 @@ fn reverts_are_dated_with_and_without_a_pull_request() {
 }
 
 #[test]
+fn a_login_goes_with_the_name_and_who_has_none_is_counted() {
+    let mut clone = Clone::new();
+    clone.commit(("Alice A", "alice@example.org"), "By mail (#1)");
+    clone.commit(BOB, "By nobody that GitHub named (#2)");
+    clone.commit(ALICE, "No pull request, but a login");
+    let store = TempDir::new().unwrap();
+    let path = clone.path().to_str().unwrap();
+    let output = publish(store.path(), &["git", "--path", path, "--repo", "owner/repo"]);
+    let found = documents(store.path());
+    assert_eq!(found.iter().map(|found| text(found, "/user/login")).collect::<Vec<_>>(), ["alice", "Bob B"]);
+    assert_eq!(export(store.path()).manifest().counts["authors_by_name"], 1);
+    assert!(stderr(&output).contains("known by name only, not by login: 1"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_number_that_comes_twice_is_the_first_one() {
     let mut clone = Clone::new();
     clone.write("a", "1\n");
@@ -275,23 +291,79 @@ fn a_wrong_clock_opens_nothing_after_its_merge() {
 #[test]
 fn the_same_history_gives_the_same_bytes_whatever_the_users_configuration_is() {
     let mut clone = Clone::new();
-    clone.write("a", "1\n2\n3\n4\n");
+    let lines = |letters: &str| letters.chars().flat_map(|letter| [letter, '\n']).collect::<String>();
+    clone.write("poem", lines("acdcbd"));
+    clone.write("größe", lines("abcd"));
+    fs::create_dir(clone.path().join("sub")).unwrap();
+    let submodule = |clone: &Clone, digit: &str| {
+        let entry = format!("160000,{},sub", digit.repeat(40));
+        clone.git(&["update-index", "--add", "--cacheinfo", &entry]);
+    };
+    submodule(&clone, "1");
     clone.commit(ALICE, "Add a (#1)");
-    clone.git(&["mv", "a", "b"]);
+    clone.git(&["mv", "größe", "b"]);
+    // Its lines are counted otherwise by another algorithm.
+    clone.write("poem", lines("ddbbca"));
+    clone.write("z", lines("z"));
     clone.commit(ALICE, "Move a (#2)");
-    let (one, two) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    clone.git(&["checkout", "--quiet", "-b", "side"]);
+    clone.write("d", lines("z"));
+    clone.commit(ALICE, "one step");
+    clone.git(&["checkout", "--quiet", "trunk"]);
+    clone.merge("side", "Merge pull request #3 from alice/side\n\nAdd d");
+    submodule(&clone, "2");
+    // A signature, and a program that says much of every one that it is shown.
+    let signer = "#!/bin/sh\ncat > /dev/null\nprintf '\\n[GNUPG:] SIG_CREATED \\n' >&2\nprintf -- \
+                  '-----BEGIN PGP SIGNATURE-----\\n\\nx\\n-----END PGP SIGNATURE-----\\n'\n";
+    clone.write(".git/signer", signer);
+    fs::set_permissions(clone.path().join(".git/signer"), fs::Permissions::from_mode(0o755)).unwrap();
+    let file = |name: &str| clone.path().join(".git").join(name).to_str().unwrap().to_owned();
+    clone.git(&["config", "gpg.program", &file("signer")]);
+    clone.git(&["commit", "--quiet", "-S", "-m", "Update sub (#4)"]);
+    clone.write(".git/order", "z*\n");
+    clone.write(".git/attributes", "* -diff\n");
+    clone.write(".git/mailmap", "Mallory <m@example.org> <123+alice@users.noreply.github.com>\n");
+
     let arguments = ["git", "--path", clone.path().to_str().unwrap(), "--repo", "owner/repo"];
-    publish(one.path(), &arguments);
-    for (key, value) in [("diff.renames", "false"), ("core.quotePath", "true"), ("log.showSignature", "true")] {
+    let store = TempDir::new().unwrap();
+    publish(store.path(), &arguments);
+    let expected = export(store.path());
+    assert_eq!(expected.manifest().inputs[0].digest.as_deref(), Some(clone.git(&["rev-parse", "HEAD"]).as_str()));
+    // Each by itself: one may hide what another does.
+    for (key, value) in [
+        ("color.ui", "always"),
+        ("core.attributesFile", &file("attributes")),
+        ("core.bigFileThreshold", "1"),
+        ("core.quotePath", "true"),
+        ("diff.algorithm", "patience"),
+        ("diff.external", "false"),
+        ("diff.ignoreSubmodules", "all"),
+        ("diff.noprefix", "true"),
+        ("diff.orderFile", &file("order")),
+        ("diff.renameLimit", "1"),
+        ("diff.renames", "copies"),
+        ("diff.renames", "false"),
+        ("diff.submodule", "log"),
+        ("format.pretty", "oneline"),
+        ("i18n.logOutputEncoding", "latin1"),
+        ("log.decorate", "full"),
+        ("log.diffMerges", "cc"),
+        ("log.diffMerges", "combined"),
+        ("log.diffMerges", "dense-combined"),
+        ("log.diffMerges", "off"),
+        ("log.diffMerges", "remerge"),
+        ("log.follow", "true"),
+        ("log.mailmap", "true"),
+        ("log.showRoot", "false"),
+        ("log.showSignature", "true"),
+        ("mailmap.file", &file("mailmap")),
+    ] {
         clone.git(&["config", key, value]);
+        let other = TempDir::new().unwrap();
+        publish(other.path(), &arguments);
+        assert_eq!(export(other.path()).manifest().files, expected.manifest().files, "{key} = {value}");
+        clone.git(&["config", "--unset", key]);
     }
-    clone.git(&["config", "color.ui", "always"]);
-    clone.git(&["config", "log.decorate", "full"]);
-    clone.git(&["config", "log.showRoot", "false"]);
-    publish(two.path(), &arguments);
-    let (one, two) = (export(one.path()), export(two.path()));
-    assert_eq!(one.manifest().files, two.manifest().files);
-    assert_eq!(one.manifest().inputs[0].digest.as_deref(), Some(clone.git(&["rev-parse", "HEAD"]).as_str()));
 }
 
 #[test]

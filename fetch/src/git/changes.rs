@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::{
+    author::Author,
     command::{Git, Tokens},
-    history::{Branch, MainLine},
+    history::{Graph, MainLine},
     message,
 };
 use crate::{
@@ -22,7 +23,7 @@ pub(crate) struct Context<'a> {
     pub repository: &'a str,
     pub branch: &'a str,
     pub line: &'a MainLine,
-    pub branches: HashMap<String, Branch>,
+    pub graph: Graph,
 }
 
 /// The documents of a list of commits, in its order.
@@ -31,13 +32,15 @@ pub(crate) struct Documents<'a> {
     context: Context<'a>,
     /// The name of the commit whose record begins, read while looking for the end of the one before.
     begun: Option<String>,
+    /// Documents whose author's login is not known, only a name.
+    pub authors_by_name: u64,
 }
 
 /// One commit as `git log` prints it.
 struct Commit {
     sha: String,
     parents: Vec<String>,
-    author: (String, String),
+    author: Author,
     authored_at: i64,
     committed_at: i64,
     message: String,
@@ -58,9 +61,13 @@ impl<'a> Documents<'a> {
             "--raw",
             "--numstat",
             "-z",
+            "--diff-algorithm=myers",
+            // No order of the user's own.
+            "-O/dev/null",
+            "--ignore-submodules=none",
+            "--submodule=short",
             "--no-ext-diff",
             "--no-textconv",
-            "--no-show-signature",
             "--encoding=UTF-8",
             FORMAT,
         ];
@@ -69,7 +76,7 @@ impl<'a> Documents<'a> {
             Some(token) => Some(begin(&token).ok_or_else(|| tokens.unreadable(&token, "a commit"))?),
             None => None,
         };
-        Ok(Self { tokens, context, begun })
+        Ok(Self { tokens, context, begun, authors_by_name: 0 })
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Document>, Error> {
@@ -121,16 +128,18 @@ impl<'a> Documents<'a> {
         Ok(Commit { sha, parents, author, authored_at, committed_at, message, files })
     }
 
-    fn document(&self, commit: Commit) -> Result<Document, Error> {
-        let Context { repository, branch, line, branches } = &self.context;
+    fn document(&mut self, commit: Commit) -> Result<Document, Error> {
+        let Context { repository, branch, line, graph } = &self.context;
         let merged = message::merged(&commit.message)
             .ok_or_else(|| self.tokens.unreadable(commit.message.as_bytes(), "the message of a pull request"))?;
         let number = merged.number;
-        let from = (commit.parents.len() > 1).then(|| branches.get(&commit.sha)).flatten();
+        let from = (commit.parents.len() > 1).then(|| graph.branches.get(&commit.sha)).flatten();
         let merged_at = Date(commit.committed_at);
         // A clock that was wrong must not open a pull request after its merge.
         let created_at = Date(from.map_or(commit.authored_at, |from| from.begun_at)).min(merged_at);
         let author = from.map_or(commit.author, |from| from.author.clone());
+        let login = graph.logins.find(&author);
+        self.authors_by_name += u64::from(login.is_none());
         Ok(Document {
             key: format!("{repository}#{number}"),
             number,
@@ -145,7 +154,7 @@ impl<'a> Documents<'a> {
             created_at,
             updated_at: merged_at,
             closed_at: Some(merged_at),
-            user: login(author).map(User::new),
+            user: login.or(Some(author.0)).filter(|login| !login.is_empty()).map(User::new),
             author_association: None,
             labels: None,
             assignees: None,
@@ -164,7 +173,10 @@ impl<'a> Documents<'a> {
             },
             head: Head {
                 sha: from.and_then(|_| commit.parents.get(1).cloned()),
-                repo: merged.branch.as_ref().map(|(owner, _)| head_repository(owner, repository)),
+                repo: match &merged.branch {
+                    Some((owner, _)) => head_repository(owner, repository),
+                    None => HeadRepository::Unknown,
+                },
                 branch: merged.branch.map(|(_, name)| name),
             },
             merge_commit_sha: Some(commit.sha),
@@ -199,34 +211,15 @@ fn numbers(line: &str) -> Option<(u64, u64, String)> {
     Some((number(additions)?, number(deletions)?, path.to_owned()))
 }
 
-/// The login in an address that GitHub made (`12345+login@users.noreply.github.com`), else the author's name.
-fn login((name, address): (String, String)) -> Option<String> {
-    let login = address.strip_suffix("@users.noreply.github.com").map(|local| match local.split_once('+') {
-        Some((id, login)) if id.bytes().all(|b| b.is_ascii_digit()) => login.to_owned(),
-        _ => local.to_owned(),
-    });
-    login.or(Some(name)).filter(|login| !login.is_empty())
-}
-
 /// A branch of another owner comes from a fork, whose name the history does not tell.
 fn head_repository(owner: &str, repository: &str) -> HeadRepository {
     let own = repository.split_once('/').is_some_and(|(base, _)| base.eq_ignore_ascii_case(owner));
-    HeadRepository { full_name: own.then(|| repository.to_owned()), fork: !own }
+    HeadRepository::Known { full_name: own.then(|| repository.to_owned()), fork: !own }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_login_comes_from_the_address_or_the_name() {
-        let of = |name: &str, address: &str| login((name.to_owned(), address.to_owned()));
-        assert_eq!(of("Some One", "123+someone@users.noreply.github.com").as_deref(), Some("someone"));
-        assert_eq!(of("Some One", "someone@users.noreply.github.com").as_deref(), Some("someone"));
-        assert_eq!(of("b", "49699333+dependabot[bot]@users.noreply.github.com").as_deref(), Some("dependabot[bot]"));
-        assert_eq!(of("Some One", "some@one.org").as_deref(), Some("Some One"));
-        assert_eq!(of("", "some@one.org"), None);
-    }
 
     #[test]
     fn lines_of_text_binary_and_renamed_files() {
@@ -240,9 +233,8 @@ mod tests {
 
     #[test]
     fn a_branch_of_another_owner_is_a_fork() {
-        let own = head_repository("Owner", "owner/repo");
-        assert_eq!((own.full_name.as_deref(), own.fork), (Some("owner/repo"), false));
-        let fork = head_repository("someone", "owner/repo");
-        assert_eq!((fork.full_name, fork.fork), (None, true));
+        let own = HeadRepository::Known { full_name: Some("owner/repo".into()), fork: false };
+        assert_eq!(head_repository("Owner", "owner/repo"), own);
+        assert_eq!(head_repository("someone", "owner/repo"), HeadRepository::Known { full_name: None, fork: true });
     }
 }

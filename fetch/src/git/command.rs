@@ -15,6 +15,19 @@ use crate::Error;
 /// How much of what `git` complains about is kept.
 const COMPLAINT: u64 = 4_096;
 
+/// What would change the output and has no option that every `git log` of ours takes.
+const CONFIGURATION: [&str; 6] = [
+    // Which comparison `-m` means.
+    "log.diffMerges=separate",
+    "log.showSignature=false",
+    // Both bound the work of a single commit.
+    "diff.renames=true",
+    "diff.renameLimit=1000",
+    // From which size a file counts as binary, and the user's own list of files that do.
+    "core.bigFileThreshold=512m",
+    "core.attributesFile=/dev/null",
+];
+
 /// `git` on one repository.
 #[derive(Debug, Clone)]
 pub(crate) struct Git {
@@ -29,8 +42,7 @@ impl Git {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command.arg("-C").arg(&self.path).arg("--no-pager");
-        // Both bound the work of a single commit, whatever the user's configuration says.
-        command.args(["-c", "diff.renames=true", "-c", "diff.renameLimit=1000"]);
+        command.args(CONFIGURATION.iter().flat_map(|setting| ["-c", setting]));
         command.args(arguments);
         // Set inside of hooks, and then stronger than -C.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"] {
@@ -39,6 +51,7 @@ impl Git {
         // Ctrl-C is for this program alone, which then ends git itself.
         command.process_group(0);
         command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+        command.env("GIT_ATTR_NOSYSTEM", "1");
         command
     }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    author::{Author, Logins},
     command::Git,
     message::{self, Reverted},
 };
@@ -127,8 +128,16 @@ pub(crate) struct Branch {
     pub commits: u64,
     /// Earliest author date among them.
     pub begun_at: i64,
-    /// Author of its last commit: name and e-mail address.
-    pub author: (String, String),
+    /// Author of its last commit.
+    pub author: Author,
+}
+
+/// What the whole history tells.
+pub(crate) struct Graph {
+    /// The merged branches, by the merge commit.
+    pub branches: HashMap<String, Branch>,
+    /// Of everybody who wrote a commit.
+    pub logins: Logins,
 }
 
 /// One commit of the whole history: about 150 bytes with its entry in the map.
@@ -142,10 +151,10 @@ struct Commit {
 
 /// Reads the graph of `head` and looks at each branch that was merged into its main line: the commits that a merge
 /// brought are those that no earlier commit of the main line reaches. Every commit is visited once.
-pub(crate) fn branches(git: &Git, head: &str, outlet: &Outlet) -> Result<HashMap<String, Branch>, Error> {
+pub(crate) fn graph(git: &Git, head: &str, outlet: &Outlet) -> Result<Graph, Error> {
     let mut places: HashMap<String, u32> = HashMap::new();
     let mut commits: Vec<Option<Commit>> = Vec::new();
-    let mut author_places: HashMap<(String, String), u32> = HashMap::new();
+    let mut author_places: HashMap<Author, u32> = HashMap::new();
 
     let arguments = ["-z", "--encoding=UTF-8", "--format=%H%x00%P%x00%at%x00%an%x00%ae", head];
     let mut tokens = git.stream("log", &arguments, None)?;
@@ -170,7 +179,7 @@ pub(crate) fn branches(git: &Git, head: &str, outlet: &Outlet) -> Result<HashMap
         commits[here] = Some(Commit { merge: (parents.len() > 1).then_some(commit), parents, authored_at, author });
     }
     drop(places);
-    let mut authors: Vec<(String, String)> = vec![Default::default(); author_places.len()];
+    let mut authors: Vec<Author> = vec![Default::default(); author_places.len()];
     for (author, place) in author_places {
         authors[place as usize] = author;
     }
@@ -204,5 +213,5 @@ pub(crate) fn branches(git: &Git, head: &str, outlet: &Outlet) -> Result<HashMap
         }
         branches.insert(name.clone(), branch);
     }
-    Ok(branches)
+    Ok(Graph { branches, logins: Logins::of(&authors) })
 }

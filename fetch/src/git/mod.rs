@@ -3,6 +3,7 @@
 //! Two readings: the first (`history`) finds the commits that stand for pull requests and what later commits take
 //! back; the second (`changes`) reads the file changes of just these commits, oldest first, one document each.
 
+mod author;
 mod changes;
 mod command;
 mod history;
@@ -62,7 +63,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
 
     let spinner = progress::spinner("reading the history");
     let line = MainLine::read(&git, &head.commit, &config.repository, outlet)?;
-    let branches = history::branches(&git, &head.commit, outlet)?;
+    let graph = history::graph(&git, &head.commit, outlet)?;
     spinner.finish_and_clear();
 
     let since = config.since.map_or(i64::MIN, Timestamp::as_second);
@@ -78,7 +79,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
         });
     }
 
-    let context = changes::Context { repository: &config.repository, branch: &head.branch, line: &line, branches };
+    let context = changes::Context { repository: &config.repository, branch: &head.branch, line: &line, graph };
     let commits = merges.iter().map(|(_, merge)| merge.commit.clone()).collect();
     let bar = progress::bar(merges.len() as u64, "reading changes");
     let mut documents = changes::Documents::start(&git, commits, context)?;
@@ -88,9 +89,13 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
         bar.inc(1);
     }
     bar.finish_and_clear();
+    let authors_by_name = documents.authors_by_name;
 
     let reverted = merges.iter().filter(|(number, _)| line.reverted_at.contains_key(number)).count() as u64;
     notes.insert(0, format!("{} commits on {}; pull requests reverted: {reverted}", line.commits, head.branch));
+    if authors_by_name > 0 {
+        notes.push(format!("pull requests of an author known by name only, not by login: {authors_by_name}"));
+    }
     if line.foreign > 0 {
         notes.push(format!("{} merges of other repositories' pull requests are left out", line.foreign));
     }
@@ -104,6 +109,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
         counts: BTreeMap::from([
             ("pull_requests".to_owned(), merges.len() as u64),
             ("reverted".to_owned(), reverted),
+            ("authors_by_name".to_owned(), authors_by_name),
             ("foreign_merges".to_owned(), line.foreign),
         ]),
         side_file: None,

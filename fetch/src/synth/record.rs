@@ -73,7 +73,11 @@ impl Record<'_> {
             head: Head {
                 branch: Some(text.branch),
                 sha: Some(dice.hex(40)),
-                repo: (!lost_fork).then_some(HeadRepository { full_name: Some(head_name), fork }),
+                repo: if lost_fork {
+                    HeadRepository::Deleted
+                } else {
+                    HeadRepository::Known { full_name: Some(head_name), fork }
+                },
             },
             merge_commit_sha: fate.merged.then_some(sha),
             files: (!unfetched_files).then_some(files),
