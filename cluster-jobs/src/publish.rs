@@ -295,7 +295,7 @@ impl Press {
             });
         }
         let Some(open) = &mut self.bucket else { return Ok(()) };
-        if open.repository.as_ref().is_none_or(|(name, _)| *name != facts.repository) {
+        if open.repository.as_ref().is_none_or(|(name, _)| !name.eq_ignore_ascii_case(&facts.repository)) {
             open.close_repository(&mut self.report).await?;
             open.repository = Some((facts.repository.clone(), Replay::default()));
         }

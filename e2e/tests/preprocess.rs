@@ -179,6 +179,24 @@ fn every_line_is_accounted_for() {
 }
 
 #[test]
+fn a_repository_is_the_same_however_it_is_spelled() {
+    let store = Store::new();
+    let mut documents = store.synth(300, 5);
+    let expected = store.preprocess_documents(&documents);
+    // Every other line, so that also versions of one pull request are spelled differently.
+    for document in documents.0.iter_mut().step_by(2) {
+        let name = &mut document["base"]["repo"]["full_name"];
+        *name = json!(name.as_str().unwrap().to_uppercase());
+    }
+    let found = store.preprocess_documents(&documents);
+    assert_eq!(found.counts, expected.counts);
+    let values = |run: &Run| -> BTreeMap<(String, u64), Vec<u32>> {
+        run.rows.iter().map(|((name, number), row)| ((name.to_lowercase(), *number), row.bits())).collect()
+    };
+    assert_eq!(values(&found), values(&expected));
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let store = Store::new();
     assert!(store.refuse("latest", &[]).contains("prowl-fetch"), "no export yet");

@@ -211,8 +211,8 @@ fn reverts_are_dated_with_and_without_a_pull_request() {
     // Day 8: a push, by git's own hand, with a short name.
     clone.commit(BOB, &format!("Revert \"Add b (#2)\"\n\nThis reverts commit {}.", &two[..9]));
     // Day 9: by number only. Day 10: by title only, of which the later one is meant.
-    clone.commit(BOB, "Back out c (#9)\n\nReverts owner/repo#3");
-    clone.commit(BOB, "Revert \"Same title\"");
+    clone.commit(BOB, "Back out c (#9)\n\nReverts Owner/repo#3, which broke d");
+    clone.commit(BOB, "revert: \"Same title\"");
     // Day 11: the revert itself is taken back. Day 12: again, which changes no first date.
     clone.commit(BOB, "Revert \"Revert \"Add a\"\" (#11)");
     clone.commit(BOB, &format!("Again (#12)\n\nThis reverts commit {one}."));
@@ -319,7 +319,7 @@ fn the_same_history_gives_the_same_bytes_whatever_the_users_configuration_is() {
     fs::set_permissions(clone.path().join(".git/signer"), fs::Permissions::from_mode(0o755)).unwrap();
     let file = |name: &str| clone.path().join(".git").join(name).to_str().unwrap().to_owned();
     clone.git(&["config", "gpg.program", &file("signer")]);
-    clone.git(&["commit", "--quiet", "-S", "-m", "Update sub (#4)"]);
+    clone.git(&["commit", "--quiet", "-S", "-m", "Übernimm sub (#4)"]);
     clone.write(".git/order", "z*\n");
     clone.write(".git/attributes", "* -diff\n");
     clone.write(".git/mailmap", "Mallory <m@example.org> <123+alice@users.noreply.github.com>\n");
@@ -343,7 +343,6 @@ fn the_same_history_gives_the_same_bytes_whatever_the_users_configuration_is() {
         ("diff.renameLimit", "1"),
         ("diff.renames", "copies"),
         ("diff.renames", "false"),
-        ("diff.submodule", "log"),
         ("format.pretty", "oneline"),
         ("i18n.logOutputEncoding", "latin1"),
         ("log.decorate", "full"),

@@ -154,7 +154,7 @@ pub fn digest() -> String {
 }
 
 /// Raise this when a feature or a token is computed differently under the same description.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 const fn row(
     (name, group, unit): (&'static str, Group, Unit),
@@ -361,7 +361,7 @@ const LIST: &[Feature] = &[
     row(("requested_reviewers", Process, Unit::Count), ("requested_reviewers", Unknown), "Number of people asked for a review that have not given one.", Amount("waits for {reviewer|reviewers}"), |r| count(r.pull_request.requested_reviewers)),
 
     // Against what is usual in the repository.
-    row(("other_base", Relative, Unit::YesNo), ("base.ref", Unknown), "Whether it goes into another branch than main or master.", Flag("goes into another branch than main", "goes into the main branch"), |r| known_flag(r.pull_request.base_ref.as_deref().map(|name| !matches!(name, "main" | "master" | "trunk" | "develop")))),
+    row(("other_base", Relative, Unit::YesNo), ("base.ref", Unknown), "Whether it goes into another branch than main, master, trunk or develop.", Flag("goes into another branch than main, master, trunk or develop", "goes into main, master, trunk or develop"), |r| known_flag(r.pull_request.base_ref.as_deref().map(|name| !matches!(name, "main" | "master" | "trunk" | "develop")))),
     past(("churn_to_median", Relative, Unit::Doublings), ("additions, deletions, repository's history", Unknown), "Lines changed against the repository's median up to then.", Amount("changes {} the lines of this repository's median change"), |f, h| against_median(f.churn, h.repository.churn)),
     past(("churn_in_spreads", Relative, Unit::Spreads), ("additions, deletions, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("has a size {} this repository's median"), |f, h| in_spreads(f.churn, h.repository.churn)),
     past(("files_to_median", Relative, Unit::Doublings), ("changed_files, repository's history", Unknown), "Files changed against the repository's median up to then.", Amount("changes {} the files of this repository's median change"), |f, h| against_median(f.changed_files, h.repository.changed_files)),
@@ -387,12 +387,6 @@ mod tests {
         for feature in FEATURES {
             assert!(feature.about.ends_with('.') && !feature.source.is_empty(), "{}", feature.name);
         }
-    }
-
-    #[test]
-    fn the_digest_is_of_the_catalog() {
-        assert_eq!(digest().len(), 64);
-        assert_eq!(digest(), digest());
     }
 
     #[test]

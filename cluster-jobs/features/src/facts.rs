@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Compute, FEATURE_COUNT, FEATURES, Missing};
 use crate::category::{Category, declared_category};
-use crate::hash::{KeySet, key};
+use crate::hash::{KeySet, key, name_key};
 use crate::path::{FileKind, PathFacts};
-use crate::reverts::{RevertReference, commit_key, references, title_key};
+use crate::reverts::{RevertReference, commit_key, title_key};
 use crate::text::{TextFacts, tokens};
 use crate::{FeatureVector, History, PullRequest};
 
@@ -26,7 +26,7 @@ pub const ROW_FEATURES: usize = {
 /// What one pull request says by itself. Times are milliseconds since 1970 UTC, keys are 64-bit hashes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// `owner/name`.
+    /// `owner/name`, as the document spells it; its case does not count.
     pub repository: String,
     /// Number within the repository.
     pub number: u64,
@@ -73,6 +73,8 @@ impl Facts {
         let text = TextFacts::of(pull_request);
         let category = declared_category(pull_request);
         let (file_keys, directory_keys) = (std::mem::take(&mut files.keys), std::mem::take(&mut files.directories));
+        let title = pull_request.title.as_deref().unwrap_or_default();
+        let body = pull_request.body.as_deref().unwrap_or_default();
         let row = Row {
             pull_request,
             additions: pull_request.additions.or(files.additions),
@@ -90,7 +92,7 @@ impl Facts {
             fetched_at: pull_request.fetched_at,
             merged_at: pull_request.merged_at.map(|at| at.max(pull_request.created_at)),
             reverted_at: pull_request.reverted_at,
-            author: pull_request.user.as_ref().map(|user| key(&user.login)),
+            author: pull_request.user.as_ref().map(|user| name_key(&user.login)),
             is_fix: category == Some(Category::Fix) || row.text.says_fix,
             churn: row.churn(),
             changed_files: row.changed_files,
@@ -105,9 +107,9 @@ impl Facts {
                 .collect(),
             tokens: tokens(pull_request),
             category,
-            title_key: title_key(pull_request.title.as_deref().unwrap_or_default()),
+            title_key: title_key(title),
             merge_commit: pull_request.merge_commit_sha.as_deref().and_then(commit_key),
-            reverts: references(pull_request),
+            reverts: RevertReference::find(title, body, &pull_request.repository),
         }
     }
 

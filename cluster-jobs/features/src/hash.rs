@@ -12,9 +12,14 @@ pub(crate) fn key(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
 }
 
-/// The key of a repository (`owner/name`), by which profiles are looked up and batch work is split.
+/// The key of a login or of a repository's name: GitHub takes no account of their case.
+pub(crate) fn name_key(name: &str) -> u64 {
+    key(&name.to_ascii_lowercase())
+}
+
+/// The key of a repository (`owner/name` in any case), by which profiles are looked up and batch work is split.
 pub fn repository_key(full_name: &str) -> u64 {
-    key(full_name)
+    name_key(full_name)
 }
 
 /// The key of two keys together, such as an author and a file.

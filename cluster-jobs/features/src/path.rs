@@ -49,7 +49,7 @@ impl<'a> PathFacts<'a> {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         let language = language(extension);
         Self {
-            kind: kind(lower, name, extension, language),
+            kind: kind(lower, name, extension, language, is_named_test(path.rsplit('/').next().unwrap_or(path))),
             language,
             sensitive: sensitive(lower),
             directory,
@@ -82,7 +82,21 @@ mod named {
     ];
 }
 
-fn kind(path: &str, name: &str, extension: &str, language: Option<&'static str>) -> FileKind {
+/// Whether the first or the last word of a file's name is `test` or `tests`, as in `test_x.c`, `x-tests.js`, `XTest.java`
+/// and not in `latest.rs`. `name` is as it was written: a word may also begin with a capital.
+fn is_named_test(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let mut words = stem.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default();
+    let last = words.next_back().unwrap_or(first);
+    ["test", "tests"].iter().any(|test| first.eq_ignore_ascii_case(test) || last.eq_ignore_ascii_case(test))
+        || ["Test", "Tests"].iter().any(|test| last.ends_with(test))
+        || ["Test", "Tests", "test"]
+            .iter()
+            .any(|test| first.strip_prefix(test).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())))
+}
+
+fn kind(path: &str, name: &str, extension: &str, language: Option<&'static str>, is_named_test: bool) -> FileKind {
     let has_part = |parts: &[&str]| path.split('/').any(|part| parts.contains(&part));
     let in_directory = |parts: &[&str]| {
         path.rsplit_once('/').is_some_and(|(directory, _)| directory.split('/').any(|part| parts.contains(&part)))
@@ -104,12 +118,8 @@ fn kind(path: &str, name: &str, extension: &str, language: Option<&'static str>)
     {
         FileKind::Ci
     } else if in_directory(&["test", "tests", "testing", "spec", "specs", "__tests__", "testdata", "fixtures"])
-        || stem.starts_with("test_")
-        || stem.ends_with("_test")
-        || stem.ends_with("_tests")
-        || stem == "tests"
+        || is_named_test
         || stem == "conftest"
-        || name.contains(".test.")
         || name.contains(".spec.")
     {
         FileKind::Test
@@ -240,6 +250,38 @@ mod tests {
         assert_eq!(kind_of("src/lib.rs"), FileKind::Source);
         assert_eq!(kind_of("tests/conftest.py"), FileKind::Test);
         assert_eq!(kind_of("src/Tests.c"), FileKind::Test);
+        for test in [
+            "src/tests_exhaustive.c",
+            "test_foo.c",
+            "src/foo_test.go",
+            "src/foo-tests.js",
+            "Button.test.tsx",
+            "FooTest.java",
+            "FooTests.cs",
+            "HTTPTest.kt",
+            "TestFoo.java",
+            "testFoo.js",
+            "foo_test2.py",
+            "Foo.Tests.csproj",
+            "user.spec.ts",
+            "conftest.py",
+        ] {
+            assert_eq!(kind_of(test), FileKind::Test, "{test}");
+        }
+        for source in [
+            "latest.rs",
+            "contest.py",
+            "attestation.go",
+            "Testament.java",
+            "TESTAMENT.java",
+            "LATEST.go",
+            "tester.py",
+            "detest_all.c",
+            "run_latest.sh",
+            "a_test_of_time.rs",
+        ] {
+            assert_eq!(kind_of(source), FileKind::Source, "{source}");
+        }
         assert_eq!(kind_of("docs/guide.md"), FileKind::Docs);
         assert_eq!(kind_of("requirements-dev.txt"), FileKind::Dependency);
         assert_eq!(kind_of(".github/workflows/ci.yml"), FileKind::Ci);

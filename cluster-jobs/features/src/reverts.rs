@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Facts;
 use crate::hash::{KeyMap, key};
-use crate::{Facts, PullRequest};
 
-/// What a pull request says it takes back.
+/// What a pull request or a commit says it takes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RevertReference {
     /// The pull request of that number.
@@ -22,29 +22,30 @@ pub enum RevertReference {
     Title(u64),
 }
 
-/// Everything that `pull_request` says it takes back.
-pub(crate) fn references(pull_request: &PullRequest) -> Vec<RevertReference> {
-    let mut references = Vec::new();
-    let body = pull_request.body.as_deref().unwrap_or_default();
-    for (at, phrase) in body.match_indices("This reverts commit ") {
-        references.extend(commit(&body[at + phrase.len()..]));
-    }
-    for (at, phrase) in body.match_indices("Reverts ") {
-        references.extend(number(&body[at + phrase.len()..], &pull_request.repository));
-    }
-    if let Some(quoted) = pull_request.title.as_deref().and_then(quoted_title) {
-        // Squashed titles end in the number of what they quote: `Revert "Add x (#12)"`.
-        references.extend(trailing_number(quoted).map(RevertReference::Number));
-        // A number is certain; a title may have been used again, so it counts only where there is no number.
-        if !references.iter().any(|reference| matches!(reference, RevertReference::Number(_))) {
-            references.push(RevertReference::Title(title_key(quoted)));
+impl RevertReference {
+    /// Everything that a pull request or a commit of `repository` with this title and text says it takes back.
+    pub fn find(title: &str, body: &str, repository: &str) -> Vec<Self> {
+        let mut references = Vec::new();
+        for (at, phrase) in body.match_indices("This reverts commit ") {
+            references.extend(commit(&body[at + phrase.len()..]));
         }
+        for (at, phrase) in body.match_indices("Reverts ") {
+            references.extend(number(&body[at + phrase.len()..], repository));
+        }
+        if let Some(quoted) = quoted_title(title) {
+            // Squashed titles end in the number of what they quote: `Revert "Add x (#12)"`.
+            references.extend(trailing_number(quoted).map(Self::Number));
+            // A number is certain; a title may have been used again, so it counts only where there is no number.
+            if !references.iter().any(|reference| matches!(reference, Self::Number(_))) {
+                references.push(Self::Title(title_key(quoted)));
+            }
+        }
+        references
     }
-    references
 }
 
 /// The key under which a title is remembered, with the number that squashing appends left out.
-pub(crate) fn title_key(title: &str) -> u64 {
+pub fn title_key(title: &str) -> u64 {
     let title = title.trim();
     let bare = match (trailing_number(title), title.rfind(" (#")) {
         (Some(_), Some(end)) => &title[..end],
@@ -53,8 +54,8 @@ pub(crate) fn title_key(title: &str) -> u64 {
     key(bare)
 }
 
-/// The first 16 hexadecimal digits of a commit's SHA.
-pub(crate) fn commit_key(sha: &str) -> Option<u64> {
+/// The first 16 hexadecimal digits of a commit's SHA, as their value.
+pub fn commit_key(sha: &str) -> Option<u64> {
     match commit(sha)? {
         RevertReference::Commit(value, 16) => Some(value),
         _ => None,

@@ -44,6 +44,18 @@ fn an_event_counts_only_after_its_own_moment() {
 }
 
 #[test]
+fn logins_and_repositories_are_the_same_in_any_case() {
+    let earlier = [PullRequest { merged_at: Some(MONDAY + HOUR), ..by("Ada", 1, MONDAY, &[FILE]) }];
+    let history = known(&earlier, "aDA", MONDAY + DAY);
+    assert_eq!((history.author.opened, history.files[0].by_author), (1, 1));
+    let mut profiles = Profiles::default();
+    profiles.insert("Prowl/DEN", batch(&earlier).1);
+    let asked = Facts::of(&by("ada", 2, MONDAY + DAY, &[FILE]));
+    assert_eq!(asked.repository, "prowl/den");
+    assert_eq!(profiles.history(&asked).repository.opened, 1);
+}
+
+#[test]
 fn a_merge_counts_when_it_was_merged_not_when_it_was_opened() {
     // Opened first, merged last: what lies between its creation and its merge must not know of the merge.
     let mut slow = by("ada", 1, MONDAY, &[FILE]);

@@ -65,7 +65,6 @@ impl<'a> Documents<'a> {
             // No order of the user's own.
             "-O/dev/null",
             "--ignore-submodules=none",
-            "--submodule=short",
             "--no-ext-diff",
             "--no-textconv",
             "--encoding=UTF-8",

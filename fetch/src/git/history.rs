@@ -1,15 +1,14 @@
 //! First reading of a history, without file changes: which commits stand for pull requests, which of them are taken
 //! back later, and what was on the merged branches. Keeps numbers, hashes and dates only, no text.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::{BTreeMap, HashMap};
+
+use prowl_features::{RevertReference, commit_key, title_key};
 
 use super::{
     author::{Author, Logins},
     command::Git,
-    message::{self, Reverted},
+    message,
 };
 use crate::{Error, export::Outlet};
 
@@ -38,13 +37,7 @@ struct Revert {
     /// Place in the history, 0 is the newest commit.
     place: usize,
     at: i64,
-    target: Target,
-}
-
-enum Target {
-    Commit(String),
-    Number(u64),
-    Title(u64),
+    target: RevertReference,
 }
 
 impl MainLine {
@@ -65,23 +58,20 @@ impl MainLine {
             line.commits += 1;
             outlet.check()?;
 
-            for found in message::reverted(&text, repository) {
-                let target = match found {
-                    Reverted::Commit(sha) => Target::Commit(sha.to_ascii_lowercase()),
-                    Reverted::Number(number) => Target::Number(number),
-                    Reverted::Title(title) => Target::Title(hash(title)),
-                };
-                reverts.push(Revert { place, at, target });
-            }
-            let Some(merged) = message::merged(&text) else { continue };
+            let (subject, body) = message::split(&text);
+            let merged = message::merged(&text);
+            let title = merged.as_ref().map_or(subject, |merged| merged.title.as_str());
+            let targets = RevertReference::find(title, body, repository);
+            reverts.extend(targets.into_iter().map(|target| Revert { place, at, target }));
+            let Some(merged) = merged else { continue };
             if merged.repository.is_some_and(|named| !named.eq_ignore_ascii_case(repository)) {
                 line.foreign += 1;
                 continue;
             }
             let number = merged.number;
-            by_commit.insert(commit.clone(), number);
-            for title in [merged.title.as_str(), message::split(&text).0] {
-                by_title.entry(hash(title)).or_default().push((place, number));
+            by_commit.extend(commit_key(&commit).map(|key| (key, number)));
+            for title in [merged.title.as_str(), subject] {
+                by_title.entry(title_key(title)).or_default().push((place, number));
             }
             // A number that comes twice was taken back and applied again with the same subject: the pull request is
             // the older one.
@@ -90,10 +80,10 @@ impl MainLine {
 
         for Revert { place, at, target } in reverts {
             let number = match target {
-                Target::Number(number) => line.merges.contains_key(&number).then_some(number),
-                Target::Commit(prefix) => unique(&by_commit, &prefix),
+                RevertReference::Number(number) => line.merges.contains_key(&number).then_some(number),
+                RevertReference::Commit(value, digits) => unique(&by_commit, value, digits),
                 // Titles repeat ("Update dependencies"): the last one before the revert is meant.
-                Target::Title(title) => by_title
+                RevertReference::Title(title) => by_title
                     .get(&title)
                     .and_then(|found| found.iter().find(|(older, _)| *older > place).map(|(_, number)| *number)),
             };
@@ -105,20 +95,14 @@ impl MainLine {
     }
 }
 
-/// The pull request whose commit begins with `prefix`, unless two do.
-fn unique(by_commit: &BTreeMap<String, u64>, prefix: &str) -> Option<u64> {
-    let mut found = by_commit.range(prefix.to_owned()..).take_while(|(commit, _)| commit.starts_with(prefix));
+/// The pull request whose commit begins with these digits, unless two do.
+fn unique(by_commit: &BTreeMap<u64, u64>, value: u64, digits: u8) -> Option<u64> {
+    let rest = u64::MAX.checked_shr(4 * u32::from(digits)).unwrap_or(0);
+    let mut found = by_commit.range(value..=value | rest);
     match (found.next(), found.next()) {
         (Some((_, number)), None) => Some(*number),
         _ => None,
     }
-}
-
-/// Only compared within one run, so the standard hasher is stable enough.
-fn hash(title: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    title.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// What was on a branch before it was merged.

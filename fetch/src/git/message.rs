@@ -1,4 +1,4 @@
-//! What a commit message says of pull requests: which one the commit merges, and what it takes back.
+//! What a commit message says of the pull request that the commit merges.
 
 /// The pull request that a commit on the main line stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,17 +10,6 @@ pub(crate) struct Merged {
     pub branch: Option<(String, String)>,
     pub title: String,
     pub body: String,
-}
-
-/// Something that a commit takes back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reverted<'a> {
-    /// At least seven hexadecimal digits of a commit.
-    Commit(&'a str),
-    /// A pull request of the same repository.
-    Number(u64),
-    /// The subject of a commit or the title of a pull request.
-    Title(&'a str),
 }
 
 /// First line and the rest.
@@ -93,40 +82,6 @@ fn number_of(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number| *number > 0 && text.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// What the message takes back: `Revert "title"`, `This reverts commit <sha>`, `Reverts owner/name#123` or
-/// `Reverts #123`. `repository` is the one whose pull requests count.
-pub(crate) fn reverted<'a>(message: &'a str, repository: &str) -> Vec<Reverted<'a>> {
-    let (subject, body) = split(message);
-    let mut found = Vec::new();
-    // Of a merge commit the title is in the body.
-    let title = if subject.starts_with("Merge ") { merge_title(subject, body) } else { subject };
-    let quoted = title.strip_prefix("Revert \"").and_then(|rest| Some(&rest[..rest.rfind('"')?]));
-    found.extend(quoted.map(Reverted::Title));
-    for (at, phrase) in body.match_indices("This reverts commit ") {
-        let rest = &body[at + phrase.len()..];
-        let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
-        if end >= 7 {
-            found.push(Reverted::Commit(&rest[..end]));
-        }
-    }
-    for (at, phrase) in body.match_indices("Reverts ") {
-        let word = body[at + phrase.len()..].split_whitespace().next().unwrap_or_default();
-        if let Some((named, number)) = word.trim_end_matches(['.', ',', ')', ';']).split_once('#')
-            && (named.is_empty() || named.eq_ignore_ascii_case(repository))
-        {
-            found.extend(number_of(number).map(Reverted::Number));
-        }
-    }
-    found
-}
-
-fn merge_title<'a>(subject: &'a str, body: &'a str) -> &'a str {
-    match subject.split_once(": ") {
-        Some((merge, title)) if merge.contains('#') => title,
-        _ => split(body).0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,30 +121,5 @@ mod tests {
         assert_eq!(title_of("Merge #5: Fix y"), Some((5, "Fix y".into())));
         assert_eq!(title_of("Merge branch 'main' into x: y"), None);
         assert_eq!(title_of("Merge branch x (#8)"), Some((8, "Merge branch x".into())));
-    }
-
-    #[test]
-    fn every_way_to_take_back_is_found() {
-        let of = |message| reverted(message, "o/r");
-        assert_eq!(
-            of("Revert \"Add \"x\" (#12)\"\n\nThis reverts commit 0123456789abcdef0123456789abcdef01234567."),
-            [Reverted::Title("Add \"x\" (#12)"), Reverted::Commit("0123456789abcdef0123456789abcdef01234567")]
-        );
-        assert_eq!(
-            of("undo\n\nThis reverts commit abcdef1, and\nThis reverts commit 1234567 too"),
-            [Reverted::Commit("abcdef1"), Reverted::Commit("1234567")]
-        );
-        assert_eq!(
-            of("Back out (#4)\n\nReverts o/r#3. Reverts #2, Reverts other/r#1"),
-            [Reverted::Number(3), Reverted::Number(2)]
-        );
-        assert_eq!(
-            of("Merge pull request #9 from o/b\n\nRevert \"Add x\"\n\nReverts O/R#8"),
-            [Reverted::Title("Add x"), Reverted::Number(8)]
-        );
-        assert_eq!(of("Merge #9: Revert \"Add x\""), [Reverted::Title("Add x")]);
-        for none in ["Revert back to x", "Fix\n\nThis reverts commit abc", "Fix\n\nReverts the default", ""] {
-            assert_eq!(of(none), [], "{none}");
-        }
     }
 }
