@@ -93,9 +93,7 @@ async fn run(ask: &Preprocess, stop: LocalBoxFuture<'_, &'static str>) -> anyhow
     let report = match ran {
         Ok(report) => report,
         Err(error) => {
-            if let Err(leftover) = draft.discard().await {
-                tracing::warn!(error = %leftover, "the unpublished folder could not be removed");
-            }
+            draft.discard().await;
             return Err(error);
         }
     };

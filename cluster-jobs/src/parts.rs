@@ -67,7 +67,9 @@ impl Part {
 
 impl Part {
     fn unwritten(&self, error: &ParquetError) -> DataFusionError {
-        failure(&format_args!("cannot write {} of the run: {error}; is there space left in the store?", self.path))
+        // What the store says, without the names of the layers that hand it on.
+        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        failure(&format_args!("cannot write {} of the run: {cause}; is there space left in the store?", self.path))
     }
 }
 
@@ -76,10 +78,10 @@ struct ParquetUpload(Upload);
 
 impl AsyncFileWriter for ParquetUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        async move { self.0.write(bytes).await.map_err(|error| ParquetError::External(error.into())) }.boxed()
+        async move { self.0.write(bytes).await.map_err(ParquetError::External) }.boxed()
     }
 
     fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        async move { self.0.complete().await.map_err(|error| ParquetError::External(error.into())) }.boxed()
+        async move { self.0.complete().await.map_err(ParquetError::External) }.boxed()
     }
 }

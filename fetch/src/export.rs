@@ -9,7 +9,6 @@ use flate2::{Compression, write::GzEncoder};
 use prowl_platform::{Draft, DraftWriter, Input, Kind, Store, shutdown};
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tracing::debug;
 
 use crate::{
     Error,
@@ -163,8 +162,14 @@ pub async fn publish(
     // Without a receiver the source notices at its next batch that nobody listens.
     drop(batches);
     let made = source.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
-    match written.and(made) {
-        Ok((origin, repositories, span)) => writer.finish(store, origin, repositories, span).await,
+    let mut made = written.and(made);
+    if let Ok((origin, ..)) = &mut made
+        && let Err(error) = writer.complete(origin.side_file.take()).await
+    {
+        made = Err(error);
+    }
+    match made {
+        Ok((origin, repositories, span)) => writer.publish(store, origin, repositories, span).await,
         Err(error) => {
             writer.discard().await;
             Err(error)
@@ -239,17 +244,22 @@ impl ExportWriter {
         Ok(())
     }
 
-    async fn finish(
-        mut self,
+    /// Writes all that the manifest is to list.
+    async fn complete(&mut self, side_file: Option<(&'static str, Vec<u8>)>) -> Result<(), Error> {
+        self.close_part().await?;
+        if let Some((name, content)) = side_file {
+            self.draft.put(name, content.into()).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(
+        self,
         store: &Store,
         origin: Origin,
         repositories: u64,
         span: Option<(Date, Date)>,
     ) -> Result<Report, Error> {
-        self.close_part().await?;
-        if let Some((name, content)) = origin.side_file {
-            self.draft.put(name, content.into()).await?;
-        }
         let mut counts = origin.counts;
         counts.insert("documents".to_owned(), self.documents);
         counts.insert("bytes".to_owned(), self.bytes);
@@ -270,12 +280,10 @@ impl ExportWriter {
         })
     }
 
-    /// Removes the draft. That this fails too is no news to the person who already reads of a failure.
+    /// Removes the draft and the part that is being written into it.
     async fn discard(self) {
         drop(self.part);
-        if let Err(error) = self.draft.discard().await {
-            debug!(%error, "the unfinished export stays behind; no reader will see it");
-        }
+        self.draft.discard().await;
     }
 }
 

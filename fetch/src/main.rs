@@ -3,16 +3,15 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use prowl_fetch::{
     args::{Args, Source},
     export, git, synth,
 };
-use prowl_platform::{Store, exit, telemetry};
+use prowl_platform::{Store, arguments, exit, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+    match run(arguments::parse::<Args>()).await {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -438,6 +438,10 @@ fn what_cannot_be_read_is_said_in_one_line() {
     let message = fail(store, 1, &["git", "--path", &path, "--repo", "o/r", "--since", "2030-01-01"]);
     assert!(message.contains("merged since 2030-01-01"), "{message}");
 
+    let output = program().args(["git", "--path", &path, "--repo", "o/r"]).env("PROWL_STORE", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "an empty variable is none");
+    assert!(stderr(&output).contains("required arguments were not provided"), "{}", stderr(&output));
+
     let output = program()
         .args(["git", "--path", &path, "--repo", "o/r", "--store", &url(store)])
         .env("PATH", empty.path())

@@ -5,7 +5,7 @@ mod common;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -301,6 +301,8 @@ fn a_store_that_cannot_be_used_is_one_clear_line() {
     assert!(run("s3://bucket/x").contains("no s3:// store"));
     std::fs::write(directory.path().join("file"), "").unwrap();
     let message = run(&format!("{}/file", url(directory.path())));
+    assert!(message.contains("/file is a file: give a folder with --store"), "{message}");
+    let message = run(&format!("{}/file/below", url(directory.path())));
     assert!(message.contains("cannot write below the store") && message.contains("choose a folder"), "{message}");
 
     let mut command = program();
@@ -308,6 +310,22 @@ fn a_store_that_cannot_be_used_is_one_clear_line() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("PROWL_LOG=\"a=b=c\" cannot be understood"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_file_that_cannot_be_completed_leaves_nothing_and_says_why_once() {
+    let store = TempDir::new().unwrap();
+    // As on a full disk: the only part is written when the last document is there, and is larger than may be.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_prowl-fetch")])
+        .args(["synth", "--count", "500", "--store", &url(store.path())])
+        .output()
+        .unwrap();
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("part-00000.json.gz") && message.lines().count() == 1, "{message}");
+    assert_eq!(message.matches("File too large").count(), 1, "{message}");
+    assert_eq!(std::fs::read_dir(store.path().join("exports")).unwrap().count(), 0);
 }
 
 #[test]

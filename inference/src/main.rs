@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use prowl_inference::{args::Args, config::Config, server};
-use prowl_platform::{exit, shutdown, telemetry};
+use prowl_platform::{arguments, exit, shutdown, telemetry};
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    let config = match Config::try_from(Args::parse()) {
+    let config = match Config::try_from(arguments::parse::<Args>()) {
         Ok(config) => config,
         Err(error) => return fail(exit::WRONG_USE, &error.into()),
     };

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::{
     Error, FileEntry, Folder, Input, Kind, Manifest, Store, Upload,
+    error::cause,
     folder::{display, measure, url_of},
     manifest,
 };
@@ -93,8 +94,10 @@ impl Draft {
     pub async fn add_written(&mut self, file: &str) -> Result<(), Error> {
         check_name(file)?;
         let measured = measure(self.store.object_store().as_ref(), &self.path(file), |_| {}).await;
-        let (bytes, sha256) = measured
-            .map_err(|source| Error::Read { path: display(&self.store, self.kind, &self.name, file), source })?;
+        let (bytes, sha256) = measured.map_err(|source| Error::Read {
+            path: display(&self.store, self.kind, &self.name, file),
+            source: cause(source),
+        })?;
         self.add(FileEntry { path: file.to_owned(), bytes, sha256 });
         Ok(())
     }
@@ -102,9 +105,22 @@ impl Draft {
     /// Publishes the folder: writes `manifest.json`, which is the commit, and then removes the draft marker.
     ///
     /// # Errors
-    /// [`Error::FileName`] when two files have one path, [`Error::Write`]. The folder stays unpublished then.
+    /// [`Error::FileName`] when two files have one path, [`Error::Write`]. The draft is discarded then.
     pub async fn publish(
         self,
+        inputs: Vec<Input>,
+        counts: BTreeMap<String, u64>,
+        details: serde_json::Value,
+    ) -> Result<Folder, Error> {
+        let committed = self.commit(inputs, counts, details).await;
+        if committed.is_err() {
+            self.discard().await;
+        }
+        committed
+    }
+
+    async fn commit(
+        &self,
         inputs: Vec<Input>,
         counts: BTreeMap<String, u64>,
         details: serde_json::Value,
@@ -133,28 +149,31 @@ impl Draft {
             // The folder is published already; the marker only means something without a manifest.
             tracing::debug!(folder = %self.url(), %error, "the draft marker stays behind");
         }
-        Folder::from_manifest(self.store, self.kind, self.name, &bytes)
+        Folder::from_manifest(self.store.clone(), self.kind, self.name.clone(), &bytes)
     }
 
-    /// Removes what was written, for a program that failed and wants to leave nothing behind. Without it the
-    /// folder stays, and no reader ever sees it.
-    ///
-    /// # Errors
-    /// [`Error::Write`].
-    pub async fn discard(self) -> Result<(), Error> {
-        let store = self.store.object_store();
+    /// Removes what was written, for a program that failed and wants to leave nothing behind. Why it failed is what
+    /// its user has to hear, so that something stays is only a warning: no reader ever sees it.
+    pub async fn discard(self) {
         let folder = self.store.path(&format!("{}/{}", self.kind, self.name));
-        let failed = |source| self.write_error("", source);
-        let objects: Vec<_> = store.list(Some(&folder)).try_collect().await.map_err(failed)?;
-        for object in objects {
-            store.delete(&object.location).await.map_err(failed)?;
+        if let Err(error) = self.remove(&folder).await {
+            let (folder, error) = (self.url(), cause(error));
+            tracing::warn!(%folder, %error, "what was written of the unfinished folder stays behind; it may be deleted");
         }
-        self.store.remove_directory(&folder).await;
+    }
+
+    async fn remove(&self, folder: &Path) -> Result<(), object_store::Error> {
+        let store = self.store.object_store();
+        let objects: Vec<_> = store.list(Some(folder)).try_collect().await?;
+        for object in objects {
+            store.delete(&object.location).await?;
+        }
+        self.store.remove_directory(folder).await;
         Ok(())
     }
 
     fn write_error(&self, file: &str, source: object_store::Error) -> Error {
-        Error::Write { path: display(&self.store, self.kind, &self.name, file), source }
+        Error::Write { path: display(&self.store, self.kind, &self.name, file), source: cause(source) }
     }
 }
 

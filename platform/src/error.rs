@@ -2,6 +2,19 @@
 
 use crate::Kind;
 
+/// What lies at the bottom of an error of the store, such as `No space left on device`.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The innermost cause of `error`. An error of an object store prints its causes itself and has them as its sources, too,
+/// so whoever prints the chain would say the same thing several times.
+pub(crate) fn cause(error: impl std::error::Error) -> Cause {
+    let mut innermost: &dyn std::error::Error = &error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string().into()
+}
+
 /// An error of the store or of the program's surroundings. The text names the thing and the way out; the
 /// technical cause, where there is one, is the [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +36,12 @@ pub enum Error {
         /// What was to be read from it.
         kind: Kind,
     },
+    /// The store's URL leads to a file.
+    #[error("the store {store} is a file: give a folder with --store")]
+    StoreIsFile {
+        /// URL of the store.
+        store: String,
+    },
     /// The store's folder cannot be made or written.
     #[error(
         "cannot write below the store {store}: choose a folder with --store that you may write and that has space left"
@@ -32,7 +51,7 @@ pub enum Error {
         store: String,
         /// What the file system or object store answered.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync + 'static>,
+        source: Cause,
     },
     /// No folder of this kind has a manifest yet.
     #[error("no finished {} in {store}/{kind}: make one with {}", kind.one(), kind.made_by())]
@@ -119,7 +138,7 @@ pub enum Error {
         path: String,
         /// What the store answered.
         #[source]
-        source: object_store::Error,
+        source: Cause,
     },
     /// The store answered with an error while writing.
     #[error("cannot write {path}: is there space left, and may this program write there?")]
@@ -128,7 +147,7 @@ pub enum Error {
         path: String,
         /// What the store answered.
         #[source]
-        source: object_store::Error,
+        source: Cause,
     },
     /// A file of a draft has a name that a published folder cannot hold.
     #[error("{file:?} cannot be a file of a published folder: {reason}")]

@@ -6,7 +6,7 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::{Error, FileEntry, Kind, Manifest, Store, manifest};
+use crate::{Error, FileEntry, Kind, Manifest, Store, error::cause, manifest};
 
 /// A published folder. What it holds never changes; every read is checked against the manifest.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ impl Folder {
     /// The folder, or `None` when it has no manifest and so does not exist for a reader.
     pub(crate) async fn load(store: &Store, kind: Kind, name: &str) -> Result<Option<Self>, Error> {
         let path = store.path(&format!("{kind}/{name}/{}", manifest::FILE));
-        let failed = |source| Error::Read { path: display(store, kind, name, manifest::FILE), source };
+        let failed = |source| Error::Read { path: display(store, kind, name, manifest::FILE), source: cause(source) };
         let bytes = match store.object_store().get(&path).await {
             Ok(found) => found.bytes().await.map_err(failed)?,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -101,7 +101,7 @@ impl Folder {
         let found = measure(store.as_ref(), &self.path(file), &mut each_chunk).await;
         let (bytes, sha256) = found.map_err(|source| match source {
             object_store::Error::NotFound { .. } => Error::FileMissing { path: path.clone(), kind },
-            source => Error::Read { path: path.clone(), source },
+            source => Error::Read { path: path.clone(), source: cause(source) },
         })?;
         let changed = |what, expected, found| Err(Error::Changed { path: path.clone(), kind, what, expected, found });
         if bytes != entry.bytes {

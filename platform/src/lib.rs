@@ -6,6 +6,7 @@
 //!
 //! This crate never knows what is inside a file, never changes a published folder, and depends on no stage.
 
+pub mod arguments;
 mod draft;
 mod error;
 mod folder;
@@ -17,7 +18,7 @@ pub mod telemetry;
 mod upload;
 
 pub use draft::{Draft, DraftWriter};
-pub use error::Error;
+pub use error::{Cause, Error};
 pub use folder::Folder;
 pub use manifest::{FileEntry, Input, Manifest};
 pub use store::{Kind, Store};

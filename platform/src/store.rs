@@ -11,7 +11,11 @@ use jiff::Timestamp;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, local::LocalFileSystem, path::Path};
 use url::Url;
 
-use crate::{Draft, Error, Folder, draft, manifest, name};
+use crate::{
+    Draft, Error, Folder, draft,
+    error::{Cause, cause},
+    manifest, name,
+};
 
 /// How many names are tried for a new folder before giving up. Names are seconds, so this many programs would
 /// have to start in one second.
@@ -131,6 +135,7 @@ impl Store {
     /// The store is missing, nothing is published, there is no such name, the manifest is damaged or of a newer
     /// schema. A damaged newest folder is an error, too: an older one in its place would be a silent surprise.
     pub async fn folder(&self, kind: Kind, name: &str) -> Result<Folder, Error> {
+        self.check_no_file()?;
         if !self.directory.is_dir() {
             return Err(Error::StoreMissing { store: self.url.to_string(), kind });
         }
@@ -155,12 +160,10 @@ impl Store {
     /// it is missing. Names only grow, also when the clock is set back, so the latest name is the newest folder.
     ///
     /// # Errors
-    /// [`Error::NotWritable`] when the directory cannot be made or written.
+    /// [`Error::StoreIsFile`], [`Error::NotWritable`] when the directory cannot be made or written.
     pub async fn draft(&self, kind: Kind) -> Result<Draft, Error> {
-        let not_writable = |source: Box<dyn std::error::Error + Send + Sync>| Error::NotWritable {
-            store: self.url.to_string(),
-            source,
-        };
+        self.check_no_file()?;
+        let not_writable = |source: Cause| Error::NotWritable { store: self.url.to_string(), source };
         tokio::fs::create_dir_all(&self.directory).await.map_err(|e| not_writable(e.into()))?;
 
         let newest = self.names(kind).await?.last().and_then(|newest| name::parse(newest));
@@ -168,12 +171,17 @@ impl Store {
         let mut time = Timestamp::now().max(after_newest.unwrap_or(Timestamp::MIN));
         for _ in 0..NAMES_TRIED {
             let name = name::of(time);
-            if self.reserve(kind, &name).await.map_err(|e| not_writable(e.into()))? {
+            if self.reserve(kind, &name).await.map_err(|e| not_writable(cause(e)))? {
                 return Ok(Draft::new(self.clone(), kind, name));
             }
             time = time.saturating_add(Duration::from_secs(1)).map_err(|e| not_writable(e.into()))?;
         }
         Err(not_writable(format!("no free name below {kind}/ after {NAMES_TRIED} tries").into()))
+    }
+
+    /// A file in the place of the store's folder would only look like a missing folder.
+    fn check_no_file(&self) -> Result<(), Error> {
+        if self.directory.is_file() { Err(Error::StoreIsFile { store: self.url.to_string() }) } else { Ok(()) }
     }
 
     /// Puts the draft marker of a folder; `false` when the name is taken, by a draft or by a finished folder.
@@ -198,7 +206,8 @@ impl Store {
     async fn names(&self, kind: Kind) -> Result<Vec<String>, Error> {
         let path = self.path(kind.as_str());
         let listed = self.objects.list_with_delimiter(Some(&path)).await;
-        let listed = listed.map_err(|source| Error::Read { path: format!("{}/{kind}", self.url), source })?;
+        let listed =
+            listed.map_err(|source| Error::Read { path: format!("{}/{kind}", self.url), source: cause(source) })?;
         let mut names: Vec<String> = listed
             .common_prefixes
             .iter()

@@ -7,7 +7,10 @@ use object_store::{ObjectStore, buffered::BufWriter, path::Path};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::FileEntry;
+use crate::{
+    FileEntry,
+    error::{Cause, cause},
+};
 
 /// A file that is being written. Nobody sees it before [`Upload::complete`].
 #[derive(Debug)]
@@ -26,11 +29,11 @@ impl Upload {
     /// Appends a piece.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn write(&mut self, piece: Bytes) -> Result<(), object_store::Error> {
+    /// What kept the store from it.
+    pub async fn write(&mut self, piece: Bytes) -> Result<(), Cause> {
         self.hash.update(&piece);
         self.bytes += piece.len() as u64;
-        self.inner.put(piece).await
+        self.inner.put(piece).await.map_err(cause)
     }
 
     /// Bytes written so far.
@@ -41,10 +44,9 @@ impl Upload {
     /// Puts the file in its place.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn complete(&mut self) -> Result<(), object_store::Error> {
-        let shut = self.inner.shutdown().await;
-        shut.map_err(|source| object_store::Error::Generic { store: "store", source: source.into() })
+    /// What kept the store from it.
+    pub async fn complete(&mut self) -> Result<(), Cause> {
+        self.inner.shutdown().await.map_err(cause)
     }
 
     /// What was written, under its `path` below the folder.

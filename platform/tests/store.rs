@@ -153,7 +153,7 @@ async fn a_discarded_draft_leaves_nothing() {
     drop(draft.writer("unfinished").unwrap());
     let folder = directory.path().join("models").join(draft.name());
     assert!(folder.join(".draft").exists());
-    draft.discard().await.unwrap();
+    draft.discard().await;
     assert!(!folder.exists());
 }
 
@@ -234,13 +234,34 @@ async fn an_empty_or_missing_store_names_the_command_that_fills_it() {
 async fn a_store_that_cannot_be_written_says_so() {
     let (directory, _) = store();
     fs::write(directory.path().join("file"), "").unwrap();
-    for below in ["file", "file/deeper"] {
-        let store = Store::open(&format!("file://{}/{below}", directory.path().display())).unwrap();
-        let error = store.draft(Kind::Exports).await.unwrap_err();
-        assert!(matches!(error, Error::NotWritable { .. }), "{error}");
-        assert!(error.to_string().contains("choose a folder with --store"), "{error}");
-        assert!(std::error::Error::source(&error).is_some());
+    let store = Store::open(&format!("file://{}/file/deeper", directory.path().display())).unwrap();
+    let error = store.draft(Kind::Exports).await.unwrap_err();
+    assert!(matches!(error, Error::NotWritable { .. }), "{error}");
+    assert!(error.to_string().contains("choose a folder with --store"), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+
+    let store = Store::open(&format!("file://{}/file", directory.path().display())).unwrap();
+    for error in
+        [store.draft(Kind::Exports).await.unwrap_err(), store.folder(Kind::Exports, "latest").await.unwrap_err()]
+    {
+        assert!(error.to_string().ends_with("/file is a file: give a folder with --store"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_draft_that_cannot_be_published_leaves_nothing_and_says_why_once() {
+    let (directory, store) = store();
+    let mut draft = store.draft(Kind::Exports).await.unwrap();
+    draft.put("part-00000.json.gz", "x".into()).await.unwrap();
+    let folder = directory.path().join("exports").join(draft.name());
+    // In the way of the manifest.
+    fs::create_dir_all(folder.join("manifest.json/x")).unwrap();
+    let error = draft.publish(vec![], BTreeMap::new(), json!({})).await.unwrap_err();
+    assert!(matches!(&error, Error::Write { path, .. } if path.ends_with("manifest.json")), "{error}");
+    let source = std::error::Error::source(&error).unwrap();
+    assert!(source.to_string().starts_with("File exists (os error"), "{source}");
+    assert!(source.source().is_none(), "{source}");
+    assert!(!folder.exists());
 }
 
 #[tokio::test]

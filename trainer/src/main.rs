@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
-use prowl_platform::{exit, telemetry};
+use prowl_platform::{arguments, exit, telemetry};
 use prowl_trainer::args::{Args, Command, TrainConfig};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+    match run(arguments::parse::<Args>()).await {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -59,9 +59,7 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
     let (model, bytes) = match made {
         Ok(made) => made,
         Err(error) => {
-            if let Err(left) = draft.discard().await {
-                tracing::warn!(error = %left, "the unfinished model could not be removed; nobody will read it");
-            }
+            draft.discard().await;
             return Err(error);
         }
     };

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use prowl_cluster::args::{Preprocess, PreprocessArgs};
 use prowl_cluster::job;
-use prowl_platform::{shutdown, telemetry};
+use prowl_platform::{arguments, shutdown, telemetry};
 
 fn main() -> ExitCode {
-    let ask = match Preprocess::try_from(PreprocessArgs::parse()) {
+    let ask = match Preprocess::try_from(arguments::parse::<PreprocessArgs>()) {
         Ok(ask) => ask,
         Err(error) => {
             eprintln!("error: {error:#}");

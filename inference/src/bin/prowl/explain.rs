@@ -12,9 +12,8 @@ use tonic_types::StatusExt;
 /// Where a server is that was started without saying where.
 pub(crate) const SERVER: &str = "http://127.0.0.1:50051";
 
-/// A server's address as the user wrote it; an empty one, as from an empty variable, is none.
+/// A server's address as the user wrote it.
 pub(crate) fn endpoint(server: &str) -> Result<Endpoint, String> {
-    let server = if server.is_empty() { SERVER } else { server };
     Endpoint::from_shared(server.to_owned())
         .ok()
         .filter(|endpoint| endpoint.uri().scheme_str() == Some("http") && endpoint.uri().port().is_some())
