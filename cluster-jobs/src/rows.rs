@@ -245,3 +245,8 @@ pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 pub(crate) fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
     postcard::from_bytes(bytes).map_err(|error| DataFusionError::External(error.into()))
 }
+
+/// Unpacks the first of several values, and hands back the bytes of the others.
+pub(crate) fn unpack_first<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8])> {
+    postcard::take_from_bytes(bytes).map_err(|error| DataFusionError::External(error.into()))
+}

@@ -5,18 +5,22 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::datatypes::SchemaRef;
+use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
+};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use prowl_features::{Facts, PullRequest};
@@ -76,32 +80,57 @@ impl TableProvider for ExportTable {
         if projection.is_some_and(|columns| !columns.iter().copied().eq(0..FACT_ROWS.fields().len())) {
             return Err(DataFusionError::Plan("an export is scanned with all its columns".into()));
         }
-        Ok(Arc::new(ScanExec::new(self.0.clone())))
+        Ok(Arc::new(ScanExec::new(file_list(&self.0.files)?, self.0.max_line_bytes)))
     }
 }
 
-/// Reads files, one partition each.
+/// A file as a row.
+static FILE_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![Field::new("url", DataType::Utf8, false), Field::new("sha256", DataType::Utf8, true)]))
+});
+
+/// Files as the input of the scan, one partition each.
+fn file_list(files: &[ExportFile]) -> Result<Arc<dyn ExecutionPlan>> {
+    let row = |file: &ExportFile| {
+        let url = StringArray::from(vec![file.url.as_str()]);
+        let sha256 = StringArray::from(vec![file.sha256.as_deref()]);
+        Ok(vec![RecordBatch::try_new(Arc::clone(&FILE_ROWS), vec![Arc::new(url), Arc::new(sha256)])?])
+    };
+    let partitions = files.iter().map(row).collect::<Result<Vec<_>>>()?;
+    Ok(MemorySourceConfig::try_new_exec(&partitions, Arc::clone(&FILE_ROWS), None)?)
+}
+
+fn files_of(batch: &RecordBatch) -> impl Iterator<Item = ExportFile> {
+    let (urls, digests) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+    urls.iter()
+        .zip(digests)
+        .filter_map(|(url, sha256)| Some(ExportFile { url: url?.to_owned(), sha256: sha256.map(str::to_owned) }))
+}
+
+/// Reads the files that its input lists. They are no part of the operator itself, because a task is given its share of
+/// the partitions by cutting down the leaves of its plan, and Ballista knows how to cut only its own kinds of leaves.
 #[derive(Debug)]
 pub(crate) struct ScanExec {
-    pub(crate) scan: Scan,
+    input: Arc<dyn ExecutionPlan>,
+    pub(crate) max_line_bytes: usize,
     properties: Arc<PlanProperties>,
 }
 
 impl ScanExec {
-    pub(crate) fn new(scan: Scan) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, max_line_bytes: usize) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&FACT_ROWS)),
-            Partitioning::UnknownPartitioning(scan.files.len()),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { scan, properties: Arc::new(properties) }
+        Self { input, max_line_bytes, properties: Arc::new(properties) }
     }
 }
 
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ScanExec: files={}", self.scan.files.len())
+        write!(f, "ScanExec: files={}", self.input.output_partitioning().partition_count())
     }
 }
 
@@ -115,7 +144,11 @@ impl ExecutionPlan for ScanExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
+        vec![&self.input]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
     }
 
     fn apply_expressions(
@@ -125,26 +158,30 @@ impl ExecutionPlan for ScanExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(children.swap_remove(0), self.max_line_bytes)))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let file = self.scan.files[partition].clone();
-        let limit = self.scan.max_line_bytes;
-        let url = Url::parse(&file.url).map_err(|error| DataFusionError::External(error.into()))?;
-        let store = context.runtime_env().object_store_registry.get_store(&url)?;
-        let path = Path::from_url_path(url.path())?;
+        let files = self.input.execute(partition, Arc::clone(&context))?;
+        let limit = self.max_line_bytes;
         let mut output = RecordBatchReceiverStreamBuilder::new(self.schema(), 2);
         let rows = output.tx();
         let handle = tokio::runtime::Handle::current();
         // Decompressing and parsing would keep an async thread busy for long; they get one of their own.
         output.spawn_blocking(move || {
-            let input = handle.block_on(open(store, &path)).map_err(|error| damaged(&file.url, &error))?;
-            read(&file, input, limit, |batch| {
-                // The receiver is gone only when the query was given up.
-                rows.blocking_send(Ok(batch)).map_err(|_| DataFusionError::Execution("the query was cancelled".into()))
-            })
+            for file in handle.block_on(files.try_collect::<Vec<_>>())?.iter().flat_map(files_of) {
+                let url = Url::parse(&file.url).map_err(|error| DataFusionError::External(error.into()))?;
+                let store = context.runtime_env().object_store_registry.get_store(&url)?;
+                let path = Path::from_url_path(url.path())?;
+                let input = handle.block_on(open(store, &path)).map_err(|error| damaged(&file.url, &error))?;
+                read(&file, input, limit, |batch| {
+                    // The receiver is gone only when the query was given up.
+                    let cancelled = |_| DataFusionError::Execution("the query was cancelled".into());
+                    rows.blocking_send(Ok(batch)).map_err(cancelled)
+                })?;
+            }
+            Ok(())
         });
         Ok(output.build())
     }
@@ -160,7 +197,7 @@ fn read(
     file: &ExportFile,
     input: impl Read + Send,
     limit: usize,
-    mut hand_on: impl FnMut(arrow::array::RecordBatch) -> Result<()>,
+    mut hand_on: impl FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
     let fail = |error: io::Error| damaged(&file.url, &error);
     let stored = Hashed { input: BufReader::with_capacity(1 << 18, input), hash: Sha256::new() };
@@ -170,11 +207,20 @@ fn read(
     let mut read = 0;
     while let Some(line) = lines.next(&mut text).map_err(fail)? {
         let document = without_mark(&line, &text);
-        if document.iter().all(u8::is_ascii_whitespace) {
+        let cut = line.length > limit as u64;
+        // What follows the part of a cut line that was kept is not known to be blank.
+        if !cut && document.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
+        if read == 0 && document.trim_ascii_start().starts_with(b"[") {
+            return Err(failure(&format_args!(
+                "the export file {} is one JSON array, but a line is read as one document; \
+                 export it without --jsonArray, or turn it into lines with jq -c '.[]'",
+                file.url
+            )));
+        }
         read += 1;
-        if line.length > limit as u64 {
+        if cut {
             let reason = format!("longer than {limit} bytes; raise --max-line-bytes to read it");
             rows.reject(&reject(file, &line, document, String::new(), reason))?;
         } else {
@@ -220,7 +266,12 @@ fn without_mark<'a>(line: &Line, text: &'a [u8]) -> &'a [u8] {
 }
 
 fn damaged(url: &str, error: &io::Error) -> DataFusionError {
-    failure(&format_args!("cannot read the export file {url}: {error}"))
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            failure(&format_args!("the export file {url} ends too early; copy or export it again"))
+        }
+        _ => failure(&format_args!("cannot read the export file {url}: {error}")),
+    }
 }
 
 /// The file's bytes as they are stored, hashed on the way.

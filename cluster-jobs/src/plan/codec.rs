@@ -2,7 +2,7 @@
 //!
 //! Both codecs take what is ours and leave the rest to Ballista's, which also carry its shuffles.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -14,26 +14,41 @@ use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::nodes::{Node, Operation};
+use crate::failure::failure;
 use crate::outcomes::OutcomesExec;
 use crate::publish::PublishExec;
-use crate::rows::{pack, unpack};
+use crate::rows::{pack, unpack, unpack_first};
 use crate::scan::{ExportTable, Scan, ScanExec};
 
 /// What begins our messages. Ballista's are protocol buffers, which never begin with a byte of zeros.
 const MARK: &[u8] = b"\0prowl";
 
+/// What both ends of a message have to agree on.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("prowl {} with features {}", env!("CARGO_PKG_VERSION"), prowl_features::digest()));
+
 fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
     buffer.extend_from_slice(MARK);
+    buffer.extend_from_slice(&pack(&*VERSION)?);
     buffer.extend_from_slice(&pack(value)?);
     Ok(())
 }
 
 /// The value, or `None` if the message is not ours.
-fn read<'a, T: Deserialize<'a>>(buffer: &'a [u8]) -> Result<Option<T>> {
-    buffer.strip_prefix(MARK).map(unpack).transpose()
+fn read<T: DeserializeOwned>(buffer: &[u8]) -> Result<Option<T>> {
+    let Some(message) = buffer.strip_prefix(MARK) else { return Ok(None) };
+    let (theirs, value) = unpack_first::<String>(message)?;
+    if theirs != *VERSION {
+        return Err(failure(&format_args!(
+            "client, scheduler and executors differ: one is {theirs}, another {}; run the same version on all",
+            *VERSION
+        )));
+    }
+    unpack(value).map(Some)
 }
 
 /// For logical plans.
@@ -95,7 +110,7 @@ impl LogicalExtensionCodec for LogicalCodec {
 /// What of ours stands in a physical plan.
 #[derive(Serialize, Deserialize)]
 enum Operator {
-    Scan(Scan),
+    Scan { max_line_bytes: usize },
     Over(Operation),
 }
 
@@ -111,13 +126,14 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         context: &TaskContext,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match read::<Operator>(buffer)? {
-            Some(Operator::Scan(scan)) => Ok(Arc::new(ScanExec::new(scan))),
-            Some(Operator::Over(operation)) => {
-                Ok(operation.over(Arc::clone(inputs.first().ok_or_else(|| missing("physical"))?)))
-            }
-            None => self.0.try_decode(buffer, inputs, context, converter),
-        }
+        let Some(operator) = read::<Operator>(buffer)? else {
+            return self.0.try_decode(buffer, inputs, context, converter);
+        };
+        let input = Arc::clone(inputs.first().ok_or_else(|| missing("physical"))?);
+        Ok(match operator {
+            Operator::Scan { max_line_bytes } => Arc::new(ScanExec::new(input, max_line_bytes)),
+            Operator::Over(operation) => operation.over(input),
+        })
     }
 
     fn try_encode(
@@ -128,7 +144,7 @@ impl PhysicalExtensionCodec for PhysicalCodec {
     ) -> Result<()> {
         let any = node.as_ref() as &dyn std::any::Any;
         if let Some(scan) = any.downcast_ref::<ScanExec>() {
-            write(&Operator::Scan(scan.scan.clone()), buffer)
+            write(&Operator::Scan { max_line_bytes: scan.max_line_bytes }, buffer)
         } else if let Some(outcomes) = any.downcast_ref::<OutcomesExec>() {
             write(&Operator::Over(Operation::Outcomes { maturity: outcomes.maturity }), buffer)
         } else if let Some(publish) = any.downcast_ref::<PublishExec>() {
@@ -141,4 +157,27 @@ impl PhysicalExtensionCodec for PhysicalCodec {
 
 fn missing(kind: &str) -> DataFusionError {
     DataFusionError::Internal(format!("a {kind} node came without its input"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_of_another_version_is_refused() {
+        let operation = Operation::Outcomes { maturity: 7 };
+        let mut ours = Vec::new();
+        write(&operation, &mut ours).unwrap();
+        assert_eq!(read::<Operation>(&ours).unwrap(), Some(operation));
+
+        let digest = prowl_features::digest();
+        let at = ours.windows(digest.len()).position(|bytes| bytes == digest.as_bytes()).unwrap();
+        let mut theirs = ours.clone();
+        theirs[at] = if theirs[at] == b'0' { b'1' } else { b'0' };
+        let error = read::<Operation>(&theirs).unwrap_err().to_string();
+        assert!(error.contains(&digest) && error.contains(&digest[1..]), "{error}");
+        assert!(error.contains("the same version"), "{error}");
+        // Ballista's own messages are let through.
+        assert_eq!(read::<Operation>(b"\x0a\x05other").unwrap(), None);
+    }
 }
