@@ -56,6 +56,7 @@ pub(crate) struct FeatureColumns {
     reverted_at: TimestampMillisecondBuilder,
     history: Option<StringBuilder>,
     rows: usize,
+    bytes: usize,
 }
 
 impl FeatureColumns {
@@ -75,11 +76,17 @@ impl FeatureColumns {
             reverted_at: utc(),
             history: keep_history.then(StringBuilder::new),
             rows: 0,
+            bytes: 0,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rows
+    }
+
+    /// Bytes of what has no fixed size: tokens and history.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn push(
@@ -100,18 +107,21 @@ impl FeatureColumns {
         }
         self.tokens.values().append_slice(&vector.tokens);
         self.tokens.append(true);
+        self.bytes += size_of_val(vector.tokens.as_slice());
         self.category.append_option(facts.category.map(prowl_features::Category::as_str));
         self.reverted.append_option(reverted);
         self.reverted_at.append_option(reverted_at);
         if let Some(column) = &mut self.history {
-            column
-                .append_value(serde_json::to_string(history).map_err(|error| DataFusionError::External(error.into()))?);
+            let history = serde_json::to_string(history).map_err(|error| DataFusionError::External(error.into()))?;
+            self.bytes += history.len();
+            column.append_value(history);
         }
         Ok(())
     }
 
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
         self.rows = 0;
+        self.bytes = 0;
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.repository.finish()),
             Arc::new(self.number.finish()),

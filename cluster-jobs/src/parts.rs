@@ -8,23 +8,27 @@ use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::AsyncArrowWriter;
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use prowl_platform::{FileEntry, Upload};
+use prowl_platform::{FileEntry, MARKER, Upload};
 
 use crate::failure::failure;
 
-/// Rows of a row group: what a reader holds at once.
+/// Rows of a row group, or encoded bytes, whichever comes first: what a writer or reader holds at once.
 const ROW_GROUP: usize = 65_536;
+const ROW_GROUP_BYTES: usize = 128 << 20;
 
-/// A Parquet file that is being written.
+/// A Parquet file that is being written, for as long as the folder is a draft. Ballista lets the tasks of a failed or
+/// cancelled job run on; without the marker of the draft they would bring the folder back.
 pub(crate) struct Part {
+    store: Arc<dyn ObjectStore>,
+    marker: Path,
     /// Its path below the folder.
     path: String,
     writer: AsyncArrowWriter<ParquetUpload>,
@@ -44,28 +48,36 @@ impl Part {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_max_row_group_row_count(Some(ROW_GROUP))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_created_by("prowl".to_owned())
             .set_key_value_metadata(Some(metadata))
             .build();
         let location = path.split('/').fold(folder.clone(), Path::join);
-        let upload = ParquetUpload(Upload::new(store, location));
+        let upload = ParquetUpload(Upload::new(Arc::clone(&store), location));
         let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties))?;
-        Ok(Self { path: path.to_owned(), writer })
+        Ok(Self { store, marker: folder.clone().join(MARKER), path: path.to_owned(), writer })
     }
 
     /// Appends rows.
     pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.still_wanted().await?;
         self.writer.write(batch).await.map_err(|error| self.unwritten(&error))
     }
 
     /// Completes the file and tells what was written.
     pub(crate) async fn finish(mut self) -> Result<FileEntry> {
+        self.still_wanted().await?;
         self.writer.finish().await.map_err(|error| self.unwritten(&error))?;
         Ok(self.writer.into_inner().0.entry(self.path))
     }
 }
 
 impl Part {
+    async fn still_wanted(&mut self) -> Result<()> {
+        let marker = self.store.head(&self.marker).await;
+        marker.map(drop).map_err(|error| failure(&format_args!("the run was given up before {}: {error}", self.path)))
+    }
+
     fn unwritten(&self, error: &ParquetError) -> DataFusionError {
         // What the store says, without the names of the layers that hand it on.
         let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);

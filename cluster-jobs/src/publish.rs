@@ -33,8 +33,9 @@ use crate::rows::{
     BUCKET, CREATED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, REVERTED, REVERTED_AT, Reject, Row, RowReader, Tally,
 };
 
-/// Feature rows that are gathered before they are handed to the writer.
+/// Rows that are gathered before they are handed to the writer, or bytes, whichever comes first.
 const BATCH_ROWS: usize = 4096;
+const BATCH_BYTES: usize = 16 << 20;
 
 /// Different reasons for rejects that are counted one by one.
 const MOST_REASONS: usize = 100;
@@ -91,13 +92,13 @@ impl Complaint {
 }
 
 impl Report {
-    /// Counts a reason. Messages quote what they found, so their number has to be bounded.
+    /// Counts a reason. Alike goes with alike: what a message quotes and where in its line a text stops being JSON stand
+    /// in the reject.
     fn reason(&mut self, reject: &Reject) {
-        // Where in its line a text stops being JSON stands in the reject; here alike goes with alike.
-        let reason = reject.reason.split(" at line ").next().unwrap_or_default();
+        let reason = without_quotes(reject.reason.split(" at line ").next().unwrap_or_default());
         let reason = match reject.field.as_str() {
-            "" => reason.to_owned(),
-            field => format!("field `{field}`: {reason}"),
+            "" => reason,
+            field => format!("field `{}`: {reason}", field.replace(|digit: char| digit.is_ascii_digit(), "")),
         };
         let room = self.reasons.len() < MOST_REASONS || self.reasons.contains_key(&reason);
         let reason = if room { reason } else { "other reasons".to_owned() };
@@ -122,6 +123,26 @@ impl Report {
             self.complain(reason, complaint);
         }
     }
+}
+
+/// A message with an ellipsis for each text in quotation marks or backticks.
+fn without_quotes(message: &str) -> String {
+    let mut kind = String::new();
+    let (mut quote, mut escaped) = (None, false);
+    for character in message.chars() {
+        match quote {
+            None if matches!(character, '"' | '`') => {
+                quote = Some(character);
+                kind.push('…');
+            }
+            None => kind.push(character),
+            Some(_) if escaped => escaped = false,
+            Some('"') if character == '\\' => escaped = true,
+            Some(end) if character == end => quote = None,
+            Some(_) => {}
+        }
+    }
+    kind
 }
 
 /// Reads a report out of the batch that a partition answered with.
@@ -304,7 +325,7 @@ impl Press {
         let vector = facts.vector(&history);
         open.columns.push(facts, &vector, &history, reverted_at, reverted)?;
         self.report.kept += 1;
-        if open.columns.len() >= BATCH_ROWS {
+        if open.columns.len() >= BATCH_ROWS || open.columns.bytes() >= BATCH_BYTES {
             open.features.write(&open.columns.finish()?).await?;
         }
         Ok(())

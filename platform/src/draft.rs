@@ -20,7 +20,7 @@ use crate::{
 
 /// Object that reserves the name of a draft. A folder that holds it and no manifest was interrupted, or is still
 /// being written.
-pub(crate) const MARKER: &str = ".draft";
+pub const MARKER: &str = ".draft";
 
 /// A reserved folder that no reader sees until [`Draft::publish`].
 #[derive(Debug)]

@@ -17,7 +17,7 @@ mod store;
 pub mod telemetry;
 mod upload;
 
-pub use draft::{Draft, DraftWriter};
+pub use draft::{Draft, DraftWriter, MARKER};
 pub use error::{Cause, Error};
 pub use folder::Folder;
 pub use manifest::{FileEntry, Input, Manifest};
