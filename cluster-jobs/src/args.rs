@@ -1,9 +1,16 @@
 //! What the user types, and the configuration it becomes.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
 use clap::Parser;
+use clap::error::ErrorKind;
+use prowl_platform::Store;
+use url::Url;
+
+/// MiB below which sorting cannot spill: a task holds a few batches and what merging spills needs, for two sorts.
+const MEMORY_PER_CORE: usize = 64;
 
 /// Turns an export of pull requests into Parquet features.
 #[derive(Debug, Parser)]
@@ -54,15 +61,15 @@ pub struct PreprocessArgs {
     partitions: usize,
 
     /// Cores to use in this process [default: all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "scheduler")]
     cores: Option<usize>,
 
-    /// Memory for sorting in this process, in MiB; beyond it rows spill to disk
-    #[arg(long, default_value_t = 2048, value_name = "MIB")]
-    memory_limit: usize,
+    /// Memory for sorting in this process, in MiB; beyond it rows spill to disk [default: 2048, or 64 a core if more]
+    #[arg(long, value_name = "MIB", conflicts_with = "scheduler")]
+    memory_limit: Option<usize>,
 
     /// Folder for shuffle files and spills of this process [default: a temporary one]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "scheduler")]
     work_dir: Option<PathBuf>,
 
     /// Print the result as JSON on standard output
@@ -73,7 +80,7 @@ pub struct PreprocessArgs {
 /// What `prowl-preprocess` was asked to do, checked.
 #[derive(Debug)]
 pub struct Preprocess {
-    pub(crate) store: String,
+    pub(crate) store: Store,
     pub(crate) export: Vec<String>,
     pub(crate) cluster: Cluster,
     /// In milliseconds.
@@ -88,9 +95,9 @@ pub struct Preprocess {
 
 /// Where the job runs.
 #[derive(Debug)]
-pub enum Cluster {
-    /// On a scheduler at this URL.
-    Remote(String),
+pub(crate) enum Cluster {
+    /// On a cluster.
+    Remote(Scheduler),
     /// In this process.
     Local {
         /// Cores to use.
@@ -102,31 +109,63 @@ pub enum Cluster {
     },
 }
 
-impl TryFrom<PreprocessArgs> for Preprocess {
-    type Error = anyhow::Error;
+/// Where a scheduler listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Scheduler {
+    /// A name or an address; an IPv6 address in brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
 
-    fn try_from(args: PreprocessArgs) -> anyhow::Result<Self> {
+impl fmt::Display for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "df://{}:{}", self.host, self.port)
+    }
+}
+
+impl Scheduler {
+    fn parse(url: &str) -> Option<Self> {
+        let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "df")?;
+        Some(Self { host: parsed.host_str().filter(|host| !host.is_empty())?.to_owned(), port: parsed.port()? })
+    }
+}
+
+impl TryFrom<PreprocessArgs> for Preprocess {
+    type Error = clap::Error;
+
+    fn try_from(args: PreprocessArgs) -> Result<Self, clap::Error> {
+        let wrong = |text: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{text}\n"));
         if !(0.0..=1.0).contains(&args.max_reject_share) {
-            bail!("--max-reject-share {} is no share; give a number from 0 to 1", args.max_reject_share);
+            let share = args.max_reject_share;
+            return Err(wrong(format!("--max-reject-share {share} is no share; give a number from 0 to 1")));
         }
-        if args.partitions == 0 || args.cores == Some(0) || args.memory_limit == 0 || args.max_line_bytes == 0 {
-            bail!("--partitions, --cores, --memory-limit and --max-line-bytes start at 1");
+        if args.partitions == 0 || args.cores == Some(0) || args.max_line_bytes == 0 {
+            return Err(wrong("--partitions, --cores and --max-line-bytes start at 1".to_owned()));
         }
         let cluster = match args.scheduler {
-            Some(scheduler) => Cluster::Remote(scheduler),
-            None => Cluster::Local {
-                cores: match args.cores {
+            Some(url) => Cluster::Remote(
+                Scheduler::parse(&url)
+                    .ok_or_else(|| wrong(format!("--scheduler {url} names no scheduler; give df://HOST:PORT")))?,
+            ),
+            None => {
+                let cores = match args.cores {
                     Some(cores) => cores,
                     None => std::thread::available_parallelism()
-                        .context("cannot tell the number of cores; give --cores")?
+                        .map_err(|error| wrong(format!("cannot tell the number of cores, give --cores: {error}")))?
                         .get(),
-                },
-                memory: args.memory_limit << 20,
-                work_dir: args.work_dir,
-            },
+                };
+                let least = MEMORY_PER_CORE * cores;
+                let memory = args.memory_limit.unwrap_or(least.max(2048));
+                if memory < least {
+                    return Err(wrong(format!(
+                        "--memory-limit {memory} is too little for {cores} cores; give at least {least}, or fewer --cores"
+                    )));
+                }
+                Cluster::Local { cores, memory: memory << 20, work_dir: args.work_dir }
+            }
         };
         Ok(Self {
-            store: args.store,
+            store: Store::open(&args.store).map_err(|error| wrong(error.to_string()))?,
             export: args.export,
             cluster,
             maturity: i64::from(args.label_maturity_days) * 86_400_000,
@@ -141,16 +180,37 @@ impl TryFrom<PreprocessArgs> for Preprocess {
 
 /// A Ballista scheduler that knows Prowl's plans.
 #[derive(Debug, Parser)]
-#[command(name = "prowl-scheduler", version, about = "A Ballista scheduler that knows Prowl's plans")]
+#[command(
+    name = "prowl-scheduler",
+    version,
+    about = "A Ballista scheduler that knows Prowl's plans",
+    mut_arg("bind_host", |arg| arg.value_parser(ip_address))
+)]
 pub struct SchedulerArgs {
     #[command(flatten)]
     pub(crate) ballista: ballista_scheduler::config::Config,
 }
 
-/// A Ballista executor that knows Prowl's plans.
+/// A Ballista executor that knows Prowl's plans. Its ports are none of `prowl-inference`, which Ballista's own would be.
 #[derive(Debug, Parser)]
-#[command(name = "prowl-executor", version, about = "A Ballista executor that knows Prowl's plans")]
+#[command(
+    name = "prowl-executor",
+    version,
+    about = "A Ballista executor that knows Prowl's plans",
+    mut_arg("bind_host", |arg| arg.value_parser(ip_address)),
+    mut_arg("bind_port", |arg| arg.default_value("50061").help("Port that hands out shuffle files, over Arrow Flight")),
+    mut_arg("bind_grpc_port", |arg| arg.default_value("50062").help("Port that takes tasks, over gRPC")),
+    mut_arg("bind_health_port", |arg| arg.default_value("50063"))
+)]
 pub struct ExecutorArgs {
     #[command(flatten)]
     pub(crate) ballista: ballista_executor::config::Config,
+}
+
+/// Ballista takes any text, and fails on a name once it has started.
+fn ip_address(host: &str) -> Result<String, String> {
+    match format!("{host}:0").parse::<SocketAddr>() {
+        Ok(_) => Ok(host.to_owned()),
+        Err(_) => Err("an IP address is needed, such as 127.0.0.1, 0.0.0.0 or [::1]".to_owned()),
+    }
 }

@@ -13,14 +13,30 @@ pub(crate) fn failure(message: &impl std::fmt::Display) -> DataFusionError {
     DataFusionError::Execution(format!("{OPEN}{message}{CLOSE}"))
 }
 
-/// The message of the [`failure`] that `error` carries, else `error` as it is.
-pub(crate) fn retell(error: anyhow::Error) -> anyhow::Error {
-    let text = format!("{error:#}");
-    let message = text.split_once(OPEN).and_then(|(_, rest)| rest.split_once(CLOSE)).map(|(message, _)| message);
-    match message {
+/// What the engine's own failures say somewhere in their text, and what it means for the person who started the job.
+const KNOWN: [(&str, &str); 3] = [
+    (
+        "ResourcesExhausted",
+        "sorting needs more memory; raise --memory-limit, or on a cluster --memory-pool-size of prowl-executor",
+    ),
+    (
+        "StorageFull",
+        "the disk for shuffle files and spills is full; free it, or give another folder with --work-dir \
+         (on a cluster to prowl-executor)",
+    ),
+    ("all executors were lost", "the cluster has lost its last executor; start prowl-executor and run it again"),
+];
+
+/// The message of the [`failure`] that `error` carries, else what it means, else what it says by itself.
+pub(crate) fn retell(error: &DataFusionError) -> anyhow::Error {
+    let text = error.to_string();
+    if let Some((message, _)) = text.split_once(OPEN).and_then(|(_, rest)| rest.split_once(CLOSE)) {
         // Quotation marks were escaped once for each layer that printed it as `Debug`.
-        Some(message) => anyhow::anyhow!("{}", message.replace('\\', "")),
-        None => error.context("the cluster could not finish the job"),
+        return anyhow::anyhow!("{}", message.replace('\\', ""));
+    }
+    match KNOWN.iter().find(|(sign, _)| text.contains(sign)) {
+        Some((_, meaning)) => anyhow::anyhow!("{meaning}"),
+        None => anyhow::anyhow!("the cluster could not finish the job: {text}"),
     }
 }
 
@@ -31,8 +47,9 @@ mod tests {
     #[test]
     fn a_message_survives_its_wrapping() {
         let first = format!("{:?}", failure(&"cannot read \"a b\": no such file"));
-        let wrapped = anyhow::anyhow!("task failed: {:?}", format!("Shared({first:?})"));
-        assert_eq!(retell(wrapped).to_string(), "cannot read \"a b\": no such file");
-        assert!(format!("{:#}", retell(anyhow::anyhow!("other"))).ends_with("job: other"));
+        let wrapped = DataFusionError::Execution(format!("task failed: {:?}", format!("Shared({first:?})")));
+        assert_eq!(retell(&wrapped).to_string(), "cannot read \"a b\": no such file");
+        let other = retell(&DataFusionError::Execution("other".into())).to_string();
+        assert!(other.ends_with("job: Execution error: other"), "{other}");
     }
 }

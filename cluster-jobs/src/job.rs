@@ -5,24 +5,27 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use datafusion::prelude::SessionContext;
+use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use futures::{FutureExt, TryStreamExt};
 use indicatif::{HumanCount, ProgressBar};
+use object_store::ObjectStoreExt;
 use prowl_features::{FEATURE_COUNT, digest};
-use prowl_platform::{Draft, Folder, Input, Kind, Store};
+use prowl_platform::{Draft, Folder, Input, Kind, MARKER};
 use serde::Serialize;
 
-use crate::args::Preprocess;
+use crate::args::{Preprocess, Scheduler};
 use crate::export::Export;
 use crate::failure::retell;
 use crate::plan;
 use crate::publish::{Complaint, Publication, Report, reports};
 use crate::scan::Scan;
-use crate::session;
+use crate::session::{self, Submission};
 
 /// Fewer rejects than this never fail a run: in a small export a few bad lines are a large share.
 const FEW_REJECTS: u64 = 20;
+
+/// How long a write may take that a task has already begun when its job is given up.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// What a run did.
 #[derive(Debug, Serialize)]
@@ -45,8 +48,12 @@ pub struct Summary {
     pub features: usize,
     /// The most frequent reasons for rejects.
     pub reasons: Vec<Rejected>,
+    /// How many more reasons there are.
+    pub more_reasons: usize,
     /// How long it took.
     pub seconds: f64,
+    #[serde(skip)]
+    store: String,
 }
 
 /// Lines that cannot be used for one reason.
@@ -79,25 +86,22 @@ pub fn run_until<'a>(
     run(ask, stop).boxed_local()
 }
 
-async fn run(ask: &Preprocess, stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Summary> {
+async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Summary> {
     let started = Instant::now();
-    let store = Store::open(&ask.store)?;
-    let export = Export::resolve(&store, &ask.export).await?;
-    let draft = store.draft(Kind::Features).await?;
+    let export = Export::resolve(&ask.store, &ask.export).await?;
+    let draft = ask.store.draft(Kind::Features).await?;
     let progress = progress(&export);
-    let ran = tokio::select! {
-        ran = run_into(ask, &export, &draft) => ran,
-        signal = stop => Err(anyhow::anyhow!("stopped by {signal}; nothing was published")),
-    };
+    let ran = run_into(ask, &export, &draft, &progress, &mut stop).await;
     progress.finish_and_clear();
     let report = match ran {
         Ok(report) => report,
         Err(error) => {
-            draft.discard().await;
+            give_up(ask, draft).await;
             return Err(error);
         }
     };
     let folder = publish(draft, &export, &report).await?;
+    let (reasons, more_reasons) = most_frequent(&report, 5);
     Ok(Summary {
         run: folder.name().to_owned(),
         url: folder.url().to_string(),
@@ -107,28 +111,65 @@ async fn run(ask: &Preprocess, stop: LocalBoxFuture<'_, &'static str>) -> anyhow
         rejected: report.rejected,
         repositories: report.repositories,
         features: FEATURE_COUNT,
-        reasons: most_frequent(&report, 5),
+        reasons,
+        more_reasons,
         seconds: started.elapsed().as_secs_f64(),
+        store: ask.store.url().to_string(),
     })
 }
 
-async fn run_into(ask: &Preprocess, export: &Export, draft: &Draft) -> anyhow::Result<Report> {
-    let session = session::connect(&ask.cluster, ask.partitions).await?;
+/// Removes the folder for good: without its marker no task begins to write into it any more.
+async fn give_up(ask: &Preprocess, draft: Draft) {
+    // If that fails, so will the rest of the clean-up, which says so.
+    let _ = ask.store.object_store().delete(&draft.path(MARKER)).await;
+    tokio::time::sleep(LAST_WRITES).await;
+    draft.discard().await;
+}
+
+async fn run_into(
+    ask: &Preprocess,
+    export: &Export,
+    draft: &Draft,
+    progress: &ProgressBar,
+    stop: &mut LocalBoxFuture<'_, &'static str>,
+) -> anyhow::Result<Report> {
+    let stopped = |signal| anyhow::anyhow!("stopped by {signal}; nothing was published");
+    let session = tokio::select! {
+        session = session::connect(&ask.cluster, ask.partitions) => session?,
+        signal = &mut *stop => return Err(stopped(signal)),
+    };
     let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
     let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history };
-    let plan = plan::job(scan, ask.maturity, publication)?;
-    let report = execute(&session.context, plan).await.map_err(retell)?;
+    let mut submission = session.submit(plan::job(scan, ask.maturity, publication)?).await?;
+    let report = tokio::select! {
+        report = answer(&mut submission) => report.map_err(|error| retell(&error))?,
+        signal = stop => {
+            if let Err(error) = submission.cancel().await {
+                tracing::warn!("the job may still be running on the cluster, it could not be cancelled: {error:#}");
+            }
+            return Err(stopped(signal));
+        }
+        never = session.miss_executors(|scheduler| progress.suspend(|| missing_executor(scheduler))) => match never {},
+    };
     check(ask, &report)?;
     Ok(report)
 }
 
-async fn execute(context: &SessionContext, plan: datafusion::logical_expr::LogicalPlan) -> anyhow::Result<Report> {
-    let mut batches = context.execute_logical_plan(plan).await?.execute_stream().await?;
+async fn answer(submission: &mut Submission) -> datafusion::common::Result<Report> {
     let mut sum = Report::default();
-    while let Some(batch) = batches.try_next().await? {
+    while let Some(batch) = submission.next().await? {
         sum.add(reports(&batch)?);
     }
     Ok(sum)
+}
+
+fn missing_executor(scheduler: &Scheduler) {
+    tracing::warn!(
+        "waiting for an executor, the scheduler {scheduler} has none; start one with \
+         prowl-executor --scheduler-host {} --scheduler-port {}",
+        scheduler.host,
+        scheduler.port
+    );
 }
 
 fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
@@ -139,11 +180,13 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
         );
     }
     if *read == 0 {
-        bail!("the export holds no document");
+        bail!("the export {} holds no document; write one with prowl-fetch or mongoexport", ask.export.join(" "));
     }
     let share = *rejected as f64 / *read as f64;
     if kept + superseded == 0 || (*rejected >= FEW_REJECTS && share > ask.max_reject_share) {
-        let named: Vec<_> = most_frequent(report, 3).iter().map(ToString::to_string).collect();
+        let (reasons, more) = most_frequent(report, 3);
+        let mut named: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+        named.extend((more > 0).then(|| and_more(more)));
         bail!(
             "{rejected} of {read} lines cannot be used ({:.1}%, at most {:.1}% may; see --max-reject-share): {}",
             100.0 * share,
@@ -154,13 +197,19 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn most_frequent(report: &Report, most: usize) -> Vec<Rejected> {
+/// The most frequent reasons, and how many more there are.
+fn most_frequent(report: &Report, most: usize) -> (Vec<Rejected>, usize) {
     let mut reasons: Vec<_> = report.reasons.iter().collect();
     // The sort is stable, and the map gives equally frequent ones by name.
     reasons.sort_by_key(|(_, complaint)| Reverse(complaint.times));
+    let more = reasons.len().saturating_sub(most);
     let rejected =
         |(reason, complaint): (&String, &Complaint)| Rejected { reason: reason.clone(), complaint: complaint.clone() };
-    reasons.into_iter().take(most).map(rejected).collect()
+    (reasons.into_iter().take(most).map(rejected).collect(), more)
+}
+
+fn and_more(reasons: usize) -> String {
+    format!("and {reasons} more reason{}", if reasons == 1 { "" } else { "s" })
 }
 
 async fn publish(mut draft: Draft, export: &Export, report: &Report) -> anyhow::Result<Folder> {
@@ -210,14 +259,13 @@ impl std::fmt::Display for Summary {
         for rejected in &self.reasons {
             writeln!(f, "  rejected {rejected}")?;
         }
+        if self.more_reasons > 0 {
+            writeln!(f, "  {}", and_more(self.more_reasons))?;
+        }
+        if self.rejected > 0 {
+            writeln!(f, "  each with its place and reason in {}rejects/", self.url)?;
+        }
         writeln!(f, "published {}", self.url)?;
-        write!(f, "next: prowl-trainer train --store {} --features {}", self.store(), self.run)
-    }
-}
-
-impl Summary {
-    /// The store's URL, which the run's begins with.
-    fn store(&self) -> &str {
-        self.url.split("/features/").next().unwrap_or(&self.url)
+        write!(f, "next: prowl-trainer train --store {} --features {}", self.store, self.run)
     }
 }

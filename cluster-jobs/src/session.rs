@@ -2,67 +2,100 @@
 
 mod local;
 mod process;
+mod submission;
 
+use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use ballista::extension::SessionContextExt;
 use ballista_core::extension::SessionConfigExt;
 use datafusion::common::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use url::Url;
+use tokio::time::{Instant, interval_at, timeout};
 
-use crate::args::Cluster;
+use crate::args::{Cluster, Scheduler};
 use crate::plan::{LogicalCodec, PhysicalCodec, QueryPlanner};
 pub use process::{run_executor, run_scheduler};
+pub(crate) use submission::Submission;
 
 /// A session, and what must live as long as it does.
 pub(crate) struct Session {
-    pub(crate) context: SessionContext,
-    _local: Option<local::LocalCluster>,
+    context: SessionContext,
+    scheduler: Scheduler,
+    local: Option<local::LocalCluster>,
 }
 
 /// Connects to the cluster, or starts one in this process.
 pub(crate) async fn connect(cluster: &Cluster, partitions: usize) -> anyhow::Result<Session> {
-    let config = config().with_target_partitions(partitions);
-    match cluster {
-        Cluster::Remote(url) => {
-            reach(url).await?;
-            let state = state(config, Arc::new(RuntimeEnv::default()));
-            let context = SessionContext::remote_with_state(url, state).await?;
-            Ok(Session { context, _local: None })
+    // A client that asks how the job is doing knows its name from the beginning and can cancel it; one that is told
+    // hears of it at the end.
+    let config = config().with_target_partitions(partitions).set_bool("ballista.client.pull", true);
+    let (scheduler, local) = match cluster {
+        Cluster::Remote(scheduler) => {
+            reach(scheduler).await?;
+            (scheduler.clone(), None)
         }
         Cluster::Local { cores, memory, work_dir } => {
             let local = local::LocalCluster::start(&config, *cores, *memory, work_dir.as_deref()).await?;
-            let state = state(config, Arc::new(RuntimeEnv::default()));
-            let context = SessionContext::remote_with_state(local.url(), state).await?;
-            Ok(Session { context, _local: Some(local) })
+            (local.scheduler(), Some(local))
         }
-    }
+    };
+    let state = state(config, Arc::new(RuntimeEnv::default()));
+    let context = SessionContext::remote_with_state(&scheduler.to_string(), state).await?;
+    Ok(Session { context, scheduler, local })
 }
+
+/// How long a scheduler has to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes sure that a scheduler is there before anything is sent to it.
-async fn reach(url: &str) -> anyhow::Result<()> {
-    let parsed = Url::parse(url).with_context(|| format!("{url} is no URL of a scheduler; give df://HOST:PORT"))?;
-    let (Some(host), Some(port)) = (parsed.host_str(), parsed.port()) else {
-        bail!("{url} names no scheduler; give df://HOST:PORT");
-    };
-    let connect = TcpStream::connect((host.trim_matches(['[', ']']), port));
-    match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error).with_context(|| unreachable(url)),
-        Err(_) => bail!("{}: no answer within {} s", unreachable(url), CONNECT_TIMEOUT.as_secs()),
-    }
+async fn reach(scheduler: &Scheduler) -> anyhow::Result<()> {
+    let connected = timeout(PATIENCE, open(scheduler)).await;
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()));
+    connected.unwrap_or_else(|_| Err(late())).map(drop).with_context(|| {
+        format!("cannot reach the scheduler {scheduler}; start prowl-scheduler there, or leave --scheduler out")
+    })
 }
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+async fn open(scheduler: &Scheduler) -> io::Result<TcpStream> {
+    TcpStream::connect((scheduler.host.trim_matches(['[', ']']), scheduler.port)).await
+}
 
-fn unreachable(url: &str) -> String {
-    format!("cannot reach the scheduler {url}; start prowl-scheduler there, or leave --scheduler out")
+impl Session {
+    /// Hands a plan to the scheduler.
+    pub(crate) async fn submit(&self, plan: LogicalPlan) -> Result<Submission> {
+        Submission::new(&self.context, plan, format!("http://{}:{}", self.scheduler.host, self.scheduler.port)).await
+    }
+
+    /// Calls `say` every 10 s for as long as the scheduler has no executor. Never ends.
+    pub(crate) async fn miss_executors(&self, say: impl Fn(&Scheduler)) -> Infallible {
+        let every = Duration::from_secs(10);
+        // Executors that were started together with the scheduler have a moment to register.
+        let mut moments = interval_at(Instant::now() + Duration::from_secs(2), every);
+        loop {
+            moments.tick().await;
+            if self.local.is_none() && matches!(timeout(every, self.has_executors()).await, Ok(Ok(false))) {
+                say(&self.scheduler);
+            }
+        }
+    }
+
+    /// What the scheduler's probe for Kubernetes says: ready with an executor, 503 without.
+    async fn has_executors(&self) -> io::Result<bool> {
+        let mut stream = open(&self.scheduler).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: scheduler\r\nconnection: close\r\n\r\n").await?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await?;
+        Ok(!status.ends_with(b" 503"))
+    }
 }
 
 /// Ballista's settings with our codecs.

@@ -44,12 +44,40 @@ impl Outcome {
 
 /// Runs a program to its end.
 pub fn run(name: &str, arguments: &[&str]) -> Outcome {
-    let output = Command::new(program(name)).args(arguments).env_remove("PROWL_STORE").output().unwrap();
-    Outcome {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+    Running::start(name, arguments).wait()
+}
+
+/// A program that says something before it ends.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Starts a program.
+    pub fn start(name: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program(name));
+        command.args(arguments).env_remove("PROWL_STORE").env_remove("PROWL_SCHEDULER");
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
+
+    /// Waits for its end.
+    pub fn wait(self) -> Outcome {
+        let output = self.0.wait_with_output().unwrap();
+        Outcome {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Sends SIGTERM and waits for its end.
+    pub fn stop(self) -> Outcome {
+        terminate(&self.0);
+        self.wait()
+    }
+}
+
+fn terminate(child: &Child) {
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
 }
 
 /// A port that was free a moment ago.
@@ -83,7 +111,7 @@ impl Background {
 
     /// Sends SIGTERM and waits for the end; `None` if a signal ended it.
     fn terminate(&mut self) -> Option<i32> {
-        Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        terminate(&self.0);
         let end = Instant::now() + Duration::from_secs(30);
         while Instant::now() < end {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -117,7 +145,7 @@ pub struct Cluster {
     port: u16,
     executors: Vec<Background>,
     scheduler: Background,
-    _work: tempfile::TempDir,
+    work: tempfile::TempDir,
 }
 
 impl Cluster {
@@ -128,39 +156,42 @@ impl Cluster {
         let port_text = port.to_string();
         let scheduler = Background::start("prowl-scheduler", &["--bind-host", "127.0.0.1", "--bind-port", &port_text]);
         wait_for_port(port);
-        let executors = (0..executors)
-            .map(|number| {
-                let folder = work.path().join(number.to_string());
-                std::fs::create_dir(&folder).unwrap();
-                let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
-                let executor = Background::start(
-                    "prowl-executor",
-                    &[
-                        "--bind-host",
-                        "127.0.0.1",
-                        "--external-host",
-                        "127.0.0.1",
-                        "--scheduler-host",
-                        "127.0.0.1",
-                        "--scheduler-port",
-                        &port_text,
-                        "--bind-port",
-                        &ports[0],
-                        "--bind-grpc-port",
-                        &ports[1],
-                        "--bind-health-port",
-                        &ports[2],
-                        "--vcores",
-                        "1",
-                        "--work-dir",
-                        folder.to_str().unwrap(),
-                    ],
-                );
-                wait_for_port(ports[0].parse().unwrap());
-                executor
-            })
-            .collect();
-        Self { port, executors, scheduler, _work: work }
+        let mut cluster = Self { port, executors: Vec::new(), scheduler, work };
+        for _ in 0..executors {
+            cluster.add_executor();
+        }
+        cluster
+    }
+
+    /// Starts one more executor of one core.
+    pub fn add_executor(&mut self) {
+        let folder = self.work.path().join(self.executors.len().to_string());
+        let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
+        let executor = Background::start(
+            "prowl-executor",
+            &[
+                "--bind-host",
+                "127.0.0.1",
+                "--external-host",
+                "127.0.0.1",
+                "--scheduler-host",
+                "127.0.0.1",
+                "--scheduler-port",
+                &self.port.to_string(),
+                "--bind-port",
+                &ports[0],
+                "--bind-grpc-port",
+                &ports[1],
+                "--bind-health-port",
+                &ports[2],
+                "--vcores",
+                "1",
+                "--work-dir",
+                folder.to_str().unwrap(),
+            ],
+        );
+        wait_for_port(ports[0].parse().unwrap());
+        self.executors.push(executor);
     }
 
     /// What `--scheduler` takes.

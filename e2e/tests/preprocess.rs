@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use prowl_e2e::{Cluster, Documents, Run, known_before, read_run, revert_of, run};
+use std::time::{Duration, Instant};
+
+use prowl_e2e::{Cluster, Documents, Run, Running, known_before, read_run, revert_of, run};
 use serde_json::{Value, json};
 
 struct Store {
@@ -135,8 +137,9 @@ fn the_same_input_gives_the_same_bytes_wherever_it_runs() {
     std::fs::create_dir(&folder).unwrap();
     reversed.write(&folder.join("b.json"));
     Documents(half).write(&folder.join("a.ndjson"));
-    let shuffled = store.preprocess(folder.to_str().unwrap(), &[]);
+    let shuffled = store.preprocess(folder.to_str().unwrap(), &["--cores", "1"]);
     assert_eq!(once.files, shuffled.files, "two plain files in another order");
+    assert_eq!(once.counts, shuffled.counts, "more files than cores");
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn every_line_is_accounted_for() {
     let store = Store::new();
     let documents = store.synth(300, 3);
     let mut lines: Vec<String> = documents.0.iter().map(Value::to_string).collect();
-    let read = lines.len() as u64 + 5;
+    let read = lines.len() as u64 + 6;
     let mut newer = documents.0[0].clone();
     newer["updated_at"] = json!({ "$date": "2099-01-01T00:00:00Z" });
     newer["additions"] = json!(123_456);
@@ -157,13 +160,14 @@ fn every_line_is_accounted_for() {
     wrong["additions"] = json!("many");
     lines.push(wrong.to_string());
     lines.push("null".into());
+    lines.push(" ".repeat(300_000) + "{}");
     let path = store.root.join("export.json");
     std::fs::write(&path, lines.join("\n")).unwrap();
 
-    let done = store.preprocess(path.to_str().unwrap(), &[]);
+    let done = store.preprocess(path.to_str().unwrap(), &["--max-line-bytes", "200000"]);
     assert_eq!(done.counts["read"], read);
-    assert_eq!(done.counts["rejected"], 4);
-    assert_eq!(done.counts["kept"] + done.counts["superseded"] + 4, read);
+    assert_eq!(done.counts["rejected"], 5);
+    assert_eq!(done.counts["kept"] + done.counts["superseded"] + 5, read);
     assert_eq!(done.counts["kept"], done.rows.len() as u64);
     let additions = done.names.iter().position(|name| name == "additions").unwrap();
     assert!((done.rows[&identity].values[additions] - 123_456.0).abs() < 0.5, "the newest version wins");
@@ -173,7 +177,7 @@ fn every_line_is_accounted_for() {
     let first = documents.0.len() as u64 + 2;
     assert_eq!(
         told,
-        [("", first), ("base.repo.full_name", first + 2), ("additions", first + 3), ("", first + 4)],
+        [("", first), ("base.repo.full_name", first + 2), ("additions", first + 3), ("", first + 4), ("", first + 5)],
         "{rejects:?}"
     );
 }
@@ -210,20 +214,31 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
 
     let empty = store.root.join("empty.ndjson");
     std::fs::write(&empty, "\n\n").unwrap();
-    assert!(store.refuse(empty.to_str().unwrap(), &[]).contains("no document"));
+    let said = store.refuse(empty.to_str().unwrap(), &[]);
+    assert!(said.contains("empty.ndjson holds no document"), "{said}");
 
-    let cut = store.root.join("cut.ndjson.gz");
-    std::fs::write(&cut, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3]).unwrap();
-    let said = store.refuse(cut.to_str().unwrap(), &[]);
-    assert!(said.contains("cut.ndjson.gz") && said.lines().count() == 1, "{said}");
+    let array = store.root.join("array.json");
+    std::fs::write(&array, "[\n{},\n{}\n]\n").unwrap();
+    let said = store.refuse(array.to_str().unwrap(), &[]);
+    assert!(said.contains("array.json is one JSON array") && said.contains("--jsonArray"), "{said}");
 
     let good = store.root.join("good.ndjson");
     Documents(store.synth(100, 1).0).write(&good);
     let said = store.refuse(good.to_str().unwrap(), &["--scheduler", "df://127.0.0.1:9"]);
-    assert!(said.contains("127.0.0.1:9"), "{said}");
+    assert!(said.contains("cannot reach the scheduler df://127.0.0.1:9"), "{said}");
+    let said = store.refuse(good.to_str().unwrap(), &["--work-dir", &format!("{}/inside", good.display())]);
+    assert!(said.contains("good.ndjson/inside") && said.contains("--work-dir"), "{said}");
+
+    // A published export that was cut short on its way.
+    let folder = std::fs::read_dir(store.root.join("exports")).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(folder.join("part-00000.json.gz")).unwrap();
+    let cut = store.root.join("cut.ndjson.gz");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let said = store.refuse(cut.to_str().unwrap(), &[]);
+    assert!(said.contains("cut.ndjson.gz ends too early; copy or export it again"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 
     // A published export whose bytes were changed.
-    let folder = std::fs::read_dir(store.root.join("exports")).unwrap().next().unwrap().unwrap().path();
     let part = folder.join("part-00000.json.gz");
     let mut bytes = std::fs::read(&part).unwrap();
     let middle = bytes.len() / 2;
@@ -235,7 +250,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
 #[test]
 fn a_store_that_is_not_there_or_not_writable_is_named() {
     let wrong = run("prowl-preprocess", &["--store", "/just/a/path", "--export", "latest"]);
-    assert_eq!(wrong.code, 1);
+    assert_eq!(wrong.code, 2);
     assert!(wrong.stderr.contains("file:///just/a/path"), "{}", wrong.stderr);
 
     let folder = tempfile::tempdir().unwrap();
@@ -249,4 +264,134 @@ fn a_store_that_is_not_there_or_not_writable_is_named() {
     assert!(wrong.stderr.contains("store"), "{}", wrong.stderr);
 
     assert_eq!(run("prowl-preprocess", &["--export", "latest"]).code, 2, "no store is wrong use");
+}
+
+#[test]
+fn wrong_use_is_told_from_failure() {
+    let store = Store::new();
+    for (wrong, named) in [
+        (&["--scheduler", "df://127.0.0.1:9", "--cores", "1"][..], "--cores"),
+        (&["--scheduler", "df://127.0.0.1:9", "--memory-limit", "512"], "--memory-limit"),
+        (&["--scheduler", "http://127.0.0.1:9"], "df://HOST:PORT"),
+        (&["--cores", "2", "--memory-limit", "127"], "at least 128"),
+        (&["--partitions", "0"], "--partitions"),
+        (&["--max-reject-share", "1.5"], "--max-reject-share"),
+    ] {
+        let said = run("prowl-preprocess", &[&["--store", &store.url, "--export", "latest"], wrong].concat());
+        assert_eq!(said.code, 2, "{wrong:?}: {}", said.stderr);
+        assert!(said.stderr.starts_with("error: ") && said.stderr.contains(named), "{}", said.stderr);
+    }
+    for program in ["prowl-scheduler", "prowl-executor"] {
+        let said = run(program, &["--bind-host", "localhost"]);
+        assert_eq!(said.code, 2, "{}", said.stderr);
+        assert!(said.stderr.contains("127.0.0.1"), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn the_least_memory_is_enough() {
+    let store = Store::new();
+    store.synth(3000, 4);
+    let done = store.preprocess("latest", &["--cores", "1", "--memory-limit", "64", "--partitions", "1"]);
+    assert_eq!(done.counts["kept"], 3000);
+}
+
+#[test]
+fn what_was_rejected_and_what_comes_next_is_told() {
+    // The name of the folder below the store stands in the store's own path, too.
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap().join("features/store");
+    let store = Store { url: format!("file://{}", root.display()), root: root.clone(), _folder: folder };
+    let documents = store.synth(100, 2).0;
+    let mut lines: Vec<_> = documents.iter().map(Value::to_string).collect();
+    for field in ["number", "created_at", "updated_at", "merged_at", "additions", "deletions", "commits"] {
+        let mut wrong = documents[0].clone();
+        wrong[field] = json!({ "a": 1 });
+        lines.push(wrong.to_string());
+    }
+    for quoted in ["many", "a \"few\""] {
+        let mut wrong = documents[0].clone();
+        wrong["additions"] = json!(quoted);
+        lines.push(wrong.to_string());
+    }
+    let path = root.join("export.ndjson");
+    std::fs::write(&path, lines.join("\n")).unwrap();
+
+    let done = run("prowl-preprocess", &["--store", &store.url, "--export", path.to_str().unwrap()]).expect_success();
+    let said = done.stderr;
+    assert!(said.contains(&format!("next: prowl-trainer train --store {} --features ", store.url)), "{said}");
+    assert!(said.contains("and 3 more reasons"), "{said}");
+    assert!(said.contains("  rejected 2 × field `additions`: "), "a kind, whatever it quotes: {said}");
+    let published = said.lines().find_map(|line| line.strip_prefix("published ")).unwrap();
+    assert!(said.contains(&format!("{published}rejects/")), "{said}");
+}
+
+#[test]
+fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
+    let store = Store::new();
+    store.synth(6000, 6);
+    let cluster = Cluster::start(1);
+    let arguments = ["--store", &store.url, "--export", "latest", "--scheduler", &cluster.url(), "--partitions", "1"];
+    let whole = Instant::now();
+    assert_eq!(run("prowl-preprocess", &arguments).code, 0);
+    let whole = whole.elapsed();
+    std::fs::remove_dir_all(store.root.join("features")).unwrap();
+
+    // While it scans, and while it writes.
+    for share in [0.3, 0.6, 0.9] {
+        let job = Running::start("prowl-preprocess", &arguments);
+        std::thread::sleep(whole.mul_f64(share));
+        let stopped = job.stop();
+        assert_eq!(stopped.code, 1, "{}", stopped.stderr);
+        assert_eq!(stopped.stderr, "error: stopped by SIGTERM; nothing was published\n");
+    }
+    std::thread::sleep(whole + Duration::from_secs(1));
+    assert_eq!(store.published(), Vec::<PathBuf>::new(), "tasks went on writing");
+    assert_eq!(std::fs::read_dir(store.root.join("features")).unwrap().count(), 0, "a folder came back");
+    assert_eq!(run("prowl-preprocess", &arguments).code, 0);
+    assert_eq!(cluster.stop(), [Some(0), Some(0)]);
+}
+
+#[test]
+fn a_job_waits_for_an_executor_and_says_so() {
+    let store = Store::new();
+    store.synth(100, 8);
+    let mut cluster = Cluster::start(0);
+    let url = cluster.url();
+    let job = Running::start(
+        "prowl-preprocess",
+        &["--store", &store.url, "--export", "latest", "--scheduler", &url, "--json"],
+    );
+    std::thread::sleep(Duration::from_secs(4));
+    cluster.add_executor();
+    let done = job.wait().expect_success();
+    assert!(done.stderr.contains("waiting for an executor") && done.stderr.contains(&url), "{}", done.stderr);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let port = address.port().to_string();
+    for (program, option) in [
+        ("prowl-scheduler", "--bind-port"),
+        ("prowl-executor", "--bind-port"),
+        ("prowl-executor", "--bind-grpc-port"),
+        ("prowl-executor", "--bind-health-port"),
+    ] {
+        // The other ports are whatever is free.
+        let mut arguments = vec!["--bind-host", "127.0.0.1"];
+        if program == "prowl-executor" {
+            for other in ["--bind-port", "--bind-grpc-port", "--bind-health-port"] {
+                arguments.extend([other, if other == option { &port } else { "0" }]);
+            }
+        } else {
+            arguments.extend([option, &port]);
+        }
+        let said = run(program, &arguments);
+        assert_eq!(said.code, 1, "{program} {option}: {}", said.stderr);
+        let told = format!("error: cannot listen on {address}; free the port, or give another with {option}");
+        assert!(said.stderr.contains(&told), "{}", said.stderr);
+        assert!(!said.stderr.contains("Stack backtrace"), "{}", said.stderr);
+    }
 }

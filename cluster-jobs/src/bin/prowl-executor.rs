@@ -1,11 +1,23 @@
 //! `prowl-executor`: Ballista's executor, which also knows Prowl's plans.
 
+use std::process::ExitCode;
+
 use prowl_cluster::args::ExecutorArgs;
 use prowl_cluster::session::run_executor;
+use prowl_platform::{arguments, exit, telemetry};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = prowl_platform::arguments::parse::<ExecutorArgs>();
-    prowl_platform::telemetry::init("info,datafusion=warn,ballista=info")?;
+async fn main() -> ExitCode {
+    match run(arguments::parse()).await {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+async fn run(args: ExecutorArgs) -> anyhow::Result<()> {
+    telemetry::init("info,datafusion=warn,ballista=info")?;
     run_executor(args).await
 }

@@ -5,21 +5,15 @@ use std::process::ExitCode;
 use anyhow::Context;
 use prowl_cluster::args::{Preprocess, PreprocessArgs};
 use prowl_cluster::job;
-use prowl_platform::{arguments, shutdown, telemetry};
+use prowl_platform::{arguments, exit, shutdown, telemetry};
 
 fn main() -> ExitCode {
-    let ask = match Preprocess::try_from(arguments::parse::<PreprocessArgs>()) {
-        Ok(ask) => ask,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            return ExitCode::from(2);
-        }
-    };
+    let ask = Preprocess::try_from(arguments::parse::<PreprocessArgs>()).unwrap_or_else(|wrong_use| wrong_use.exit());
     match run(&ask) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(exit::DONE),
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(exit::FAILED)
         }
     }
 }
@@ -29,7 +23,7 @@ fn run(ask: &Preprocess) -> anyhow::Result<()> {
     telemetry::init("off,prowl_cluster=warn,prowl_platform=warn")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
     let summary = runtime.block_on(async { job::run_until(ask, Box::pin(shutdown::signal())).await });
-    // Tasks of a job that failed or was stopped may still be at work; nobody waits for them.
+    // A file that is being read may keep a thread busy after a failure; nobody waits for it.
     runtime.shutdown_background();
     let summary = summary?;
     if ask.json {

@@ -1,11 +1,23 @@
 //! `prowl-scheduler`: Ballista's scheduler, which also knows Prowl's plans.
 
+use std::process::ExitCode;
+
 use prowl_cluster::args::SchedulerArgs;
 use prowl_cluster::session::run_scheduler;
+use prowl_platform::{arguments, exit, telemetry};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = prowl_platform::arguments::parse::<SchedulerArgs>();
-    prowl_platform::telemetry::init("info,datafusion=warn,ballista=info")?;
+async fn main() -> ExitCode {
+    match run(arguments::parse()).await {
+        Ok(()) => ExitCode::from(exit::DONE),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+async fn run(args: SchedulerArgs) -> anyhow::Result<()> {
+    telemetry::init("info,datafusion=warn,ballista=info")?;
     run_scheduler(args).await
 }

@@ -29,9 +29,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 
+use crate::args::Scheduler;
+
 /// A running cluster of one. Its files go when it is dropped.
 pub(super) struct LocalCluster {
-    url: String,
+    scheduler: Scheduler,
     tasks: Vec<JoinHandle<()>>,
     _files: tempfile::TempDir,
 }
@@ -53,8 +55,8 @@ impl LocalCluster {
             new_standalone_scheduler_with_builder(Arc::new(super::build_state), Arc::clone(&producer), codec.clone())
                 .await
                 .context("cannot start a scheduler in this process")?;
-        let address = format!("localhost:{}", scheduler.port());
-        let client = SchedulerGrpcClient::connect(format!("http://{address}"))
+        let scheduler = Scheduler { host: "localhost".to_owned(), port: scheduler.port() };
+        let client = SchedulerGrpcClient::connect(format!("http://{}:{}", scheduler.host, scheduler.port))
             .await
             .context("cannot reach the scheduler in this process")?;
 
@@ -105,12 +107,12 @@ impl LocalCluster {
                 }
             }),
         ];
-        Ok(Self { url: format!("df://{address}"), tasks, _files: files })
+        Ok(Self { scheduler, tasks, _files: files })
     }
 
     /// Where clients find the scheduler.
-    pub(super) fn url(&self) -> &str {
-        &self.url
+    pub(super) fn scheduler(&self) -> Scheduler {
+        self.scheduler.clone()
     }
 }
 
@@ -130,9 +132,9 @@ fn files_in(work_dir: Option<&Path>) -> anyhow::Result<tempfile::TempDir> {
         None => builder.tempdir().context("cannot create a temporary folder; give --work-dir"),
         Some(parent) => {
             let shown: PathBuf = parent.to_owned();
-            std::fs::create_dir_all(parent)
-                .and_then(|()| builder.tempdir_in(parent))
-                .with_context(|| format!("cannot use the work folder {}", shown.display()))
+            std::fs::create_dir_all(parent).and_then(|()| builder.tempdir_in(parent)).with_context(|| {
+                format!("cannot use the work folder {}; give another with --work-dir", shown.display())
+            })
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Scheduler and executor as processes of their own: Ballista's, with our sessions.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::health::spawn_health_server;
 use ballista_scheduler::cluster::BallistaCluster;
@@ -25,16 +25,14 @@ const CLEAN_UP_AFTER: u64 = 6 * 3600;
 /// Runs a scheduler until it is told to stop. Boxed, as [`crate::job::run_until`] is.
 ///
 /// # Errors
-/// The arguments contradict each other, or the address cannot be listened on.
+/// The address cannot be listened on.
 pub fn run_scheduler(args: SchedulerArgs) -> LocalBoxFuture<'static, anyhow::Result<()>> {
     schedule(args).boxed_local()
 }
 
 async fn schedule(args: SchedulerArgs) -> anyhow::Result<()> {
-    let address = format!("{}:{}", args.ballista.bind_host, args.ballista.bind_port);
-    let listen: SocketAddr =
-        address.parse().with_context(|| format!("{address} is no address to listen on; --bind-host takes an IP"))?;
-    let mut scheduler = SchedulerConfig::try_from(args.ballista).context("these options do not go together")?;
+    let listen = free(&args.ballista.bind_host, args.ballista.bind_port, "--bind-port")?;
+    let mut scheduler = SchedulerConfig::try_from(args.ballista)?;
     scheduler.override_config_producer = Some(Arc::new(config));
     scheduler.override_session_builder = Some(Arc::new(build_state));
     scheduler.override_logical_codec = Some(Arc::new(LogicalCodec::default()));
@@ -44,7 +42,7 @@ async fn schedule(args: SchedulerArgs) -> anyhow::Result<()> {
     // State is in memory; clients of a scheduler that goes away fail and ask again, so there is nothing to drain.
     tokio::select! {
         served = start_server(cluster, listen, Arc::new(scheduler)) => {
-            served.with_context(|| format!("the scheduler on {listen} failed; is the port taken?"))
+            served.with_context(|| format!("the scheduler on {listen} failed"))
         }
         signal = prowl_platform::shutdown::signal() => {
             tracing::info!(signal, "scheduler stops");
@@ -53,45 +51,72 @@ async fn schedule(args: SchedulerArgs) -> anyhow::Result<()> {
     }
 }
 
+/// An address that nothing listens on yet. Ballista would find out late, and an executor end as if all were well.
+fn free(host: &str, port: u16, option: &str) -> anyhow::Result<SocketAddr> {
+    let address = format!("{host}:{port}");
+    let listen = address.parse().with_context(|| format!("{address} is no address to listen on"))?;
+    TcpListener::bind::<SocketAddr>(listen)
+        .with_context(|| format!("cannot listen on {listen}; free the port, or give another with {option}"))?;
+    Ok(listen)
+}
+
 /// Runs an executor until it is told to stop; it finishes the tasks it has. Boxed, as [`crate::job::run_until`] is.
 ///
 /// # Errors
-/// The arguments contradict each other, the work folder cannot be used, or the scheduler cannot be reached.
+/// A port or the work folder cannot be used, or the scheduler cannot be reached or goes away.
 pub fn run_executor(args: ExecutorArgs) -> LocalBoxFuture<'static, anyhow::Result<()>> {
     execute(args).boxed_local()
 }
 
 async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     let mut ballista = args.ballista;
+    let mut stop = std::pin::pin!(prowl_platform::shutdown::signal());
+    free(&ballista.bind_host, ballista.bind_port, "--bind-port")?;
+    free(&ballista.bind_host, ballista.bind_grpc_port, "--bind-grpc-port")?;
+    let health = free(&ballista.bind_host, ballista.bind_health_port, "--bind-health-port")?;
     // A temporary folder must live as long as the process; Ballista's own is dropped before it is used.
     let temporary;
-    if ballista.work_dir.is_none() {
-        temporary = tempfile::Builder::new().prefix("prowl-executor-").tempdir().context("give --work-dir")?;
-        ballista.work_dir = Some(temporary.path().to_string_lossy().into_owned());
+    match &ballista.work_dir {
+        Some(folder) => {
+            std::fs::create_dir_all(folder)
+                .and_then(|()| tempfile::tempfile_in(folder))
+                .with_context(|| format!("cannot write into the work folder {folder}; give another with --work-dir"))?;
+        }
+        None => {
+            temporary = tempfile::Builder::new()
+                .prefix("prowl-executor-")
+                .tempdir()
+                .context("cannot create a temporary folder; give one with --work-dir")?;
+            ballista.work_dir = Some(temporary.path().to_string_lossy().into_owned());
+        }
     }
     if ballista.job_data_clean_up_interval_seconds == 0 {
         ballista.job_data_clean_up_interval_seconds = CLEAN_UP_EVERY;
         ballista.job_data_ttl_seconds = ballista.job_data_ttl_seconds.min(CLEAN_UP_AFTER);
     }
-    let health = format!("{}:{}", ballista.bind_host, ballista.bind_health_port);
-    let health: SocketAddr =
-        health.parse().with_context(|| format!("{health} is no address to listen on; --bind-host takes an IP"))?;
     let scheduler = format!("{}:{}", ballista.scheduler_host, ballista.scheduler_port);
 
-    let mut executor = ExecutorProcessConfig::try_from(ballista).context("these options do not go together")?;
+    let mut executor = ExecutorProcessConfig::try_from(ballista)?;
     executor.override_config_producer = Some(Arc::new(config));
     executor.override_logical_codec = Some(Arc::new(LogicalCodec::default()));
     executor.override_physical_codec = Some(Arc::new(PhysicalCodec::default()));
 
     let (stop_health, health_stopped) = oneshot::channel();
     let probes = spawn_health_server(health, executor.health.clone(), health_stopped);
-    let result = start_executor_process(Arc::new(executor))
-        .await
-        .with_context(|| format!("the executor of scheduler {scheduler} failed; is the scheduler up?"));
-    // The receiver is gone only if the probes failed, which is reported below.
-    let _ = stop_health.send(());
-    if let Err(error) = probes.await {
-        tracing::warn!(%error, "the health probes stopped early");
+    let work = start_executor_process(Arc::new(executor));
+    tokio::select! {
+        worked = work => worked.with_context(|| {
+            format!("the executor cannot work for the scheduler {scheduler}; is prowl-scheduler running there?")
+        })?,
+        probed = probes => {
+            probed??;
+            bail!("the health probes on {health} stopped early");
+        }
     }
-    result
+    drop(stop_health);
+    // Ballista ends the same way when one of its services has failed, or the scheduler has not answered for long.
+    if (&mut stop).now_or_never().is_none() {
+        bail!("the executor stopped by itself; its log above says why");
+    }
+    Ok(())
 }

@@ -1,0 +1,68 @@
+//! A plan that was handed to a scheduler, and can be taken back.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use ballista_core::execution_plans::DistributedQueryExec;
+use ballista_core::serde::protobuf::CancelJobParams;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::Result;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionContext;
+use datafusion_proto::protobuf::LogicalPlanNode;
+use futures::TryStreamExt;
+use tokio::time::{sleep, timeout};
+
+/// How long taking a job back may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A job on its way.
+pub(crate) struct Submission {
+    query: Arc<dyn ExecutionPlan>,
+    answer: SendableRecordBatchStream,
+    scheduler: String,
+}
+
+impl Submission {
+    /// Prepares to hand `plan` to the scheduler at an `http://` URL; the first wait for an answer does it.
+    pub(super) async fn new(context: &SessionContext, plan: LogicalPlan, scheduler: String) -> Result<Self> {
+        let query = context.execute_logical_plan(plan).await?.create_physical_plan().await?;
+        let answer = execute_stream(Arc::clone(&query), context.task_ctx())?;
+        Ok(Self { query, answer, scheduler })
+    }
+
+    /// The next part of the answer.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        self.answer.try_next().await
+    }
+
+    /// Tells the scheduler to give the job up; executors then drop its tasks.
+    pub(crate) async fn cancel(&mut self) -> anyhow::Result<()> {
+        timeout(CANCEL_TIMEOUT, async {
+            // A job that was only just sent has no name before the scheduler has answered.
+            let job_id = loop {
+                if let Some(job_id) = self.job_id() {
+                    break job_id;
+                }
+                tokio::select! {
+                    next = self.next() => if !matches!(next, Ok(Some(_))) { return Ok(()) },
+                    () = sleep(Duration::from_millis(20)) => {}
+                }
+            };
+            SchedulerGrpcClient::connect(self.scheduler.clone()).await?.cancel_job(CancelJobParams { job_id }).await?;
+            Ok(())
+        })
+        .await
+        .unwrap_or_else(|_| bail!("the scheduler does not answer"))
+    }
+
+    fn job_id(&self) -> Option<String> {
+        let query = self.query.as_ref() as &dyn Any;
+        query.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>()?.job_id().map(Into::into)
+    }
+}
