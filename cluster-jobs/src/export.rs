@@ -70,7 +70,8 @@ fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
     let here = std::fs::canonicalize(path)
         .with_context(|| format!("cannot find the export {path}; give `latest`, a name in the store, or a path"))?;
     if here.is_file() {
-        std::fs::File::open(&here).with_context(|| format!("cannot read the export file {path}"))?;
+        std::fs::File::open(&here)
+            .with_context(|| format!("cannot read the export file {path}; check its permissions"))?;
         return Ok(vec![here]);
     }
     let mut files = Vec::new();
