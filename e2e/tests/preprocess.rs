@@ -337,10 +337,12 @@ fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
     let whole = whole.elapsed();
     std::fs::remove_dir_all(store.root.join("features")).unwrap();
 
-    // While it scans, and while it writes.
-    for share in [0.3, 0.6, 0.9] {
+    // As soon as it has its folder, and once it writes into it.
+    for files in [1, 2] {
         let job = Running::start("prowl-preprocess", &arguments);
-        std::thread::sleep(whole.mul_f64(share));
+        while store.published().len() < files {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let stopped = job.stop();
         assert_eq!(stopped.code, 1, "{}", stopped.stderr);
         assert_eq!(stopped.stderr, "error: stopped by SIGTERM; nothing was published\n");

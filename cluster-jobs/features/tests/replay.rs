@@ -52,7 +52,7 @@ fn logins_and_repositories_are_the_same_in_any_case() {
     profiles.insert("Prowl/DEN", batch(&earlier).1);
     let asked = Facts::of(&by("ada", 2, MONDAY + DAY, &[FILE]));
     assert_eq!(asked.repository, "prowl/den");
-    assert_eq!(profiles.history(&asked).repository.opened, 1);
+    assert_eq!(profiles.ledger(&asked.repository).unwrap().history(&asked).repository.opened, 1);
 }
 
 #[test]

@@ -61,7 +61,7 @@ async fn not_serving_until_a_model_is_loaded() {
     assert_eq!(server.http("GET", "/readyz", b"").0, 503);
     assert_eq!(server.post(document(3).to_string().as_bytes()).0, 503);
     let url = format!("http://{}", server.grpc);
-    let told = prowl(&["score", "-", "--server", &url, "--timeout", "50ms"], b"{}");
+    let told = prowl(&["score", "-", "--server", &url, "--timeout", "500ms"], b"{}");
     assert_eq!(told.status.code(), Some(1));
     assert!(text(&told.stderr).contains("still being loaded"), "{told:?}");
     let waited = prowl(&["score", "-", "--server", &url], document(3).to_string().as_bytes());
