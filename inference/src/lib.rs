@@ -16,6 +16,7 @@
 pub mod admission;
 pub mod args;
 mod category;
+mod checks;
 pub mod config;
 pub mod engine;
 pub mod error;

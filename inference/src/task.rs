@@ -1,14 +1,14 @@
 //! A request as the engine takes it: facts of one pull request and, where the caller sent one, its history.
 
-use prost_types::Timestamp;
 use prowl_features::{
-    AuthorHistory, ChangedFile, DirectoryHistory, DocumentError, Facts, FileHistory, History, PullRequest, Quartiles,
+    AuthorHistory, ChangedFile, DirectoryHistory, DocumentError, Facts, FileHistory, History, PullRequest,
     RepositoryHistory, User,
 };
 use prowl_proto::v1::{self, score_request::Source};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::checks::Checks;
 use crate::error::{Error, Violation};
 
 /// One pull request to score.
@@ -72,80 +72,6 @@ fn read_json(document: &[u8]) -> Result<PullRequest, DocumentError> {
 
 fn below(parent: &str, field: &str) -> String {
     if field.is_empty() { parent.to_owned() } else { format!("{parent}.{field}") }
-}
-
-/// Gathers what is wrong, so that a caller sees all of it at once.
-#[derive(Default)]
-struct Checks(Vec<Violation>);
-
-impl Checks {
-    /// Most violations that are told one by one, and most bytes of them. A gRPC status travels in headers, of which
-    /// clients take a few kilobytes only; it holds each text twice, encoded.
-    const MOST: usize = 20;
-    const MOST_BYTES: usize = 700;
-
-    fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(Violation::new(field, description));
-    }
-
-    /// Milliseconds of a time, rounded down.
-    fn time(&mut self, field: &str, time: Option<Timestamp>) -> Option<i64> {
-        let Timestamp { seconds, nanos } = time?;
-        // The years 1 to 9999, as RFC 3339 and protobuf have it.
-        if !(-62_135_596_800..=253_402_300_799).contains(&seconds) || !(0..=999_999_999).contains(&nanos) {
-            self.add(field, "out of range, seconds go from year 1 to 9999 and nanos from 0 to 999,999,999");
-            return None;
-        }
-        Some(seconds * 1_000 + i64::from(nanos) / 1_000_000)
-    }
-
-    /// A time of the history of a pull request that was opened at `created_at`.
-    fn past(&mut self, field: &str, time: Option<Timestamp>, created_at: i64) -> Option<i64> {
-        let at = self.time(field, time)?;
-        if at >= created_at {
-            self.add(field, "is not before the created_at of the pull request, so it was not known then");
-        }
-        Some(at)
-    }
-
-    /// Counts below `parent`, each of a part of `whole`.
-    fn parts(&mut self, parent: &str, counts: &[(&str, u32)], (name, whole): (&str, u32)) {
-        for (field, count) in counts.iter().filter(|(_, count)| *count > whole) {
-            self.add(format!("{parent}.{field}"), format!("{count} is more than {name} ({whole})"));
-        }
-    }
-
-    fn quartiles(&mut self, field: &str, quartiles: Option<v1::Quartiles>) -> Option<Quartiles> {
-        let v1::Quartiles { lower, median, upper } = quartiles?;
-        if !(0.0 <= lower && lower <= median && median <= upper && upper <= 64.0) {
-            self.add(field, "quartiles of log2(1 + x) lie between 0 and 64, and lower <= median <= upper");
-        }
-        Some(Quartiles { lower, median, upper })
-    }
-
-    fn length(&mut self, field: &str, found: usize, what: &str, expected: usize) {
-        if found != expected {
-            self.add(field, format!("{found} entries, but the pull request touches {expected} {what}: one for each"));
-        }
-    }
-
-    fn done<T>(mut self, value: T) -> Result<T, Error> {
-        if self.0.is_empty() {
-            return Ok(value);
-        }
-        let mut bytes = 0;
-        let fits = |violation: &&Violation| {
-            bytes += violation.field.len() + violation.description.len();
-            bytes <= Self::MOST_BYTES
-        };
-        let told = self.0.iter().take(Self::MOST).take_while(fits).count().max(1);
-        let more = self.0.len() - told;
-        if more > 0 {
-            self.0.truncate(told);
-            self.add("", format!("{more} more fields are wrong"));
-        }
-        Err(Error::Invalid(self.0))
-    }
 }
 
 fn pull_request(message: v1::PullRequest) -> Result<PullRequest, Error> {
@@ -262,6 +188,8 @@ fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
 
 #[cfg(test)]
 mod tests {
+    use prost_types::Timestamp;
+
     use super::*;
 
     const DOCUMENT: &str = r#"{"number": 7, "created_at": "2024-05-01T12:00:00.5Z", "title": "Add it",
