@@ -44,29 +44,29 @@ pub struct PreprocessArgs {
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     label_maturity_days: u32,
 
-    /// Fail when more than this share of the lines, and at least 20 of them, cannot be used
-    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
-    max_reject_share: f64,
+    /// Fail when more than this share of the lines cannot be used [default: 0.01, and 20 lines or half of them]
+    #[arg(long, value_name = "SHARE")]
+    max_reject_share: Option<f64>,
 
     /// Longest line that is read; a longer one is rejected
-    #[arg(long, default_value_t = 64 << 20, value_name = "BYTES")]
-    max_line_bytes: usize,
+    #[arg(long, default_value_t = 64 << 20, value_name = "BYTES", value_parser = within(1, 1 << 31))]
+    max_line_bytes: u64,
 
     /// Keep with each row the history that it was computed from, as JSON in a column `history`
     #[arg(long)]
     keep_history: bool,
 
     /// Tasks that the work is split into after the exchange
-    #[arg(long, default_value_t = 8, value_name = "N")]
-    partitions: usize,
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = within(1, 65_536))]
+    partitions: u64,
 
     /// Cores to use in this process [default: all]
-    #[arg(long, value_name = "N", conflicts_with = "scheduler")]
-    cores: Option<usize>,
+    #[arg(long, value_name = "N", conflicts_with = "scheduler", value_parser = within(1, 4096))]
+    cores: Option<u64>,
 
     /// Memory for sorting in this process, in MiB; beyond it rows spill to disk [default: 2048, or 64 a core if more]
-    #[arg(long, value_name = "MIB", conflicts_with = "scheduler")]
-    memory_limit: Option<usize>,
+    #[arg(long, value_name = "MIB", conflicts_with = "scheduler", value_parser = within(1, 1 << 30))]
+    memory_limit: Option<u64>,
 
     /// Folder for shuffle files and spills of this process [default: a temporary one]
     #[arg(long, value_name = "DIR", conflicts_with = "scheduler")]
@@ -77,6 +77,10 @@ pub struct PreprocessArgs {
     json: bool,
 }
 
+fn within(least: u64, most: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(least..=most)
+}
+
 /// What `prowl-preprocess` was asked to do, checked.
 #[derive(Debug)]
 pub struct Preprocess {
@@ -85,7 +89,8 @@ pub struct Preprocess {
     pub(crate) cluster: Cluster,
     /// In milliseconds.
     pub(crate) maturity: i64,
-    pub(crate) max_reject_share: f64,
+    /// The share of lines that may be unusable, where the user gave one.
+    pub(crate) max_reject_share: Option<f64>,
     pub(crate) max_line_bytes: usize,
     pub(crate) keep_history: bool,
     pub(crate) partitions: usize,
@@ -135,12 +140,8 @@ impl TryFrom<PreprocessArgs> for Preprocess {
 
     fn try_from(args: PreprocessArgs) -> Result<Self, clap::Error> {
         let wrong = |text: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{text}\n"));
-        if !(0.0..=1.0).contains(&args.max_reject_share) {
-            let share = args.max_reject_share;
+        if let Some(share) = args.max_reject_share.filter(|share| !(0.0..=1.0).contains(share)) {
             return Err(wrong(format!("--max-reject-share {share} is no share; give a number from 0 to 1")));
-        }
-        if args.partitions == 0 || args.cores == Some(0) || args.max_line_bytes == 0 {
-            return Err(wrong("--partitions, --cores and --max-line-bytes start at 1".to_owned()));
         }
         let cluster = match args.scheduler {
             Some(url) => Cluster::Remote(
@@ -149,13 +150,13 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             ),
             None => {
                 let cores = match args.cores {
-                    Some(cores) => cores,
+                    Some(cores) => cores as usize,
                     None => std::thread::available_parallelism()
                         .map_err(|error| wrong(format!("cannot tell the number of cores, give --cores: {error}")))?
                         .get(),
                 };
                 let least = MEMORY_PER_CORE * cores;
-                let memory = args.memory_limit.unwrap_or(least.max(2048));
+                let memory = args.memory_limit.map_or(least.max(2048), |memory| memory as usize);
                 if memory < least {
                     return Err(wrong(format!(
                         "--memory-limit {memory} is too little for {cores} cores; give at least {least}, or fewer --cores"
@@ -170,9 +171,9 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             cluster,
             maturity: i64::from(args.label_maturity_days) * 86_400_000,
             max_reject_share: args.max_reject_share,
-            max_line_bytes: args.max_line_bytes,
+            max_line_bytes: args.max_line_bytes as usize,
             keep_history: args.keep_history,
-            partitions: args.partitions,
+            partitions: args.partitions as usize,
             json: args.json,
         })
     }

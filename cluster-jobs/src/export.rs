@@ -67,12 +67,19 @@ fn is_folder_name(name: &str) -> bool {
 
 /// The file at `path`, or the files of an export in the folder there, by name.
 fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
-    let here = std::fs::canonicalize(path)
-        .with_context(|| format!("cannot find the export {path}; give `latest`, a name in the store, or a path"))?;
+    // A pipe of the shell has a name that leads to no path.
+    let here = match std::fs::canonicalize(path) {
+        Err(_) if Path::new(path).exists() => Path::new(path).to_owned(),
+        found => found
+            .with_context(|| format!("cannot find the export {path}; give `latest`, a name in the store, or a path"))?,
+    };
     if here.is_file() {
         std::fs::File::open(&here)
             .with_context(|| format!("cannot read the export file {path}; check its permissions"))?;
         return Ok(vec![here]);
+    }
+    if !here.is_dir() {
+        bail!("the export {path} is neither a file nor a folder; write what comes from a pipe into a file first");
     }
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&here).with_context(|| format!("cannot list the folder {path}"))? {

@@ -45,6 +45,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_engine_says_is_told_with_its_way_out() {
+        for (engine, way_out) in [
+            (DataFusionError::ResourcesExhausted("Failed to allocate 5 B for ExternalSorter".into()), "--memory-limit"),
+            (DataFusionError::Execution("Shared(IoError(Os { code: 28, kind: StorageFull }))".into()), "--work-dir"),
+            (DataFusionError::Execution("Job failed: all executors were lost".into()), "start prowl-executor"),
+        ] {
+            let text = format!("task failed: {engine:?}");
+            let told = retell(&DataFusionError::Execution(text.clone())).to_string();
+            assert!(told.contains(way_out) && !told.contains("task failed"), "{text}: {told}");
+        }
+    }
+
+    #[test]
     fn a_message_survives_its_wrapping() {
         let first = format!("{:?}", failure(&"cannot read \"a b\": no such file"));
         let wrapped = DataFusionError::Execution(format!("task failed: {:?}", format!("Shared({first:?})")));

@@ -21,7 +21,9 @@ use crate::publish::{Complaint, Publication, Report, reports};
 use crate::scan::Scan;
 use crate::session::{self, Submission};
 
-/// Fewer rejects than this never fail a run: in a small export a few bad lines are a large share.
+/// The share of lines that may be unusable where the user says nothing. In a small export a few bad lines are a large
+/// share, so there have to be some of them, or more than there are good ones.
+const MAX_REJECT_SHARE: f64 = 0.01;
 const FEW_REJECTS: u64 = 20;
 
 /// How long a write may take that a task has already begun when its job is given up.
@@ -183,14 +185,16 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
         bail!("the export {} holds no document; write one with prowl-fetch or mongoexport", ask.export.join(" "));
     }
     let share = *rejected as f64 / *read as f64;
-    if kept + superseded == 0 || (*rejected >= FEW_REJECTS && share > ask.max_reject_share) {
+    let most = ask.max_reject_share.unwrap_or(MAX_REJECT_SHARE);
+    let few = ask.max_reject_share.is_none() && *rejected < FEW_REJECTS && share <= 0.5;
+    if kept + superseded == 0 || (share > most && !few) {
         let (reasons, more) = most_frequent(report, 3);
         let mut named: Vec<_> = reasons.iter().map(ToString::to_string).collect();
         named.extend((more > 0).then(|| and_more(more)));
         bail!(
             "{rejected} of {read} lines cannot be used ({:.1}%, at most {:.1}% may; see --max-reject-share): {}",
             100.0 * share,
-            100.0 * ask.max_reject_share,
+            100.0 * most,
             named.join("; ")
         );
     }

@@ -364,3 +364,36 @@ impl Bucket {
         self.profiles.write(&repository_batch(&name, &ledger)?).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_counted_by_kind_and_not_without_end() {
+        let mut report = Report::default();
+        let mut reject = |field: &str, reason: &str, line: u64| {
+            report.reason(&Reject {
+                file: "file:///a.json".into(),
+                line,
+                offset: 0,
+                field: field.into(),
+                reason: reason.into(),
+                sample: String::new(),
+            });
+        };
+        reject("files[7].additions", r#"expected a whole number, found string "a \"b\"""#, 9);
+        reject("files[12].additions", "expected a whole number, found string \"c\"", 4);
+        reject("", "not JSON: expected value at line 1 column 2", 5);
+        for index in 0..2 * MOST_REASONS as u64 {
+            let letters: String = index.to_string().bytes().map(|digit| char::from(digit + 49)).collect();
+            reject(&letters, "missing", 10 + index);
+        }
+        let of = |reason: &str| report.reasons.get(reason).map(|complaint| (complaint.times, complaint.line));
+        assert_eq!(of("field `files[].additions`: expected a whole number, found string …"), Some((2, 4)));
+        assert_eq!(of("not JSON: expected value"), Some((1, 5)));
+        assert_eq!(report.reasons.len(), MOST_REASONS + 1);
+        assert_eq!(report.reasons.values().map(|complaint| complaint.times).sum::<u64>(), 3 + 2 * MOST_REASONS as u64);
+        assert_eq!(of("other reasons").unwrap().0, MOST_REASONS as u64 + 2);
+    }
+}

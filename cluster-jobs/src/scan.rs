@@ -173,7 +173,8 @@ impl ExecutionPlan for ScanExec {
             for file in handle.block_on(files.try_collect::<Vec<_>>())?.iter().flat_map(files_of) {
                 let url = Url::parse(&file.url).map_err(|error| DataFusionError::External(error.into()))?;
                 let store = context.runtime_env().object_store_registry.get_store(&url)?;
-                let path = Path::from_url_path(url.path())?;
+                let path = Path::from_url_path(url.path())
+                    .map_err(|error| failure(&format_args!("{} cannot be read by this name: {error}", file.url)))?;
                 let input = handle.block_on(open(store, &path)).map_err(|error| damaged(&file.url, &error))?;
                 read(&file, input, limit, |batch| {
                     // The receiver is gone only when the query was given up.

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Path of a program of this build.
@@ -87,7 +88,10 @@ pub fn free_port() -> u16 {
 
 /// A program in the background; it is told to stop, or killed, at the end.
 #[derive(Debug)]
-struct Background(Child);
+struct Background {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
 
 impl Background {
     fn start(name: &str, arguments: &[&str]) -> Self {
@@ -99,22 +103,24 @@ impl Background {
             .spawn()
             .unwrap();
         // Its log is drained, so that it never waits for a reader; it is shown only when a test fails.
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let name = name.to_owned();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (name, kept) = (name.to_owned(), Arc::clone(&log));
         std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
+            for line in lines.map_while(Result::ok) {
                 println!("{name}: {line}");
+                kept.lock().unwrap().push(line);
             }
         });
-        Self(child)
+        Self { child, log }
     }
 
     /// Sends SIGTERM and waits for the end; `None` if a signal ended it.
     fn terminate(&mut self) -> Option<i32> {
-        terminate(&self.0);
+        terminate(&self.child);
         let end = Instant::now() + Duration::from_secs(30);
         while Instant::now() < end {
-            if let Some(status) = self.0.try_wait().unwrap() {
+            if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -126,8 +132,8 @@ impl Background {
 impl Drop for Background {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -197,6 +203,11 @@ impl Cluster {
     /// What `--scheduler` takes.
     pub fn url(&self) -> String {
         format!("df://127.0.0.1:{}", self.port)
+    }
+
+    /// In how many lines of its log the scheduler has said `text`.
+    pub fn scheduler_said(&self, text: &str) -> usize {
+        self.scheduler.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }
 
     /// Stops every process by SIGTERM and tells the exit codes, the scheduler's last.

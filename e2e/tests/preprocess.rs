@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use std::time::{Duration, Instant};
 
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use prowl_e2e::{Cluster, Documents, Run, Running, known_before, read_run, revert_of, run};
 use serde_json::{Value, json};
 
@@ -201,6 +202,70 @@ fn a_repository_is_the_same_however_it_is_spelled() {
 }
 
 #[test]
+fn a_repository_knows_nothing_of_its_neighbours() {
+    let document = |repository: usize, number: u64, body: &str| {
+        let at = |hour: u64| json!({ "$date": format!("2024-01-{number:02}T{hour:02}:00:00Z") });
+        json!({
+            "base": { "repo": { "full_name": format!("o/r{repository}") } }, "number": number, "created_at": at(0),
+            "merged_at": at(12), "updated_at": at(12), "title": "Change it", "body": body, "user": { "login": "ada" },
+            "files": [{ "filename": "a.rs", "additions": 1, "deletions": 0 }],
+        })
+    };
+    // More repositories than buckets, so that many lie side by side. One half takes back what only the other half has.
+    let odd = || (1..80).step_by(2).flat_map(|r| [document(r, 3, "It."), document(r, 7, "More.")]);
+    let even = (0..80).step_by(2).map(|r| document(r, 5, "Reverts #3"));
+    let store = Store::new();
+    let alone = store.preprocess_documents(&Documents(odd().collect()));
+    let together = store.preprocess_documents(&Documents(odd().chain(even).collect()));
+    assert_same_rows(&together, &alone, "alone");
+}
+
+#[test]
+fn the_newest_version_counts_and_of_equal_ones_always_the_same() {
+    let store = Store::new();
+    let first = store.synth(100, 9).0.swap_remove(0);
+    let version = |additions: u64, updated: u64, fetched: u64| {
+        let mut version = first.clone();
+        version["additions"] = json!(additions);
+        version["updated_at"] = json!({ "$date": format!("2050-01-{updated:02}T00:00:00Z") });
+        version["fetched_at"] = json!({ "$date": format!("2050-02-{fetched:02}T00:00:00Z") });
+        version
+    };
+    let kept = |versions: &[Value]| {
+        let run = store.preprocess_documents(&Documents(versions.to_vec()));
+        assert_eq!((run.counts["kept"], run.counts["superseded"]), (1, versions.len() as u64 - 1));
+        run.rows.into_values().next().unwrap().values[0] as u64
+    };
+    assert_eq!(kept(&[version(1, 2, 1), version(2, 3, 1), version(3, 1, 9)]), 2, "the last updated");
+    assert_eq!(kept(&[version(1, 2, 1), version(2, 2, 3), version(3, 2, 2)]), 2, "then the last fetched");
+    let mut alike: Vec<_> = (1..=6).map(|additions| version(additions, 2, 2)).collect();
+    let forwards = kept(&alike);
+    alike.reverse();
+    assert_eq!(kept(&alike), forwards);
+}
+
+#[test]
+fn too_many_rejects_fail_the_run() {
+    let store = Store::new();
+    let good: Vec<_> = store.synth(100, 4).0.iter().map(Value::to_string).collect();
+    let path = store.root.join("export.ndjson");
+    let write = |good_ones: usize, bad: usize| {
+        let lines = good[..good_ones].iter().map(String::as_str).chain(std::iter::repeat_n("{}", bad));
+        std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    };
+    let export = path.to_str().unwrap();
+    write(100, 30);
+    assert!(store.refuse(export, &[]).contains("30 of 130 lines cannot be used (23.1%, at most 1.0% may"));
+    write(10, 11);
+    assert!(store.refuse(export, &[]).contains("11 of 21 lines"), "few, and yet most of them");
+    write(100, 2);
+    assert!(store.refuse(export, &["--max-reject-share", "0.01"]).contains("2 of 102 lines"), "as it was asked");
+    assert_eq!(store.preprocess(export, &["--max-reject-share", "0.02"]).counts["rejected"], 2);
+    write(100, 19);
+    assert_eq!(store.preprocess(export, &[]).counts["rejected"], 19, "a few in a small export");
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let store = Store::new();
     assert!(store.refuse("latest", &[]).contains("prowl-fetch"), "no export yet");
@@ -238,8 +303,13 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     assert!(said.contains("cut.ndjson.gz ends too early; copy or export it again"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 
-    // A published export whose bytes were changed.
+    // A published export that is another one than was published, and one whose bytes were changed.
     let part = folder.join("part-00000.json.gz");
+    let mut again = GzEncoder::new(Vec::new(), Compression::none());
+    std::io::copy(&mut MultiGzDecoder::new(&whole[..]), &mut again).unwrap();
+    std::fs::write(&part, again.finish().unwrap()).unwrap();
+    let said = store.refuse("latest", &[]);
+    assert!(said.contains("part-00000.json.gz was changed after it was published"), "{said}");
     let mut bytes = std::fs::read(&part).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -351,6 +421,7 @@ fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
     assert_eq!(store.published(), Vec::<PathBuf>::new(), "tasks went on writing");
     assert_eq!(std::fs::read_dir(store.root.join("features")).unwrap().count(), 0, "a folder came back");
     assert_eq!(run("prowl-preprocess", &arguments).code, 0);
+    assert_eq!(cluster.scheduler_said("Received cancellation request"), 2);
     assert_eq!(cluster.stop(), [Some(0), Some(0)]);
 }
 

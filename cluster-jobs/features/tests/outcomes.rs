@@ -49,6 +49,12 @@ fn by_number() {
 }
 
 #[test]
+fn a_number_is_certain_where_a_title_was_used_again() {
+    let all = [merged(1, "Add it"), merged(2, "Add it"), merged(3, "Revert \"Add it (#1)\"")];
+    assert_eq!(reverted_at(&all), [at(3), None, None]);
+}
+
+#[test]
 fn two_at_once() {
     let all = [merged(1, "a"), merged(2, "b"), described(3, "Back", "Reverts #1\nReverts prowl/den#2")];
     assert_eq!(reverted_at(&all), [at(3), at(3), None]);

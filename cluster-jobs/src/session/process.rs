@@ -1,6 +1,9 @@
 //! Scheduler and executor as processes of their own: Ballista's, with our sessions.
 
+use std::cell::Cell;
+use std::future::pending;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -70,7 +73,7 @@ pub fn run_executor(args: ExecutorArgs) -> LocalBoxFuture<'static, anyhow::Resul
 
 async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     let mut ballista = args.ballista;
-    let mut stop = std::pin::pin!(prowl_platform::shutdown::signal());
+    let stop = prowl_platform::shutdown::signal();
     free(&ballista.bind_host, ballista.bind_port, "--bind-port")?;
     free(&ballista.bind_host, ballista.bind_grpc_port, "--bind-grpc-port")?;
     let health = free(&ballista.bind_host, ballista.bind_health_port, "--bind-health-port")?;
@@ -102,8 +105,16 @@ async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     executor.override_physical_codec = Some(Arc::new(PhysicalCodec::default()));
 
     let (stop_health, health_stopped) = oneshot::channel();
-    let probes = spawn_health_server(health, executor.health.clone(), health_stopped);
+    let registered = executor.health.clone();
+    let probes = spawn_health_server(health, registered.clone(), health_stopped);
     let work = start_executor_process(Arc::new(executor));
+    // From its registration on, Ballista hears the signal itself and drains; before that there is nothing to drain.
+    let told = Cell::new(false);
+    let mut early = pin!(async {
+        let signal = stop.await;
+        told.set(true);
+        if registered.is_ready() { pending().await } else { signal }
+    });
     tokio::select! {
         worked = work => worked.with_context(|| {
             format!("the executor cannot work for the scheduler {scheduler}; is prowl-scheduler running there?")
@@ -112,10 +123,15 @@ async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
             probed??;
             bail!("the health probes on {health} stopped early");
         }
+        signal = &mut early => {
+            tracing::info!(signal, "executor stops before the scheduler has answered");
+            return Ok(());
+        }
     }
     drop(stop_health);
     // Ballista ends the same way when one of its services has failed, or the scheduler has not answered for long.
-    if (&mut stop).now_or_never().is_none() {
+    let _ = (&mut early).now_or_never();
+    if !told.get() {
         bail!("the executor stopped by itself; its log above says why");
     }
     Ok(())
