@@ -14,7 +14,7 @@ pub(crate) fn failure(message: &impl std::fmt::Display) -> DataFusionError {
 }
 
 /// What the engine's own failures say somewhere in their text, and what it means for the person who started the job.
-const KNOWN: [(&str, &str); 3] = [
+const KNOWN: [(&str, &str); 4] = [
     (
         "ResourcesExhausted",
         "sorting needs more memory; raise --memory-limit, or on a cluster --memory-pool-size of prowl-executor",
@@ -24,6 +24,7 @@ const KNOWN: [(&str, &str); 3] = [
         "the disk for shuffle files and spills is full; free it, or give another folder with --work-dir \
          (on a cluster to prowl-executor)",
     ),
+    ("Timeout expired", "the scheduler does not answer; is prowl-scheduler what listens there, and is it well?"),
     ("all executors were lost", "the cluster has lost its last executor; start prowl-executor and run it again"),
 ];
 
@@ -49,6 +50,10 @@ mod tests {
         for (engine, way_out) in [
             (DataFusionError::ResourcesExhausted("Failed to allocate 5 B for ExternalSorter".into()), "--memory-limit"),
             (DataFusionError::Execution("Shared(IoError(Os { code: 28, kind: StorageFull }))".into()), "--work-dir"),
+            (
+                DataFusionError::Execution("Status { code: Cancelled, message: \"Timeout expired\" }".into()),
+                "scheduler",
+            ),
             (DataFusionError::Execution("Job failed: all executors were lost".into()), "start prowl-executor"),
         ] {
             let text = format!("task failed: {engine:?}");
