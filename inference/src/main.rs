@@ -10,12 +10,9 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let config = match Config::try_from(arguments::parse::<Args>()) {
         Ok(config) => config,
-        Err(error) => return fail(exit::WRONG_USE, &error.into()),
+        Err(error) => return exit::fail(exit::WRONG_USE, &anyhow::Error::from(error)),
     };
-    match serve(config) {
-        Ok(()) => ExitCode::from(exit::DONE),
-        Err(error) => fail(exit::FAILED, &error),
-    }
+    exit::after(serve(config))
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
@@ -25,9 +22,4 @@ fn serve(config: Config) -> anyhow::Result<()> {
     // A model that is still being loaded would otherwise be loaded to its end first.
     runtime.shutdown_background();
     ended
-}
-
-fn fail(code: u8, error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::from(code)
 }

@@ -9,6 +9,7 @@
 pub mod arguments;
 mod draft;
 mod error;
+pub mod exit;
 mod folder;
 mod manifest;
 mod name;
@@ -23,13 +24,3 @@ pub use folder::Folder;
 pub use manifest::{FileEntry, Input, Manifest};
 pub use store::{Kind, Store};
 pub use upload::Upload;
-
-/// The exit codes of Prowl's programs.
-pub mod exit {
-    /// The program did what it was asked to.
-    pub const DONE: u8 = 0;
-    /// It could not; the reason is on stderr.
-    pub const FAILED: u8 = 1;
-    /// It was called with arguments that do not fit together. `clap` ends with the same code.
-    pub const WRONG_USE: u8 = 2;
-}

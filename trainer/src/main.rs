@@ -8,13 +8,7 @@ use prowl_trainer::args::{Args, Command, TrainConfig};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(arguments::parse::<Args>()).await {
-        Ok(()) => ExitCode::from(exit::DONE),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(exit::FAILED)
-        }
-    }
+    exit::after(run(arguments::parse::<Args>()).await)
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {

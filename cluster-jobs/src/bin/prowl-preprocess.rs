@@ -9,13 +9,7 @@ use prowl_platform::{arguments, exit, shutdown, telemetry};
 
 fn main() -> ExitCode {
     let ask = Preprocess::try_from(arguments::parse::<PreprocessArgs>()).unwrap_or_else(|wrong_use| wrong_use.exit());
-    match run(&ask) {
-        Ok(()) => ExitCode::from(exit::DONE),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(exit::FAILED)
-        }
-    }
+    exit::after(run(&ask))
 }
 
 fn run(ask: &Preprocess) -> anyhow::Result<()> {

@@ -8,13 +8,7 @@ use prowl_platform::{arguments, exit, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(arguments::parse()).await {
-        Ok(()) => ExitCode::from(exit::DONE),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(exit::FAILED)
-        }
-    }
+    exit::after(run(arguments::parse()).await)
 }
 
 async fn run(args: SchedulerArgs) -> anyhow::Result<()> {

@@ -1,0 +1,24 @@
+//! How Prowl's programs end.
+
+use std::{fmt::Display, process::ExitCode};
+
+/// The program did what it was asked to.
+pub const DONE: u8 = 0;
+/// It could not; the reason is on stderr.
+pub const FAILED: u8 = 1;
+/// It was called with arguments that do not fit together. `clap` ends with the same code.
+pub const WRONG_USE: u8 = 2;
+
+/// The end of a program that did its work, or of one that could not and says why.
+pub fn after<E: Display>(ended: Result<(), E>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::from(DONE),
+        Err(error) => fail(FAILED, &error),
+    }
+}
+
+/// Says why on stderr, for a program that ends with `code`.
+pub fn fail(code: u8, error: &impl Display) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(code)
+}
