@@ -250,6 +250,31 @@ fn reverts_are_dated_with_and_without_a_pull_request() {
 }
 
 #[test]
+fn only_an_older_pull_request_is_taken_back_and_never_before_its_merge() {
+    let mut clone = Clone::new();
+    clone.commit(BOB, "Back out a draft (#1)\n\nReverts #2, which was opened by mistake");
+    let early = clone.commit(ALICE, "Add a (#2)");
+    clone.commit(BOB, "Back out a (#3)\n\nReverts #2");
+    clone.commit(BOB, "Undo (#4)\n\nReverts #4");
+    // Day 5: a clock a month behind.
+    let behind = "2024-02-01T00:00:00Z";
+    let message = format!("Revert \"Back out a\"\n\nThis reverts commit {}.", clone.git(&["rev-parse", "HEAD~1"]));
+    clone.git_as(BOB, behind, behind, &["commit", "--quiet", "--allow-empty", "-m", &message]);
+    clone.git(&["checkout", "--quiet", "-b", "foreign"]);
+    clone.commit(ALICE, "one step");
+    clone.git(&["checkout", "--quiet", "trunk"]);
+    clone.merge("foreign", "Merge other/gui#9: Undo\n\nReverts #1");
+
+    let found = read(&clone, &[]);
+    assert_eq!(text(&found[&2], "/merge_commit_sha"), early);
+    let reverted: Vec<(u64, &str)> = found
+        .iter()
+        .filter_map(|(number, document)| Some((*number, document.pointer("/reverted_at/$date")?.as_str()?)))
+        .collect();
+    assert_eq!(reverted, [(2, "2024-03-03T12:00:00Z"), (3, date(&found[&3], "merged_at"))]);
+}
+
+#[test]
 fn a_login_goes_with_the_name_and_who_has_none_is_counted() {
     let mut clone = Clone::new();
     clone.commit(("Alice A", "alice@example.org"), "By mail (#1)");

@@ -30,11 +30,12 @@ pub(crate) struct MainLine {
 pub(crate) struct Merge {
     pub commit: String,
     pub merged_at: i64,
+    /// Place in the history, 0 is the newest commit.
+    place: usize,
 }
 
 /// A commit that takes something back, until it is known what.
 struct Revert {
-    /// Place in the history, 0 is the newest commit.
     place: usize,
     at: i64,
     target: RevertReference,
@@ -61,46 +62,54 @@ impl MainLine {
             let (subject, body) = message::split(&text);
             let merged = message::merged(&text);
             let title = merged.as_ref().map_or(subject, |merged| merged.title.as_str());
-            let targets = RevertReference::find(title, body, repository);
+            let named = merged.as_ref().and_then(|merged| merged.repository.as_deref());
+            let foreign = named.is_some_and(|named| !named.eq_ignore_ascii_case(repository));
+            let mut targets = RevertReference::find(title, body, repository);
+            // The numbers of another repository are not ours.
+            targets.retain(|target| !foreign || !matches!(target, RevertReference::Number(_)));
             reverts.extend(targets.into_iter().map(|target| Revert { place, at, target }));
-            let Some(merged) = merged else { continue };
-            if merged.repository.is_some_and(|named| !named.eq_ignore_ascii_case(repository)) {
+            if foreign {
                 line.foreign += 1;
                 continue;
             }
+            let Some(merged) = merged else { continue };
             let number = merged.number;
-            by_commit.extend(commit_key(&commit).map(|key| (key, number)));
+            by_commit.extend(commit_key(&commit).map(|key| (key, (place, number))));
             for title in [merged.title.as_str(), subject] {
                 by_title.entry(title_key(title)).or_default().push((place, number));
             }
             // A number that comes twice was taken back and applied again with the same subject: the pull request is
             // the older one.
-            line.merges.insert(number, Merge { commit, merged_at: at });
+            line.merges.insert(number, Merge { commit, merged_at: at, place });
         }
 
-        for Revert { place, at, target } in reverts {
+        // The oldest first, since that is the one that counts.
+        for Revert { place, at, target } in reverts.into_iter().rev() {
             let number = match target {
-                RevertReference::Number(number) => line.merges.contains_key(&number).then_some(number),
-                RevertReference::Commit(value, digits) => unique(&by_commit, value, digits),
+                RevertReference::Number(number) => Some(number),
+                RevertReference::Commit(value, digits) => unique(&by_commit, value, digits, place),
                 // Titles repeat ("Update dependencies"): the last one before the revert is meant.
                 RevertReference::Title(title) => by_title
                     .get(&title)
                     .and_then(|found| found.iter().find(|(older, _)| *older > place).map(|(_, number)| *number)),
             };
-            if let Some(number) = number {
-                line.reverted_at.entry(number).and_modify(|first| *first = at.min(*first)).or_insert(at);
+            // A number may be an issue's, or of a pull request that is merged only later.
+            let Some((number, merge)) = number.and_then(|number| line.merges.get_key_value(&number)) else { continue };
+            if merge.place > place {
+                // A clock that was wrong must not take anything back before its merge.
+                line.reverted_at.entry(*number).or_insert(at.max(merge.merged_at));
             }
         }
         Ok(line)
     }
 }
 
-/// The pull request whose commit begins with these digits, unless two do.
-fn unique(by_commit: &BTreeMap<u64, u64>, value: u64, digits: u8) -> Option<u64> {
+/// The pull request whose commit begins with these digits, of those older than `place`, unless two do.
+fn unique(by_commit: &BTreeMap<u64, (usize, u64)>, value: u64, digits: u8, place: usize) -> Option<u64> {
     let rest = u64::MAX.checked_shr(4 * u32::from(digits)).unwrap_or(0);
-    let mut found = by_commit.range(value..=value | rest);
+    let mut found = by_commit.range(value..=value | rest).filter(|(_, (older, _))| *older > place);
     match (found.next(), found.next()) {
-        (Some((_, number)), None) => Some(*number),
+        (Some((_, (_, number))), None) => Some(*number),
         _ => None,
     }
 }
@@ -198,4 +207,30 @@ pub(crate) fn graph(git: &Git, head: &str, outlet: &Outlet) -> Result<Graph, Err
         branches.insert(name.clone(), branch);
     }
     Ok(Graph { branches, logins: Logins::of(&authors) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_name_that_two_commits_have_names_neither() {
+        let key = |sha: &str| commit_key(sha).unwrap();
+        let by_commit = BTreeMap::from([
+            (key("abcdef0111111111"), (7, 1)),
+            (key("abcdef0222222222"), (5, 2)),
+            (key("ffffffff00000000"), (6, 3)),
+        ]);
+        let find = |digits: &str, place| {
+            let padded = format!("{digits:0<16}");
+            unique(&by_commit, key(&padded), digits.len() as u8, place)
+        };
+        assert_eq!(find("abcdef0", 0), None);
+        assert_eq!(find("abcdef01", 0), Some(1));
+        assert_eq!(find("fffffff", 0), Some(3));
+        assert_eq!(find("ffffffff00000000", 0), Some(3));
+        assert_eq!(find("fffffff", 6), None, "nothing takes itself back");
+        assert_eq!(find("abcdef0", 6), Some(1), "the other one is younger than who names it");
+        assert_eq!(find("1234567", 0), None);
+    }
 }
