@@ -34,7 +34,7 @@ pub enum Error {
         /// The branch.
         branch: String,
     },
-    /// `git` ended with an error on a repository that was fine before.
+    /// `git` refused the repository, or failed while it read it.
     #[error("`git {command}` failed in {path}: {reason}", path = path.display())]
     Git {
         /// Its first argument.

@@ -430,6 +430,24 @@ fn what_cannot_be_read_is_said_in_one_line() {
     let path = empty.path().to_str().unwrap();
     let message = fail(store, 1, &["git", "--path", path, "--repo", "o/r"]);
     assert!(message.contains("is no git repository: give the folder of a clone with --path"), "{message}");
+    // One that `git` refuses is one all the same.
+    Command::new("git").args(["init", "--quiet", path]).status().unwrap();
+    let output = program()
+        .args(["git", "--path", path, "--repo", "o/r", "--store", &url(store)])
+        .envs([("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null")])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(
+        message.starts_with(&format!("error: `git rev-parse` failed in {path}: fatal: detected dubious ownership")),
+        "{message}"
+    );
+    assert!(message.contains("git config --global --add safe.directory"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    fs::write(empty.path().join(".git/config"), "no setting").unwrap();
+    let message = fail(store, 1, &["git", "--path", path, "--repo", "o/r"]);
+    assert!(message.contains("bad config line 1") && !message.contains("no git repository"), "{message}");
     let message = fail(store, 1, &["git", "--path", "/nowhere/at/all", "--repo", "o/r"]);
     assert!(
         message.contains("/nowhere/at/all is no git repository") && message.contains("no such folder"),

@@ -2,7 +2,6 @@
 //! stream of NUL-terminated tokens.
 
 use std::{
-    ffi::OsStr,
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -55,11 +54,17 @@ impl Git {
         command
     }
 
-    /// The trimmed answer of a short command, or what it complained about.
-    pub(crate) fn ask(&self, arguments: &[&str]) -> Result<Result<String, String>, Error> {
-        let output = self.command(arguments).stdin(Stdio::null()).output().map_err(Error::NoGit)?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
+    /// The trimmed answer of a short command; `None` where it says no without a word, as `--quiet` asks it to.
+    pub(crate) fn ask(&self, command: &'static str, arguments: &[&str]) -> Result<Option<String>, Error> {
+        let output = self.command(&[&[command], arguments].concat()).stdin(Stdio::null()).output();
+        let output = output.map_err(Error::NoGit)?;
+        if output.status.success() {
+            return Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()));
+        }
+        match in_one_line(&output.stderr) {
+            reason if reason.is_empty() => Ok(None),
+            reason => Err(Error::Git { command, path: self.path.clone(), reason }),
+        }
     }
 
     /// Starts a long command. `lines` are written to its standard input.
@@ -69,8 +74,7 @@ impl Git {
         arguments: &[&str],
         lines: Option<Vec<String>>,
     ) -> Result<Tokens, Error> {
-        let mut process = self.command(&[command]);
-        process.args(arguments.iter().map(OsStr::new));
+        let mut process = self.command(&[&[command], arguments].concat());
         process.stdin(if lines.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(Error::NoGit)?;
         let output = child.stdout.take().expect("standard output is piped");
@@ -104,7 +108,12 @@ fn first_words(mut from: impl Read) -> String {
     // A broken pipe here only shortens a message.
     let _ = from.by_ref().take(COMPLAINT).read_to_end(&mut text);
     let _ = io::copy(&mut from, &mut io::sink());
-    String::from_utf8_lossy(&text).trim().to_owned()
+    in_one_line(&text)
+}
+
+/// What `git` says in several lines, as an error is told in one.
+fn in_one_line(complaint: &[u8]) -> String {
+    String::from_utf8_lossy(complaint).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What a running `git` prints, cut at NUL bytes. Ends the process when dropped.

@@ -57,7 +57,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     let git = Git::new(&config.path);
     let head = find_head(&git, config)?;
     let mut notes = Vec::new();
-    if git.ask(&["rev-parse", "--is-shallow-repository"])?.is_ok_and(|answer| answer == "true") {
+    if git.ask("rev-parse", &["--is-shallow-repository"])?.is_some_and(|answer| answer == "true") {
         notes.push("the clone is shallow: pull requests before its edge are missing".to_owned());
     }
 
@@ -122,10 +122,15 @@ fn find_head(git: &Git, config: &Config) -> Result<Head, Error> {
     if !config.path.is_dir() {
         return Err(no_repository("there is no such folder".to_owned()));
     }
-    let inside = git.ask(&["rev-parse", "--show-prefix"])?.map_err(no_repository)?;
-    if !inside.is_empty() {
+    match git.ask("rev-parse", &["--show-prefix"]) {
         // Otherwise a wrong path inside of some other checkout would quietly give that one's history.
-        return Err(no_repository(format!("it is the folder {inside} inside of one")));
+        Ok(Some(inside)) if !inside.is_empty() => {
+            return Err(no_repository(format!("it is the folder {inside} inside of one")));
+        }
+        Ok(_) => {}
+        Err(Error::Git { reason, .. }) if reason.contains("not a git repository") => return Err(no_repository(reason)),
+        // `git` refuses a repository for other reasons, too, and then says itself what to do.
+        Err(error) => return Err(error),
     }
 
     let short = |reference: &str| {
@@ -137,13 +142,13 @@ fn find_head(git: &Git, config: &Config) -> Result<Head, Error> {
         candidates.extend([format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}"), branch.clone()]);
     } else {
         for symbol in ["refs/remotes/origin/HEAD", "HEAD"] {
-            candidates.extend(git.ask(&["symbolic-ref", "--quiet", symbol])?.ok());
+            candidates.extend(git.ask("symbolic-ref", &["--quiet", symbol])?);
         }
         candidates.push("HEAD".to_owned());
     }
     for reference in &candidates {
         let revision = format!("{reference}^{{commit}}");
-        if let Ok(commit) = git.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])? {
+        if let Some(commit) = git.ask("rev-parse", &["--verify", "--quiet", "--end-of-options", &revision])? {
             // Old versions of git print the option itself first.
             let commit = commit.lines().last().unwrap_or_default().to_owned();
             return Ok(Head { branch: short(reference), commit });
