@@ -1,10 +1,11 @@
-//! What the user typed.
+//! What the user typed, and the validated configuration that it becomes.
 
 use std::path::PathBuf;
 
-use clap::{Args as Group, Parser, Subcommand};
+use clap::{Args as Group, Parser, Subcommand, error::ErrorKind};
+use prowl_platform::Store;
 
-use crate::export::PartSize;
+use crate::{export::PartSize, git, synth};
 
 /// Collects pull requests and publishes them as an export below the store.
 #[derive(Debug, Parser)]
@@ -92,13 +93,43 @@ pub struct SynthArgs {
     pub output: Output,
 }
 
-impl Source {
-    /// The part that both sources have.
-    pub fn output(&self) -> &Output {
-        match self {
-            Source::Git(args) => &args.output,
-            Source::Synth(args) => &args.output,
-        }
+/// An export that can be made.
+#[derive(Debug)]
+pub struct Config {
+    /// Where it goes.
+    pub store: Store,
+    /// When its next part begins.
+    pub part_size: PartSize,
+    /// Whether to print the summary as JSON.
+    pub json: bool,
+    /// Where its documents come from.
+    pub source: SourceConfig,
+}
+
+/// A source that can be read.
+#[derive(Debug)]
+pub enum SourceConfig {
+    /// A clone.
+    Git(git::Config),
+    /// The generator.
+    Synth(synth::Config),
+}
+
+impl TryFrom<Args> for Config {
+    type Error = clap::Error;
+
+    fn try_from(args: Args) -> Result<Self, clap::Error> {
+        let (output, source) = match args.source {
+            Source::Git(args) => (args.output.clone(), SourceConfig::Git(args.into())),
+            Source::Synth(args) => (args.output.clone(), SourceConfig::Synth(args.try_into()?)),
+        };
+        let store = Store::open(&output.store);
+        Ok(Self {
+            store: store.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, format!("{error}\n")))?,
+            part_size: output.part_size,
+            json: output.json,
+            source,
+        })
     }
 }
 

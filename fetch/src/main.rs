@@ -4,32 +4,27 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use prowl_fetch::{
-    args::{Args, Source},
+    args::{Args, Config, SourceConfig},
     export, git, synth,
 };
-use prowl_platform::{Store, arguments, exit, telemetry};
+use prowl_platform::{arguments, exit, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    exit::after(run(arguments::parse::<Args>()).await)
+    let config = Config::try_from(arguments::parse::<Args>()).unwrap_or_else(|wrong_use| wrong_use.exit());
+    exit::after(run(config).await)
 }
 
-async fn run(args: Args) -> anyhow::Result<()> {
+async fn run(Config { store, part_size, json, source }: Config) -> anyhow::Result<()> {
     telemetry::init("info")?;
-    let output = args.source.output().clone();
-    let store = Store::open(&output.store)?;
-    let report = match args.source {
-        Source::Git(args) => {
-            let config = git::Config::from(args);
-            export::publish(&store, output.part_size, move |outlet| git::read(&config, outlet)).await
-        }
-        Source::Synth(args) => {
-            let config = synth::Config::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit());
-            export::publish(&store, output.part_size, move |outlet| synth::generate(&config, outlet)).await
+    let report = match source {
+        SourceConfig::Git(git) => export::publish(&store, part_size, move |outlet| git::read(&git, outlet)).await,
+        SourceConfig::Synth(synth) => {
+            export::publish(&store, part_size, move |outlet| synth::generate(&synth, outlet)).await
         }
     }?;
     eprintln!("{}", report.text());
-    if output.json {
+    if json {
         println!("{}", serde_json::to_string(&report).context("cannot print the summary")?);
     }
     Ok(())
