@@ -14,7 +14,7 @@ use url::Url;
 use crate::{
     Error, FileEntry, Folder, Input, Kind, Manifest, Store, Upload,
     error::cause,
-    folder::{display, measure, url_of},
+    folder::{display, url_of},
     manifest,
 };
 
@@ -85,21 +85,6 @@ impl Draft {
     /// Takes in a file that something else wrote below this folder and measured.
     pub fn add(&mut self, entry: FileEntry) {
         lock(&self.files).push(entry);
-    }
-
-    /// Takes in a file that something else wrote below this folder, reading it once to measure it.
-    ///
-    /// # Errors
-    /// [`Error::FileName`], [`Error::Read`].
-    pub async fn add_written(&mut self, file: &str) -> Result<(), Error> {
-        check_name(file)?;
-        let measured = measure(self.store.object_store().as_ref(), &self.path(file), |_| {}).await;
-        let (bytes, sha256) = measured.map_err(|source| Error::Read {
-            path: display(&self.store, self.kind, &self.name, file),
-            source: cause(source),
-        })?;
-        self.add(FileEntry { path: file.to_owned(), bytes, sha256 });
-        Ok(())
     }
 
     /// Publishes the folder: writes `manifest.json`, which is the commit, and then removes the draft marker.
@@ -194,11 +179,6 @@ impl DraftWriter {
     pub async fn write(&mut self, piece: Bytes) -> Result<(), Error> {
         let written = self.upload.write(piece).await;
         written.map_err(|source| Error::Write { path: self.display.clone(), source })
-    }
-
-    /// Bytes written so far.
-    pub fn bytes(&self) -> u64 {
-        self.upload.bytes()
     }
 
     /// Completes the file and adds it to the draft.

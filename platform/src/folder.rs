@@ -1,8 +1,7 @@
 //! A finished folder, as its readers see it.
 
-use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use bytes::Bytes;
+use object_store::ObjectStoreExt;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -61,35 +60,16 @@ impl Folder {
         &self.digest
     }
 
-    /// Where `file` lies in [`Store::object_store`].
-    pub fn path(&self, file: &str) -> Path {
-        self.store.path(&format!("{}/{}/{file}", self.kind, self.name))
-    }
-
     /// The files whose path begins with `prefix`, sorted by path.
     pub fn files(&self, prefix: &str) -> impl Iterator<Item = &FileEntry> {
         self.manifest.files.iter().filter(move |entry| entry.path.starts_with(prefix))
     }
 
-    /// The content of a file, hashed as it arrives and compared with the manifest.
+    /// The content of a file, compared with the manifest.
     ///
     /// # Errors
     /// [`Error::NotListed`], [`Error::FileMissing`], [`Error::Changed`], [`Error::Read`].
     pub async fn read(&self, file: &str) -> Result<Bytes, Error> {
-        let mut content = BytesMut::new();
-        self.check(file, |chunk| content.extend_from_slice(chunk)).await?;
-        Ok(content.freeze())
-    }
-
-    /// Checks a file as [`Folder::read`] does without keeping it, for files that something else will read.
-    ///
-    /// # Errors
-    /// Those of [`Folder::read`].
-    pub async fn verify(&self, file: &str) -> Result<(), Error> {
-        self.check(file, |_| {}).await
-    }
-
-    async fn check(&self, file: &str, mut each_chunk: impl FnMut(&[u8])) -> Result<(), Error> {
         let kind = self.kind;
         let entry = self.manifest.files.iter().find(|entry| entry.path == file).ok_or_else(|| Error::NotListed {
             folder: self.url().to_string(),
@@ -97,38 +77,22 @@ impl Folder {
             kind,
         })?;
         let path = display(&self.store, kind, &self.name, file);
-        let store = self.store.object_store();
-        let found = measure(store.as_ref(), &self.path(file), &mut each_chunk).await;
-        let (bytes, sha256) = found.map_err(|source| match source {
+        let failed = |source| match source {
             object_store::Error::NotFound { .. } => Error::FileMissing { path: path.clone(), kind },
             source => Error::Read { path: path.clone(), source: cause(source) },
-        })?;
-        let changed = |what, expected, found| Err(Error::Changed { path: path.clone(), kind, what, expected, found });
-        if bytes != entry.bytes {
-            return changed("size", entry.bytes.to_string(), bytes.to_string());
-        }
-        if sha256 != entry.sha256 {
-            return changed("SHA-256", entry.sha256.clone(), sha256);
-        }
-        Ok(())
-    }
-}
+        };
+        let changed = |what, expected, found| Error::Changed { path: path.clone(), kind, what, expected, found };
 
-/// Size and hexadecimal SHA-256 of an object, streamed.
-pub(crate) async fn measure(
-    store: &dyn ObjectStore,
-    path: &Path,
-    mut each_chunk: impl FnMut(&[u8]),
-) -> Result<(u64, String), object_store::Error> {
-    let mut chunks = store.get(path).await?.into_stream();
-    let mut hash = Sha256::new();
-    let mut bytes = 0;
-    while let Some(chunk) = chunks.try_next().await? {
-        hash.update(&chunk);
-        bytes += chunk.len() as u64;
-        each_chunk(&chunk);
+        let location = self.store.path(&format!("{kind}/{}/{file}", self.name));
+        let found = self.store.object_store().get(&location).await.map_err(failed)?;
+        // Before the content, which may be too large to hold.
+        if found.meta.size != entry.bytes {
+            return Err(changed("size", entry.bytes.to_string(), found.meta.size.to_string()));
+        }
+        let content = found.bytes().await.map_err(failed)?;
+        let sha256 = hex::encode(Sha256::digest(&content));
+        if sha256 == entry.sha256 { Ok(content) } else { Err(changed("SHA-256", entry.sha256.clone(), sha256)) }
     }
-    Ok((bytes, hex::encode(hash.finalize())))
 }
 
 /// How a file of a folder is named in a message.

@@ -43,7 +43,7 @@ impl Kind {
     }
 
     /// The newest schema of this kind that this version writes and reads.
-    pub fn schema(self) -> u32 {
+    pub(crate) fn schema(self) -> u32 {
         match self {
             Kind::Exports | Kind::Features | Kind::Models => 1,
         }
@@ -118,14 +118,14 @@ impl Store {
         &self.url
     }
 
-    /// The object store behind the URL; its root is `/` for `file://`, so use the paths of [`Store::path`].
+    /// The object store behind the URL; its root is `/` for `file://`, so use the paths of [`Draft::path`].
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.objects)
     }
 
     /// Where `relative` (parts separated by `/`) lies in [`Store::object_store`]. Never leaves the store: `..`
     /// and characters that are special in object stores are percent-encoded.
-    pub fn path(&self, relative: &str) -> Path {
+    pub(crate) fn path(&self, relative: &str) -> Path {
         relative.split('/').filter(|part| !part.is_empty()).fold(self.base.clone(), Path::join)
     }
 

@@ -36,11 +36,6 @@ impl Upload {
         self.inner.put(piece).await.map_err(cause)
     }
 
-    /// Bytes written so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Puts the file in its place.
     ///
     /// # Errors
