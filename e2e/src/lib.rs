@@ -10,5 +10,5 @@ mod programs;
 mod runs;
 
 pub use documents::{Documents, known_before, revert_of};
-pub use programs::{Cluster, Outcome, Running, Server, free_port, run};
+pub use programs::{Cluster, Outcome, Running, Server, run};
 pub use runs::{RejectRow, Row, Run, publish_model, read_run, reject_rows};

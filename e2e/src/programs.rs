@@ -1,11 +1,28 @@
 //! The programs, as a user starts them.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// The longest wait for anything: much longer than it takes, since a machine may be busy.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Waits until `find` finds something.
+fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {PATIENCE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// Path of a program of this build.
 fn program(name: &str) -> PathBuf {
@@ -48,88 +65,81 @@ pub fn run(name: &str, arguments: &[&str]) -> Outcome {
     Running::start(name, arguments).wait()
 }
 
-/// A program that says something before it ends.
+/// A program that runs; it is killed when it is no longer needed.
 #[derive(Debug)]
-pub struct Running(Child);
+pub struct Running {
+    name: String,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    /// The threads that drain its log and its standard output, so that it never waits for a reader.
+    readers: Option<(JoinHandle<()>, JoinHandle<String>)>,
+}
 
 impl Running {
     /// Starts a program.
     pub fn start(name: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program(name));
-        command.args(arguments).env_remove("PROWL_STORE").env_remove("PROWL_SCHEDULER");
-        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        command.args(arguments);
+        for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROWL_")) {
+            command.env_remove(variable);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+
+        let mut stdout = child.stdout.take().unwrap();
+        let stdout = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (prefix, kept) = (name.to_owned(), Arc::clone(&log));
+        let stderr = std::thread::spawn(move || {
+            for line in lines.map(Result::unwrap) {
+                // Shown only when the test fails.
+                println!("{prefix}: {line}");
+                *kept.lock().unwrap() += &(line + "\n");
+            }
+        });
+        Self { name: name.to_owned(), child, log, readers: Some((stderr, stdout)) }
     }
 
     /// Waits for its end.
-    pub fn wait(self) -> Outcome {
-        let output = self.0.wait_with_output().unwrap();
-        Outcome {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+    pub fn wait(mut self) -> Outcome {
+        let what = format!("the end of {}", self.name);
+        let status = wait_for(&what, || self.child.try_wait().unwrap());
+        let (stderr, stdout) = self.readers.take().unwrap();
+        stderr.join().unwrap();
+        let stdout = stdout.join().unwrap();
+        let stderr = std::mem::take(&mut *self.log.lock().unwrap());
+        Outcome { code: status.code().unwrap_or(-1), stdout, stderr }
     }
 
     /// Sends SIGTERM and waits for its end.
     pub fn stop(self) -> Outcome {
-        terminate(&self.0);
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         self.wait()
     }
-}
 
-fn terminate(child: &Child) {
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A program in the background; it is told to stop, or killed, at the end.
-#[derive(Debug)]
-struct Background {
-    child: Child,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
-impl Background {
-    fn start(name: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(program(name))
-            .args(arguments)
-            .env_remove("PROWL_STORE")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Its log is drained, so that it never waits for a reader; it is shown only when a test fails.
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (name, kept) = (name.to_owned(), Arc::clone(&log));
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                println!("{name}: {line}");
-                kept.lock().unwrap().push(line);
-            }
-        });
-        Self { child, log }
+    /// Waits until `find` finds something, while the program runs.
+    pub fn wait_for<T>(&mut self, what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+        let (name, child) = (&self.name, &mut self.child);
+        wait_for(&format!("{what} of {name}"), || {
+            let found = find();
+            assert!(found.is_some() || child.try_wait().unwrap().is_none(), "{name} ended before {what}");
+            found
+        })
     }
 
-    /// Sends SIGTERM and waits for the end; `None` if a signal ended it.
-    fn terminate(&mut self) -> Option<i32> {
-        terminate(&self.child);
-        let end = Instant::now() + Duration::from_secs(30);
-        while Instant::now() < end {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("it did not stop within 30 s of SIGTERM");
+    /// Waits for a line of its log that holds `text`.
+    pub fn wait_for_line(&mut self, text: &str) -> String {
+        let log = Arc::clone(&self.log);
+        let find = || log.lock().unwrap().lines().find(|line| line.contains(text)).map(str::to_owned);
+        self.wait_for(&format!("the line {text:?}"), find)
     }
 }
 
-impl Drop for Background {
+impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
@@ -137,11 +147,17 @@ impl Drop for Background {
     }
 }
 
-fn wait_for_port(port: u16) {
-    let end = Instant::now() + Duration::from_mins(1);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < end, "nothing listens on port {port}");
-        std::thread::sleep(Duration::from_millis(20));
+/// A port that nobody listens on. It lies below those that systems hand out by themselves (from 32768 on), so it stays
+/// free until the program listens there that is told to.
+fn free_port() -> u16 {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    // Runs beside this one begin elsewhere.
+    let first = (std::process::id() * 61 % 20_000) as u16;
+    loop {
+        let port = 10_000 + (first + TRIED.fetch_add(1, Ordering::Relaxed) % 10_000) % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
@@ -149,8 +165,8 @@ fn wait_for_port(port: u16) {
 #[derive(Debug)]
 pub struct Cluster {
     port: u16,
-    executors: Vec<Background>,
-    scheduler: Background,
+    executors: Vec<Running>,
+    scheduler: Running,
     work: tempfile::TempDir,
 }
 
@@ -160,8 +176,9 @@ impl Cluster {
         let work = tempfile::tempdir().unwrap();
         let port = free_port();
         let port_text = port.to_string();
-        let scheduler = Background::start("prowl-scheduler", &["--bind-host", "127.0.0.1", "--bind-port", &port_text]);
-        wait_for_port(port);
+        let arguments = ["--bind-host", "127.0.0.1", "--bind-port", &port_text];
+        let mut scheduler = Running::start("prowl-scheduler", &arguments);
+        wait_for_port(&mut scheduler, port);
         let mut cluster = Self { port, executors: Vec::new(), scheduler, work };
         for _ in 0..executors {
             cluster.add_executor();
@@ -172,8 +189,9 @@ impl Cluster {
     /// Starts one more executor of one core.
     pub fn add_executor(&mut self) {
         let folder = self.work.path().join(self.executors.len().to_string());
-        let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
-        let executor = Background::start(
+        let port = free_port();
+        let ports = [port, free_port(), free_port()].map(|port| port.to_string());
+        let mut executor = Running::start(
             "prowl-executor",
             &[
                 "--bind-host",
@@ -196,7 +214,7 @@ impl Cluster {
                 folder.to_str().unwrap(),
             ],
         );
-        wait_for_port(ports[0].parse().unwrap());
+        wait_for_port(&mut executor, port);
         self.executors.push(executor);
     }
 
@@ -207,62 +225,59 @@ impl Cluster {
 
     /// In how many lines of its log the scheduler has said `text`.
     pub fn scheduler_said(&self, text: &str) -> usize {
-        self.scheduler.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
+        self.scheduler.log.lock().unwrap().lines().filter(|line| line.contains(text)).count()
     }
 
     /// Stops every process by SIGTERM and tells the exit codes, the scheduler's last.
-    pub fn stop(mut self) -> Vec<Option<i32>> {
-        let mut codes: Vec<_> = self.executors.iter_mut().map(Background::terminate).collect();
-        codes.push(self.scheduler.terminate());
-        codes
+    pub fn stop(self) -> Vec<i32> {
+        self.executors.into_iter().chain([self.scheduler]).map(|process| process.stop().code).collect()
     }
+}
+
+fn wait_for_port(process: &mut Running, port: u16) {
+    process.wait_for(&format!("port {port}"), || TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
 /// A running `prowl-inference`.
 #[derive(Debug)]
 pub struct Server {
-    process: Background,
-    /// Port of gRPC.
-    pub grpc: u16,
-    /// Port of HTTP.
-    pub http: u16,
+    process: Running,
+    /// Address of gRPC.
+    grpc: String,
 }
 
 impl Server {
     /// Serves `model` of `store`, and waits until it is ready.
     pub fn start(store: &str, model: &str) -> Self {
-        let (grpc, http) = (free_port(), free_port());
-        let addresses = [format!("127.0.0.1:{grpc}"), format!("127.0.0.1:{http}")];
-        let process = Background::start(
+        let anywhere = "127.0.0.1:0";
+        let mut process = Running::start(
             "prowl-inference",
-            &["--store", store, "--model", model, "--grpc-addr", &addresses[0], "--http-addr", &addresses[1]],
+            &["--store", store, "--model", model, "--grpc-addr", anywhere, "--http-addr", anywhere],
         );
-        let server = Self { process, grpc, http };
-        let end = Instant::now() + Duration::from_mins(1);
-        while server.get("/readyz") != Some(200) {
-            assert!(Instant::now() < end, "the server did not get ready");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
+        let listening = process.wait_for_line("listening");
+        let addresses: serde_json::Value = serde_json::from_str(&listening).unwrap();
+        let address = |port: &str| addresses[port].as_str().unwrap().to_owned();
+        let (grpc, http) = (address("grpc"), address("http"));
+        process.wait_for("readiness", || (get(&http, "/readyz") == Some(200)).then_some(()));
+        Self { process, grpc }
     }
 
     /// URL of the gRPC side.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.grpc)
-    }
-
-    /// The status that a GET of `path` answers with.
-    fn get(&self, path: &str) -> Option<u16> {
-        use std::io::{Read, Write};
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.http)).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        answer.split(' ').nth(1)?.parse().ok()
+        format!("http://{}", self.grpc)
     }
 
     /// Stops it by SIGTERM and tells its exit code.
-    pub fn stop(mut self) -> Option<i32> {
-        self.process.terminate()
+    pub fn stop(self) -> i32 {
+        self.process.stop().code
     }
+}
+
+/// The status that a GET of `path` answers with.
+fn get(address: &str, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
 }

@@ -150,7 +150,7 @@ async fn a_history_sent_with_the_request_gives_the_row_of_the_batch() {
         house.assert_same(row, &answer);
         assert_eq!(answer.history_source(), v1::HistorySource::Request);
     }
-    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.stop(), 0);
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ fn the_same_input_gives_the_same_bytes_wherever_it_runs() {
     let cluster = Cluster::start(2);
     let remote = store.preprocess("latest", &["--scheduler", &cluster.url()]);
     assert_eq!(once.files, remote.files, "a scheduler and two executors");
-    assert_eq!(cluster.stop(), [Some(0), Some(0), Some(0)]);
+    assert_eq!(cluster.stop(), [0, 0, 0]);
 
     let mut reversed = documents.clone();
     reversed.0.reverse();
@@ -409,10 +409,8 @@ fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
 
     // As soon as it has its folder, and once it writes into it.
     for files in [1, 2] {
-        let job = Running::start("prowl-preprocess", &arguments);
-        while store.published().len() < files {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let mut job = Running::start("prowl-preprocess", &arguments);
+        job.wait_for("files", || (store.published().len() >= files).then_some(()));
         let stopped = job.stop();
         assert_eq!(stopped.code, 1, "{}", stopped.stderr);
         assert_eq!(stopped.stderr, "error: stopped by SIGTERM; nothing was published\n");
@@ -422,7 +420,7 @@ fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
     assert_eq!(std::fs::read_dir(store.root.join("features")).unwrap().count(), 0, "a folder came back");
     assert_eq!(run("prowl-preprocess", &arguments).code, 0);
     assert_eq!(cluster.scheduler_said("Received cancellation request"), 2);
-    assert_eq!(cluster.stop(), [Some(0), Some(0)]);
+    assert_eq!(cluster.stop(), [0, 0]);
 }
 
 #[test]
@@ -431,14 +429,14 @@ fn a_job_waits_for_an_executor_and_says_so() {
     store.synth(100, 8);
     let mut cluster = Cluster::start(0);
     let url = cluster.url();
-    let job = Running::start(
+    let mut job = Running::start(
         "prowl-preprocess",
         &["--store", &store.url, "--export", "latest", "--scheduler", &url, "--json"],
     );
-    std::thread::sleep(Duration::from_secs(4));
+    let line = job.wait_for_line("waiting for an executor");
+    assert!(line.contains(&url), "{line}");
     cluster.add_executor();
-    let done = job.wait().expect_success();
-    assert!(done.stderr.contains("waiting for an executor") && done.stderr.contains(&url), "{}", done.stderr);
+    assert_eq!(job.wait().code, 0);
 }
 
 #[test]
