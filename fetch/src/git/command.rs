@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     thread::JoinHandle,
 };
 
@@ -54,17 +54,20 @@ impl Git {
         command
     }
 
-    /// The trimmed answer of a short command; `None` where it says no without a word, as `--quiet` asks it to.
+    /// The trimmed answer of a short command; `None` where it says no, which git does with exit code 1.
     pub(crate) fn ask(&self, command: &'static str, arguments: &[&str]) -> Result<Option<String>, Error> {
         let output = self.command(&[&[command], arguments].concat()).stdin(Stdio::null()).output();
         let output = output.map_err(Error::NoGit)?;
-        if output.status.success() {
-            return Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()));
+        match output.status.code() {
+            Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())),
+            Some(1) => Ok(None),
+            _ => Err(self.failed(command, output.status, in_one_line(&output.stderr))),
         }
-        match in_one_line(&output.stderr) {
-            reason if reason.is_empty() => Ok(None),
-            reason => Err(Error::Git { command, path: self.path.clone(), reason }),
-        }
+    }
+
+    fn failed(&self, command: &'static str, status: ExitStatus, complaint: String) -> Error {
+        let reason = if complaint.is_empty() { status.to_string() } else { complaint };
+        Error::Git { command, path: self.path.clone(), reason }
     }
 
     /// Starts a long command. `lines` are written to its standard input.
@@ -93,7 +96,7 @@ impl Git {
         }
         Ok(Tokens {
             command,
-            path: self.path.clone(),
+            git: self.clone(),
             child,
             output: BufReader::with_capacity(1 << 16, output),
             complaints: Some(complaints),
@@ -119,7 +122,7 @@ fn in_one_line(complaint: &[u8]) -> String {
 /// What a running `git` prints, cut at NUL bytes. Ends the process when dropped.
 pub(crate) struct Tokens {
     command: &'static str,
-    path: PathBuf,
+    git: Git,
     child: Child,
     output: BufReader<ChildStdout>,
     complaints: Option<JoinHandle<String>>,
@@ -167,11 +170,7 @@ impl Tokens {
     fn end(&mut self) -> Result<(), Error> {
         let status = self.child.wait().map_err(|source| self.pipe(source))?;
         let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        if status.success() {
-            return Ok(());
-        }
-        let reason = if complaints.is_empty() { status.to_string() } else { complaints };
-        Err(Error::Git { command: self.command, path: self.path.clone(), reason })
+        if status.success() { Ok(()) } else { Err(self.git.failed(self.command, status, complaints)) }
     }
 }
 
