@@ -132,7 +132,7 @@ pub enum Error {
         found: String,
     },
     /// The store answered with an error while reading.
-    #[error("cannot read {path}")]
+    #[error("cannot read {path}: may this program read there?")]
     Read {
         /// Path of the object.
         path: String,
