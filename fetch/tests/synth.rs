@@ -262,9 +262,15 @@ fn the_summary_is_for_people_and_on_request_for_programs() {
     }
     let output = publish(store.path(), &["synth", "--count", "200", "--json"]);
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(summary["snapshot"], export(store.path()).name());
-    assert_eq!(summary["counts"]["pull_requests"], 200);
     assert_ne!(summary["snapshot"], folder.name(), "a second run is a second folder");
+    let folder = export(store.path());
+    assert_eq!(summary["snapshot"], folder.name());
+    assert_eq!(summary["counts"]["pull_requests"], 200);
+    let parts: Vec<_> = folder.files("part-").collect();
+    assert_eq!(summary["parts"], parts.len());
+    assert_eq!(summary["stored_bytes"], parts.iter().map(|part| part.bytes).sum::<u64>());
+    assert_eq!(summary["documents"], folder.manifest().counts["documents"]);
+    assert_eq!(summary["bytes"], folder.manifest().counts["bytes"]);
 }
 
 #[test]
