@@ -113,7 +113,7 @@ pub struct Milestone {
 pub struct Base {
     /// Branch name.
     #[serde(rename = "ref")]
-    pub branch: String,
+    pub branch: Option<String>,
     /// Commit that the change was compared with.
     pub sha: Option<String>,
     /// The repository, part of the identity.

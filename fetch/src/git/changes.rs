@@ -21,7 +21,8 @@ const FORMAT: &str = "--format=%x01%H%x00%P%x00%an%x00%ae%x00%at%x00%ct%x00%B";
 /// What is known besides the commits themselves.
 pub(crate) struct Context<'a> {
     pub repository: &'a str,
-    pub branch: &'a str,
+    /// Where pull requests go; `None` where the history begins at a commit that no branch names.
+    pub branch: Option<&'a str>,
     pub line: &'a MainLine,
     pub graph: Graph,
 }
@@ -166,7 +167,7 @@ impl<'a> Documents<'a> {
             comments: None,
             review_comments: None,
             base: Base {
-                branch: (*branch).to_owned(),
+                branch: branch.map(str::to_owned),
                 sha: commit.parents.first().cloned(),
                 repo: BaseRepository { full_name: (*repository).to_owned() },
             },

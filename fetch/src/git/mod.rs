@@ -41,10 +41,11 @@ impl From<GitArgs> for Config {
     }
 }
 
-/// The branch that is read.
+/// Where the history begins that is read.
 struct Head {
-    /// Its name without the remote's.
-    branch: String,
+    /// A branch without its remote, or what else leads to a commit.
+    name: String,
+    is_branch: bool,
     commit: String,
 }
 
@@ -72,14 +73,15 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     if merges.is_empty() {
         return Err(Error::NoPullRequests {
             path: config.path.clone(),
-            branch: head.branch,
+            branch: head.name,
             commits: line.commits,
             repository: config.repository.clone(),
             since: config.since.map(|since| format!(" merged since {since}")).unwrap_or_default(),
         });
     }
 
-    let context = changes::Context { repository: &config.repository, branch: &head.branch, line: &line, graph };
+    let branch = head.is_branch.then_some(head.name.as_str());
+    let context = changes::Context { repository: &config.repository, branch, line: &line, graph };
     let commits = merges.iter().map(|(_, merge)| merge.commit.clone()).collect();
     let bar = progress::bar(merges.len() as u64, "reading changes");
     let mut documents = changes::Documents::start(&git, commits, context)?;
@@ -92,7 +94,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     let authors_by_name = documents.authors_by_name;
 
     let reverted = merges.iter().filter(|(number, _)| line.reverted_at.contains_key(number)).count() as u64;
-    notes.insert(0, format!("{} commits on {}; pull requests reverted: {reverted}", line.commits, head.branch));
+    notes.insert(0, format!("{} commits on {}; pull requests reverted: {reverted}", line.commits, head.name));
     if authors_by_name > 0 {
         notes.push(format!("pull requests of an author known by name only, not by login: {authors_by_name}"));
     }
@@ -103,7 +105,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
         input: Input { kind: "git".to_owned(), name: config.repository.clone(), digest: Some(head.commit) },
         details: json!({
             "source": "git",
-            "branch": head.branch,
+            "branch": head.name,
             "since": config.since.map(|since| since.to_string()),
         }),
         counts: BTreeMap::from([
@@ -133,13 +135,10 @@ fn find_head(git: &Git, config: &Config) -> Result<Head, Error> {
         Err(error) => return Err(error),
     }
 
-    let short = |reference: &str| {
-        let name = reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/remotes/origin/"));
-        name.unwrap_or(reference).to_owned()
-    };
     let mut candidates = Vec::new();
     if let Some(branch) = &config.branch {
-        candidates.extend([format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}"), branch.clone()]);
+        candidates
+            .extend(["refs/heads/", "refs/remotes/origin/", "refs/remotes/", ""].map(|at| format!("{at}{branch}")));
     } else {
         for symbol in ["refs/remotes/origin/HEAD", "HEAD"] {
             candidates.extend(git.ask("symbolic-ref", &["--quiet", symbol])?);
@@ -151,9 +150,16 @@ fn find_head(git: &Git, config: &Config) -> Result<Head, Error> {
         if let Some(commit) = git.ask("rev-parse", &["--verify", "--quiet", "--end-of-options", &revision])? {
             // Old versions of git print the option itself first.
             let commit = commit.lines().last().unwrap_or_default().to_owned();
-            return Ok(Head { branch: short(reference), commit });
+            let branch = branch(reference);
+            return Ok(Head { name: branch.unwrap_or(reference).to_owned(), is_branch: branch.is_some(), commit });
         }
     }
-    let branch = candidates.first().map(|reference| short(reference)).unwrap_or_default();
-    Err(Error::NoCommits { path: config.path.clone(), branch })
+    let wanted = candidates.first().map_or("HEAD", |reference| branch(reference).unwrap_or(reference));
+    Err(Error::NoCommits { path: config.path.clone(), branch: wanted.to_owned() })
+}
+
+/// The name of a branch as its own repository has it: `main` of `refs/heads/main` and `refs/remotes/upstream/main`.
+fn branch(reference: &str) -> Option<&str> {
+    let remote = || reference.strip_prefix("refs/remotes/")?.split_once('/').map(|(_, branch)| branch);
+    reference.strip_prefix("refs/heads/").or_else(remote)
 }

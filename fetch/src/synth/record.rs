@@ -66,7 +66,7 @@ impl Record<'_> {
             comments: (!unknown_talk).then_some(fate.comments),
             review_comments: (!unknown_talk).then_some(fate.review_comments),
             base: Base {
-                branch: repository.branch.to_owned(),
+                branch: Some(repository.branch.to_owned()),
                 sha: Some(dice.hex(40)),
                 repo: BaseRepository { full_name: repository.name.clone() },
             },
