@@ -172,8 +172,13 @@ fn merge_commits_become_documents_of_their_branch() {
     let before = clone.commit(ALICE, "Meanwhile (#2)");
     let merge = clone.merge("fix-leak", "Merge pull request #3 from bob/fix-leak\n\nFix the leak\n\nIt leaked.");
     clone.git(&["checkout", "--quiet", "-b", "own"]);
+    clone.git(&["checkout", "--quiet", "-b", "picked"]);
+    let (picked, meanwhile) = ("2024-02-01T00:00:00Z", clone.at(12));
+    clone.git_as(BOB, picked, &meanwhile, &["commit", "--quiet", "--allow-empty", "-m", "an older step"]);
+    clone.git(&["checkout", "--quiet", "own"]);
     clone.write("d", "1\n");
     clone.commit(ALICE, "one step");
+    clone.merge("picked", "Merge branch 'picked' into own");
     clone.git(&["checkout", "--quiet", "trunk"]);
     let script = "Merge Owner/Repo#4: Speed it up\n\nabc one step (Alice A)\n\nPull request description:\n\n  Much faster.\n\nACKs for top commit:\n  x";
     clone.merge("own", script);
@@ -182,8 +187,19 @@ fn merge_commits_become_documents_of_their_branch() {
     clone.commit(ALICE, "one step");
     clone.git(&["checkout", "--quiet", "trunk"]);
     clone.merge("foreign", "Merge owner/gui#5: Not ours");
+    // By the subject, as git has it, and by the title.
+    let day = clone.day;
+    clone.commit(BOB, "Revert \"Merge pull request #3 from bob/fix-leak\"");
+    clone.commit(BOB, "Revert \"Speed it up\"");
 
+    let store = TempDir::new().unwrap();
+    let path = clone.path().to_str().unwrap();
+    publish(store.path(), &["git", "--path", path, "--repo", "owner/repo"]);
+    let counts = export(store.path()).manifest().counts.clone();
+    assert_eq!((counts["pull_requests"], counts["reverted"], counts["foreign_merges"]), (4, 2, 1));
     let found = read(&clone, &[]);
+    let after = |days: u32| format!("2024-03-{:02}T12:00:00Z", day + days);
+    assert_eq!(reverted(&found), [(3, after(1).as_str()), (4, after(2).as_str())]);
     assert_eq!(found.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4]);
     let three = &found[&3];
     assert_eq!((text(three, "/title"), text(three, "/body")), ("Fix the leak", "It leaked."));
@@ -198,7 +214,8 @@ fn merge_commits_become_documents_of_their_branch() {
     assert_eq!(files(three), [("b", "added", 3, 0)], "against the main line, without what happened there meanwhile");
     let four = &found[&4];
     assert_eq!((text(four, "/title"), text(four, "/body")), ("Speed it up", "Much faster."));
-    assert_eq!(four["commits"], 1);
+    assert_eq!(four["commits"], 3);
+    assert_eq!(date(four, "created_at"), picked, "the earliest of all that it brought");
 }
 
 #[test]
@@ -386,6 +403,13 @@ fn the_same_history_gives_the_same_bytes_whatever_the_users_configuration_is() {
         assert_eq!(export(other.path()).manifest().files, expected.manifest().files, "{key} = {value}");
         clone.git(&["config", "--unset", key]);
     }
+    // As inside of a hook of another repository.
+    let other = TempDir::new().unwrap();
+    let mut hooked = program();
+    hooked.args(arguments).args(["--store", &url(other.path())]).env("GIT_DIR", "/nowhere").env("GIT_WORK_TREE", "/");
+    let output = hooked.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(export(other.path()).manifest().files, expected.manifest().files);
 }
 
 #[test]
