@@ -3,9 +3,9 @@
 use std::{fmt::Display, process::ExitCode};
 
 /// The program did what it was asked to.
-pub const DONE: u8 = 0;
+const DONE: u8 = 0;
 /// It could not; the reason is on stderr.
-pub const FAILED: u8 = 1;
+const FAILED: u8 = 1;
 /// It was called with arguments that do not fit together. `clap` ends with the same code.
 pub const WRONG_USE: u8 = 2;
 

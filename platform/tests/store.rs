@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use prowl_platform::{Error, Folder, Input, Kind, Store};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 fn store() -> (TempDir, Store) {
@@ -46,6 +47,8 @@ async fn a_published_folder_is_read_back_and_its_manifest_tells_all() {
     let folder = store.folder(Kind::Exports, "latest").await.unwrap();
 
     assert_eq!(folder.name(), published.name());
+    let written = fs::read(on_disk(&directory, &folder, "manifest.json")).unwrap();
+    assert_eq!(folder.digest(), hex::encode(Sha256::digest(&written)));
     assert_eq!(folder.digest(), published.digest());
     assert_eq!(folder.manifest(), published.manifest());
     assert_eq!(store.folder(Kind::Exports, folder.name()).await.unwrap().digest(), folder.digest());
