@@ -315,11 +315,14 @@ fn a_store_that_cannot_be_used_is_one_clear_line() {
     let message = run(1, &format!("{}/file/below", url(directory.path())));
     assert!(message.contains("cannot write below the store") && message.contains("choose a folder"), "{message}");
 
-    let mut command = program();
-    command.args(["synth", "--count", "10", "--store", &url(directory.path())]).env("PROWL_LOG", "a=b=c");
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("PROWL_LOG=\"a=b=c\" cannot be understood"), "{}", stderr(&output));
+    for (variable, value) in [("PROWL_LOG", "a=b=c"), ("PROWL_LOG_FORMAT", "xml")] {
+        let mut command = program();
+        command.args(["synth", "--count", "10", "--store", &url(directory.path())]).env(variable, value);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = format!("{variable}={value:?} cannot be understood");
+        assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+    }
 }
 
 #[test]
