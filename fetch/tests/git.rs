@@ -436,17 +436,23 @@ fn the_default_branch_of_the_remote_is_read_unless_another_is_named() {
     assert_eq!(read(&local, &["--branch", "upstream/trunk"]), default, "a branch is called what it is at its remote");
     local.git(&["checkout", "--quiet", "--detach"]);
     assert_eq!(read(&local, &[])[&2]["base"]["ref"], Value::Null, "no branch tells where pull requests go");
+}
 
-    // A shallow clone says that something is missing.
+#[test]
+fn a_shallow_clone_tells_only_what_it_knows_and_that_something_is_missing() {
+    let mut origin = Clone::new();
+    for number in 1..=3 {
+        origin.write(&number.to_string(), "1\n");
+        origin.commit(ALICE, &format!("Add a file (#{number})"));
+    }
     let shallow = Clone { directory: TempDir::new().unwrap(), day: 0 };
-    let source = url(origin.path());
-    shallow.git(&["clone", "--quiet", "--depth", "1", "--branch", "side", &source, "."]);
+    shallow.git(&["clone", "--quiet", "--depth", "2", &url(origin.path()), "."]);
     let store = TempDir::new().unwrap();
-    let output = publish(
-        store.path(),
-        &["git", "--path", shallow.path().to_str().unwrap(), "--repo", "o/r", "--branch", "side"],
-    );
+    let output = publish(store.path(), &["git", "--path", shallow.path().to_str().unwrap(), "--repo", "o/r"]);
     assert!(stderr(&output).contains("the clone is shallow"), "{}", stderr(&output));
+    let found = documents(store.path());
+    assert_eq!(found.len(), 1, "of the second one, git does not know what it changed");
+    assert_eq!(files(&found[0]), [("3", "added", 1, 0)]);
 }
 
 #[test]

@@ -102,6 +102,12 @@ impl MainLine {
         }
         Ok(line)
     }
+
+    /// Leaves out the oldest commit: where a shallow clone ends, git shows every file as new.
+    pub(crate) fn cut_edge(&mut self) {
+        let edge = self.commits - 1;
+        self.merges.retain(|_, merge| merge.place < edge);
+    }
 }
 
 /// The pull request whose commit begins with these digits, of those older than `place`, unless two do.

@@ -58,12 +58,16 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     let git = Git::new(&config.path);
     let head = find_head(&git, config)?;
     let mut notes = Vec::new();
-    if git.ask("rev-parse", &["--is-shallow-repository"])?.is_some_and(|answer| answer == "true") {
-        notes.push("the clone is shallow: pull requests before its edge are missing".to_owned());
+    let shallow = git.ask("rev-parse", &["--is-shallow-repository"])?.is_some_and(|answer| answer == "true");
+    if shallow {
+        notes.push("the clone is shallow: pull requests at its edge and before are missing".to_owned());
     }
 
     let spinner = progress::spinner("reading the history");
-    let line = MainLine::read(&git, &head.commit, &config.repository, outlet)?;
+    let mut line = MainLine::read(&git, &head.commit, &config.repository, outlet)?;
+    if shallow {
+        line.cut_edge();
+    }
     let graph = history::graph(&git, &head.commit, outlet)?;
     spinner.finish_and_clear();
 
