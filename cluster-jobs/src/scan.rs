@@ -175,7 +175,7 @@ impl ExecutionPlan for ScanExec {
                 let store = context.runtime_env().object_store_registry.get_store(&url)?;
                 let path = Path::from_url_path(url.path())
                     .map_err(|error| failure(&format_args!("{} cannot be read by this name: {error}", file.url)))?;
-                let input = handle.block_on(open(store, &path)).map_err(|error| damaged(&file.url, &error))?;
+                let input = handle.block_on(open(store, &path)).map_err(|error| unreadable(&file.url, &error))?;
                 read(&file, input, limit, |batch| {
                     // The receiver is gone only when the query was given up.
                     let cancelled = |_| DataFusionError::Execution("the query was cancelled".into());
@@ -200,7 +200,7 @@ fn read(
     limit: usize,
     mut hand_on: impl FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let fail = |error: io::Error| damaged(&file.url, &error);
+    let fail = |error: io::Error| unreadable(&file.url, &error);
     let stored = Hashed { input: BufReader::with_capacity(1 << 18, input), hash: Sha256::new() };
     let mut lines = Lines::new(decompress(stored).map_err(fail)?, limit);
     let mut rows = RowBuilder::default();
@@ -266,13 +266,28 @@ fn without_mark<'a>(line: &Line, text: &'a [u8]) -> &'a [u8] {
     }
 }
 
-fn damaged(url: &str, error: &io::Error) -> DataFusionError {
+/// What is wrong with a file: what the store says of it, or else what the decoder finds.
+fn unreadable(url: &str, error: &io::Error) -> DataFusionError {
+    if error.get_ref().is_some_and(|inner| inner.is::<object_store::Error>()) {
+        return failure(&format_args!(
+            "cannot read the export file {url}: {}; every machine of the cluster has to see it and may read it",
+            innermost(error)
+        ));
+    }
     match error.kind() {
         io::ErrorKind::UnexpectedEof => {
             failure(&format_args!("the export file {url} ends too early; copy or export it again"))
         }
-        _ => failure(&format_args!("cannot read the export file {url}: {error}")),
+        _ => failure(&format_args!("the export file {url} is damaged ({error}); copy or export it again")),
     }
+}
+
+/// The cause, without the layers above it, which repeat it.
+fn innermost<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
 }
 
 /// The file's bytes as they are stored, hashed on the way.
