@@ -73,13 +73,9 @@ fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
         found => found
             .with_context(|| format!("cannot find the export {path}; give `latest`, a name in the store, or a path"))?,
     };
-    if here.is_file() {
-        std::fs::File::open(&here)
-            .with_context(|| format!("cannot read the export file {path}; check its permissions"))?;
-        return Ok(vec![here]);
-    }
     if !here.is_dir() {
-        bail!("the export {path} is neither a file nor a folder; write what comes from a pipe into a file first");
+        check_readable(&here)?;
+        return Ok(vec![here]);
     }
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&here).with_context(|| format!("cannot list the folder {path}"))? {
@@ -89,7 +85,8 @@ fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
         let is_export = [".json", ".ndjson", ".jsonl"].iter().any(|end| text.ends_with(end));
         // What the store and the generator write beside the documents.
         let beside = name == "manifest.json" || name == "planted.json";
-        if is_export && !beside && file.is_file() {
+        if is_export && !beside && !file.is_dir() {
+            check_readable(&file)?;
             files.push(file);
         }
     }
@@ -98,4 +95,15 @@ fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Refuses what no task could read, such as a link that leads nowhere.
+fn check_readable(file: &Path) -> anyhow::Result<()> {
+    let shown = file.display();
+    let unreadable = || format!("cannot read the export file {shown}; restore it or allow reading it, or take it away");
+    // Opening a pipe would wait for somebody to write into it.
+    if !std::fs::metadata(file).with_context(unreadable)?.is_file() {
+        bail!("the export {shown} is neither a file nor a folder; write what comes from a pipe into a file first");
+    }
+    std::fs::File::open(file).map(drop).with_context(unreadable)
 }
