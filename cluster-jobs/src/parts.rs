@@ -75,7 +75,13 @@ impl Part {
 impl Part {
     async fn still_wanted(&mut self) -> Result<()> {
         let marker = self.store.head(&self.marker).await;
-        marker.map(drop).map_err(|error| failure(&format_args!("the run was given up before {}: {error}", self.path)))
+        marker.map(drop).map_err(|_| {
+            failure(&format_args!(
+                "cannot write {} of the run: there is no /{}, so the run was given up, or the store is not at the same \
+                 path on every machine of the cluster",
+                self.path, self.marker
+            ))
+        })
     }
 
     fn unwritten(&self, error: &ParquetError) -> DataFusionError {
