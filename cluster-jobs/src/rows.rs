@@ -195,7 +195,9 @@ impl RowBuilder {
 
 /// Reads the rows of a batch.
 pub(crate) struct RowReader<'a> {
-    batch: &'a RecordBatch,
+    bucket: &'a [u32],
+    repository: &'a [u64],
+    number: &'a [u64],
     kind: &'a [u8],
     payload: &'a LargeBinaryArray,
 }
@@ -203,7 +205,9 @@ pub(crate) struct RowReader<'a> {
 impl<'a> RowReader<'a> {
     pub(crate) fn new(batch: &'a RecordBatch) -> Self {
         Self {
-            batch,
+            bucket: batch.column(BUCKET).as_primitive::<UInt32Type>().values(),
+            repository: batch.column(REPOSITORY).as_primitive::<UInt64Type>().values(),
+            number: batch.column(NUMBER).as_primitive::<UInt64Type>().values(),
             kind: batch.column(KIND).as_primitive::<UInt8Type>().values(),
             payload: batch.column(PAYLOAD).as_binary::<i64>(),
         }
@@ -214,15 +218,15 @@ impl<'a> RowReader<'a> {
     }
 
     pub(crate) fn bucket(&self, row: usize) -> u32 {
-        self.batch.column(BUCKET).as_primitive::<UInt32Type>().value(row)
+        self.bucket[row]
     }
 
     pub(crate) fn repository(&self, row: usize) -> u64 {
-        self.batch.column(REPOSITORY).as_primitive::<UInt64Type>().value(row)
+        self.repository[row]
     }
 
     pub(crate) fn number(&self, row: usize) -> u64 {
-        self.batch.column(NUMBER).as_primitive::<UInt64Type>().value(row)
+        self.number[row]
     }
 
     pub(crate) fn row(&self, row: usize) -> Result<Row> {

@@ -1,7 +1,7 @@
 //! A scheduler and an executor in this process, as separate ones would be: plans and shuffles are encoded, sent over
 //! loopback and read back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -130,11 +130,8 @@ fn files_in(work_dir: Option<&Path>) -> anyhow::Result<tempfile::TempDir> {
     builder.prefix("prowl-preprocess-");
     match work_dir {
         None => builder.tempdir().context("cannot create a temporary folder; give --work-dir"),
-        Some(parent) => {
-            let shown: PathBuf = parent.to_owned();
-            std::fs::create_dir_all(parent).and_then(|()| builder.tempdir_in(parent)).with_context(|| {
-                format!("cannot use the work folder {}; give another with --work-dir", shown.display())
-            })
-        }
+        Some(parent) => std::fs::create_dir_all(parent)
+            .and_then(|()| builder.tempdir_in(parent))
+            .with_context(|| format!("cannot use the work folder {}; give another with --work-dir", parent.display())),
     }
 }
