@@ -192,3 +192,30 @@ impl RejectColumns {
         Ok(RecordBatch::try_new(reject_schema(), columns)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prowl_features::PullRequest;
+
+    use super::*;
+
+    #[test]
+    fn what_has_no_fixed_size_is_counted_until_it_is_handed_on() {
+        let title = Some("some words of a title".to_owned());
+        let facts = Facts::of(&PullRequest { repository: "o/r".into(), number: 1, title, ..PullRequest::default() });
+        let history = History::default();
+        let vector = facts.vector(&history);
+        let tokens = 4 * vector.tokens.len();
+        let json = serde_json::to_string(&history).unwrap().len();
+        assert!(tokens > 0 && json > 0);
+        for (keep_history, bytes) in [(false, tokens), (true, tokens + json)] {
+            let mut columns = FeatureColumns::new(feature_schema(keep_history), keep_history);
+            for rows in 1..=2 {
+                columns.push(&facts, &vector, &history, None, None).unwrap();
+                assert_eq!((columns.len(), columns.bytes()), (rows, rows * bytes));
+            }
+            assert_eq!(columns.finish().unwrap().num_rows(), 2);
+            assert_eq!((columns.len(), columns.bytes()), (0, 0));
+        }
+    }
+}

@@ -396,4 +396,43 @@ mod tests {
         assert_eq!(report.reasons.values().map(|complaint| complaint.times).sum::<u64>(), 3 + 2 * MOST_REASONS as u64);
         assert_eq!(of("other reasons").unwrap().0, MOST_REASONS as u64 + 2);
     }
+
+    #[test]
+    fn partitions_add_up_in_any_order() {
+        let report = |index: u64, as_of: Option<i64>| Report {
+            files: vec![FileEntry { path: format!("part-{index}"), bytes: index, sha256: String::new() }],
+            read: index,
+            kept: 10 * index,
+            superseded: 100 * index,
+            rejected: 1000 * index,
+            repositories: 10_000 * index,
+            as_of,
+            sources: vec![(format!("file-{index}"), String::new())],
+            reasons: BTreeMap::from([(
+                "missing".to_owned(),
+                Complaint { times: index, file: "file:///a.json".into(), line: index },
+            )]),
+        };
+        let partitions = [report(1, Some(5)), report(2, Some(9)), report(3, None), report(4, Some(7))];
+        let sum = |partitions: &mut dyn Iterator<Item = &Report>| {
+            let mut sum = Report::default();
+            partitions.for_each(|report| sum.add(report.clone()));
+            sum.files.sort_by(|a, b| a.path.cmp(&b.path));
+            sum.sources.sort();
+            serde_json::to_value(sum).unwrap()
+        };
+        let forwards = sum(&mut partitions.iter());
+        assert_eq!(forwards, sum(&mut partitions.iter().rev()));
+        assert_eq!(forwards["as_of"], 9);
+        let counts = ["read", "kept", "superseded", "rejected", "repositories"].map(|name| forwards[name].as_u64());
+        assert_eq!(counts, [10, 100, 1000, 10_000, 100_000].map(Some));
+        assert_eq!(
+            forwards["reasons"]["missing"],
+            serde_json::json!({ "times": 10, "file": "file:///a.json", "line": 1 })
+        );
+        assert_eq!(
+            (forwards["files"].as_array().unwrap().len(), forwards["sources"].as_array().unwrap().len()),
+            (4, 4)
+        );
+    }
 }
