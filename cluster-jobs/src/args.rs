@@ -41,6 +41,8 @@ pub struct PreprocessArgs {
     scheduler: Option<String>,
 
     /// Days after its merge from which a pull request counts as not taken back
+    ///
+    /// It is as late as the newest time in the repository's documents says; a time after the start of the run says nothing.
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     label_maturity_days: u32,
 

@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use indicatif::{HumanCount, ProgressBar};
 use object_store::ObjectStoreExt;
-use prowl_features::{FEATURE_COUNT, digest};
+use prowl_features::{FEATURE_COUNT, Maturity, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, MARKER};
 use serde::Serialize;
 
@@ -142,7 +142,8 @@ async fn run_into(
     };
     let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
     let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history };
-    let mut submission = session.submit(plan::job(scan, ask.maturity, publication)?).await?;
+    let maturity = Maturity { window: ask.maturity, now: now()? };
+    let mut submission = session.submit(plan::job(scan, maturity, publication)?).await?;
     let report = tokio::select! {
         report = answer(&mut submission) => report.map_err(|error| retell(&error))?,
         signal = stop => {
@@ -155,6 +156,12 @@ async fn run_into(
     };
     check(ask, &report)?;
     Ok(report)
+}
+
+/// Milliseconds since 1970 UTC.
+fn now() -> anyhow::Result<i64> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Ok(since.context("the clock of this machine stands before 1970; set it")?.as_millis() as i64)
 }
 
 async fn answer(submission: &mut Submission) -> datafusion::common::Result<Report> {

@@ -20,7 +20,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements, PlanProperties,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use prowl_features::{Outcome, Outcomes};
+use prowl_features::{Maturity, Outcome, Outcomes};
 
 use crate::requirements::{by_bucket, sorted};
 use crate::rows::{
@@ -32,13 +32,12 @@ use crate::rows::{
 #[derive(Debug)]
 pub(crate) struct OutcomesExec {
     input: Arc<dyn ExecutionPlan>,
-    /// How long after its merge a pull request's label counts, in milliseconds.
-    pub(crate) maturity: i64,
+    pub(crate) maturity: Maturity,
     properties: Arc<PlanProperties>,
 }
 
 impl OutcomesExec {
-    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, maturity: i64) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, maturity: Maturity) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&OUTCOME_ROWS)),
             input.output_partitioning().clone(),
@@ -51,7 +50,8 @@ impl OutcomesExec {
 
 impl DisplayAs for OutcomesExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OutcomesExec: maturity_ms={}", self.maturity)
+        let Maturity { window, now } = self.maturity;
+        write!(f, "OutcomesExec: maturity_ms={window} now_ms={now}")
     }
 }
 
@@ -115,7 +115,7 @@ impl ExecutionPlan for OutcomesExec {
 
 /// The state of one pass over sorted rows.
 struct Pass {
-    maturity: i64,
+    maturity: Maturity,
     repository: Option<u64>,
     outcomes: Outcomes,
     identity: Option<(u64, u64)>,
@@ -123,7 +123,7 @@ struct Pass {
 }
 
 impl Pass {
-    fn new(maturity: i64) -> Self {
+    fn new(maturity: Maturity) -> Self {
         Self { maturity, repository: None, outcomes: Outcomes::new(maturity), identity: None, superseded: 0 }
     }
 

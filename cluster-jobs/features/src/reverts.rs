@@ -110,6 +110,15 @@ pub struct Outcome {
     pub reverted: Option<bool>,
 }
 
+/// When a label counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
+pub struct Maturity {
+    /// Milliseconds that have to pass since the merge.
+    pub window: i64,
+    /// The moment of the run, in milliseconds since 1970 UTC. A later time in a document is a mistake and proves nothing.
+    pub now: i64,
+}
+
 /// Finds the outcome of each pull request of one repository in one pass from the highest number to the lowest: a
 /// revert has a higher number than what it reverts, so it has been seen when its target comes.
 ///
@@ -117,7 +126,7 @@ pub struct Outcome {
 /// repository happened at that time, the source had seen it.
 #[derive(Debug)]
 pub struct Outcomes {
-    maturity: i64,
+    maturity: Maturity,
     seen_until: i64,
     numbers: HashMap<u64, Vec<i64>>,
     titles: KeyMap<Vec<i64>>,
@@ -126,8 +135,8 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// For labels that count once `maturity` milliseconds have passed since the merge.
-    pub fn new(maturity: i64) -> Self {
+    /// For labels that count from `maturity` on.
+    pub fn new(maturity: Maturity) -> Self {
         Self {
             maturity,
             seen_until: i64::MIN,
@@ -139,9 +148,9 @@ impl Outcomes {
 
     /// The outcome of `facts`, which must not have a higher number than those before it.
     pub fn next(&mut self, facts: &Facts) -> Outcome {
-        let times = [facts.merged_at, facts.updated_at, facts.fetched_at, facts.reverted_at];
-        let latest = times.into_iter().flatten().fold(facts.created_at, i64::max);
-        self.seen_until = self.seen_until.max(latest);
+        let times = [Some(facts.created_at), facts.merged_at, facts.updated_at, facts.fetched_at, facts.reverted_at];
+        let past = times.into_iter().flatten().filter(|at| *at <= self.maturity.now);
+        self.seen_until = past.fold(self.seen_until, i64::max);
         let declared = facts.merged_at.and_then(|merged_at| self.reverted_at(facts, merged_at));
         let known = [facts.reverted_at, declared];
         if let Some(merged_at) = facts.merged_at {
@@ -150,7 +159,7 @@ impl Outcomes {
         // Nothing can be taken back before it was merged, whatever a document says.
         let reverted_at =
             facts.merged_at.and_then(|merged_at| known.into_iter().flatten().filter(|at| *at >= merged_at).min());
-        let mature = |merged_at: &i64| merged_at.saturating_add(self.maturity) <= self.seen_until;
+        let mature = |merged_at: &i64| merged_at.saturating_add(self.maturity.window) <= self.seen_until;
         Outcome { reverted_at, reverted: facts.merged_at.filter(mature).map(|_| reverted_at.is_some()) }
     }
 

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{DAY, MATURITY, MONDAY, bare, batch, numbered, sha};
-use prowl_features::{Facts, Outcome, Outcomes, PullRequest};
+use common::{DAY, MATURITY, MONDAY, NOW, bare, batch, numbered, outcomes, sha};
+use prowl_features::{Facts, Outcome, PullRequest};
 
 /// Number `number`, opened on day `number`, merged half a day later, titled `title`.
 fn merged(number: u64, title: &str) -> PullRequest {
@@ -182,7 +182,7 @@ fn the_earliest_word_of_it_counts() {
 fn a_label_waits_until_it_is_ripe() {
     let change = merged(1, "Add it");
     let outcome = |later: &PullRequest| {
-        let mut outcomes = Outcomes::new(MATURITY);
+        let mut outcomes = outcomes();
         outcomes.next(&Facts::of(later));
         outcomes.next(&Facts::of(&change))
     };
@@ -204,6 +204,27 @@ fn a_label_waits_until_it_is_ripe() {
     assert_eq!(outcome(&revert), Outcome { reverted_at: at(2), reverted: None });
     let seen_later = PullRequest { fetched_at: Some(ripe_at), ..revert };
     assert_eq!(outcome(&seen_later), Outcome { reverted_at: at(2), reverted: Some(true) });
+}
+
+#[test]
+fn a_time_that_has_not_come_ripens_no_label() {
+    let label = |later: &PullRequest| {
+        let mut outcomes = outcomes();
+        outcomes.next(&Facts::of(later));
+        outcomes.next(&Facts::of(&merged(1, "Add it"))).reverted
+    };
+    for field in [
+        |at: i64| bare(9, at),
+        |at: i64| PullRequest { merged_at: Some(at), ..bare(9, MONDAY) },
+        |at: i64| PullRequest { updated_at: Some(at), ..bare(9, MONDAY) },
+        |at: i64| PullRequest { fetched_at: Some(at), ..bare(9, MONDAY) },
+        |at: i64| PullRequest { reverted_at: Some(at), ..bare(9, MONDAY) },
+    ] {
+        assert_eq!(label(&field(NOW)), Some(false));
+        assert_eq!(label(&field(NOW + 1)), None);
+    }
+    let one_wrong = PullRequest { updated_at: Some(i64::MAX), fetched_at: Some(NOW), ..bare(9, MONDAY) };
+    assert_eq!(label(&one_wrong), Some(false), "the other times of the document still count");
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         if let Some(scan) = any.downcast_ref::<ScanExec>() {
             write(&Operator::Scan { max_line_bytes: scan.max_line_bytes }, buffer)
         } else if let Some(outcomes) = any.downcast_ref::<OutcomesExec>() {
-            write(&Operator::Over(Operation::Outcomes { maturity: outcomes.maturity }), buffer)
+            write(&Operator::Over(Operation::Outcomes(outcomes.maturity)), buffer)
         } else if let Some(publish) = any.downcast_ref::<PublishExec>() {
             write(&Operator::Over(Operation::Publish(publish.publication.clone())), buffer)
         } else {
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_plan_of_another_version_is_refused() {
-        let operation = Operation::Outcomes { maturity: 7 };
+        let operation = Operation::Outcomes(prowl_features::Maturity { window: 7, now: 9 });
         let mut ours = Vec::new();
         write(&operation, &mut ours).unwrap();
         assert_eq!(read::<Operation>(&ours).unwrap(), Some(operation));

@@ -11,6 +11,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use prowl_features::Maturity;
 use serde::{Deserialize, Serialize};
 
 use crate::outcomes::OutcomesExec;
@@ -20,7 +21,7 @@ use crate::rows::OUTCOME_ROWS;
 /// What a node does: all that crosses the wire of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
 pub(crate) enum Operation {
-    Outcomes { maturity: i64 },
+    Outcomes(Maturity),
     Publish(Publication),
 }
 
@@ -35,15 +36,15 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(operation: Operation, input: LogicalPlan) -> Result<Self> {
         let schema = match operation {
-            Operation::Outcomes { .. } => &OUTCOME_ROWS,
+            Operation::Outcomes(_) => &OUTCOME_ROWS,
             Operation::Publish(_) => &REPORT_ROWS,
         };
         let schema = Arc::new(DFSchema::try_from(schema.as_ref().clone())?);
         Ok(Self { operation, input, schema })
     }
 
-    pub(super) fn outcomes(input: LogicalPlan, maturity: i64) -> Result<Self> {
-        Self::new(Operation::Outcomes { maturity }, input)
+    pub(super) fn outcomes(input: LogicalPlan, maturity: Maturity) -> Result<Self> {
+        Self::new(Operation::Outcomes(maturity), input)
     }
 
     pub(super) fn publish(input: LogicalPlan, publication: Publication) -> Result<Self> {
@@ -60,7 +61,7 @@ impl PartialOrd for Node {
 impl UserDefinedLogicalNodeCore for Node {
     fn name(&self) -> &'static str {
         match self.operation {
-            Operation::Outcomes { .. } => "Outcomes",
+            Operation::Outcomes(_) => "Outcomes",
             Operation::Publish(_) => "Publish",
         }
     }
@@ -128,7 +129,7 @@ impl Operation {
     /// The operator that does this to `input`.
     pub(crate) fn over(&self, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
         match self {
-            Self::Outcomes { maturity } => Arc::new(OutcomesExec::new(input, *maturity)),
+            Self::Outcomes(maturity) => Arc::new(OutcomesExec::new(input, *maturity)),
             Self::Publish(publication) => Arc::new(PublishExec::new(input, publication.clone())),
         }
     }

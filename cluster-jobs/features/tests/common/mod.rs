@@ -2,8 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use prowl_features::{
-    ChangedFile, FEATURE_COUNT, FEATURES, Facts, FeatureVector, History, Ledger, Outcome, Outcomes, PullRequest,
-    Replay, User,
+    ChangedFile, FEATURE_COUNT, FEATURES, Facts, FeatureVector, History, Ledger, Maturity, Outcome, Outcomes,
+    PullRequest, Replay, User,
 };
 use serde_json::{Value, json};
 
@@ -13,6 +13,8 @@ pub const HOUR: i64 = 3_600_000;
 pub const DAY: i64 = 24 * HOUR;
 /// How long after its merge a pull request's label counts.
 pub const MATURITY: i64 = 30 * DAY;
+/// When the batch job runs.
+pub const NOW: i64 = MONDAY + 1000 * DAY;
 pub const REPOSITORY: &str = "prowl/den";
 
 /// A document whose whole numbers and times are written by `number` and `time`.
@@ -105,12 +107,17 @@ pub struct Answer {
     pub vector: FeatureVector,
 }
 
+/// The outcomes of one repository, as of [`NOW`].
+pub fn outcomes() -> Outcomes {
+    Outcomes::new(Maturity { window: MATURITY, now: NOW })
+}
+
 /// The batch job over one repository, as `prowl-preprocess` runs it: outcomes from the highest number down, then the
 /// replay by creation. Answers come by creation and number.
 pub fn batch(pull_requests: &[PullRequest]) -> (Vec<Answer>, Ledger) {
     let mut facts: Vec<Facts> = pull_requests.iter().map(Facts::of).collect();
     facts.sort_by_key(|facts| std::cmp::Reverse(facts.number));
-    let mut outcomes = Outcomes::new(MATURITY);
+    let mut outcomes = outcomes();
     let mut rows: Vec<(Facts, Outcome)> = facts
         .into_iter()
         .map(|facts| {
