@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use indicatif::{HumanCount, ProgressBar};
 use object_store::ObjectStoreExt;
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
-use prowl_platform::{Draft, Folder, Input, Kind, MARKER};
+use prowl_platform::{Draft, Folder, Input, Kind, MARKER, Store};
 use serde::Serialize;
 
 use crate::args::{Preprocess, Scheduler};
@@ -98,7 +98,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     let report = match ran {
         Ok(report) => report,
         Err(error) => {
-            give_up(ask, draft).await;
+            give_up(&ask.store, draft).await;
             return Err(error);
         }
     };
@@ -121,9 +121,9 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
 }
 
 /// Removes the folder for good: without its marker no task begins to write into it any more.
-async fn give_up(ask: &Preprocess, draft: Draft) {
+async fn give_up(store: &Store, draft: Draft) {
     // If that fails, so will the rest of the clean-up, which says so.
-    let _ = ask.store.object_store().delete(&draft.path(MARKER)).await;
+    let _ = store.object_store().delete(&draft.path(MARKER)).await;
     tokio::time::sleep(LAST_WRITES).await;
     draft.discard().await;
 }
@@ -278,5 +278,31 @@ impl std::fmt::Display for Summary {
         }
         writeln!(f, "published {}", self.url)?;
         write!(f, "next: prowl-trainer train --store {} --features {}", self.store, self.run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_is_given_up_takes_no_new_file_while_the_last_ones_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("file://{}", folder.path().canonicalize().unwrap().display())).unwrap();
+        let mut draft = store.draft(Kind::Features).await.unwrap();
+        draft.put("part", "written".into()).await.unwrap();
+        let draft_folder = folder.path().join("features").join(draft.name());
+        let (marker, part) = (draft_folder.join(MARKER), draft_folder.join("part"));
+        assert!(marker.exists() && part.exists());
+        let part_outlives_marker = async {
+            while marker.exists() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(LAST_WRITES / 2).await;
+            part.exists()
+        };
+        let (outlived, ()) = tokio::join!(part_outlives_marker, give_up(&store, draft));
+        assert!(outlived, "tasks could begin to write until the folder was removed");
+        assert!(!draft_folder.exists());
     }
 }
