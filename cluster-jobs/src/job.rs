@@ -145,7 +145,7 @@ async fn run_into(
     let maturity = Maturity { window: ask.maturity, now: now()? };
     let mut submission = session.submit(plan::job(scan, maturity, publication)?).await?;
     let report = tokio::select! {
-        report = answer(&mut submission) => report.map_err(|error| retell(&error))?,
+        report = answer(&mut submission) => report.map_err(|error| retell(&error, session.scheduler()))?,
         signal = stop => {
             if let Err(error) = submission.cancel().await {
                 tracing::warn!("the job may still be running on the cluster, it could not be cancelled: {error:#}");

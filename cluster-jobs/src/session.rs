@@ -70,6 +70,11 @@ async fn open(scheduler: &Scheduler) -> io::Result<TcpStream> {
 }
 
 impl Session {
+    /// Where its scheduler listens.
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
     /// Hands a plan to the scheduler.
     pub(crate) async fn submit(&self, plan: LogicalPlan) -> Result<Submission> {
         Submission::new(&self.context, plan, format!("http://{}:{}", self.scheduler.host, self.scheduler.port)).await
