@@ -203,7 +203,10 @@ pub struct SchedulerArgs {
     mut_arg("bind_host", |arg| arg.value_parser(ip_address)),
     mut_arg("bind_port", |arg| arg.default_value("50061").help("Port that hands out shuffle files, over Arrow Flight")),
     mut_arg("bind_grpc_port", |arg| arg.default_value("50062").help("Port that takes tasks, over gRPC")),
-    mut_arg("bind_health_port", |arg| arg.default_value("50063"))
+    mut_arg("bind_health_port", |arg| arg.default_value("50063")),
+    mut_arg("scheduler_connect_timeout_seconds", |arg| {
+        arg.default_value("60").help("Seconds to wait at the start for a scheduler that does not answer yet")
+    })
 )]
 pub struct ExecutorArgs {
     #[command(flatten)]

@@ -58,15 +58,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes sure that a scheduler is there before anything is sent to it.
 async fn reach(scheduler: &Scheduler) -> anyhow::Result<()> {
-    let connected = timeout(PATIENCE, open(scheduler)).await;
-    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()));
-    connected.unwrap_or_else(|_| Err(late())).map(drop).with_context(|| {
+    has_executors(scheduler).await.map(drop).with_context(|| {
         format!("cannot reach the scheduler {scheduler}; start prowl-scheduler there, or leave --scheduler out")
     })
 }
 
-async fn open(scheduler: &Scheduler) -> io::Result<TcpStream> {
-    TcpStream::connect((scheduler.host.trim_matches(['[', ']']), scheduler.port)).await
+/// What the scheduler's probe for Kubernetes says: ready with an executor, 503 without. An error is that no scheduler
+/// answers.
+async fn has_executors(scheduler: &Scheduler) -> io::Result<bool> {
+    let asked = async {
+        let mut stream = TcpStream::connect((scheduler.host.trim_matches(['[', ']']), scheduler.port)).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: scheduler\r\nconnection: close\r\n\r\n").await?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await?;
+        match &status[8..] {
+            b" 200" => Ok(true),
+            b" 503" => Ok(false),
+            _ => Err(io::Error::other("what answers is no scheduler")),
+        }
+    };
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()));
+    timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
 impl Session {
@@ -82,24 +94,14 @@ impl Session {
 
     /// Calls `say` every 10 s for as long as the scheduler has no executor. Never ends.
     pub(crate) async fn miss_executors(&self, say: impl Fn(&Scheduler)) -> Infallible {
-        let every = Duration::from_secs(10);
         // Executors that were started together with the scheduler have a moment to register.
-        let mut moments = interval_at(Instant::now() + Duration::from_secs(2), every);
+        let mut moments = interval_at(Instant::now() + Duration::from_secs(2), Duration::from_secs(10));
         loop {
             moments.tick().await;
-            if self.local.is_none() && matches!(timeout(every, self.has_executors()).await, Ok(Ok(false))) {
+            if self.local.is_none() && matches!(has_executors(&self.scheduler).await, Ok(false)) {
                 say(&self.scheduler);
             }
         }
-    }
-
-    /// What the scheduler's probe for Kubernetes says: ready with an executor, 503 without.
-    async fn has_executors(&self) -> io::Result<bool> {
-        let mut stream = open(&self.scheduler).await?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: scheduler\r\nconnection: close\r\n\r\n").await?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status).await?;
-        Ok(!status.ends_with(b" 503"))
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
@@ -15,9 +16,10 @@ use ballista_scheduler::scheduler_process::start_server;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
 
-use super::{build_state, config};
-use crate::args::{ExecutorArgs, SchedulerArgs};
+use super::{build_state, config, has_executors};
+use crate::args::{ExecutorArgs, Scheduler, SchedulerArgs};
 use crate::plan::{LogicalCodec, PhysicalCodec};
 
 /// How often an executor removes the shuffle files of finished jobs, and how old they are then, in seconds.
@@ -63,6 +65,23 @@ fn free(host: &str, port: u16, option: &str) -> anyhow::Result<SocketAddr> {
     Ok(listen)
 }
 
+/// Waits for a scheduler that is started at the same time, for as long as `patience` lasts.
+async fn wait_for(scheduler: &Scheduler, patience: Duration) -> std::io::Result<()> {
+    let end = Instant::now() + patience;
+    let mut told = false;
+    while let Err(error) = has_executors(scheduler).await {
+        if Instant::now() >= end {
+            return Err(error);
+        }
+        if !told {
+            tracing::warn!(%error, "waiting up to {} s for the scheduler {scheduler}", patience.as_secs());
+            told = true;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    Ok(())
+}
+
 /// Runs an executor until it is told to stop; it finishes the tasks it has. Boxed, as [`crate::job::run_until`] is.
 ///
 /// # Errors
@@ -97,7 +116,9 @@ async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
         ballista.job_data_clean_up_interval_seconds = CLEAN_UP_EVERY;
         ballista.job_data_ttl_seconds = ballista.job_data_ttl_seconds.min(CLEAN_UP_AFTER);
     }
-    let scheduler = format!("{}:{}", ballista.scheduler_host, ballista.scheduler_port);
+    let scheduler = Scheduler { host: ballista.scheduler_host.clone(), port: ballista.scheduler_port };
+    // Ballista's own wait has no end.
+    let patience = Duration::from_secs(std::mem::take(&mut ballista.scheduler_connect_timeout_seconds).into());
 
     let mut executor = ExecutorProcessConfig::try_from(ballista)?;
     executor.override_config_producer = Some(Arc::new(config));
@@ -107,7 +128,10 @@ async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     let (stop_health, health_stopped) = oneshot::channel();
     let registered = executor.health.clone();
     let probes = spawn_health_server(health, registered.clone(), health_stopped);
-    let work = start_executor_process(Arc::new(executor));
+    let work = async {
+        wait_for(&scheduler, patience).await?;
+        start_executor_process(Arc::new(executor)).await.map_err(anyhow::Error::from)
+    };
     // From its registration on, Ballista hears the signal itself and drains; before that there is nothing to drain.
     let told = Cell::new(false);
     let mut early = pin!(async {
@@ -117,7 +141,7 @@ async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     });
     tokio::select! {
         worked = work => worked.with_context(|| {
-            format!("the executor cannot work for the scheduler {scheduler}; is prowl-scheduler running there?")
+            format!("the executor cannot work for the scheduler {scheduler}; start prowl-scheduler there")
         })?,
         probed = probes => {
             probed??;
