@@ -8,7 +8,9 @@
 mod documents;
 mod programs;
 mod runs;
+mod store;
 
 pub use documents::{Documents, known_before, revert_of};
 pub use programs::{Cluster, Outcome, Running, Server, run};
 pub use runs::{RejectRow, Row, Run, publish_model, read_run, reject_rows};
+pub use store::TestStore;

@@ -166,56 +166,64 @@ fn free_port() -> u16 {
 pub struct Cluster {
     port: u16,
     executors: Vec<Running>,
-    scheduler: Running,
+    scheduler: Option<Running>,
     work: tempfile::TempDir,
 }
 
 impl Cluster {
+    /// One of which nothing runs yet.
+    pub fn planned() -> Self {
+        Self { port: free_port(), executors: Vec::new(), scheduler: None, work: tempfile::tempdir().unwrap() }
+    }
+
     /// Starts a scheduler and `executors` executors of one core each.
     pub fn start(executors: usize) -> Self {
-        let work = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let port_text = port.to_string();
-        let arguments = ["--bind-host", "127.0.0.1", "--bind-port", &port_text];
-        let mut scheduler = Running::start("prowl-scheduler", &arguments);
-        wait_for_port(&mut scheduler, port);
-        let mut cluster = Self { port, executors: Vec::new(), scheduler, work };
+        let mut cluster = Self::planned();
+        cluster.start_scheduler();
         for _ in 0..executors {
             cluster.add_executor();
         }
         cluster
     }
 
-    /// Starts one more executor of one core.
+    /// Starts the scheduler, and waits until it listens.
+    pub fn start_scheduler(&mut self) {
+        let arguments = ["--bind-host", "127.0.0.1", "--bind-port", &self.port.to_string()];
+        let mut scheduler = Running::start("prowl-scheduler", &arguments);
+        let port = self.port;
+        scheduler.wait_for("its port", || TcpStream::connect(("127.0.0.1", port)).ok());
+        self.scheduler = Some(scheduler);
+    }
+
+    /// Ends the scheduler without a warning.
+    pub fn kill_scheduler(&mut self) {
+        self.scheduler = None;
+    }
+
+    /// Starts one more executor of one core, and waits until the scheduler knows it.
     pub fn add_executor(&mut self) {
-        let folder = self.work.path().join(self.executors.len().to_string());
-        let port = free_port();
-        let ports = [port, free_port(), free_port()].map(|port| port.to_string());
-        let mut executor = Running::start(
-            "prowl-executor",
-            &[
-                "--bind-host",
-                "127.0.0.1",
-                "--external-host",
-                "127.0.0.1",
-                "--scheduler-host",
-                "127.0.0.1",
-                "--scheduler-port",
-                &self.port.to_string(),
-                "--bind-port",
-                &ports[0],
-                "--bind-grpc-port",
-                &ports[1],
-                "--bind-health-port",
-                &ports[2],
-                "--vcores",
-                "1",
-                "--work-dir",
-                folder.to_str().unwrap(),
-            ],
-        );
-        wait_for_port(&mut executor, port);
+        let mut executor = self.start_executor(&[]);
+        executor.wait_for_line("Executor registration succeed");
         self.executors.push(executor);
+    }
+
+    /// Starts an executor of one core that the caller looks after.
+    pub fn start_executor(&self, more: &[&str]) -> Running {
+        let port = self.port.to_string();
+        let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
+        let folder = self.work.path().join(&ports[0]);
+        let arguments = [
+            ["--bind-host", "127.0.0.1"],
+            ["--external-host", "127.0.0.1"],
+            ["--scheduler-host", "127.0.0.1"],
+            ["--scheduler-port", &port],
+            ["--bind-port", &ports[0]],
+            ["--bind-grpc-port", &ports[1]],
+            ["--bind-health-port", &ports[2]],
+            ["--vcores", "1"],
+            ["--work-dir", folder.to_str().unwrap()],
+        ];
+        Running::start("prowl-executor", &[arguments.as_flattened(), more].concat())
     }
 
     /// What `--scheduler` takes.
@@ -225,17 +233,20 @@ impl Cluster {
 
     /// In how many lines of its log the scheduler has said `text`.
     pub fn scheduler_said(&self, text: &str) -> usize {
-        self.scheduler.log.lock().unwrap().lines().filter(|line| line.contains(text)).count()
+        let log = self.scheduler.as_ref().unwrap().log.lock().unwrap();
+        log.lines().filter(|line| line.contains(text)).count()
+    }
+
+    /// How many executors hold what tasks have written for other tasks or the client.
+    pub fn executors_with_shuffle_files(&self) -> usize {
+        let folders = std::fs::read_dir(self.work.path()).unwrap().map(|folder| folder.unwrap().path());
+        folders.filter(|folder| std::fs::read_dir(folder).unwrap().next().is_some()).count()
     }
 
     /// Stops every process by SIGTERM and tells the exit codes, the scheduler's last.
     pub fn stop(self) -> Vec<i32> {
-        self.executors.into_iter().chain([self.scheduler]).map(|process| process.stop().code).collect()
+        self.executors.into_iter().chain(self.scheduler).map(|process| process.stop().code).collect()
     }
-}
-
-fn wait_for_port(process: &mut Running, port: u16) {
-    process.wait_for(&format!("port {port}"), || TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
 /// A running `prowl-inference`.

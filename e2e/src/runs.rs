@@ -18,6 +18,8 @@ pub struct Row {
     pub values: Vec<f32>,
     /// Hashed words.
     pub tokens: Vec<u32>,
+    /// The label.
+    pub reverted: Option<bool>,
     /// The history it was computed from, where the run keeps it.
     pub history: Option<serde_json::Value>,
 }
@@ -36,6 +38,8 @@ pub struct Run {
     pub names: Vec<String>,
     /// Rows by identity.
     pub rows: BTreeMap<(String, u64), Row>,
+    /// Identities in the order of the rows.
+    pub order: Vec<(String, u64)>,
     /// Its counts: read, kept, superseded, rejected.
     pub counts: BTreeMap<String, u64>,
     /// SHA-256 of each of its files.
@@ -54,6 +58,7 @@ pub fn read_run(root: &Path, name: &str) -> Run {
     let mut run = Run {
         names: Vec::new(),
         rows: BTreeMap::new(),
+        order: Vec::new(),
         counts: serde_json::from_value(manifest["counts"].clone()).unwrap(),
         files: entries.iter().map(|entry| (text(&entry["path"]), text(&entry["sha256"]))).collect(),
         folder,
@@ -82,6 +87,7 @@ fn add_rows(run: &mut Run, batch: &RecordBatch) {
     let number = column("number").as_primitive::<Int64Type>();
     let created_at = column("created_at").as_primitive::<TimestampMillisecondType>();
     let tokens = column("text_tokens").as_list::<i32>();
+    let reverted = column("reverted").as_boolean();
     let history = batch.column_by_name("history").map(AsArray::as_string::<i32>);
     let columns: Vec<_> = run.names.iter().map(|name| column(name).as_primitive::<Float32Type>()).collect();
     for row in 0..batch.num_rows() {
@@ -89,9 +95,11 @@ fn add_rows(run: &mut Run, batch: &RecordBatch) {
             created_at: created_at.value(row),
             values: columns.iter().map(|c| if c.is_null(row) { f32::NAN } else { c.value(row) }).collect(),
             tokens: tokens.value(row).as_primitive::<UInt32Type>().values().to_vec(),
+            reverted: reverted.is_valid(row).then(|| reverted.value(row)),
             history: history.map(|history| serde_json::from_str(history.value(row)).unwrap()),
         };
         let identity = (repository.value(row).to_owned(), number.value(row) as u64);
+        run.order.push(identity.clone());
         assert!(run.rows.insert(identity.clone(), value).is_none(), "{identity:?} twice");
     }
 }

@@ -3,69 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use std::time::{Duration, Instant};
 
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
-use prowl_e2e::{Cluster, Documents, Run, Running, known_before, read_run, revert_of, run};
+use prowl_e2e::{Cluster, Documents, Run, TestStore, known_before, revert_of, run};
 use serde_json::{Value, json};
-
-struct Store {
-    root: PathBuf,
-    url: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Store {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
-        Self { url: format!("file://{}", root.display()), root, _folder: folder }
-    }
-
-    /// Documents of the generator.
-    fn synth(&self, count: u32, seed: u32) -> Documents {
-        let arguments = ["--count", &count.to_string(), "--seed", &seed.to_string(), "--json"];
-        let made = run("prowl-fetch", &[&["synth", "--store", &self.url], &arguments[..]].concat()).expect_success();
-        let name = made.json()["snapshot"].as_str().unwrap().to_owned();
-        Documents::read(&self.root.join("exports").join(name))
-    }
-
-    fn preprocess(&self, export: &str, more: &[&str]) -> Run {
-        let arguments = ["--store", &self.url, "--export", export, "--json"];
-        let done = run("prowl-preprocess", &[&arguments[..], more].concat()).expect_success();
-        read_run(&self.root, done.json()["run"].as_str().unwrap())
-    }
-
-    fn preprocess_documents(&self, documents: &Documents) -> Run {
-        let path = self.root.join("documents.ndjson");
-        documents.write(&path);
-        self.preprocess(path.to_str().unwrap(), &[])
-    }
-
-    fn refuse(&self, export: &str, more: &[&str]) -> String {
-        let arguments = ["--store", &self.url, "--export", export];
-        let done = run("prowl-preprocess", &[&arguments[..], more].concat());
-        assert_eq!(done.code, 1, "{}", done.stderr);
-        assert!(done.stderr.starts_with("error: "), "{}", done.stderr);
-        assert_eq!(self.published(), Vec::<PathBuf>::new(), "something was left behind");
-        done.stderr
-    }
-
-    /// Every file below `features/`.
-    fn published(&self) -> Vec<PathBuf> {
-        fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
-            for entry in std::fs::read_dir(folder).into_iter().flatten() {
-                let path = entry.unwrap().path();
-                if path.is_dir() { walk(&path, files) } else { files.push(path) }
-            }
-        }
-        let mut files = Vec::new();
-        walk(&self.root.join("features"), &mut files);
-        files
-    }
-}
 
 /// Moments that split the documents into parts of the same number, as text and in milliseconds.
 fn moments(documents: &Documents, parts: usize) -> Vec<String> {
@@ -92,7 +33,7 @@ fn assert_same_rows(expected: &Run, found: &Run, about: &str) {
 
 #[test]
 fn no_feature_knows_the_future() {
-    let store = Store::new();
+    let store = TestStore::empty();
     let mut documents = store.synth(900, 11);
     // One version of each, so that an edit is not mistaken for knowledge of the future.
     let mut newest: BTreeMap<(String, u64), Value> = BTreeMap::new();
@@ -119,7 +60,7 @@ fn no_feature_knows_the_future() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes_wherever_it_runs() {
-    let store = Store::new();
+    let store = TestStore::empty();
     let documents = store.synth(700, 5);
     let once = store.preprocess("latest", &[]);
     assert!(once.rows.len() > 600 && once.files.len() > 2, "{:?}", once.files);
@@ -145,7 +86,7 @@ fn the_same_input_gives_the_same_bytes_wherever_it_runs() {
 
 #[test]
 fn every_line_is_accounted_for() {
-    let store = Store::new();
+    let store = TestStore::empty();
     let documents = store.synth(300, 3);
     let mut lines: Vec<String> = documents.0.iter().map(Value::to_string).collect();
     let read = lines.len() as u64 + 6;
@@ -185,7 +126,7 @@ fn every_line_is_accounted_for() {
 
 #[test]
 fn a_repository_is_the_same_however_it_is_spelled() {
-    let store = Store::new();
+    let store = TestStore::empty();
     let mut documents = store.synth(300, 5);
     let expected = store.preprocess_documents(&documents);
     // Every other line, so that also versions of one pull request are spelled differently.
@@ -214,7 +155,7 @@ fn a_repository_knows_nothing_of_its_neighbours() {
     // More repositories than buckets, so that many lie side by side. One half takes back what only the other half has.
     let odd = || (1..80).step_by(2).flat_map(|r| [document(r, 3, "It."), document(r, 7, "More.")]);
     let even = (0..80).step_by(2).map(|r| document(r, 5, "Reverts #3"));
-    let store = Store::new();
+    let store = TestStore::empty();
     let alone = store.preprocess_documents(&Documents(odd().collect()));
     let together = store.preprocess_documents(&Documents(odd().chain(even).collect()));
     assert_same_rows(&together, &alone, "alone");
@@ -222,7 +163,7 @@ fn a_repository_knows_nothing_of_its_neighbours() {
 
 #[test]
 fn the_newest_version_counts_and_of_equal_ones_always_the_same() {
-    let store = Store::new();
+    let store = TestStore::empty();
     let first = store.synth(100, 9).0.swap_remove(0);
     let version = |additions: u64, updated: u64, fetched: u64| {
         let mut version = first.clone();
@@ -245,8 +186,37 @@ fn the_newest_version_counts_and_of_equal_ones_always_the_same() {
 }
 
 #[test]
+fn rows_of_one_moment_stand_by_number() {
+    let opened = [(5, 3), (3, 3), (4, 3), (1, 9), (2, 3)];
+    let documents = opened.map(|(number, hour)| {
+        let created_at = format!("2024-01-01T0{hour}:00:00Z");
+        json!({ "base": { "repo": { "full_name": "o/r" } }, "number": number, "created_at": created_at })
+    });
+    let run = TestStore::empty().preprocess_documents(&Documents(documents.to_vec()));
+    assert_eq!(run.order, [2, 3, 4, 5, 1].map(|number| ("o/r".to_owned(), number)));
+}
+
+#[test]
+fn a_document_of_a_wrong_clock_ripens_no_label() {
+    let document = |number: u64, updated_at: &str| {
+        json!({
+            "base": { "repo": { "full_name": "o/r" } }, "number": number, "created_at": "2024-01-01T00:00:00Z",
+            "merged_at": "2024-01-02T00:00:00Z", "updated_at": updated_at,
+        })
+    };
+    let store = TestStore::empty();
+    let label = |later: &str| {
+        let documents = vec![document(1, "2024-01-02T00:00:00Z"), document(2, later)];
+        store.preprocess_documents(&Documents(documents)).rows[&("o/r".to_owned(), 1)].reverted
+    };
+    assert_eq!(label("2024-01-31T23:59:59Z"), None);
+    assert_eq!(label("2024-02-01T00:00:00Z"), Some(false), "30 days");
+    assert_eq!(label("9999-01-01T00:00:00Z"), None, "nothing was seen at a time that is still to come");
+}
+
+#[test]
 fn too_many_rejects_fail_the_run() {
-    let store = Store::new();
+    let store = TestStore::empty();
     let good: Vec<_> = store.synth(100, 4).0.iter().map(Value::to_string).collect();
     let path = store.root.join("export.ndjson");
     let write = |good_ones: usize, bad: usize| {
@@ -267,7 +237,7 @@ fn too_many_rejects_fail_the_run() {
 
 #[test]
 fn what_cannot_be_done_is_refused_and_leaves_nothing() {
-    let store = Store::new();
+    let store = TestStore::empty();
     assert!(store.refuse("latest", &[]).contains("prowl-fetch"), "no export yet");
     assert!(store.refuse("nowhere.json", &[]).contains("nowhere.json"));
 
@@ -302,6 +272,23 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let said = store.refuse(cut.to_str().unwrap(), &[]);
     assert!(said.contains("cut.ndjson.gz ends too early; copy or export it again"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+
+    // Bytes that are damaged: of the header, of the text, of its checksum.
+    for byte in [2, whole.len() / 2, whole.len() - 6] {
+        let mut damaged = whole.clone();
+        damaged[byte] ^= 0xff;
+        std::fs::write(&cut, damaged).unwrap();
+        let said = store.refuse(cut.to_str().unwrap(), &[]);
+        assert!(said.contains("cut.ndjson.gz is damaged (") && said.contains("); copy or export it again"), "{said}");
+    }
+
+    // A folder of which a file is not there.
+    let parts = store.root.join("parts");
+    std::fs::create_dir(&parts).unwrap();
+    std::fs::write(parts.join("a.json"), "{}").unwrap();
+    std::os::unix::fs::symlink("gone.json", parts.join("b.json")).unwrap();
+    let said = store.refuse(parts.to_str().unwrap(), &[]);
+    assert!(said.contains("parts/b.json; restore it") && said.contains("No such file"), "{said}");
 
     // A published export that is another one than was published, and one whose bytes were changed.
     let part = folder.join("part-00000.json.gz");
@@ -338,7 +325,7 @@ fn a_store_that_is_not_there_or_not_writable_is_named() {
 
 #[test]
 fn wrong_use_is_told_from_failure() {
-    let store = Store::new();
+    let store = TestStore::empty();
     for (wrong, named) in [
         (&["--scheduler", "df://127.0.0.1:9", "--cores", "1"][..], "--cores"),
         (&["--scheduler", "df://127.0.0.1:9", "--memory-limit", "512"], "--memory-limit"),
@@ -360,7 +347,7 @@ fn wrong_use_is_told_from_failure() {
 
 #[test]
 fn the_least_memory_is_enough() {
-    let store = Store::new();
+    let store = TestStore::empty();
     store.synth(3000, 4);
     let done = store.preprocess("latest", &["--cores", "1", "--memory-limit", "64", "--partitions", "1"]);
     assert_eq!(done.counts["kept"], 3000);
@@ -369,9 +356,7 @@ fn the_least_memory_is_enough() {
 #[test]
 fn what_was_rejected_and_what_comes_next_is_told() {
     // The name of the folder below the store stands in the store's own path, too.
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().canonicalize().unwrap().join("features/store");
-    let store = Store { url: format!("file://{}", root.display()), root: root.clone(), _folder: folder };
+    let store = TestStore::below("features/store");
     let documents = store.synth(100, 2).0;
     let mut lines: Vec<_> = documents.iter().map(Value::to_string).collect();
     for field in ["number", "created_at", "updated_at", "merged_at", "additions", "deletions", "commits"] {
@@ -384,7 +369,7 @@ fn what_was_rejected_and_what_comes_next_is_told() {
         wrong["additions"] = json!(quoted);
         lines.push(wrong.to_string());
     }
-    let path = root.join("export.ndjson");
+    let path = store.root.join("export.ndjson");
     std::fs::write(&path, lines.join("\n")).unwrap();
 
     let done = run("prowl-preprocess", &["--store", &store.url, "--export", path.to_str().unwrap()]).expect_success();
@@ -394,75 +379,4 @@ fn what_was_rejected_and_what_comes_next_is_told() {
     assert!(said.contains("  rejected 2 × field `additions`: "), "a kind, whatever it quotes: {said}");
     let published = said.lines().find_map(|line| line.strip_prefix("published ")).unwrap();
     assert!(said.contains(&format!("{published}rejects/")), "{said}");
-}
-
-#[test]
-fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
-    let store = Store::new();
-    store.synth(6000, 6);
-    let cluster = Cluster::start(1);
-    let arguments = ["--store", &store.url, "--export", "latest", "--scheduler", &cluster.url(), "--partitions", "1"];
-    let whole = Instant::now();
-    assert_eq!(run("prowl-preprocess", &arguments).code, 0);
-    let whole = whole.elapsed();
-    std::fs::remove_dir_all(store.root.join("features")).unwrap();
-
-    // As soon as it has its folder, and once it writes into it.
-    for files in [1, 2] {
-        let mut job = Running::start("prowl-preprocess", &arguments);
-        job.wait_for("files", || (store.published().len() >= files).then_some(()));
-        let stopped = job.stop();
-        assert_eq!(stopped.code, 1, "{}", stopped.stderr);
-        assert_eq!(stopped.stderr, "error: stopped by SIGTERM; nothing was published\n");
-    }
-    std::thread::sleep(whole + Duration::from_secs(1));
-    assert_eq!(store.published(), Vec::<PathBuf>::new(), "tasks went on writing");
-    assert_eq!(std::fs::read_dir(store.root.join("features")).unwrap().count(), 0, "a folder came back");
-    assert_eq!(run("prowl-preprocess", &arguments).code, 0);
-    assert_eq!(cluster.scheduler_said("Received cancellation request"), 2);
-    assert_eq!(cluster.stop(), [0, 0]);
-}
-
-#[test]
-fn a_job_waits_for_an_executor_and_says_so() {
-    let store = Store::new();
-    store.synth(100, 8);
-    let mut cluster = Cluster::start(0);
-    let url = cluster.url();
-    let mut job = Running::start(
-        "prowl-preprocess",
-        &["--store", &store.url, "--export", "latest", "--scheduler", &url, "--json"],
-    );
-    let line = job.wait_for_line("waiting for an executor");
-    assert!(line.contains(&url), "{line}");
-    cluster.add_executor();
-    assert_eq!(job.wait().code, 0);
-}
-
-#[test]
-fn a_port_that_is_taken_is_named() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
-    let port = address.port().to_string();
-    for (program, option) in [
-        ("prowl-scheduler", "--bind-port"),
-        ("prowl-executor", "--bind-port"),
-        ("prowl-executor", "--bind-grpc-port"),
-        ("prowl-executor", "--bind-health-port"),
-    ] {
-        // The other ports are whatever is free.
-        let mut arguments = vec!["--bind-host", "127.0.0.1"];
-        if program == "prowl-executor" {
-            for other in ["--bind-port", "--bind-grpc-port", "--bind-health-port"] {
-                arguments.extend([other, if other == option { &port } else { "0" }]);
-            }
-        } else {
-            arguments.extend([option, &port]);
-        }
-        let said = run(program, &arguments);
-        assert_eq!(said.code, 1, "{program} {option}: {}", said.stderr);
-        let told = format!("error: cannot listen on {address}; free the port, or give another with {option}");
-        assert!(said.stderr.contains(&told), "{}", said.stderr);
-        assert!(!said.stderr.contains("Stack backtrace"), "{}", said.stderr);
-    }
 }
