@@ -85,7 +85,8 @@ impl ExecutionPlan for OutcomesExec {
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
+        // Else the rows of a single file would stay in one partition, and the rest of the work in one task.
+        vec![true]
     }
 
     fn apply_expressions(
