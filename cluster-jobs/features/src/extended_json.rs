@@ -7,6 +7,13 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+/// The first moment that a time can have, `0001-01-01T00:00:00Z`, in milliseconds since 1970 UTC: RFC 3339 and
+/// protobuf's `Timestamp` write the years 1 to 9999.
+pub const EARLIEST: i64 = -62_135_596_800_000;
+
+/// The last moment that a time can have, `9999-12-31T23:59:59.999Z`.
+pub const LATEST: i64 = 253_402_300_799_999;
+
 /// A whole number that is not negative.
 #[derive(Clone, Copy)]
 pub(crate) struct Count(pub(crate) u64);
@@ -154,9 +161,8 @@ fn timestamp(text: &str) -> Option<i64> {
     in_calendar(text.parse::<jiff::Timestamp>().ok()?.as_millisecond())
 }
 
-/// Milliseconds within the years 1 to 9999, the ones that RFC 3339 and protobuf can write.
 fn in_calendar(milliseconds: i64) -> Option<i64> {
-    (-62_135_596_800_000..253_402_300_800_000).contains(&milliseconds).then_some(milliseconds)
+    (EARLIEST..=LATEST).contains(&milliseconds).then_some(milliseconds)
 }
 
 fn not_a<E: de::Error>(key: &str, text: &str) -> E {

@@ -36,6 +36,7 @@ mod profile_batches;
 use catalog::Compute;
 pub use catalog::{FEATURE_COUNT, FEATURES, Feature, Group, Missing, Unit, catalog_json, digest};
 pub use category::{Category, declared_category};
+pub use extended_json::{EARLIEST, LATEST};
 pub use facts::{Facts, ROW_FEATURES};
 pub use hash::repository_key;
 pub use history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory};

@@ -4,7 +4,7 @@
 mod common;
 
 use common::rest;
-use prowl_features::{DocumentError, PullRequest};
+use prowl_features::{DocumentError, EARLIEST, LATEST, PullRequest};
 use serde_json::{Value, json};
 
 fn error(text: impl AsRef<[u8]>) -> DocumentError {
@@ -102,11 +102,12 @@ fn a_time_is_within_the_calendar() {
         json!("10000-01-01T00:00:00Z"),
         json!("-005000-01-01T00:00:00Z"),
         json!("0000-12-31T23:59:59.999Z"),
-        json!({"$date": {"$numberLong": "-62135596800001"}}),
+        json!({"$date": EARLIEST - 1}),
+        json!({"$date": {"$numberLong": (EARLIEST - 1).to_string()}}),
         json!("+010000-01-01T00:00:00Z"),
         json!("2023-02-29T00:00:00Z"),
         json!({"$date": "10000-01-01T00:00:00Z"}),
-        json!({"$date": {"$numberLong": "253402300800000"}}),
+        json!({"$date": {"$numberLong": (LATEST + 1).to_string()}}),
         json!({"$date": {"$numberLong": "9223372036854775807"}}),
         json!({"$date": {"$numberLong": "-9223372036854775808"}}),
         json!({"$date": i64::MAX}),
@@ -115,10 +116,17 @@ fn a_time_is_within_the_calendar() {
         let error = error_with("/created_at", wrong.clone());
         assert!(error.field.starts_with("created_at"), "{wrong}: {error}");
     }
-    for edge in ["0001-01-01T00:00:00Z", "9999-12-30T21:59:59.999Z"] {
+    for (edge, expected) in [
+        (json!("0001-01-01T00:00:00Z"), EARLIEST),
+        (json!({"$date": {"$numberLong": EARLIEST.to_string()}}), EARLIEST),
+        (json!({"$date": {"$numberLong": LATEST.to_string()}}), LATEST),
+        // The last that the parser of text knows, so that any offset fits.
+        (json!("9999-12-30T21:59:59.999Z"), LATEST - 26 * common::HOUR),
+    ] {
         let mut document = rest();
-        document["created_at"] = json!(edge);
-        assert!(PullRequest::from_json(document.to_string().as_bytes()).is_ok(), "{edge}");
+        document["created_at"] = edge.clone();
+        let read = PullRequest::from_json(document.to_string().as_bytes()).map(|read| read.created_at);
+        assert_eq!(read, Ok(expected), "{edge}");
     }
 }
 
