@@ -184,8 +184,14 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
         Histogram(batch.column(column).as_list::<i32>().value(row).as_primitive::<UInt32Type>().values().to_vec())
     };
 
+    // The rows of a repository stand together: its ledger is looked up once for all of them.
+    let mut current: Option<(&str, &mut Ledger)> = None;
     for row in 0..batch.num_rows() {
-        let ledger = profiles.repositories.entry(crate::repository_key(names.value(row))).or_default();
+        let name = names.value(row);
+        let ledger = match current {
+            Some((of, ledger)) if of == name => ledger,
+            _ => profiles.repositories.entry(crate::repository_key(name)).or_default(),
+        };
         let last_at = last.is_valid(row).then(|| last.value(row));
         let key = key.value(row);
         match about.value(row) {
@@ -231,6 +237,7 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
             }
             kind => return Err(ProfileBatchError::About(kind)),
         }
+        current = Some((name, ledger));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt8Array};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
 use common::{MONDAY, REPOSITORY, batch, by, generated};
 use prowl_features::{
@@ -70,6 +71,20 @@ fn a_repository_may_be_spread_over_batches() {
     assert_eq!(profiles.len(), 2);
     for facts in all.iter().map(Facts::of) {
         assert_eq!(known(&profiles).history(&facts), ledger.history(&facts));
+    }
+}
+
+#[test]
+fn a_batch_may_hold_several_repositories() {
+    let (here, there) = (batch(&generated(60, 12)).1, batch(&generated(60, 13)).1);
+    let [one, other] = [(REPOSITORY, &here), ("prowl/elsewhere", &there)]
+        .map(|(name, ledger)| repository_batch(name, ledger).unwrap());
+    let pieces =
+        [one.slice(0, 20), other.slice(0, 9), one.slice(20, one.num_rows() - 20), other.slice(9, other.num_rows() - 9)];
+    let profiles = of_batches([&concat_batches(&profile_schema(), &pieces).unwrap()]);
+    for facts in generated(60, 12).iter().chain(&generated(60, 13)).map(Facts::of) {
+        assert_eq!(known(&profiles).history(&facts), here.history(&facts));
+        assert_eq!(profiles.ledger("prowl/elsewhere").unwrap().history(&facts), there.history(&facts));
     }
 }
 
