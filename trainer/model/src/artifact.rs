@@ -233,6 +233,9 @@ mod tests {
         assert!(refused(|parts| parts.network.layers.clear()).contains("network"));
         assert!(refused(|parts| parts.network.layers[2].bias = array![0.0]).contains("network.2"));
         assert!(refused(|parts| parts.scaler.columns[1].spread = 0.0).contains("row 1 has the spread 0"));
+        assert!(refused(|parts| parts.scaler.columns[1].smallest = 1e9).contains("row 1 has the spread"));
+        assert!(refused(|parts| parts.scaler.columns[1].usual.low = 1e9).contains("row 1 has the quantiles"));
+        assert!(refused(|parts| parts.scaler.columns[1].usual.median = 1e9).contains("row 1 has the quantiles"));
         assert!(refused(|parts| parts.text.spread = array![1.0]).contains("text"));
         assert!(refused(|parts| parts.text.idf = Array1::zeros(0)).contains("text"));
         assert!(refused(|parts| parts.surprise.habits.truncate(2)).contains("habits"));

@@ -126,11 +126,12 @@ impl Scaler {
             format!("it has {} rows and the metadata names {features} features", self.columns.len())
         })?;
         for (index, column) in self.columns.iter().enumerate() {
-            ArtifactError::unless(column.spread > 0.0 && column.smallest <= column.largest, "scaler", || {
-                format!(
-                    "row {index} has the spread {} and the range {} to {}",
-                    column.spread, column.smallest, column.largest
-                )
+            let Column { spread, smallest, largest, usual, .. } = column;
+            ArtifactError::unless(*spread > 0.0 && smallest <= largest, "scaler", || {
+                format!("row {index} has the spread {spread} and the range {smallest} to {largest}")
+            })?;
+            ArtifactError::unless(usual.low <= usual.median && usual.median <= usual.high, "scaler", || {
+                format!("row {index} has the quantiles {}, {} and {}", usual.low, usual.median, usual.high)
             })?;
         }
         Ok(())
