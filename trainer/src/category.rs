@@ -48,7 +48,8 @@ pub fn fit(
     buckets: usize,
     watch: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Result<(Vec<String>, CategoryHead), String>, TrainError> {
-    let classes = classes(training);
+    let learnt: Vec<&Example<'_>> = training.iter().collect();
+    let classes = classes(&learnt);
     if classes.len() < 2 {
         return Ok(Err(format!(
             "{} of the categories that pull requests of the training slice declare have at least {FEWEST} of them, and \
@@ -56,7 +57,7 @@ pub fn fit(
             classes.len()
         )));
     }
-    let problem = Problem::new(training, &classes, features, buckets);
+    let problem = Problem::new(&learnt, &classes, features, buckets);
     let truth = truth(validation);
     let (mut best_quality, mut best_strength) = (f64::NEG_INFINITY, STRENGTHS[0]);
     // Each from where the last one ended.
@@ -68,7 +69,7 @@ pub fn fit(
             (best_quality, best_strength) = (quality, strength);
         }
     }
-    let both: Vec<Example<'_>> = training.iter().chain(validation).cloned().collect();
+    let both: Vec<&Example<'_>> = training.iter().chain(validation).collect();
     let classes = self::classes(&both);
     let problem = Problem::new(&both, &classes, features, buckets);
     let head = problem.head(&problem.solve(Array1::zeros(problem.size()), best_strength, watch)?);
@@ -76,7 +77,7 @@ pub fn fit(
 }
 
 /// The categories with enough examples, sorted.
-fn classes<'a>(examples: &[Example<'a>]) -> Vec<&'a str> {
+fn classes<'a>(examples: &[&Example<'a>]) -> Vec<&'a str> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for example in examples {
         *counts.entry(example.category).or_default() += 1;
@@ -114,13 +115,13 @@ struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    fn new(examples: &'a [Example<'_>], classes: &[&str], features: usize, buckets: usize) -> Self {
-        let class = |example: &Example<'_>| classes.iter().position(|&class| class == example.category);
+    fn new(examples: &[&'a Example<'_>], classes: &[&str], features: usize, buckets: usize) -> Self {
+        let class = |example: &&Example<'_>| classes.iter().position(|&class| class == example.category);
         let mut counts = vec![0_usize; classes.len()];
         examples.iter().filter_map(class).for_each(|class| counts[class] += 1);
         let usual = counts.iter().sum::<usize>() as f64 / classes.len() as f64;
         let weight = |class: usize| (usual / counts[class] as f64).powf(BALANCE);
-        let row = |example: &'a Example<'_>| class(example).map(|class| (&example.inputs, class, weight(class)));
+        let row = |example: &&'a Example<'_>| class(example).map(|class| (&example.inputs, class, weight(class)));
         Self { rows: examples.iter().filter_map(row).collect(), classes: classes.len(), features, buckets }
     }
 
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn gradients_are_those_of_finite_differences() {
         let examples = examples();
-        let problem = Problem::new(&examples, &["a", "b", "c"], 2, 8);
+        let problem = Problem::new(&examples.iter().collect::<Vec<_>>(), &["a", "b", "c"], 2, 8);
         let weights = Array1::from_shape_fn(problem.size(), |place| ((place * 37 % 11) as f64 - 5.0) / 10.0);
         let (_, gradient) = problem.loss(&weights, 0.7);
         for place in 0..problem.size() {
