@@ -6,8 +6,8 @@
 pub enum TrainError {
     /// The features run is too small.
     #[error(
-        "{found} pull requests are too few to learn what is usual: the trainer needs {needed}; export more and run \
-         prowl-preprocess again"
+        "the features run holds too few pull requests to learn what is usual: {found}, and it takes {needed}; export more \
+         and run prowl-preprocess again"
     )]
     TooFewRows {
         /// Rows of the run.

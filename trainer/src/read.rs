@@ -9,6 +9,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use prowl_model::FeatureInfo;
 use prowl_platform::Folder;
+use serde::Deserialize;
 
 use crate::dataset::{Builder, Dataset, Row};
 use crate::error::TrainError;
@@ -22,16 +23,16 @@ const BATCH_ROWS: usize = 8192;
 /// A file is damaged or has other columns than a features run has, the files disagree about the list of features, or
 /// the store cannot be read.
 pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
-    let stated = run.manifest().details["features_digest"].as_str();
     let mut other = "manifest.json".to_owned();
+    let RunDetails { features_digest } = RunDetails::deserialize(&run.manifest().details)
+        .map_err(|error| TrainError::File { file: other.clone(), problem: format!("its `details`: {error}") })?;
     let mut builder: Option<Builder> = None;
     let parts: Vec<String> = run.files("part-").map(|entry| entry.path.clone()).collect();
     for file in parts {
         let content = run.read(&file).await?;
         let part = Part::open(&file, content)?;
-        let expected = builder.as_ref().map(Builder::features_digest).or(stated);
-        if let Some(expected) = expected.filter(|&expected| expected != part.digest) {
-            return Err(TrainError::MixedFeatures { file, found: part.digest, other, expected: expected.to_owned() });
+        if part.digest != features_digest {
+            return Err(TrainError::MixedFeatures { file, found: part.digest, other, expected: features_digest });
         }
         let builder = builder.get_or_insert_with(|| Builder::new(part.features.clone(), part.digest.clone()));
         if builder.features() != part.features {
@@ -44,6 +45,12 @@ pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
     }
     let file = "part-*.parquet".to_owned();
     builder.map(Builder::build).ok_or(TrainError::File { file, problem: "there is none".to_owned() })
+}
+
+/// What the trainer needs of what the manifest of a run says under `details`.
+#[derive(Deserialize)]
+struct RunDetails {
+    features_digest: String,
 }
 
 /// One opened file of the run.

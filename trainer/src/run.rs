@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use prowl_model::{Model, digest};
+use prowl_model::{Details, Model, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, shutdown};
 use serde_json::json;
 
@@ -76,13 +76,13 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
         ("validation".to_owned(), training.validation_rows),
         ("test".to_owned(), training.test_rows),
     ]);
-    let details = json!({
-        "features_digest": metadata.features_digest,
-        "metrics": metadata.metrics,
-        "model_digest": digest,
-        "settings": config.settings,
-    });
-    let folder = draft.publish(inputs, counts, details).await?;
+    let details = Details {
+        features_digest: metadata.features_digest.clone(),
+        metrics: metadata.metrics.clone(),
+        model_digest: digest.clone(),
+        settings: json!(config.settings),
+    };
+    let folder = draft.publish(inputs, counts, json!(details)).await?;
     Ok(Published { folder, model, digest, seconds: start.elapsed().as_secs_f64() })
 }
 

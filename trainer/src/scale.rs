@@ -42,9 +42,9 @@ fn column(sorted: &[f32], finest: f64) -> Column {
     let (Some(&smallest), Some(&largest)) = (sorted.first(), sorted.last()) else { return Column::UNKNOWN };
     let mean = |values: &[f32]| values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
     let usual = Usual {
-        low: quantile(sorted, 0.05),
-        median: quantile(sorted, 0.5),
-        high: quantile(sorted, 0.95),
+        low: seen(sorted, 0.05),
+        median: seen(sorted, 0.5),
+        high: seen(sorted, 0.95),
         mean: mean(sorted) as f32,
     };
     let logarithmic = is_heavy(sorted);
@@ -75,6 +75,13 @@ pub fn quantile(sorted: &[f32], share: f64) -> f32 {
     let (low, high) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
     // In f64, where the difference of two floats cannot overflow.
     (f64::from(low) + position.fract() * (f64::from(high) - f64::from(low))) as f32
+}
+
+/// The smallest value that at least this share does not exceed: one that was seen, since nobody touches 4.4 directories.
+/// `sorted` is ascending and not empty.
+fn seen(sorted: &[f32], share: f64) -> f32 {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted[rank.saturating_sub(1)]
 }
 
 #[cfg(test)]
@@ -145,6 +152,16 @@ mod tests {
             }
         }
         assert_eq!(fitted(vec![]), Column::UNKNOWN);
+    }
+
+    #[test]
+    fn what_is_usual_was_seen() {
+        let usual = fitted(
+            (0..20).map(|step| f32::from(u8::from(step >= 10)) + 4.0 * f32::from(u8::from(step >= 18))).collect(),
+        )
+        .usual;
+        assert_eq!((usual.low, usual.median, usual.high), (0.0, 0.0, 5.0));
+        assert_eq!(fitted(vec![3.0]).usual, Usual { low: 3.0, median: 3.0, high: 3.0, mean: 3.0 });
     }
 
     #[test]

@@ -226,7 +226,7 @@ fn too_few_or_empty_rows_are_refused() {
     world.add_usual(1);
     let refused = |data: &Dataset| learn(data, &quick(), origin(), &mut |_| ControlFlow::Continue(())).unwrap_err();
     let message = refused(&world.build()).to_string();
-    assert!(message.contains("1 pull requests are too few") && message.contains("needs 50"), "{message}");
+    assert!(message.contains("too few pull requests") && message.contains("usual: 1, and it takes 50;"), "{message}");
 
     let mut world = World::new(8);
     for _ in 0..60 {

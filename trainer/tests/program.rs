@@ -14,9 +14,10 @@ use arrow::datatypes::{DataType, Field};
 use bytes::Bytes;
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 use parquet::file::{metadata::KeyValue, properties::WriterProperties};
-use prowl_model::Model;
+use prowl_model::{Details, Model};
 use prowl_platform::{Folder, Input, Kind, Store};
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// A store in a temporary directory.
@@ -60,8 +61,7 @@ impl Place {
             draft.put(name, bytes.clone()).await.unwrap();
         }
         let input = Input { kind: "exports".into(), name: "20261124T000000Z".into(), digest: None };
-        let details = json!({ "features_digest": run.stated_digest, "as_of": 1 });
-        draft.publish(vec![input], BTreeMap::from([("kept".into(), 1)]), details).await.unwrap()
+        draft.publish(vec![input], BTreeMap::from([("kept".into(), 1)]), run.details.clone()).await.unwrap()
     }
 
     async fn latest(&self) -> (Folder, Model) {
@@ -78,7 +78,8 @@ impl Place {
 /// The files of a features run.
 struct Run {
     files: BTreeMap<String, Bytes>,
-    stated_digest: String,
+    /// What the manifest says under `details`.
+    details: Value,
 }
 
 const FEATURES: [&str; 6] = ["additions", "deletions", "churn", "flag", "constant", "never"];
@@ -94,7 +95,7 @@ impl Run {
                 ("profiles/part-00000.parquet".into(), profiles(&["o/a", "o/b"], "repository")),
                 ("profiles/part-00001.parquet".into(), profiles(&["o/c"], "repository")),
             ]),
-            stated_digest: "abcd".into(),
+            details: json!({ "features_digest": "abcd", "as_of": 1 }),
         }
     }
 
@@ -195,8 +196,18 @@ async fn a_run_becomes_a_model() {
 
     let manifest = folder.manifest();
     let bytes = folder.read("model.safetensors").await.unwrap();
-    assert_eq!(manifest.details["model_digest"], prowl_model::digest(&bytes));
-    assert_eq!(manifest.details["features_digest"], "abcd");
+    let details = Details::deserialize(&manifest.details).unwrap();
+    assert_eq!(
+        (details.model_digest.as_str(), details.features_digest.as_str()),
+        (&*prowl_model::digest(&bytes), "abcd")
+    );
+    assert_eq!((&details.metrics, &details.settings["epochs"]), (&metadata.metrics, &json!(12)));
+    let fields: Vec<_> = manifest.details.as_object().unwrap().keys().collect();
+    assert_eq!(
+        fields,
+        ["features_digest", "metrics", "model_digest", "settings"],
+        "as every earlier version wrote them"
+    );
     assert_eq!(
         manifest.inputs,
         [Input { kind: "features".into(), name: run.name().into(), digest: Some(run.digest().into()) }]
@@ -249,14 +260,23 @@ async fn a_run_that_cannot_be_used_is_refused() {
         place.publish(&run).await;
         place.refused(&[])
     };
-    let message = refused(Run::new(40)).await;
-    assert!(message.contains("40 pull requests are too few") && message.contains("prowl-preprocess"), "{message}");
+    for few in [10, 49] {
+        let message = refused(Run::new(few)).await;
+        let expected = format!("too few pull requests to learn what is usual: {few}, and it takes 50; export more");
+        assert!(message.contains(&expected) && message.contains("prowl-preprocess"), "{message}");
+    }
 
     let message = refused(Run::new(80).with("part-00001.parquet", features("ffff", 0..40, DataType::Float32))).await;
     assert!(message.contains("part-00001.parquet holds features ffff, and part-00000.parquet says abcd"), "{message}");
 
-    let message = refused(Run { stated_digest: "eeee".into(), ..Run::new(80) }).await;
+    let message = refused(Run { details: json!({ "features_digest": "eeee", "as_of": 1 }), ..Run::new(80) }).await;
     assert!(message.contains("part-00000.parquet holds features abcd, and manifest.json says eeee"), "{message}");
+
+    let message = refused(Run { details: json!({ "as_of": 1 }), ..Run::new(80) }).await;
+    assert!(
+        message.contains("manifest.json of the features run is not usable: its `details`: missing field"),
+        "{message}"
+    );
 
     let message = refused(Run::new(80).without("part-")).await;
     assert!(message.contains("part-*.parquet of the features run is not usable: there is none"), "{message}");

@@ -26,7 +26,7 @@ pub use artifact::{ArtifactError, FILE_NAME};
 pub use calibration::Percentiles;
 pub use category::CategoryHead;
 pub use digest::digest;
-pub use metadata::{Bands, FeatureInfo, Metadata, SCHEMA, Training};
+pub use metadata::{Bands, Details, FeatureInfo, Metadata, SCHEMA, Training};
 pub use model::{Inputs, Model, Parts};
 pub use network::{Dense, Network, activation, activation_slope};
 pub use scaler::{Column, Scaler, signed_log};

@@ -80,6 +80,19 @@ pub struct Bands {
     pub high_risk: f32,
 }
 
+/// What the manifest of a model's folder says under `details`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// [`Metadata::features_digest`].
+    pub features_digest: String,
+    /// [`Metadata::metrics`].
+    pub metrics: BTreeMap<String, f64>,
+    /// [`digest`](crate::digest()) of the model file.
+    pub model_digest: String,
+    /// What was chosen of the training, in the trainer's own names.
+    pub settings: serde_json::Value,
+}
+
 impl Default for Bands {
     fn default() -> Self {
         Self { unusual: 95.0, high_risk: 99.0 }
