@@ -57,7 +57,7 @@ pub enum Unit {
     Characters,
     /// Words.
     Words,
-    /// Bits of entropy.
+    /// Bits of entropy; in words as many files as would give that much if each had the same share.
     Bits,
     /// A share from 0 to 1.
     Share,
@@ -90,6 +90,8 @@ pub enum Missing {
 pub(crate) enum Says {
     /// For amounts: `adds {}`.
     Amount(&'static str),
+    /// For amounts of which none reads otherwise: that there is some, that there is none.
+    AmountOrNone(&'static str, &'static str),
     /// For yes or no: what it does, what it does not.
     Flag(&'static str, &'static str),
     /// Where the number itself means nothing to a reader.
@@ -251,7 +253,7 @@ fn file_days(facts: &Facts) -> impl Fn(&FileHistory) -> f32 {
 
 use Group::{Author, FileHistory as Files, Kind, Process, Relative, Repository, Size, Spread, Text, Time};
 use Missing::{Never, Unknown, Zero};
-use Says::{Amount, Flag, Plain};
+use Says::{Amount, AmountOrNone, Flag, Plain};
 
 #[rustfmt::skip]
 const LIST: &[Feature] = &[
@@ -269,7 +271,7 @@ const LIST: &[Feature] = &[
         (Some(additions), Some(churn)) => share(additions, churn),
         _ => f32::NAN,
     }),
-    row(("entropy", Size, Unit::Bits), ("files", Unknown), "How evenly the change is spread over its files: 0 for one file, more the more files share it alike.", Amount("is spread over its files with an entropy of {}"), |r| r.of_files(|f| f.entropy as f32)),
+    row(("entropy", Size, Unit::Bits), ("files", Unknown), "How evenly the change is spread over its files: 0 for one file, more the more files share it alike.", Amount("is spread as widely as over {} changed alike"), |r| r.of_files(|f| f.entropy as f32)),
     row(("largest_file_share", Size, Unit::Share), ("files", Unknown), "Share of the change that is in its largest file.", Amount("has {} of its lines in one file"), |r| match r.files.listed {
         Some(listed) if listed > 0 => r.files.largest_share as f32,
         _ => f32::NAN,
@@ -277,29 +279,29 @@ const LIST: &[Feature] = &[
 
     // Over how many places.
     row(("directories", Spread, Unit::Directories), ("files", Unknown), "Directories touched.", Amount("touches {}"), |r| r.of_files(|_| r.distinct_directories as f32)),
-    row(("subsystems", Spread, Unit::Count), ("files", Unknown), "Subsystems touched: first parts of the paths.", Amount("touches {top-level directory|top-level directories}"), |r| r.of_files(|f| f.subsystems as f32)),
+    row(("subsystems", Spread, Unit::Count), ("files", Unknown), "Subsystems touched: first parts of the paths.", Amount("touches {top-level part|top-level parts} of the repository"), |r| r.of_files(|f| f.subsystems as f32)),
     row(("languages", Spread, Unit::Count), ("files", Unknown), "Programming languages touched.", Amount("touches code in {language|languages}"), |r| r.of_files(|f| f.languages as f32)),
-    row(("deepest_path", Spread, Unit::Count), ("files", Unknown), "Directories above the deepest file.", Amount("reaches {directory|directories} deep"), |r| r.of_files(|f| f.deepest as f32)),
+    row(("deepest_path", Spread, Unit::Count), ("files", Unknown), "Directories above the deepest file.", AmountOrNone("reaches {directory|directories} deep", "touches only files at the root"), |r| r.of_files(|f| f.deepest as f32)),
     row(("files_per_directory", Spread, Unit::Files), ("files", Unknown), "Files touched per directory.", Amount("touches {} per directory"), |r| r.of_files(|f| {
         if r.distinct_directories == 0 { f32::NAN } else { f.listed.unwrap_or(0) as f32 / r.distinct_directories as f32 }
     })),
 
     // What kinds of files.
-    row(("share_source", Kind, Unit::Share), ("files", Unknown), "Share of the change in source code.", Amount("is {} source code"), |r| r.share(FileKind::Source)),
-    row(("share_test", Kind, Unit::Share), ("files", Unknown), "Share of the change in tests.", Amount("is {} tests"), |r| r.share(FileKind::Test)),
-    row(("share_docs", Kind, Unit::Share), ("files", Unknown), "Share of the change in documentation.", Amount("is {} documentation"), |r| r.share(FileKind::Docs)),
-    row(("share_config", Kind, Unit::Share), ("files", Unknown), "Share of the change in configuration and build files.", Amount("is {} configuration"), |r| r.share(FileKind::Config)),
-    row(("share_ci", Kind, Unit::Share), ("files", Unknown), "Share of the change in continuous integration.", Amount("is {} continuous integration"), |r| r.share(FileKind::Ci)),
-    row(("share_dependency", Kind, Unit::Share), ("files", Unknown), "Share of the change in dependency lists and lock files.", Amount("is {} dependency lists"), |r| r.share(FileKind::Dependency)),
-    row(("share_generated", Kind, Unit::Share), ("files", Unknown), "Share of the change in generated and vendored files.", Amount("is {} generated or vendored files"), |r| r.share(FileKind::Generated)),
-    row(("share_asset", Kind, Unit::Share), ("files", Unknown), "Share of the change in pictures, archives and data.", Amount("is {} pictures or data"), |r| r.share(FileKind::Asset)),
+    row(("share_source", Kind, Unit::Share), ("files", Unknown), "Share of the change in source code.", AmountOrNone("is {} source code", "changes no source code"), |r| r.share(FileKind::Source)),
+    row(("share_test", Kind, Unit::Share), ("files", Unknown), "Share of the change in tests.", AmountOrNone("is {} tests", "changes no tests"), |r| r.share(FileKind::Test)),
+    row(("share_docs", Kind, Unit::Share), ("files", Unknown), "Share of the change in documentation.", AmountOrNone("is {} documentation", "changes no documentation"), |r| r.share(FileKind::Docs)),
+    row(("share_config", Kind, Unit::Share), ("files", Unknown), "Share of the change in configuration and build files.", AmountOrNone("is {} configuration", "changes no configuration"), |r| r.share(FileKind::Config)),
+    row(("share_ci", Kind, Unit::Share), ("files", Unknown), "Share of the change in continuous integration.", AmountOrNone("is {} continuous integration", "changes no continuous integration"), |r| r.share(FileKind::Ci)),
+    row(("share_dependency", Kind, Unit::Share), ("files", Unknown), "Share of the change in dependency lists and lock files.", AmountOrNone("is {} dependency lists", "changes no dependency lists"), |r| r.share(FileKind::Dependency)),
+    row(("share_generated", Kind, Unit::Share), ("files", Unknown), "Share of the change in generated and vendored files.", AmountOrNone("is {} generated or vendored files", "changes no generated or vendored files"), |r| r.share(FileKind::Generated)),
+    row(("share_asset", Kind, Unit::Share), ("files", Unknown), "Share of the change in pictures, archives and data.", AmountOrNone("is {} pictures or data", "changes no pictures or data"), |r| r.share(FileKind::Asset)),
     row(("source_without_tests", Kind, Unit::YesNo), ("files", Unknown), "Whether it changes source code and no test.", Flag("changes source code and no test", "does not change source code without a test"), |r| r.of_files(|_| flag(r.share(FileKind::Source) > 0.0 && r.share(FileKind::Test) == 0.0))),
     row(("files_added", Kind, Unit::Files), ("files.status", Unknown), "Files added.", Amount("adds {}"), |r| r.of_files(|f| count(f.with_status.then_some(f.added)))),
     row(("files_removed", Kind, Unit::Files), ("files.status", Unknown), "Files removed.", Amount("removes {}"), |r| r.of_files(|f| count(f.with_status.then_some(f.removed)))),
     row(("files_renamed", Kind, Unit::Files), ("files.status", Unknown), "Files renamed.", Amount("renames {}"), |r| r.of_files(|f| count(f.with_status.then_some(f.renamed)))),
-    row(("touches_authentication", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after authentication or permissions.", Flag("touches authentication or permissions", "touches no authentication"), |r| r.of_files(|f| flag(f.touches_authentication))),
-    row(("touches_cryptography", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after cryptography, certificates or secrets.", Flag("touches cryptography or secrets", "touches no cryptography"), |r| r.of_files(|f| flag(f.touches_cryptography))),
-    row(("touches_migration", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after migrations or schemas.", Flag("touches a migration or schema", "touches no migration"), |r| r.of_files(|f| flag(f.touches_migration))),
+    row(("touches_authentication", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after authentication or permissions.", Flag("touches files named after authentication or permissions", "touches no file named after authentication or permissions"), |r| r.of_files(|f| flag(f.touches_authentication))),
+    row(("touches_cryptography", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after cryptography, certificates or secrets.", Flag("touches files named after cryptography, certificates or secrets", "touches no file named after cryptography, certificates or secrets"), |r| r.of_files(|f| flag(f.touches_cryptography))),
+    row(("touches_migration", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches files named after migrations or schemas.", Flag("touches files named after migrations or schemas", "touches no file named after migrations or schemas"), |r| r.of_files(|f| flag(f.touches_migration))),
     row(("touches_workflow", Kind, Unit::YesNo), ("files", Unknown), "Whether it touches the repository's workflows or actions.", Flag("touches the repository's workflows or actions", "touches no workflow"), |r| r.of_files(|f| flag(f.touches_workflow))),
 
     // Who proposes it.
@@ -309,28 +311,28 @@ const LIST: &[Feature] = &[
     }))),
     row(("from_fork", Author, Unit::YesNo), ("head.repo", Unknown), "Whether it comes from a fork.", Flag("comes from a fork", "comes from the repository itself"), |r| known_flag(r.pull_request.from_fork)),
     past(("author_is_new", Author, Unit::YesNo), ("author's history", Unknown), "Whether it is the author's first pull request here.", Flag("is its author's first pull request here", "is not its author's first pull request here"), |f, h| if f.author.is_none() { f32::NAN } else { flag(h.author.opened == 0) }),
-    past(("author_opened", Author, Unit::PullRequests), ("author's history", Unknown), "Earlier pull requests of the author.", Amount("comes from an author of {} here"), |f, h| if f.author.is_none() { f32::NAN } else { h.author.opened as f32 }),
-    past(("author_merged_share", Author, Unit::Share), ("author's history", Unknown), "Share of the author's earlier pull requests that was merged.", Amount("comes from an author of whose pull requests {} were merged"), |_, h| share(u64::from(h.author.merged), u64::from(h.author.opened))),
-    past(("author_reverted_share", Author, Unit::Share), ("author's history", Unknown), "Share of the author's earlier merges that was taken back.", Amount("comes from an author of whose merges {} were reverted"), |_, h| reverted_share(h.author.reverted, h.author.merged)),
+    past(("author_opened", Author, Unit::PullRequests), ("author's history", Unknown), "Earlier pull requests of the author.", AmountOrNone("comes from an author with {earlier pull request|earlier pull requests} here", "comes from an author without an earlier pull request here"), |f, h| if f.author.is_none() { f32::NAN } else { h.author.opened as f32 }),
+    past(("author_merged_share", Author, Unit::Share), ("author's history", Unknown), "Share of the author's earlier pull requests that was merged.", AmountOrNone("comes from an author of whose pull requests {} were merged", "comes from an author of whose pull requests none was merged"), |_, h| share(u64::from(h.author.merged), u64::from(h.author.opened))),
+    past(("author_reverted_share", Author, Unit::Share), ("author's history", Unknown), "Share of the author's earlier merges that was taken back.", AmountOrNone("comes from an author of whose merges {} were reverted", "comes from an author of whose merges none was reverted"), |_, h| reverted_share(h.author.reverted, h.author.merged)),
     past(("author_days_since_last", Author, Unit::Days), ("author's history", Unknown), "Days since the author's last pull request here.", Amount("comes {} after its author's last pull request"), |f, h| days(h.author.last_opened_at, f.created_at)),
-    past(("author_knows_files", Author, Unit::Share), ("author's and files' history", Unknown), "Share of the files that the author has changed before.", Amount("changes files of which its author knows {}"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.files, |file| flag(file.by_author > 0)) }),
-    past(("author_knows_directories", Author, Unit::Share), ("author's and directories' history", Unknown), "Share of the directories that the author has worked in before.", Amount("works in directories of which its author knows {}"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.directories, |directory| flag(directory.by_author > 0)) }),
-    past(("author_file_experience", Author, Unit::PullRequests), ("author's and files' history", Unknown), "Earlier merges of the author in these files, on average.", Amount("changes files that its author has changed in {} before, on average"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.files, |file| file.by_author as f32) }),
+    past(("author_knows_files", Author, Unit::Share), ("author's and files' history", Unknown), "Share of the files that the author has changed before.", AmountOrNone("changes files of which its author knows {}", "changes no file that its author knows"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.files, |file| flag(file.by_author > 0)) }),
+    past(("author_knows_directories", Author, Unit::Share), ("author's and directories' history", Unknown), "Share of the directories that the author has worked in before.", AmountOrNone("works in directories of which its author knows {}", "works in no directory that its author knows"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.directories, |directory| flag(directory.by_author > 0)) }),
+    past(("author_file_experience", Author, Unit::PullRequests), ("author's and files' history", Unknown), "Earlier merges of the author in these files, on average.", AmountOrNone("changes files that its author has changed in {} before, on average", "changes no file that its author has changed before"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.files, |file| file.by_author as f32) }),
 
     // What happened to these files before.
-    past(("file_merges_max", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier merges that touched the busiest of its files.", Amount("touches a file that {} changed before"), |_, h| largest(&h.files, |file| file.merged as f32)),
-    past(("file_merges_mean", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier merges that touched its files, on average.", Amount("touches files that {} changed before, on average"), |_, h| mean(&h.files, |file| file.merged as f32)),
-    past(("file_authors_max", Files, Unit::People), ("files' history", Unknown), "Distinct earlier authors of the file with most of them.", Amount("touches a file that {} changed before"), |_, h| largest(&h.files, |file| file.authors as f32)),
-    past(("file_authors_mean", Files, Unit::People), ("files' history", Unknown), "Distinct earlier authors of its files, on average.", Amount("touches files that {} changed before, on average"), |_, h| mean(&h.files, |file| file.authors as f32)),
-    past(("file_days_min", Files, Unit::Days), ("files' history", Unknown), "Days since any of its files last changed.", Amount("touches a file that changed {} ago"), |f, h| smallest(&h.files, file_days(f))),
-    past(("file_days_mean", Files, Unit::Days), ("files' history", Unknown), "Days since its files last changed, on average.", Amount("touches files that last changed {} ago, on average"), |f, h| mean(&h.files, file_days(f))),
-    past(("file_fixes_max", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier fixes in the file with most of them.", Amount("touches a file that needed fixes in {}"), |_, h| largest(&h.files, |file| file.fixes as f32)),
-    past(("file_fixes_mean", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier fixes in its files, on average.", Amount("touches files that needed fixes in {}, on average"), |_, h| mean(&h.files, |file| file.fixes as f32)),
-    past(("file_reverts_max", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier reverts in the file with most of them.", Amount("touches a file that had {} reverted"), |_, h| largest(&h.files, |file| file.reverts as f32)),
-    past(("file_reverts_mean", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier reverts in its files, on average.", Amount("touches files that had {} reverted, on average"), |_, h| mean(&h.files, |file| file.reverts as f32)),
-    past(("files_without_history", Files, Unit::Share), ("files' history", Unknown), "Share of its files that no earlier merge touched.", Amount("has no history for {} of its files"), |_, h| mean(&h.files, |file| flag(file.merged == 0))),
-    past(("directory_merges_max", Files, Unit::PullRequests), ("directories' history", Unknown), "Earlier merges in the busiest of its directories.", Amount("works in a directory that {} changed before"), |_, h| largest(&h.directories, |directory: &DirectoryHistory| directory.merged as f32)),
-    past(("directory_reverts_max", Files, Unit::PullRequests), ("directories' history", Unknown), "Earlier reverts in the directory with most of them.", Amount("works in a directory that had {} reverted"), |_, h| largest(&h.directories, |directory| directory.reverts as f32)),
+    past(("file_merges_max", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier merges that touched the busiest of its files.", AmountOrNone("touches a file that {} changed before", "touches no file that a pull request changed before"), |_, h| largest(&h.files, |file| file.merged as f32)),
+    past(("file_merges_mean", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier merges that touched its files, on average.", AmountOrNone("touches files that {} changed before, on average", "touches no file that a pull request changed before"), |_, h| mean(&h.files, |file| file.merged as f32)),
+    past(("file_authors_max", Files, Unit::People), ("files' history", Unknown), "Distinct earlier authors of the file with most of them.", AmountOrNone("touches a file that {} changed before", "touches no file that a known author changed before"), |_, h| largest(&h.files, |file| file.authors as f32)),
+    past(("file_authors_mean", Files, Unit::People), ("files' history", Unknown), "Distinct earlier authors of its files, on average.", AmountOrNone("touches files that {} changed before, on average", "touches no file that a known author changed before"), |_, h| mean(&h.files, |file| file.authors as f32)),
+    past(("file_days_min", Files, Unit::Days), ("files' history", Unknown), "Days since any of its files last changed.", Amount("comes {} after the last change of any of its files"), |f, h| smallest(&h.files, file_days(f))),
+    past(("file_days_mean", Files, Unit::Days), ("files' history", Unknown), "Days since its files last changed, on average.", Amount("comes {} after the last change of its files, on average"), |f, h| mean(&h.files, file_days(f))),
+    past(("file_fixes_max", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier fixes in the file with most of them.", AmountOrNone("touches a file that needed fixes in {}", "touches no file that needed a fix before"), |_, h| largest(&h.files, |file| file.fixes as f32)),
+    past(("file_fixes_mean", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier fixes in its files, on average.", AmountOrNone("touches files that needed fixes in {}, on average", "touches no file that needed a fix before"), |_, h| mean(&h.files, |file| file.fixes as f32)),
+    past(("file_reverts_max", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier reverts in the file with most of them.", AmountOrNone("touches a file that had {} reverted", "touches no file that had a pull request reverted"), |_, h| largest(&h.files, |file| file.reverts as f32)),
+    past(("file_reverts_mean", Files, Unit::PullRequests), ("files' history", Unknown), "Earlier reverts in its files, on average.", AmountOrNone("touches files that had {} reverted, on average", "touches no file that had a pull request reverted"), |_, h| mean(&h.files, |file| file.reverts as f32)),
+    past(("files_without_history", Files, Unit::Share), ("files' history", Unknown), "Share of its files that no earlier merge touched.", AmountOrNone("has no history for {} of its files", "touches only files that a pull request changed before"), |_, h| mean(&h.files, |file| flag(file.merged == 0))),
+    past(("directory_merges_max", Files, Unit::PullRequests), ("directories' history", Unknown), "Earlier merges in the busiest of its directories.", AmountOrNone("works in a directory that {} changed before", "works in no directory that a pull request changed before"), |_, h| largest(&h.directories, |directory: &DirectoryHistory| directory.merged as f32)),
+    past(("directory_reverts_max", Files, Unit::PullRequests), ("directories' history", Unknown), "Earlier reverts in the directory with most of them.", AmountOrNone("works in a directory that had {} reverted", "works in no directory that had a pull request reverted"), |_, h| largest(&h.directories, |directory| directory.reverts as f32)),
 
     // When.
     past(("hour_sin", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a sine.", Plain("was opened at an unusual time of day"), |f, _| libm::sin(turn(f.created_at, DAY)) as f32),
@@ -340,9 +342,9 @@ const LIST: &[Feature] = &[
     past(("weekend", Time, Unit::YesNo), ("created_at", Never), "Whether it was opened on a Saturday or Sunday (UTC).", Flag("was opened on a weekend", "was opened on a working day"), |f, _| flag(turn(f.created_at, 7.0 * DAY) >= std::f64::consts::TAU * 5.0 / 7.0)),
 
     // In which words.
-    row(("title_length", Text, Unit::Characters), ("title", Unknown), "Length of the title, its type of change left out.", Amount("has a title of {}"), |r| count(r.text.title_characters.map(|n| n as u64))),
-    row(("title_words", Text, Unit::Words), ("title", Unknown), "Words in the title, its type of change left out.", Amount("has a title of {}"), |r| count(r.text.title_words.map(|n| n as u64))),
-    row(("body_length", Text, Unit::Characters), ("body", Zero), "Length of the description; GitHub writes an empty one as missing.", Amount("has a description of {}"), |r| r.text.body_characters.unwrap_or(0) as f32),
+    row(("title_length", Text, Unit::Characters), ("title", Unknown), "Length of the title, its type of change left out.", Amount("has a title of {} without its type of change"), |r| count(r.text.title_characters.map(|n| n as u64))),
+    row(("title_words", Text, Unit::Words), ("title", Unknown), "Words in the title, its type of change left out.", Amount("has a title of {} without its type of change"), |r| count(r.text.title_words.map(|n| n as u64))),
+    row(("body_length", Text, Unit::Characters), ("body", Zero), "Length of the description; GitHub writes an empty one as missing.", AmountOrNone("has a description of {}", "has no description"), |r| r.text.body_characters.unwrap_or(0) as f32),
     row(("body_is_missing", Text, Unit::YesNo), ("body", Never), "Whether it has no description.", Flag("has no description", "has a description"), |r| flag(r.text.body_characters.unwrap_or(0) == 0)),
     row(("checklist", Text, Unit::YesNo), ("body", Zero), "Whether the description holds a checklist.", Flag("has a checklist in its description", "has no checklist in its description"), |r| flag(r.text.checklist)),
     row(("headings", Text, Unit::YesNo), ("body", Zero), "Whether the description has headings, as templates have.", Flag("has headings in its description", "has no headings in its description"), |r| flag(r.text.headings)),
@@ -363,9 +365,9 @@ const LIST: &[Feature] = &[
     // Against what is usual in the repository.
     row(("other_base", Relative, Unit::YesNo), ("base.ref", Unknown), "Whether it goes into another branch than main, master, trunk or develop.", Flag("goes into another branch than main, master, trunk or develop", "goes into main, master, trunk or develop"), |r| known_flag(r.pull_request.base_ref.as_deref().map(|name| !matches!(name, "main" | "master" | "trunk" | "develop")))),
     past(("churn_to_median", Relative, Unit::Doublings), ("additions, deletions, repository's history", Unknown), "Lines changed against the repository's median up to then.", Amount("changes {} the lines of this repository's median change"), |f, h| against_median(f.churn, h.repository.churn)),
-    past(("churn_in_spreads", Relative, Unit::Spreads), ("additions, deletions, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("has a size {} this repository's median"), |f, h| in_spreads(f.churn, h.repository.churn)),
+    past(("churn_in_spreads", Relative, Unit::Spreads), ("additions, deletions, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("has a size {} this repository's median (a spread holds the middle half of its changes)"), |f, h| in_spreads(f.churn, h.repository.churn)),
     past(("files_to_median", Relative, Unit::Doublings), ("changed_files, repository's history", Unknown), "Files changed against the repository's median up to then.", Amount("changes {} the files of this repository's median change"), |f, h| against_median(f.changed_files, h.repository.changed_files)),
-    past(("files_in_spreads", Relative, Unit::Spreads), ("changed_files, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("has a number of files {} this repository's median"), |f, h| in_spreads(f.changed_files, h.repository.changed_files)),
+    past(("files_in_spreads", Relative, Unit::Spreads), ("changed_files, repository's history", Unknown), "The same in units of the repository's own spread.", Amount("has a number of files {} this repository's median (a spread holds the middle half of its changes)"), |f, h| in_spreads(f.changed_files, h.repository.changed_files)),
 
     // What the repository is like.
     past(("repository_is_young", Repository, Unit::YesNo), ("repository's history", Never), "Whether the repository has fewer than 50 earlier pull requests, so that little is known of what is usual in it.", Flag("goes into a repository of which little is known yet", "goes into a repository with a history"), |_, h| flag(h.repository.opened < 50)),

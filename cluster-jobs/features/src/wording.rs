@@ -24,16 +24,6 @@ impl Feature {
             return subject;
         }
         match self.says {
-            Says::Amount(_) if value > usual.high => {
-                format!("{subject}, more than 95% of changes{}", self.usual(usual.median, usual.high, "much"))
-            }
-            Says::Amount(_) if value < usual.low => {
-                format!("{subject}, less than 95% of changes{}", self.usual(usual.median, usual.low, "little"))
-            }
-            Says::Amount(_) if let Some(fitting) = self.fitting(value, expected, usual) => {
-                format!("{subject}, where {fitting} would fit the rest of the change")
-            }
-            Says::Amount(_) => format!("{subject}{}", self.usual(usual.median, usual.median, "")),
             Says::Flag(..) => {
                 let share = if value >= 0.5 { usual.mean } else { 1.0 - usual.mean };
                 match percent(share) {
@@ -42,6 +32,30 @@ impl Feature {
                 }
             }
             Says::Plain(_) => subject,
+            Says::Amount(_) | Says::AmountOrNone(..) => {
+                // A value that is itself measured against what is usual needs no second measure.
+                let measured = matches!(self.unit, Unit::Doublings | Unit::Spreads);
+                let median = self.or_none(usual.median);
+                let bound = |which: &str, end: f32| match self.or_none(end) {
+                    same if same == median => if value > end { "no more" } else { "no less" }.to_owned(),
+                    amount => format!("{which} {amount}"),
+                };
+                if value > usual.high && measured {
+                    format!("{subject}, more than 95% of changes")
+                } else if value < usual.low && measured {
+                    format!("{subject}, less than 95% of changes")
+                } else if value > usual.high {
+                    format!("{subject} (usual: {median}; 95% of changes: {})", bound("at most", usual.high))
+                } else if value < usual.low {
+                    format!("{subject} (usual: {median}; 95% of changes: {})", bound("at least", usual.low))
+                } else if let Some(fitting) = self.fitting(value, expected, usual) {
+                    format!("{subject}, where {fitting} would fit the rest of the change")
+                } else if measured {
+                    subject
+                } else {
+                    format!("{subject} (usual: {median})")
+                }
+            }
         }
     }
 
@@ -51,31 +65,20 @@ impl Feature {
             return None;
         }
         // Outside of what is usual the model only guesses, and its guess may be no amount that there can be.
-        let nearest = expected.clamp(usual.low, usual.high);
+        let mut nearest = expected.min(usual.high).max(usual.low);
+        if self.counts() && value.fract() == 0.0 {
+            nearest = nearest.round();
+        }
         let amount = self.amount(nearest);
         if amount == self.amount(value) {
             return None;
         }
-        Some(if self.is_none(nearest) {
-            "none".to_owned()
-        } else if expected > usual.high {
-            format!("more than {amount}")
-        } else if expected < usual.low {
-            format!("less than {amount}")
-        } else {
-            format!("about {amount}")
+        Some(match self.or_none(nearest) {
+            none if none != amount => none,
+            _ if expected > usual.high => format!("more than {amount}"),
+            _ if expected < usual.low => format!("less than {amount}"),
+            _ => format!("about {amount}"),
         })
-    }
-
-    /// What is usual, and what is already much or little where that reads differently. A value that is itself measured
-    /// against what is usual says nothing more.
-    fn usual(&self, median: f32, end: f32, word: &str) -> String {
-        if matches!(self.unit, Unit::Doublings | Unit::Spreads) {
-            return String::new();
-        }
-        let (amount, end) = (self.amount(median), self.amount(end));
-        let usual = if self.is_none(median) { "none" } else { &amount };
-        if amount == end { format!("; {usual} is usual") } else { format!("; {usual} is usual, {end} is {word}") }
     }
 
     /// What the pull request does, without what is usual.
@@ -84,7 +87,8 @@ impl Feature {
             return format!("{}: not known", self.name);
         }
         match self.says {
-            Says::Amount(phrase) => self.fill(phrase, value),
+            Says::AmountOrNone(_, none) if value == 0.0 => none.to_owned(),
+            Says::Amount(phrase) | Says::AmountOrNone(phrase, _) => self.fill(phrase, value),
             Says::Flag(yes, no) => if value >= 0.5 { yes } else { no }.to_owned(),
             Says::Plain(phrase) => phrase.to_owned(),
         }
@@ -99,20 +103,24 @@ impl Feature {
             None => self.amount(value),
         };
         let amount = match amount.strip_prefix("0 ") {
-            Some(things) if self.is_none(value) => format!("no {things}"),
+            Some(things) if self.counts() => format!("no {things}"),
             _ if self.unit == Unit::Doublings && amount.ends_with('%') => format!("{amount} of"),
             _ => amount,
         };
         format!("{before}{amount}{after}")
     }
 
-    /// Whether it counts things, and there are none.
-    fn is_none(&self, value: f32) -> bool {
-        let measures = matches!(
+    /// Whether it counts things, of which there may be none.
+    fn counts(&self) -> bool {
+        !matches!(
             self.unit,
             Unit::Days | Unit::Bits | Unit::Share | Unit::Doublings | Unit::Spreads | Unit::YesNo | Unit::Coordinate
-        );
-        !measures && number(value) == "0"
+        )
+    }
+
+    /// A value in the feature's unit, or that there is none.
+    fn or_none(&self, value: f32) -> String {
+        if self.counts() && number(value) == "0" { "none".to_owned() } else { self.amount(value) }
     }
 
     /// A value in the feature's unit, such as `1,204 lines`.
@@ -126,7 +134,7 @@ impl Feature {
             Unit::Days => counted(value, "day", "days"),
             Unit::Characters => counted(value, "character", "characters"),
             Unit::Words => counted(value, "word", "words"),
-            Unit::Bits => counted(value, "bit", "bits"),
+            Unit::Bits => counted(value.exp2(), "file", "files"),
             Unit::Share => percent(value),
             Unit::Doublings => match number(value.abs().exp2()) {
                 ratio if value < 0.0 && ratio != "1" => percent(value.exp2()),
@@ -134,7 +142,7 @@ impl Feature {
             },
             Unit::Spreads => {
                 let side = if value < 0.0 { "below" } else { "above" };
-                format!("{} times the usual spread {side}", number(value.abs()))
+                format!("{} {side}", counted(value.abs(), "spread", "spreads"))
             }
             Unit::Count | Unit::YesNo | Unit::Coordinate => number(value),
         }
@@ -150,11 +158,19 @@ fn counted(value: f32, one: &str, many: &str) -> String {
 /// A share in per cent, with enough digits to tell a rare thing from one that never happens.
 fn percent(share: f32) -> String {
     let percent = f64::from(share) * 100.0;
-    if percent > 0.0 && percent < 1.0 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
+    match percent {
+        0.0 => "0%".to_owned(),
+        ..0.05 => "less than 0.1%".to_owned(),
+        ..1.0 => format!("{percent:.1}%"),
+        _ => format!("{percent:.0}%"),
+    }
 }
 
 /// A number for reading: whole from ten on and thousands set apart, one digit after the point below ten.
 fn number(value: f32) -> String {
+    if value > 0.0 && value < 0.05 {
+        return "less than 0.1".to_owned();
+    }
     if value.abs() < 9.95 && value.fract() != 0.0 {
         let text = format!("{value:.1}");
         return text.strip_suffix(".0").unwrap_or(&text).to_owned();
@@ -187,10 +203,10 @@ mod tests {
         let usual = Usual { low: 2.0, median: 20.0, high: 610.0, mean: 90.0 };
         assert_eq!(
             feature("additions").sentence(4200.0, 100.0, &usual),
-            "adds 4,200 lines, more than 95% of changes; 20 lines is usual, 610 lines is much"
+            "adds 4,200 lines (usual: 20 lines; 95% of changes: at most 610 lines)"
         );
         assert_eq!(
-            feature("additions").sentence(20.0, 100.0, &usual),
+            feature("additions").sentence(20.0, 99.7, &usual),
             "adds 20 lines, where about 100 lines would fit the rest of the change"
         );
         assert_eq!(
@@ -203,13 +219,26 @@ mod tests {
         );
         assert_eq!(
             feature("additions").sentence(610.0, 9e6, &usual),
-            "adds 610 lines; 20 lines is usual",
+            "adds 610 lines (usual: 20 lines)",
             "what is guessed reads as what there is"
+        );
+        assert_eq!(
+            feature("additions").sentence(3.0, 4.2, &usual),
+            "adds 3 lines, where about 4 lines would fit the rest of the change",
+            "there is no fifth of a line"
+        );
+        assert_eq!(
+            feature("files_per_directory").sentence(2.5, 4.2, &usual),
+            "touches 2.5 files per directory, where about 4.2 files would fit the rest of the change"
         );
         let few = Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.2 };
         assert_eq!(
             feature("files_removed").sentence(55.0, 1.0, &few),
-            "removes 55 files, more than 95% of changes; none is usual"
+            "removes 55 files (usual: none; 95% of changes: no more)"
+        );
+        assert_eq!(
+            feature("share_test").sentence(0.0, 0.1, &Usual { low: 0.3, median: 0.3, high: 0.4, mean: 0.3 }),
+            "changes no tests (usual: 30%; 95% of changes: no less)"
         );
         let rare = Usual { low: 0.0, median: 0.0, high: 0.0, mean: 0.004 };
         assert_eq!(
@@ -224,6 +253,8 @@ mod tests {
         );
         let never = Usual { mean: 0.0, ..rare };
         assert_eq!(feature("draft").sentence(1.0, 0.0, &never), "is a draft, like hardly any change");
+        let once = Usual { mean: 0.0002, ..rare };
+        assert_eq!(feature("draft").sentence(1.0, 0.0, &once), "is a draft, like less than 0.1% of changes");
     }
 
     #[test]
@@ -231,17 +262,40 @@ mod tests {
         assert_eq!(feature("requested_reviewers").says(1.0), "waits for 1 reviewer");
         assert_eq!(feature("requested_reviewers").says(12.0), "waits for 12 reviewers");
         assert_eq!(feature("labels").says(0.0), "has no labels");
-        assert_eq!(feature("body_length").says(0.0), "has a description of no characters");
-        assert_eq!(feature("file_authors_max").says(0.0), "touches a file that no authors changed before");
+        assert_eq!(feature("body_length").says(0.0), "has no description");
+        assert_eq!(feature("file_authors_max").says(0.0), "touches no file that a known author changed before");
+        assert_eq!(feature("deepest_path").says(0.0), "touches only files at the root");
+        assert_eq!(feature("share_test").says(0.0), "changes no tests");
         let some = Usual { low: 1.0, median: 2.0, high: 9.0, mean: 3.0 };
         assert_eq!(
             feature("commits").sentence(0.0, f32::NAN, &some),
-            "has no commits, less than 95% of changes; 2 is usual, 1 is little"
+            "has no commits (usual: 2; 95% of changes: at least 1)"
         );
         let around_none = Usual { low: 0.0, median: 0.0, high: 9.0, mean: 3.0 };
         assert_eq!(
             feature("deletions").sentence(5.0, -0.2, &around_none),
             "deletes 5 lines, where none would fit the rest of the change"
+        );
+    }
+
+    #[test]
+    fn a_little_is_not_none() {
+        assert_eq!(
+            feature("file_merges_mean").says(0.04),
+            "touches files that less than 0.1 pull requests changed before, on average"
+        );
+        assert_eq!(
+            feature("author_days_since_last").says(0.01),
+            "comes less than 0.1 days after its author's last pull request"
+        );
+    }
+
+    #[test]
+    fn entropy_reads_as_a_number_of_files() {
+        let usual = Usual { low: 0.0, median: 0.0, high: 3.0, mean: 1.0 };
+        assert_eq!(
+            feature("entropy").sentence(5.0, f32::NAN, &usual),
+            "is spread as widely as over 32 files changed alike (usual: 1 file; 95% of changes: at most 8 files)"
         );
     }
 
@@ -263,17 +317,21 @@ mod tests {
         for same in [0.0, 0.05, -0.05] {
             assert_eq!(ratio.amount(same), "1 times");
         }
-        assert_eq!(spread.says(2.5), "has a number of files 2.5 times the usual spread above this repository's median");
-        assert_eq!(spread.says(-1.0), "has a number of files 1 times the usual spread below this repository's median");
+        let spreads = "(a spread holds the middle half of its changes)";
+        for (value, side) in [(2.5, "2.5 spreads above"), (-1.0, "1 spread below")] {
+            let expected = format!("has a number of files {side} this repository's median {spreads}");
+            assert_eq!(spread.says(value), expected);
+        }
     }
 
     #[test]
     fn every_feature_reads_well_at_any_value() {
         let usual = Usual { low: 0.0, median: 1.0, high: 2.0, mean: 0.5 };
+        let backwards = Usual { low: 2.0, high: 0.0, ..usual };
         let unknown = Usual { low: f32::NAN, median: f32::NAN, high: f32::NAN, mean: f32::NAN };
         for feature in FEATURES {
             for value in [f32::NAN, 0.0, 0.5, 1.0, 3.0, -2.0, 1e9] {
-                for (expected, usual) in [(f32::NAN, &usual), (1.5, &usual), (1.5, &unknown)] {
+                for (expected, usual) in [(f32::NAN, &usual), (1.5, &usual), (1.5, &unknown), (1.5, &backwards)] {
                     let sentence = feature.sentence(value, expected, usual);
                     assert!(
                         !sentence.is_empty() && !sentence.contains(['{', '|', '}']),
