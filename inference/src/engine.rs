@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Instant};
 
 use prost_types::Timestamp;
-use prowl_features::{Facts, History, Ledger, Profiles, PullRequest};
+use prowl_features::{FEATURES, Facts, FeatureVector, Group, History, Ledger, Profiles, PullRequest};
 use prowl_model::{Band, Model};
 use prowl_proto::v1;
 
@@ -69,16 +69,17 @@ impl Engine {
         let facts = task.facts;
         let (history, history_source, history_as_of) = match (task.history, self.profiles.ledger(&facts.repository)) {
             (Some(history), _) => (history, v1::HistorySource::Request, None),
-            (None, Some(ledger)) => (past(ledger, &facts), v1::HistorySource::Profiles, ledger.as_of()),
+            (None, Some(ledger)) => (known_of(ledger, &facts), v1::HistorySource::Profiles, ledger.as_of()),
             (None, None) => (Ledger::default().history(&facts), v1::HistorySource::None, None),
         };
+        let counted_up_to = history_as_of.filter(|as_of| *as_of >= facts.created_at);
         let vector = facts.vector(&history);
         let score =
             self.model.score(&vector.values, &vector.tokens).map_err(|error| Error::Model(error.to_string()))?;
         if !(score.anomaly.is_finite() && score.percentile.is_finite()) {
             return Err(Error::Model(format!("its score of {}#{} is no number", facts.repository, facts.number)));
         }
-        Ok(v1::ScoreResponse {
+        let mut response = v1::ScoreResponse {
             missing_fields: vector.missing_fields().into_iter().map(str::to_owned).collect(),
             unknown_features: vector.values.iter().filter(|value| value.is_nan()).count() as u32,
             repository: facts.repository,
@@ -89,13 +90,21 @@ impl Engine {
             band: band(score.band).into(),
             risk: score.risk,
             category: category(facts.category, &self.model.metadata().categories, &score.categories),
-            reasons: self.reasons.of(&score.contributions),
+            reasons: self.reasons.of(&score.contributions, counted_up_to.map(timestamp)),
             features: if task.include_features { vector.values.to_vec() } else { Vec::new() },
             model: Some(self.id.clone()),
             history_source: history_source.into(),
             history_as_of: history_as_of.map(timestamp),
-            elapsed: prost_types::Duration::try_from(began.elapsed()).ok(),
-        })
+            elapsed: None,
+        };
+        if !says_what_changes(&vector) {
+            response.band = v1::Band::Unspecified.into();
+            response.risk = None;
+            response.category = category(facts.category, &[], &[]);
+            response.reasons.clear();
+        }
+        response.elapsed = prost_types::Duration::try_from(began.elapsed()).ok();
+        Ok(response)
     }
 
     /// Describes the model.
@@ -152,13 +161,20 @@ impl Engine {
 
 /// What the profiles know. Where the pull request is older than they are, its counts hold what happened since; the
 /// time of an event that was yet to come is left out, or it would read as a negative number of days.
-fn past(ledger: &Ledger, facts: &Facts) -> History {
+fn known_of(ledger: &Ledger, facts: &Facts) -> History {
     let mut history = ledger.history(facts);
-    let past = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.created_at);
-    past(&mut history.author.last_opened_at);
-    history.files.iter_mut().for_each(|file| past(&mut file.last_merged_at));
-    history.directories.iter_mut().for_each(|directory| past(&mut directory.last_merged_at));
+    let leave_out_later = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.created_at);
+    leave_out_later(&mut history.author.last_opened_at);
+    history.files.iter_mut().for_each(|file| leave_out_later(&mut file.last_merged_at));
+    history.directories.iter_mut().for_each(|directory| leave_out_later(&mut directory.last_merged_at));
     history
+}
+
+/// Whether the pull request says anything of the change itself. Without it a model sees next to nothing, and what it
+/// misses looks like what is usual.
+fn says_what_changes(vector: &FeatureVector) -> bool {
+    let of_the_change = |group| matches!(group, Group::Size | Group::Spread | Group::Kind);
+    FEATURES.iter().zip(vector.values).any(|(feature, value)| of_the_change(feature.group) && !value.is_nan())
 }
 
 fn band(band: Band) -> v1::Band {

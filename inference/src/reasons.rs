@@ -6,6 +6,7 @@
 
 use std::f32::consts::TAU;
 
+use prost_types::Timestamp;
 use prowl_features::{FEATURES, Feature, Unit};
 use prowl_model::{Contribution, FeatureInfo, Habit, Input, Model};
 use prowl_proto::v1;
@@ -77,8 +78,9 @@ impl Reasons {
         Self { features: known.collect(), subjects: listed + features.len() + 1, text_weight, most }
     }
 
-    /// The reasons, the strongest first. `contributions` come strongest first, as the model gives them.
-    pub fn of(&self, contributions: &[Contribution]) -> Vec<v1::Reason> {
+    /// The reasons, the strongest first. `contributions` come strongest first, as the model gives them. `counted_up_to`
+    /// is the moment of the history, where that is not the moment at which the pull request was opened.
+    pub fn of(&self, contributions: &[Contribution], counted_up_to: Option<Timestamp>) -> Vec<v1::Reason> {
         let mut shares = vec![0.0f32; self.subjects];
         for contribution in contributions {
             shares[self.subject(contribution.input)] += contribution.share;
@@ -97,7 +99,12 @@ impl Reasons {
             let strongest = members().next()?.share;
             let speaker =
                 members().filter(|member| 2.0 * member.share >= strongest).min_by_key(|member| self.rank(member))?;
-            Some(self.reason(shares[subject], speaker, contributions))
+            let mut reason = self.reason(shares[subject], speaker, contributions);
+            if let (Some(moment), true) = (&counted_up_to, self.counts_history(speaker)) {
+                reason.sentence += ", counted up to ";
+                reason.sentence += &day(moment);
+            }
+            Some(reason)
         };
         subjects.into_iter().filter_map(reason).collect()
     }
@@ -114,6 +121,13 @@ impl Reasons {
             Input::Feature(index) => self.features[index].subject,
             Input::Text => self.subjects - 1,
         }
+    }
+
+    /// Whether the value counts events of the history. A number of days does not: it is measured from the opening.
+    fn counts_history(&self, contribution: &Contribution) -> bool {
+        let Input::Feature(index) = contribution.input else { return false };
+        let feature = self.features[index].feature;
+        feature.source.ends_with("history") && feature.unit != Unit::Days
     }
 
     /// Whether a reviewer learns something from this value.
@@ -192,6 +206,11 @@ impl Reasons {
     }
 }
 
+/// The day of a time: the first ten characters of RFC 3339.
+fn day(time: &Timestamp) -> String {
+    time.to_string().chars().take(10).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use prowl_model::Usual;
@@ -229,12 +248,15 @@ mod tests {
 
     #[test]
     fn one_thing_is_told_once_with_all_of_its_share() {
-        let found = reasons(5).of(&[
-            part("additions", 900.0, 0.3),
-            part("commits", 40.0, 0.25),
-            part("churn", 950.0, 0.2),
-            part("churn_to_median", 8.0, 0.1),
-        ]);
+        let found = reasons(5).of(
+            &[
+                part("additions", 900.0, 0.3),
+                part("commits", 40.0, 0.25),
+                part("churn", 950.0, 0.2),
+                part("churn_to_median", 8.0, 0.1),
+            ],
+            None,
+        );
         assert_eq!(names(&found), ["churn", "commits"], "the plainest of the strong ones speaks");
         assert!((found[0].contribution - 0.6).abs() < 1e-6);
         assert_eq!(found[0].group, "size");
@@ -244,32 +266,35 @@ mod tests {
 
     #[test]
     fn a_plain_feature_does_not_speak_for_a_far_stronger_one() {
-        let found = reasons(5).of(&[part("additions", 900.0, 0.5), part("churn", 950.0, 0.2)]);
+        let found = reasons(5).of(&[part("additions", 900.0, 0.5), part("churn", 950.0, 0.2)], None);
         assert_eq!(names(&found), ["additions"]);
     }
 
     #[test]
     fn together_small_shares_come_before_a_single_one() {
-        let found =
-            reasons(1).of(&[part("commits", 40.0, 0.4), part("additions", 900.0, 0.3), part("churn", 900.0, 0.3)]);
+        let found = reasons(1)
+            .of(&[part("commits", 40.0, 0.4), part("additions", 900.0, 0.3), part("churn", 900.0, 0.3)], None);
         assert_eq!(names(&found), ["churn"]);
     }
 
     #[test]
     fn what_tells_nothing_is_left_out() {
-        let found = reasons(9).of(&[
-            part("draft", f32::NAN, 0.4),
-            part("issue_link", 0.0, 0.1),
-            part("files_removed", 1.0, 0.1),
-            part("touches_workflow", 1.0, 0.1),
-            part("commits", 40.0, 0.01),
-        ]);
+        let found = reasons(9).of(
+            &[
+                part("draft", f32::NAN, 0.4),
+                part("issue_link", 0.0, 0.1),
+                part("files_removed", 1.0, 0.1),
+                part("touches_workflow", 1.0, 0.1),
+                part("commits", 40.0, 0.01),
+            ],
+            None,
+        );
         assert_eq!(names(&found), ["touches_workflow"]);
     }
 
     #[test]
     fn where_the_strongest_tells_nothing_the_next_speaks() {
-        let found = reasons(9).of(&[part("title_length", 1.0, 0.5), part("title_words", 40.0, 0.2)]);
+        let found = reasons(9).of(&[part("title_length", 1.0, 0.5), part("title_words", 40.0, 0.2)], None);
         assert_eq!(names(&found), ["title_words"]);
         assert!((found[0].contribution - 0.7).abs() < 1e-6);
     }
@@ -283,11 +308,11 @@ mod tests {
             part
         };
         let night = |low| [at("hour_cos", 23.25 / 24.0, low), at("hour_sin", 23.25 / 24.0, low)];
-        let found = reasons(9).of(&night(-0.1));
+        let found = reasons(9).of(&night(-0.1), None);
         assert_eq!(names(&found), ["hour_sin"]);
         assert_eq!(found[0].sentence, "was opened at 23:15 UTC, an unusual time of day");
-        assert_eq!(reasons(9).of(&night(-1.0)), [], "where people work at all hours, none is unusual");
-        let found = reasons(9).of(&[at("weekday_sin", 6.5 / 7.0, 0.0), at("weekday_cos", 6.5 / 7.0, 0.0)]);
+        assert_eq!(reasons(9).of(&night(-1.0), None), [], "where people work at all hours, none is unusual");
+        let found = reasons(9).of(&[at("weekday_sin", 6.5 / 7.0, 0.0), at("weekday_cos", 6.5 / 7.0, 0.0)], None);
         assert_eq!(found[0].sentence, "was opened on a Sunday (UTC), an unusual day of the week");
     }
 
@@ -295,7 +320,7 @@ mod tests {
     fn wording_is_one_reason() {
         let text =
             Contribution { input: Input::Text, value: f32::NAN, expected: f32::NAN, usual: Usual::UNKNOWN, share: 0.6 };
-        let found = reasons(9).of(&[text]);
+        let found = reasons(9).of(&[text], None);
         assert_eq!((names(&found), found[0].value), (vec!["text"], None));
     }
 }

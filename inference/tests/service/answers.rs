@@ -12,7 +12,7 @@ use prowl_proto::{
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{TempStore, document, feature_names, made, model, new_document, odd_document},
+    fixture::{NEWEST, REPOSITORY, TempStore, document, feature_names, made, model, new_document, odd_document},
     programs::Server,
 };
 
@@ -145,8 +145,8 @@ async fn every_answer_names_its_model_and_its_history() {
 
     assert_eq!(answer.history_source(), HistorySource::Profiles);
     let newest = made().known.iter().filter_map(|known| known.facts.merged_at).max();
-    assert_eq!(answer.history_as_of, time(newest));
-    assert_eq!(described.history_as_of, answer.history_as_of);
+    assert_eq!(answer.history_as_of, time(newest), "of its own repository");
+    assert_eq!(described.history_as_of.unwrap().to_string(), NEWEST, "of any");
 
     let names: Vec<_> = described.features.iter().map(|feature| feature.name.as_str()).collect();
     assert_eq!(names, feature_names());
@@ -237,6 +237,26 @@ async fn an_answer_says_what_the_pull_request_lacks() {
 }
 
 #[tokio::test]
+async fn of_a_change_of_which_nothing_is_known_nothing_is_said() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    let created_at = "2024-05-11T03:10:00Z";
+    let mut bare = json!({"number": 1, "created_at": created_at, "base": {"repo": {"full_name": REPOSITORY}}});
+    let answer = client.score(request(&bare)).await.unwrap().into_inner();
+    assert_eq!((answer.band(), answer.category, answer.reasons), (Band::Unspecified, None, vec![]));
+    bare["title"] = json!("fix: it");
+    let answer = client.score(request(&bare)).await.unwrap().into_inner();
+    assert_eq!(answer.band(), Band::Unspecified);
+    let category = answer.category.unwrap();
+    assert_eq!((category.name.as_str(), category.predicted), ("fix", None));
+    bare["additions"] = json!(48_000);
+    let answer = client.score(request(&bare)).await.unwrap().into_inner();
+    assert_eq!(answer.band(), Band::HighRisk);
+    assert!(answer.category.unwrap().predicted.is_some() && !answer.reasons.is_empty());
+}
+
+#[tokio::test]
 async fn a_pull_request_of_the_past_is_not_told_its_future() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);
@@ -247,4 +267,30 @@ async fn a_pull_request_of_the_past_is_not_told_its_future() {
         let days = name.contains("days_");
         assert!(!days || value.is_nan() || *value >= 0.0, "{name} is {value}: nothing happens before it happened");
     }
+}
+
+#[tokio::test]
+async fn a_reason_that_counts_what_came_later_says_up_to_when() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--reasons", "50"]);
+    let mut client = server.client().await;
+    let features = client.get_model(GetModelRequest {}).await.unwrap().into_inner().features;
+    let counts = |reason: &v1::Reason| {
+        let feature = features.iter().find(|feature| feature.name == reason.feature);
+        feature.is_some_and(|feature| feature.source.ends_with("history") && feature.unit != "days")
+    };
+    let moment = ", counted up to 2024-05-09";
+    let mut counted = 0;
+    for number in [1, 2, 60] {
+        let answer = client.score(request(&document(number))).await.unwrap().into_inner();
+        assert!(answer.history_as_of.unwrap().to_string().starts_with("2024-05-09T"), "{answer:#?}");
+        for reason in &answer.reasons {
+            assert_eq!(reason.sentence.ends_with(moment), counts(reason), "#{number} {reason:#?}");
+            counted += u32::from(counts(reason));
+        }
+    }
+    assert!(counted > 0);
+    let answer = client.score(request(&odd_document())).await.unwrap().into_inner();
+    assert!(answer.reasons.iter().any(counts));
+    assert!(!answer.reasons.iter().any(|reason| reason.sentence.contains("counted up to")), "{:#?}", answer.reasons);
 }

@@ -12,10 +12,10 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    fixture::{TempStore, document, odd_document},
+    fixture::{REPOSITORY, TempStore, document, odd_document},
     programs::{Server, client, prowl, text},
 };
 
@@ -188,8 +188,14 @@ fn the_answer_says_what_it_does_not_know() {
     let shown =
         |document: &Value| text(&prowl(&["score", "-", "--server", &url], document.to_string().as_bytes()).stdout);
     assert!(!shown(&odd_document()).contains("note:"));
-    let later = "note: its history holds what happened after it was opened (known up to 2024-";
+    let later = "note: its history holds what happened since it was opened (known up to 2024-";
     assert!(shown(&document(3)).contains(later));
+    let nearly_empty = json!({
+        "number": 1, "created_at": "2024-05-01T00:00:00Z", "title": "fix: it", "base": {"repo": {"full_name": REPOSITORY}},
+    });
+    let answer = shown(&nearly_empty);
+    assert!(answer.contains("\n  NOT JUDGED  the document says nothing of the change"), "{answer}");
+    assert!(answer.contains("\n  fix as declared\n  note: the document lacks additions, "), "{answer}");
     let mut lacking = odd_document();
     lacking.as_object_mut().unwrap().remove("files");
     lacking["base"]["repo"]["full_name"] = "someone/else".into();
@@ -266,7 +272,7 @@ fn a_server_that_does_not_come_back_ends_the_client() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);
     let url = format!("http://{}", server.grpc);
-    let mut child = client(&["score", "-", "--json", "--timeout", "300ms", "--server", &url]).spawn().unwrap();
+    let mut child = client(&["score", "-", "--json", "--timeout", "2s", "--server", &url]).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     writeln!(stdin, "{}", document(1)).unwrap();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();

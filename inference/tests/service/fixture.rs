@@ -19,6 +19,12 @@ const COUNT: u64 = 120;
 
 pub(crate) const REPOSITORY: &str = "tideworks/harbour";
 
+/// Another one that the profiles know, up to a later moment.
+const OTHER_REPOSITORY: &str = "tideworks/lighthouse";
+
+/// The last thing known of any repository.
+pub(crate) const NEWEST: &str = "2024-06-30T12:45:00Z";
+
 /// Pull request `number` as GitHub writes it: small ones by a few people, every tenth a larger one.
 pub(crate) fn document(number: u64) -> Value {
     let lines = if number.is_multiple_of(10) { 400 + number } else { 3 + number * 7 % 40 };
@@ -70,6 +76,7 @@ pub(crate) struct Known {
 
 /// Everything that is published, made once.
 pub(crate) struct Made {
+    /// Of the one repository; of the other only the profiles know.
     pub(crate) known: Vec<Known>,
     pub(crate) profiles: Bytes,
 }
@@ -80,16 +87,26 @@ pub(crate) fn made() -> &'static Made {
         let mut replay = Replay::default();
         let known = (1..=COUNT).map(|number| {
             let document = document(number);
-            let facts = Facts::of(&PullRequest::from_json(document.to_string().as_bytes()).unwrap());
+            let facts = facts(&document);
             let history = replay.next(&facts, None);
             Known { document, facts, history }
         });
         let known = known.collect();
-        let batch = prowl_features::repository_batch(REPOSITORY, &replay.finish()).unwrap();
-        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
-        writer.write(&batch).unwrap();
+        let mut elsewhere = document(1);
+        elsewhere["base"]["repo"]["full_name"] = json!(OTHER_REPOSITORY);
+        elsewhere["merged_at"] = json!(NEWEST);
+        let mut other_replay = Replay::default();
+        other_replay.next(&facts(&elsewhere), None);
+        let mut writer = ArrowWriter::try_new(Vec::new(), prowl_features::profile_schema(), None).unwrap();
+        for (name, replay) in [(REPOSITORY, replay), (OTHER_REPOSITORY, other_replay)] {
+            writer.write(&prowl_features::repository_batch(name, &replay.finish()).unwrap()).unwrap();
+        }
         Made { known, profiles: writer.into_inner().unwrap().into() }
     })
+}
+
+fn facts(document: &Value) -> Facts {
+    Facts::of(&PullRequest::from_json(document.to_string().as_bytes()).unwrap())
 }
 
 /// A model of the known pull requests.

@@ -368,7 +368,8 @@ pub struct ScoreResponse {
     /// unusual of them it is extrapolated: an estimate of how rare such a one is, not a count.
     #[prost(float, tag = "5")]
     pub percentile: f32,
-    /// What the percentile means in words.
+    /// What the percentile means in words; unspecified where nothing of the change itself is known, neither its size nor
+    /// its files. Then percentile and anomaly mean nothing, and there is no risk, no prediction and no reason.
     #[prost(enumeration = "Band", tag = "6")]
     pub band: i32,
     /// Probability that the change will be taken back, 0 to 1; left out where the model has no risk head.
@@ -390,7 +391,7 @@ pub struct ScoreResponse {
     #[prost(enumeration = "HistorySource", tag = "12")]
     pub history_source: i32,
     /// The moment up to which the profiles know the past of this repository; left out where the history is not theirs.
-    /// Where it is later than the pull request's own `created_at`, counts of the history hold what happened since.
+    /// Where it is not before the pull request's own `created_at`, counts of the history hold what happened since.
     #[prost(message, optional, tag = "13")]
     pub history_as_of: ::core::option::Option<::prost_types::Timestamp>,
     /// Time spent on the answer within the server, from the decoded request on.
@@ -470,7 +471,8 @@ pub struct Reason {
     /// Share of what makes up the anomaly score, 0 to 1; of all that is merged into this reason.
     #[prost(float, tag = "6")]
     pub contribution: f32,
-    /// One sentence for a reviewer.
+    /// One sentence for a reviewer. Where it counts a history that holds what happened since the pull request was opened,
+    /// it says up to when.
     #[prost(string, tag = "7")]
     pub sentence: ::prost::alloc::string::String,
 }
@@ -777,7 +779,7 @@ impl ::prost::Name for Bands {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Band {
-    /// Never sent.
+    /// Not judged: too little is known.
     Unspecified = 0,
     /// Like most.
     Routine = 1,

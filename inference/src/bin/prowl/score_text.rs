@@ -68,10 +68,15 @@ pub(crate) fn printable(text: &str) -> String {
 /// Band, bar and percentile.
 fn verdict(response: &ScoreResponse) -> String {
     let (name, color) = match response.band() {
+        Band::Unspecified => {
+            let style = WARNING.bold();
+            return format!(
+                "{style}NOT JUDGED{style:#}  the document says nothing of the change: give its size and its files"
+            );
+        }
         Band::Routine => ("ROUTINE", AnsiColor::Green),
         Band::Unusual => ("UNUSUAL", AnsiColor::Yellow),
         Band::HighRisk => ("HIGH RISK", AnsiColor::Red),
-        Band::Unspecified => ("UNKNOWN BAND", AnsiColor::White),
     };
     let style = color.on_default().bold();
     let full = (response.percentile / 100.0 * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
@@ -122,11 +127,11 @@ fn unknown(response: &ScoreResponse) -> Option<String> {
     (!causes.is_empty()).then(|| format!("{}: {features} features are unknown and left out", causes.join(", and ")))
 }
 
-/// That the history is known up to a moment after the pull request was opened.
+/// That the history is known up to a moment at which the pull request was open already.
 fn later_history(response: &ScoreResponse) -> Option<String> {
     let (opened, as_of) = (response.created_at.as_ref()?, response.history_as_of.as_ref()?);
-    let later = response.history_source() == HistorySource::Profiles && opened.seconds < as_of.seconds;
-    later.then(|| format!("its history holds what happened after it was opened (known up to {})", date(as_of)))
+    let later = (opened.seconds, opened.nanos) <= (as_of.seconds, as_of.nanos);
+    later.then(|| format!("its history holds what happened since it was opened (known up to {})", date(as_of)))
 }
 
 /// Which model and which history gave the answer, and how long it took.
@@ -203,10 +208,19 @@ o/[2Jn#7  Fix it
   because it
    30%  adds 4,200 lines
   note: the document lacks files, user: 41 features are unknown and left out
-  note: its history holds what happened after it was opened (known up to 2023-11-14)
+  note: its history holds what happened since it was opened (known up to 2023-11-14)
   model 20261124T214500Z (abababababab) · history up to 2023-11-14 · 0.21 ms
 ";
         assert_eq!(plain(&answer(&response, Some("Fix\u{1b}\u{7}\u{202e} it"))), expected);
+    }
+
+    #[test]
+    fn what_is_not_judged_shows_no_percentile() {
+        let response =
+            ScoreResponse { repository: "o/n".into(), number: 7, percentile: 10.0, ..ScoreResponse::default() };
+        let shown = plain(&answer(&response, None));
+        assert!(shown.starts_with("o/n#7\n  NOT JUDGED  the document says nothing of the change"), "{shown}");
+        assert!(!shown.contains("10%"), "{shown}");
     }
 
     #[test]
