@@ -27,6 +27,17 @@ pub enum LoadError {
         /// What is wrong with it.
         source: ArtifactError,
     },
+    /// The folder lies under another name than it was published under, so that its name would not tell which model it is.
+    #[error(
+        "cannot serve {folder}: it was published as {name}, and a published folder keeps its name: give it that name \
+         again, or serve the original with --model {name}"
+    )]
+    Renamed {
+        /// URL of the folder as it is found.
+        folder: String,
+        /// What its manifest calls it.
+        name: String,
+    },
     /// The manifest and the model beside it contradict each other.
     #[error(
         "cannot serve {folder}: `details.{field}` of its manifest.json is not that of {}, so it was changed after it was \
@@ -77,6 +88,10 @@ pub enum LoadError {
 pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, LoadError> {
     let began = Instant::now();
     let folder = store.folder(Kind::Models, name).await?;
+    if folder.manifest().name != folder.name() {
+        let (folder, name) = (folder.url().to_string(), folder.manifest().name.clone());
+        return Err(LoadError::Renamed { folder, name });
+    }
     let artifact = folder.read(prowl_model::FILE_NAME).await?;
     let profiles = folder.read(PROFILES).await?;
     let (url, manifest) = (folder.url().to_string(), folder.manifest().clone());

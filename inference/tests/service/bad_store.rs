@@ -77,6 +77,19 @@ fn a_file_missing() {
 }
 
 #[test]
+fn a_copy_under_another_name() {
+    let store = TempStore::empty();
+    let name = store.publish(&artifact(), &made().profiles);
+    let copy = "20991231T235959Z";
+    fs::create_dir(store.file(copy, "")).unwrap();
+    for file in ["model.safetensors", "profiles.parquet", "manifest.json"] {
+        fs::copy(store.file(&name, file), store.file(copy, file)).unwrap();
+    }
+    let message = served(&store);
+    assert!(message.contains(&format!("models/{copy}/")) && message.contains(&format!("--model {name}")), "{message}");
+}
+
+#[test]
 fn features_of_another_version() {
     let store = TempStore::empty();
     let theirs = "ab".repeat(32);
