@@ -1,18 +1,30 @@
 //! Who may come in: a bound on the requests that are in the house at one time, over both ports.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use axum::{
+    body::{Body, Bytes},
     extract::{Request, State},
     middleware::Next,
     response::Response,
 };
-use tokio::sync::Semaphore;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout_at},
+};
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::{config::Limits, error::Error};
+use crate::{config::Limits, connection::Cut, error::Error};
 
-/// The bound, shared by both ports. A request takes a place when its head arrives and leaves it with its answer, so
-/// the bodies in memory are bounded too. Health and readiness are not behind it: a full server is not a dead one.
+/// The bound, shared by both ports. A request takes a place when its head arrives and leaves it when its answer is
+/// sent, so the bodies in memory are bounded too. Health and readiness are not behind it: a full server is not a dead
+/// one.
 #[derive(Clone, Debug)]
 pub struct Gate {
     places: Arc<Semaphore>,
@@ -35,12 +47,65 @@ impl Gate {
         self.limit - self.places.available_permits()
     }
 
-    /// Answers the request while holding a place; refuses at once where there is none.
+    /// Answers the request; the answer holds the place until it is sent. Refuses at once where there is no place.
     async fn pass(&self, request: Request, next: Next) -> Result<Response, Error> {
-        let _place = self.places.try_acquire().map_err(|_| Error::Busy { limit: self.limit })?;
-        tokio::time::timeout(self.request_time, next.run(request))
-            .await
-            .map_err(|_| Error::TooSlow { limit: self.request_time })
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
+        let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
+        let until = Instant::now() + self.request_time;
+        let response =
+            timeout_at(until, next.run(request)).await.map_err(|_| Error::TooSlow { limit: self.request_time })?;
+        // Nobody asks the body of an answer for more while its reader takes none, so the end of its time must come
+        // from beside it.
+        let reading = AbortOnDropHandle::new(tokio::spawn(async move {
+            sleep_until(until).await;
+            tracing::info!("an answer is not read in the time of its request: its connection is cut");
+            cut.now();
+        }));
+        let unsent = |body| Unsent { body, rest: Bytes::new(), _place: place, _reading: reading };
+        Ok(response.map(|body| Body::new(unsent(body))))
+    }
+}
+
+/// The body of an answer with what is held until it is sent. It is handed on in pieces, as the reader takes them: the
+/// transport would take a large one at once, and keep it where nothing bounds it.
+struct Unsent {
+    body: Body,
+    /// What is left of the data that the body gave.
+    rest: Bytes,
+    _place: OwnedSemaphorePermit,
+    _reading: AbortOnDropHandle<()>,
+}
+
+impl Unsent {
+    /// As much as a frame of HTTP/2 holds.
+    const PIECE: usize = 1 << 14;
+}
+
+impl HttpBody for Unsent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                ended => return Poll::Ready(ended),
+            }
+        }
+        let length = self.rest.len().min(Self::PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // Asked before the first piece is.
+        self.body.size_hint()
     }
 }
 

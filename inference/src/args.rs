@@ -42,13 +42,21 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = within(1, 100_000), help_heading = "Limits")]
     max_batch: u64,
 
-    /// Most requests at one time on both ports; more are refused at once, so memory stays below this many bodies
+    /// Most requests at one time on both ports, each from its head until its answer is sent; more are refused at once
     #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_in_flight: u64,
 
-    /// Longest time for one request, from its head to its answer
+    /// Longest time for one request, from its head until its answer is sent
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = some_time, help_heading = "Limits")]
     request_timeout: Duration,
+
+    /// Most open connections on each port; more wait to be accepted. Each takes a file descriptor (ulimit -n)
+    #[arg(long, value_name = "COUNT", default_value_t = 400, value_parser = within(1, 65_536), help_heading = "Limits")]
+    max_connections: u64,
+
+    /// Longest silence on a connection before it is closed; a client that answers the pings of HTTP/2 is not silent
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = some_time, help_heading = "Limits")]
+    idle_timeout: Duration,
 
     /// Most reasons in one answer
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = within(0, 50))]
@@ -97,6 +105,8 @@ impl TryFrom<Args> for Config {
                 batch: args.max_batch as usize,
                 in_flight: args.max_in_flight as usize,
                 request_time: args.request_timeout,
+                connections: args.max_connections as usize,
+                silence: args.idle_timeout,
                 reasons: args.reasons as usize,
             },
             drain: Drain { grace: args.drain_grace, timeout: args.drain_timeout },

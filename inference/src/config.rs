@@ -21,17 +21,21 @@ pub struct Config {
     pub drain: Drain,
 }
 
-/// Bounds on what callers can make the server hold in memory.
+/// Bounds on what callers can make the server hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Largest gRPC message or HTTP body, in bytes.
     pub request_bytes: usize,
     /// Most pull requests in one batch.
     pub batch: usize,
-    /// Most requests that are received or answered at one time; more are refused at once.
+    /// Most requests at one time, each from its head until its answer is sent; more are refused at once.
     pub in_flight: usize,
-    /// Longest time from the head of a request to its answer, so that a slow sender does not keep its place.
+    /// Longest time for that, so that neither a slow sender nor a slow reader keeps its place.
     pub request_time: Duration,
+    /// Most open connections on each port; more wait to be accepted.
+    pub connections: usize,
+    /// Longest time in which nothing comes or goes on a connection.
+    pub silence: Duration,
     /// Most reasons in one answer.
     pub reasons: usize,
 }

@@ -18,6 +18,7 @@ pub mod args;
 mod category;
 mod checks;
 pub mod config;
+mod connection;
 pub mod engine;
 pub mod error;
 pub mod grpc;

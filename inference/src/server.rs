@@ -5,15 +5,12 @@ use std::{net::SocketAddr, pin::pin};
 use anyhow::{Context, anyhow};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{service::Routes, transport::Server};
 
 use crate::{
     admission::Gate,
-    config::{Config, Drain},
-    grpc, http,
+    config::{Config, Drain, Limits},
+    connection, grpc, http,
     loading::load,
     readiness::Readiness,
 };
@@ -33,11 +30,9 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let stop = CancellationToken::new();
     let mut ports = JoinSet::new();
     let grpc_routes = grpc::routes(readiness.clone(), health, gate.clone(), &config.limits)?;
-    // One connection alone cannot have more in flight than the gate lets in.
-    let streams = u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX);
-    ports.spawn(serve(grpc, grpc_routes, false, streams, stop.clone()));
+    ports.spawn(serve(grpc, grpc_routes, false, config.limits, stop.clone()));
     let http_routes = http::routes(readiness.clone(), gate.clone(), &config.limits);
-    ports.spawn(serve(http, Routes::from(http_routes), true, streams, stop.clone()));
+    ports.spawn(serve(http, Routes::from(http_routes), true, config.limits, stop.clone()));
 
     let mut signal = pin!(signal);
     let name = tokio::select! {
@@ -66,14 +61,18 @@ async fn serve(
     listener: TcpListener,
     routes: Routes,
     http1: bool,
-    streams: u32,
+    limits: Limits,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
         .accept_http1(http1)
-        .max_concurrent_streams(streams)
+        // One connection alone cannot have more in flight than the gate lets in.
+        .max_concurrent_streams(limits.in_flight as u32)
+        // Often enough that a client which lives is never silent for long; the connection itself looks for silence.
+        .http2_keepalive_interval(Some(limits.silence / 2))
+        .http2_keepalive_timeout(Some(limits.silence))
         .add_routes(routes.prepare())
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop.cancelled_owned())
+        .serve_with_incoming_shutdown(connection::accept(listener, &limits, stop.clone()), stop.cancelled_owned())
         .await
 }
 

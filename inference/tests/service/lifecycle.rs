@@ -1,12 +1,22 @@
 //! From not ready to ready to drained.
 
-use std::{io::Write, net::TcpStream, sync::Arc, time::Duration};
+use std::{
+    fs,
+    io::{ErrorKind::ConnectionReset, Read, Write},
+    net::TcpStream,
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 
-use arrow::{array::RecordBatch, compute::concat_batches};
-use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
-use prowl_proto::v1::{ScoreRequest, ScoreResponse, score_request::Source};
+use prowl_proto::v1::{ScoreBatchRequest, ScoreBatchResponse, ScoreRequest, ScoreResponse, score_request::Source};
 use tokio::sync::watch;
-use tonic::{Code, Request, Status, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
+use tonic::{
+    Code, Request, Status, Streaming,
+    client::Grpc,
+    codegen::http::uri::PathAndQuery,
+    transport::{Channel, Endpoint},
+};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_prost::ProstCodec;
 use tonic_reflection::pb::{
@@ -19,7 +29,7 @@ use tonic_reflection::pb::{
 
 use crate::{
     fixture::{TempStore, document, made, model},
-    programs::{Server, http_answer, prowl, text},
+    programs::{Server, head_and_body, header, http_answer, prowl, text},
 };
 
 const SCORING: &str = "prowl.v1.Scoring";
@@ -29,45 +39,50 @@ async fn health(channel: &Channel, service: &str) -> ServingStatus {
     HealthClient::new(channel.clone()).check(request).await.unwrap().into_inner().status()
 }
 
-/// Profiles that take a moment to read.
-fn large_profiles() -> bytes::Bytes {
-    let mut reader = ParquetRecordBatchReaderBuilder::try_new(made().profiles.clone()).unwrap().build().unwrap();
-    let batch: RecordBatch = reader.next().unwrap().unwrap();
-    let many = concat_batches(&batch.schema(), std::iter::repeat_n(&batch, 20_000 / batch.num_rows())).unwrap();
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
-    for _ in 0..20 {
-        writer.write(&many).unwrap();
-    }
-    writer.into_inner().unwrap().into()
+/// A store whose model is never read to its end: in the place of a file there is a pipe that nobody writes to.
+fn endless_store() -> TempStore {
+    let store = TempStore::empty();
+    let name = store.publish(&model("made", &prowl_features::digest()).to_bytes().unwrap(), &made().profiles);
+    let file = store.file(&name, "profiles.parquet");
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    store
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn not_serving_until_a_model_is_loaded() {
-    let store = TempStore::empty();
-    store.publish(&model("made", &prowl_features::digest()).to_bytes().unwrap(), &large_profiles());
-    let server = Server::start(&store.url(), &[]);
+async fn not_serving_while_the_model_is_loaded() {
+    let store = endless_store();
+    let mut server = Server::start(&store.url(), &["--drain-grace", "0s"]);
     let channel = server.channel().await;
-    let mut watching = HealthClient::new(channel.clone())
-        .watch(HealthCheckRequest { service: SCORING.to_owned() })
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(watching.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
-    assert_eq!(health(&channel, "").await, ServingStatus::NotServing);
+    for service in ["", SCORING] {
+        assert_eq!(health(&channel, service).await, ServingStatus::NotServing);
+    }
     let status = server.client().await.score(ScoreRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("loaded"), "{status:?}");
     assert_eq!(server.http("GET", "/healthz", b"").0, 200);
     assert_eq!(server.http("GET", "/readyz", b"").0, 503);
-    assert_eq!(server.post(document(3).to_string().as_bytes()).0, 503);
+    let (head, body) = head_and_body(server.http_head("POST", "/v1/score", 0));
+    assert!(head.starts_with("http/1.1 503 ") && body.contains("still being loaded"), "{head}\n{body}");
+    assert_eq!(header(&head, "retry-after"), Some("1"));
     let url = format!("http://{}", server.grpc);
-    let told = prowl(&["score", "-", "--server", &url, "--timeout", "500ms"], b"{}");
+    let told = prowl(&["score", "-", "--server", &url, "--timeout", "2s"], b"{}");
     assert_eq!(told.status.code(), Some(1));
     assert!(text(&told.stderr).contains("still being loaded"), "{told:?}");
-    let waited = prowl(&["score", "-", "--server", &url], document(3).to_string().as_bytes());
-    assert_eq!(waited.status.code(), Some(0), "{waited:?}");
 
-    assert_eq!(watching.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0), "it does not wait for the model");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serving_once_the_model_is_loaded() {
+    let store = TempStore::with_model();
+    let server = Server::start(&store.url(), &[]);
+    let channel = server.channel().await;
+    let request = HealthCheckRequest { service: SCORING.to_owned() };
+    let mut watching = HealthClient::new(channel.clone()).watch(request).await.unwrap().into_inner();
+    // How much of the loading is seen depends on who is faster.
+    while watching.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
     for service in ["", SCORING] {
         assert_eq!(health(&channel, service).await, ServingStatus::Serving);
     }
@@ -128,6 +143,14 @@ async fn held_call(channel: Channel, number: u64, mut release: watch::Receiver<b
     Ok(grpc.client_streaming(Request::new(message), path, codec).await?.into_inner())
 }
 
+/// Waits until all requests have arrived. Until then the probe is answered as nonsense.
+async fn no_place_is_left(server: &Server) {
+    let mut probe = server.client().await;
+    while probe.score(ScoreRequest::default()).await.unwrap_err().code() != Code::ResourceExhausted {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_requests_in_flight_survive_sigterm() {
     const GRPC: u64 = 150;
@@ -151,12 +174,10 @@ async fn two_hundred_requests_in_flight_survive_sigterm() {
         stream.write_all(&body.as_bytes()[..10]).unwrap();
         posts.push((stream, body));
     }
-    // All are in the house once there is no place left, on either port. Until then the probe is answered as nonsense.
-    let mut probe = server.client().await;
-    while probe.score(ScoreRequest::default()).await.unwrap_err().code() != Code::ResourceExhausted {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(server.post(b"{}").0, 429);
+    no_place_is_left(&server).await;
+    let (head, _) = head_and_body(server.http_head("POST", "/v1/score", 0));
+    assert!(head.starts_with("http/1.1 429 "), "{head}");
+    assert_eq!(header(&head, "retry-after"), Some("1"));
 
     let watching = server.channel().await;
     server.signal("TERM");
@@ -188,7 +209,10 @@ async fn two_hundred_requests_in_flight_survive_sigterm() {
 async fn open_connections_without_a_request_do_not_keep_the_server() {
     let store = TempStore::with_model();
     let mut server = Server::ready(&store.url(), &["--drain-grace", "0s", "--drain-timeout", "30s"]);
+    let silent = [&server.grpc, &server.http].map(|address| TcpStream::connect(address).unwrap());
+    // Connections are accepted in their order, so that these are there once the later ones are served.
     let idle = server.client().await;
+    assert_eq!(server.http("GET", "/healthz", b"").0, 200);
     let mut watching =
         HealthClient::new(server.channel().await).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_eq!(watching.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
@@ -196,17 +220,18 @@ async fn open_connections_without_a_request_do_not_keep_the_server() {
     server.signal("INT");
     assert_eq!(server.ended().code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(20), "it waited for the drain timeout");
-    drop(idle);
+    drop((idle, silent));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_never_ends_is_cut_in_the_end() {
     let store = TempStore::with_model();
-    let mut server = Server::ready(&store.url(), &["--drain-grace", "0s", "--drain-timeout", "200ms"]);
+    let limits = ["--max-in-flight", "2", "--drain-grace", "0s", "--drain-timeout", "200ms"];
+    let mut server = Server::ready(&store.url(), &limits);
     let stuck = server.http_head("POST", "/v1/score", 1_000);
     let (release, released) = watch::channel(false);
     let call = tokio::spawn(held_call(server.channel().await, 1, released));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    no_place_is_left(&server).await;
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(1));
     let told = server.said("error: ");
@@ -218,31 +243,111 @@ async fn a_request_that_never_ends_is_cut_in_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_request_loses_its_place() {
     let store = TempStore::with_model();
-    let server = Arc::new(Server::ready(&store.url(), &["--max-in-flight", "1", "--request-timeout", "300ms"]));
+    let server = Arc::new(Server::ready(&store.url(), &["--max-in-flight", "1", "--request-timeout", "1s"]));
     let stuck = server.http_head("POST", "/v1/score", 1_000);
     let answering = tokio::task::spawn_blocking(move || http_answer(stuck));
     let (status, kind, text) = answering.await.unwrap();
     assert_eq!((status, kind.as_str()), (408, "application/problem+json"));
-    assert!(text.contains("300ms") && text.contains("--request-timeout"), "{text}");
+    assert!(text.contains("1s") && text.contains("--request-timeout"), "{text}");
     let (_release, released) = watch::channel(false);
     let status = held_call(server.channel().await, 1, released).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert_eq!(server.post(document(3).to_string().as_bytes()).0, 200);
 }
 
-#[test]
-fn a_signal_while_loading_ends_it() {
-    let store = TempStore::empty();
-    store.publish(&model("made", &prowl_features::digest()).to_bytes().unwrap(), &large_profiles());
-    let began = std::time::Instant::now();
-    drop(Server::ready(&store.url(), &[]));
-    let loading = began.elapsed();
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_holds_its_place_until_it_is_read() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--max-in-flight", "1"]);
+    let mut unread = unread_batch(&server).await;
+    assert_eq!(server.post(document(3).to_string().as_bytes()).0, 429);
+    assert_eq!(unread.message().await.unwrap().unwrap().results.len(), 500);
+    assert!(unread.message().await.unwrap().is_none());
+    while server.post(document(3).to_string().as_bytes()).0 == 429 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
 
-    let mut server = Server::start(&store.url(), &["--drain-grace", "0s"]);
-    // The files are read by then, and the profiles are being made of them.
-    std::thread::sleep(loading / 4);
-    let began = std::time::Instant::now();
-    server.signal("TERM");
-    assert_eq!(server.ended().code(), Some(0));
-    assert!(began.elapsed() < loading / 2, "it waited for the model, which takes {loading:?} to load");
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_never_read_loses_its_place() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--max-in-flight", "1", "--request-timeout", "5s"]);
+    let mut unread = unread_batch(&server).await;
+    server.logged("an answer is not read in the time of its request: its connection is cut");
+    while server.post(document(3).to_string().as_bytes()).0 == 429 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(unread.message().await.is_err());
+}
+
+/// A batch whose answer is larger than what the client lets come before it reads.
+async fn unread_batch(server: &Server) -> Streaming<ScoreBatchResponse> {
+    let source = Some(Source::GithubJson(document(3).to_string().into()));
+    let requests = vec![ScoreRequest { source, ..ScoreRequest::default() }; 500];
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc)).unwrap().initial_stream_window_size(65_535);
+    let mut grpc = Grpc::new(endpoint.connect().await.unwrap());
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/prowl.v1.Scoring/ScoreBatch");
+    let codec = ProstCodec::<ScoreBatchRequest, ScoreBatchResponse>::default();
+    grpc.server_streaming(Request::new(ScoreBatchRequest { requests }), path, codec).await.unwrap().into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_are_closed() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--idle-timeout", "2s"]);
+    let mut watching =
+        HealthClient::new(server.channel().await).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(watching.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    let silent = |address: &str| {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    };
+    let mut spoke = silent(&server.http);
+    spoke.write_all(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    let mut half = silent(&server.grpc);
+    half.write_all(b"PRI * HTTP").unwrap();
+    for mut stream in [silent(&server.grpc), silent(&server.http), half, spoke] {
+        let ended = stream.read_to_end(&mut Vec::new());
+        assert!(ended.is_ok() || ended.as_ref().is_err_and(|error| error.kind() == ConnectionReset), "{ended:?}");
+    }
+    // The first, which does nothing but answer pings, is older than these and open still.
+    assert!(tokio::time::timeout(Duration::from_millis(100), watching.message()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_than_the_limit_wait() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--max-connections", "2"]);
+    let ask = || {
+        let mut stream = TcpStream::connect(&server.http).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        stream
+    };
+    let answered = |stream: &mut TcpStream| stream.read(&mut [0; 1_000]).is_ok_and(|length| length > 0);
+    let (mut first, mut second) = (ask(), ask());
+    assert!(answered(&mut first) && answered(&mut second));
+    let mut third = ask();
+    assert_eq!(server.logged("every connection is taken, more wait: see --max-connections")["limit"], 2);
+    third.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(!answered(&mut third));
+    // The other port has places of its own.
+    assert_eq!(health(&server.channel().await, SCORING).await, ServingStatus::Serving);
+    third.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    drop(first);
+    assert!(answered(&mut third));
+}
+
+#[test]
+fn a_want_of_descriptors_passes() {
+    let store = TempStore::with_model();
+    let server = Server::ready_with_descriptors(&store.url(), 40);
+    let many: Vec<_> = (0..60).map(|_| TcpStream::connect(&server.http).unwrap()).collect();
+    let told = "cannot accept a connection, trying again";
+    assert!(server.logged(told)["error"].as_str().unwrap().contains("Too many open files"));
+    drop(many);
+    assert_eq!(server.http("GET", "/healthz", b"").0, 200);
+    assert!(server.count(told) < 20, "it tries without a pause");
 }

@@ -33,7 +33,23 @@ struct Log {
 impl Server {
     /// Starts a server on free ports and returns as soon as they are open.
     pub(crate) fn start(store: &str, args: &[&str]) -> Self {
-        let mut child = command(store, args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::run(command(store, args))
+    }
+
+    /// Starts a server that may open `most` files and connections, and waits until it is ready.
+    pub(crate) fn ready_with_descriptors(store: &str, most: usize) -> Self {
+        let server = command(store, &[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]);
+        shell.arg(server.get_program()).args(server.get_args());
+        shell.env_remove("PROWL_LOG").env("PROWL_LOG_FORMAT", "json");
+        let server = Self::run(shell);
+        server.logged("serving");
+        server
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let (stderr, shared) = (child.stderr.take().unwrap(), Arc::clone(&log));
         std::thread::spawn(move || {
@@ -61,6 +77,11 @@ impl Server {
     /// The event of the log with this message, waiting for it.
     pub(crate) fn logged(&self, message: &str) -> Value {
         self.find(message, |line| serde_json::from_str::<Value>(line).ok().filter(|event| event["message"] == message))
+    }
+
+    /// How often the log says this so far.
+    pub(crate) fn count(&self, message: &str) -> usize {
+        self.log.lines.lock().unwrap().0.iter().filter(|line| line.contains(message)).count()
     }
 
     fn find<T>(&self, what: &str, in_line: impl Fn(&str) -> Option<T>) -> T {
@@ -132,16 +153,25 @@ impl Server {
     }
 }
 
-/// Reads an answer until the server closes.
-pub(crate) fn http_answer(mut stream: TcpStream) -> (u16, String, String) {
+/// Reads an answer until the server closes: status, content type and body.
+pub(crate) fn http_answer(stream: TcpStream) -> (u16, String, String) {
+    let (head, body) = head_and_body(stream);
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, header(&head, "content-type").unwrap_or_default().to_owned(), body)
+}
+
+/// Reads an answer until the server closes, its head in lower case.
+pub(crate) fn head_and_body(mut stream: TcpStream) -> (String, String) {
     let mut answer = Vec::new();
     // A reset after the answer is how TCP tells that the rest of a refused body was not read.
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {answer:?}"));
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let kind = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-type: ").map(str::to_owned));
-    (status, kind.unwrap_or_default(), body.to_owned())
+    (head.to_lowercase(), body.to_owned())
+}
+
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 impl Drop for Server {

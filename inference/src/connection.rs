@@ -1,0 +1,158 @@
+//! The connections of one port: how many are open, and how long one may be silent.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures::{Stream, stream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Sleep,
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::Connected;
+
+use crate::config::Limits;
+
+/// Between two tries to accept: what keeps the system from giving a connection, such as a want of descriptors, lasts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two lines of the log that say the same of a busy port.
+const SAID_AGAIN: Duration = Duration::from_mins(1);
+
+/// The connections of `listener` as they come. With as many open as there may be, the next waits until one is closed.
+pub(crate) fn accept(
+    listener: TcpListener,
+    limits: &Limits,
+    stop: CancellationToken,
+) -> impl Stream<Item = io::Result<Connection>> + use<> {
+    let (places, limit, silence) = (Arc::new(Semaphore::new(limits.connections)), limits.connections, limits.silence);
+    let said: Option<Instant> = None;
+    stream::unfold((listener, said), move |(listener, mut said)| {
+        let (places, stop) = (Arc::clone(&places), stop.clone());
+        async move {
+            if places.available_permits() == 0 && said.is_none_or(|at| at.elapsed() > SAID_AGAIN) {
+                said = Some(Instant::now());
+                let port = listener.local_addr().map_or(0, |address| address.port());
+                tracing::warn!(port, limit, "every connection is taken, more wait: see --max-connections");
+            }
+            let place = places.acquire_owned().await.expect("it is never closed");
+            let stream = loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => break stream,
+                    Err(error) => {
+                        tracing::error!(%error, "cannot accept a connection, trying again");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            };
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection delays small packets");
+            }
+            Some((Ok(Connection::new(stream, silence, place, stop)), (listener, said)))
+        }
+    })
+}
+
+/// One connection. It breaks when nothing moves on it for too long, when the server stops before a first byte has
+/// come, and when one of its requests [cuts](Cut) it.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    longest_silence: Duration,
+    silence: Pin<Box<Sleep>>,
+    cut: Cut,
+    /// That the server stops; from the first byte on, that the connection is cut.
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
+    has_spoken: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Breaks the connection that a request came on; in the extensions of the request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cut(CancellationToken);
+
+impl Cut {
+    pub(crate) fn now(&self) {
+        self.0.cancel();
+    }
+}
+
+impl Connection {
+    fn new(stream: TcpStream, longest_silence: Duration, place: OwnedSemaphorePermit, stop: CancellationToken) -> Self {
+        Self {
+            stream,
+            longest_silence,
+            silence: Box::pin(tokio::time::sleep(longest_silence)),
+            cut: Cut::default(),
+            end: Box::pin(stop.cancelled_owned()),
+            has_spoken: false,
+            _place: place,
+        }
+    }
+
+    /// What a read or a write came to, or that the connection is over.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.silence.as_mut().reset(tokio::time::Instant::now() + self.longest_silence);
+        } else if self.silence.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if self.end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        polled
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Cut;
+
+    fn connect_info(&self) -> Cut {
+        self.cut.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if polled.is_ready() && !self.has_spoken {
+            self.has_spoken = true;
+            self.end = Box::pin(self.cut.0.clone().cancelled_owned());
+        }
+        self.watch(cx, polled)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.watch(cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
