@@ -21,6 +21,14 @@ impl Checks {
         self.0.push(Violation::new(field, description));
     }
 
+    /// The value that was checked, or any where it is wrong.
+    pub(crate) fn ok<T: Default>(&mut self, field: &str, checked: Result<T, String>) -> T {
+        checked.unwrap_or_else(|wrong| {
+            self.add(field, wrong);
+            T::default()
+        })
+    }
+
     /// Milliseconds of a time, rounded down.
     pub(crate) fn time(&mut self, field: &str, time: Option<Timestamp>) -> Option<i64> {
         let Timestamp { seconds, nanos } = time?;

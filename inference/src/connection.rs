@@ -40,14 +40,22 @@ pub(crate) fn accept(
             if places.available_permits() == 0 && said.is_none_or(|at| at.elapsed() > SAID_AGAIN) {
                 said = Some(Instant::now());
                 let port = listener.local_addr().map_or(0, |address| address.port());
-                tracing::warn!(port, limit, "every connection is taken, more wait: see --max-connections");
+                tracing::warn!(
+                    port,
+                    limit,
+                    "as many connections are open as may be, more wait: raise --max-connections"
+                );
             }
             let place = places.acquire_owned().await.expect("it is never closed");
             let stream = loop {
                 match listener.accept().await {
                     Ok((stream, _)) => break stream,
                     Err(error) => {
-                        tracing::error!(%error, "cannot accept a connection, trying again");
+                        tracing::error!(
+                            %error,
+                            "cannot accept a connection, trying again; of too many open files, raise `ulimit -n` or \
+                             lower --max-connections"
+                        );
                         tokio::time::sleep(PAUSE).await;
                     }
                 }

@@ -128,11 +128,12 @@ impl Error {
 
 impl From<DocumentError> for Error {
     fn from(error: DocumentError) -> Self {
-        if error.field.is_empty() {
-            Self::NotJson(error.message)
-        } else {
-            Self::Invalid(vec![Violation::new(error.field, error.message)])
+        let DocumentError { field, message, further } = error;
+        if field.is_empty() {
+            return Self::NotJson(message);
         }
+        let further = further.into_iter().map(|error| Violation::new(error.field, error.message));
+        Self::Invalid(std::iter::once(Violation::new(field, message)).chain(further).collect())
     }
 }
 

@@ -1,8 +1,8 @@
 //! A request as the engine takes it: facts of one pull request and, where the caller sent one, its history.
 
 use prowl_features::{
-    AuthorHistory, ChangedFile, DirectoryHistory, DocumentError, Facts, FileHistory, History, PullRequest,
-    RepositoryHistory, User,
+    AuthorHistory, ChangedFile, DirectoryHistory, Facts, FileHistory, History, PullRequest, RepositoryHistory, User,
+    identity,
 };
 use prowl_proto::v1::{self, score_request::Source};
 use serde::Deserialize;
@@ -40,7 +40,7 @@ impl TryFrom<v1::ScoreRequest> for Task {
         let facts = match request.source {
             Some(Source::PullRequest(message)) => Facts::of(&pull_request(message)?),
             Some(Source::GithubJson(text)) => {
-                Facts::of(&read_json(&text).map_err(|error| Error::from(error).within("github_json"))?)
+                Facts::of(&read_json(&text).map_err(|error| error.within("github_json"))?)
             }
             None => return Err(Error::Invalid(vec![Violation::new("source", "set pull_request or github_json")])),
         };
@@ -49,7 +49,7 @@ impl TryFrom<v1::ScoreRequest> for Task {
     }
 }
 
-fn read_json(document: &[u8]) -> Result<PullRequest, DocumentError> {
+fn read_json(document: &[u8]) -> Result<PullRequest, Error> {
     #[derive(Deserialize)]
     struct Payload<'a> {
         #[serde(borrow)]
@@ -61,40 +61,28 @@ fn read_json(document: &[u8]) -> Result<PullRequest, DocumentError> {
     };
     // In GitHub's REST object `pull_request` does not occur; in a webhook's payload the pull request is below it.
     match serde_json::from_slice::<Payload<'_>>(document) {
-        Ok(payload) => {
-            PullRequest::from_json(payload.pull_request.get().as_bytes()).map_err(|DocumentError { field, message }| {
-                DocumentError { field: below("pull_request", &field), message }
-            })
-        }
-        Err(_) => Err(error),
+        Ok(payload) => PullRequest::from_json(payload.pull_request.get().as_bytes())
+            .map_err(|error| Error::from(error).within("pull_request")),
+        Err(_) => Err(error.into()),
     }
-}
-
-fn below(parent: &str, field: &str) -> String {
-    if field.is_empty() { parent.to_owned() } else { format!("{parent}.{field}") }
 }
 
 fn pull_request(message: v1::PullRequest) -> Result<PullRequest, Error> {
     let mut checks = Checks::default();
-    if message.repository.is_empty() {
-        checks.add("pull_request.repository", "missing, a pull request needs its repository");
-    }
-    if message.repository.chars().any(char::is_control) {
-        checks.add("pull_request.repository", "holds control characters, which no name of a repository does");
-    }
-    if message.number == 0 || i64::try_from(message.number).is_err() {
-        checks.add("pull_request.number", "missing or out of range, numbers start at 1");
-    }
-    if message.created_at.is_none() {
-        checks.add("pull_request.created_at", "missing, without it nothing can be known as of then");
-    }
-    let created_at = checks.time("pull_request.created_at", message.created_at).unwrap_or_default();
+    let repository = checks.ok("pull_request.repository", identity::repository(Some(message.repository)));
+    // The protocol has no other way to leave out a number.
+    let number = Some(message.number).filter(|number| *number != 0);
+    let number = checks.ok("pull_request.number", identity::number(number));
+    let created_at = match message.created_at {
+        None => checks.ok("pull_request.created_at", identity::created_at(None)),
+        time => checks.time("pull_request.created_at", time).unwrap_or_default(),
+    };
     if message.user.as_ref().is_some_and(|user| user.login.is_empty()) {
         checks.add("pull_request.user.login", "missing; leave out `user` where the author is not known");
     }
     checks.done(PullRequest {
-        repository: message.repository,
-        number: message.number,
+        repository,
+        number,
         created_at,
         // What becomes known later is no input, and a request has no place for it.
         updated_at: None,
@@ -247,12 +235,18 @@ mod tests {
     fn every_missing_field_is_named_at_once() {
         let error = task(Source::PullRequest(v1::PullRequest::default()), None).unwrap_err();
         assert_eq!(violated(&error), ["pull_request.repository", "pull_request.number", "pull_request.created_at"]);
+        let error = task(Source::GithubJson("{}".into()), None).unwrap_err();
+        assert_eq!(
+            violated(&error),
+            ["github_json.base.repo.full_name", "github_json.number", "github_json.created_at"]
+        );
     }
 
     #[test]
     fn a_field_is_named_by_its_way_through_the_document() {
         let error = Task::from_json(br#"{"pull_request": {"number": 7}}"#).unwrap_err();
-        assert_eq!(violated(&error), ["pull_request.base.repo.full_name"]);
+        let missing = ["base.repo.full_name", "created_at"].map(|field| format!("pull_request.{field}"));
+        assert_eq!(violated(&error), missing);
         let error = task(Source::GithubJson(r#"{"number": "x"}"#.into()), None).unwrap_err();
         assert_eq!(violated(&error), ["github_json.number"]);
         let error = task(Source::GithubJson("nonsense".into()), None).unwrap_err();

@@ -21,6 +21,7 @@ mod extended_json;
 mod facts;
 mod hash;
 mod history;
+pub mod identity;
 mod ledger;
 mod object;
 mod path;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::extended_json;
 use crate::object::{Object, object};
+use crate::{extended_json, identity};
 
 /// A pull request as its source tells it. Only the identity and `created_at` are sure to be there.
 ///
@@ -91,12 +91,21 @@ pub struct DocumentError {
     /// What is wrong with it, such as `expected a whole number, found string "many"`; of what was found only the
     /// beginning.
     pub message: String,
+    /// What else is wrong, where several of the fields that no pull request can be without are missing or wrong.
+    pub further: Vec<Self>,
 }
 
 impl DocumentError {
     fn of(field: &str, message: impl Into<String>) -> Self {
         // A path holds keys of the document, which may be of any length.
-        Self { field: clip(field), message: message.into() }
+        Self { field: clip(field), message: message.into(), further: Vec::new() }
+    }
+
+    /// The first of `checked` that has an error, with the others that have one.
+    fn of_identity(checked: [(&str, Option<String>); 3]) -> Self {
+        let mut wrong = checked.into_iter().filter_map(|(field, message)| Some(Self::of(field, message?)));
+        let first = wrong.next().expect("asked only where one is wrong");
+        Self { further: wrong.collect(), ..first }
     }
 
     fn found(field: &str, expected: &str, found: &str) -> Self {
@@ -105,7 +114,7 @@ impl DocumentError {
 }
 
 /// As much of a text from outside as a message quotes.
-fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -259,22 +268,22 @@ impl TryFrom<Document> for PullRequest {
 
     fn try_from(document: Document) -> Result<Self, DocumentError> {
         let base = document.base.unwrap_or_default();
-        let repository = match base.repo {
-            Home::Named(name) if !name.is_empty() => name,
-            _ => return Err(DocumentError::of("base.repo.full_name", "missing, a pull request needs its repository")),
+        let named = match base.repo {
+            Home::Named(name) => Some(name),
+            Home::Untold | Home::Elsewhere => None,
         };
-        if repository.chars().any(char::is_control) {
-            let quoted = format!("{repository:?}");
-            return Err(DocumentError::found("base.repo.full_name", "a name without control characters", &quoted));
-        }
-        let number =
-            document.number.ok_or_else(|| DocumentError::of("number", "missing, a pull request needs its number"))?;
-        if number == 0 || i64::try_from(number).is_err() {
-            return Err(DocumentError::found("number", "a number in range, from 1", &number.to_string()));
-        }
-        let created_at = document
-            .created_at
-            .ok_or_else(|| DocumentError::of("created_at", "missing, without it nothing can be known as of then"))?;
+        let identity =
+            (identity::repository(named), identity::number(document.number), identity::created_at(document.created_at));
+        let (repository, number, created_at) = match identity {
+            (Ok(repository), Ok(number), Ok(created_at)) => (repository, number, created_at),
+            (repository, number, created_at) => {
+                return Err(DocumentError::of_identity([
+                    ("base.repo.full_name", repository.err()),
+                    ("number", number.err()),
+                    ("created_at", created_at.err()),
+                ]));
+            }
+        };
         let from_fork = match document.head.unwrap_or_default().repo {
             Home::Untold => None,
             Home::Elsewhere => Some(true),

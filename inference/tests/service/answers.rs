@@ -12,7 +12,10 @@ use prowl_proto::{
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{NEWEST, REPOSITORY, TempStore, document, feature_names, made, model, new_document, odd_document},
+    fixture::{
+        NEWEST, OTHER_REPOSITORY, REPOSITORY, TempStore, document, feature_names, made, model, new_document,
+        odd_document,
+    },
     programs::Server,
 };
 
@@ -290,6 +293,19 @@ async fn a_reason_that_counts_what_came_later_says_up_to_when() {
         }
     }
     assert!(counted > 0);
+    // The moment itself is not before the opening.
+    let mut last = document(1);
+    last["base"]["repo"]["full_name"] = json!(OTHER_REPOSITORY);
+    for (created_at, later) in [(NEWEST, true), ("2024-06-30T12:45:00.001Z", false)] {
+        last["created_at"] = json!(created_at);
+        let answer = client.score(request(&last)).await.unwrap().into_inner();
+        let counts: Vec<_> = answer.reasons.iter().filter(|reason| counts(reason)).collect();
+        assert!(!counts.is_empty());
+        assert!(
+            counts.iter().all(|reason| reason.sentence.ends_with(", counted up to 2024-06-30") == later),
+            "{counts:#?}"
+        );
+    }
     let answer = client.score(request(&odd_document())).await.unwrap().into_inner();
     assert!(answer.reasons.iter().any(counts));
     assert!(!answer.reasons.iter().any(|reason| reason.sentence.contains("counted up to")), "{:#?}", answer.reasons);

@@ -1,6 +1,6 @@
 //! Bad requests: each gets one clear answer that names the field, and the server goes on.
 
-use std::{io::Write, net::TcpStream};
+use std::io::Write;
 
 use prost_types::Timestamp;
 use prowl_proto::v1::{FileHistory, History, PullRequest, ScoreBatchRequest, ScoreRequest, score_request::Source};
@@ -47,7 +47,7 @@ async fn grpc_names_the_fields_at_fault() {
     assert_eq!(names, ["github_json"]);
     assert!(message.contains("not JSON"), "{message}");
     let (names, _) = refused(json_request(r#"{"title": "no identity"}"#)).await;
-    assert_eq!(names, ["github_json.base.repo.full_name"]);
+    assert_eq!(names, ["github_json.base.repo.full_name", "github_json.number", "github_json.created_at"]);
     let mut wrong_type = document(3);
     wrong_type["files"][1]["additions"] = json!("many");
     let (names, _) = refused(json_request(&wrong_type.to_string())).await;
@@ -152,10 +152,9 @@ fn a_body_that_is_not_plain_is_refused_by_its_encoding() {
     let server = Server::ready(&store.url(), &[]);
     let body = document(3).to_string();
     let post = |encoding: &str| {
-        let mut stream = TcpStream::connect(&server.http).unwrap();
-        let head =
-            format!("POST /v1/score HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-encoding: {encoding}");
-        write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let encoding = format!("content-encoding: {encoding}\r\n");
+        let mut stream = server.http_head("POST", "/v1/score", body.len(), &encoding);
+        stream.write_all(body.as_bytes()).unwrap();
         http_answer(stream)
     };
     let (status, kind, text) = post("gzip");
@@ -186,7 +185,10 @@ async fn a_message_over_the_limit_is_refused() {
 fn http_answers_with_problem_documents() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);
-    let field = |problem: &Value| problem["field_violations"][0]["field"].as_str().map(str::to_owned);
+    let fields = |problem: &Value| {
+        let violations = problem["field_violations"].as_array().unwrap().iter();
+        violations.map(|violation| violation["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
 
     let refused = |body: &str, expected: u16| {
         let (status, kind, problem) = server.post(body.as_bytes());
@@ -199,9 +201,9 @@ fn http_answers_with_problem_documents() {
     assert!(refused("{\"number\": 3", 400)["detail"].as_str().unwrap().contains("not JSON"));
     assert!(refused("[]", 400)["detail"].as_str().unwrap().contains("cannot read the document"));
     let problem = refused("{}", 422);
-    assert_eq!(field(&problem).as_deref(), Some("base.repo.full_name"));
+    assert_eq!(fields(&problem), ["base.repo.full_name", "number", "created_at"]);
     let problem = refused(r#"{"pull_request": {"base": {"repo": {"full_name": "o/n"}}}}"#, 422);
-    assert_eq!(field(&problem).as_deref(), Some("pull_request.number"));
+    assert_eq!(fields(&problem), ["pull_request.number", "pull_request.created_at"]);
 
     let (status, kind, body) = server.http("POST", "/v1/scores", b"{}");
     assert_eq!((status, kind.as_str()), (404, "application/problem+json"));

@@ -20,7 +20,7 @@ const COUNT: u64 = 120;
 pub(crate) const REPOSITORY: &str = "tideworks/harbour";
 
 /// Another one that the profiles know, up to a later moment.
-const OTHER_REPOSITORY: &str = "tideworks/lighthouse";
+pub(crate) const OTHER_REPOSITORY: &str = "tideworks/lighthouse";
 
 /// The last thing known of any repository.
 pub(crate) const NEWEST: &str = "2024-06-30T12:45:00Z";

@@ -130,7 +130,7 @@ impl Server {
 
     /// One HTTP request on a connection of its own: status, content type and body.
     pub(crate) fn http(&self, method: &str, path: &str, body: &[u8]) -> (u16, String, String) {
-        let mut stream = self.http_head(method, path, body.len());
+        let mut stream = self.http_head(method, path, body.len(), "");
         // A server that refuses a large body closes before it has read all of it.
         let _ = stream.write_all(body);
         http_answer(stream)
@@ -142,13 +142,12 @@ impl Server {
         (status, kind, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text:?}")))
     }
 
-    /// The head of a request whose body is still to come.
-    pub(crate) fn http_head(&self, method: &str, path: &str, length: usize) -> TcpStream {
+    /// The head of a request whose body is still to come; `more` are further lines of it.
+    pub(crate) fn http_head(&self, method: &str, path: &str, length: usize, more: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.http).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{more}").unwrap();
+        write!(stream, "content-length: {length}\r\n\r\n").unwrap();
         stream
     }
 }
