@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
-use prowl_platform::{Error, Store};
+use prowl_platform::{
+    Error, Store,
+    arguments::{duration, positive_duration},
+};
 
 use crate::config::{Config, Drain, Limits};
 
@@ -47,7 +50,7 @@ pub struct Args {
     max_in_flight: u64,
 
     /// Longest time for one request, from its head until its answer is sent
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = some_time, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration, help_heading = "Limits")]
     request_timeout: Duration,
 
     /// Most open connections on each port; more wait to be accepted. Each takes a file descriptor (ulimit -n)
@@ -55,7 +58,7 @@ pub struct Args {
     max_connections: u64,
 
     /// Longest silence on a connection before it is closed; a client that answers the pings of HTTP/2 is not silent
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = some_time, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration, help_heading = "Limits")]
     idle_timeout: Duration,
 
     /// Most reasons in one answer
@@ -73,22 +76,6 @@ pub struct Args {
 
 fn within(least: u64, most: u64) -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(least..=most)
-}
-
-/// `500ms`, `10s`, `1m30s`: at most an hour.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time from 0s to 1h, write for example 500ms or 10s");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    let time = Duration::try_from(parsed).map_err(|_| wrong())?;
-    if time > Duration::from_hours(1) { Err(wrong()) } else { Ok(time) }
-}
-
-/// The same, but more than none.
-fn some_time(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("it gives no request time to be answered, write for example 30s".to_owned()),
-        time => Ok(time),
-    }
 }
 
 impl TryFrom<Args> for Config {
@@ -134,7 +121,7 @@ mod tests {
         let refused = |args: &[&str]| parse(&[&["--store", "file:///s"], args].concat()).unwrap_err().to_string();
         assert!(refused(&["--drain-grace=-1s"]).contains("500ms"));
         assert!(refused(&["--drain-timeout", "10 bananas"]).contains("10s"));
-        assert!(refused(&["--request-timeout", "0s"]).contains("30s"));
+        assert!(refused(&["--request-timeout", "0s"]).contains("more than 0s"));
         assert!(refused(&["--max-batch", "0"]).contains("1..=100000"));
         assert!(refused(&["--grpc-addr", "localhost"]).contains("--grpc-addr"));
         let error = Config::try_from(parse(&["--store", "/srv/prowl"]).unwrap()).unwrap_err().to_string();

@@ -1,5 +1,7 @@
 //! The command line of a program.
 
+use std::time::Duration;
+
 use clap::{Command, Parser};
 
 /// Reads the command line as [`Parser::parse`] does, and takes an empty environment variable as one that is not set: it is
@@ -7,6 +9,22 @@ use clap::{Command, Parser};
 pub fn parse<A: Parser>() -> A {
     let mut matches = without_empty_variables(A::command()).get_matches();
     A::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut A::command()).exit())
+}
+
+/// `500ms`, `10s`, `1m30s`: at most an hour. For `#[arg(value_parser = …)]`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    parsed
+        .filter(|time| *time <= Duration::from_hours(1))
+        .ok_or_else(|| "write a time from 0s to 1h, for example 500ms or 10s".to_owned())
+}
+
+/// The same, but more than none.
+pub fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("write a time of more than 0s, for example 500ms or 10s".to_owned()),
+        time => Ok(time),
+    }
 }
 
 fn without_empty_variables(command: Command) -> Command {

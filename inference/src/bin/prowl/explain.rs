@@ -3,22 +3,8 @@
 use std::{error::Error, time::Duration};
 
 use anyhow::anyhow;
-use tonic::{
-    Code, Status,
-    transport::{self, Endpoint},
-};
+use tonic::{Code, Status, transport};
 use tonic_types::StatusExt;
-
-/// Where a server is that was started without saying where.
-pub(crate) const SERVER: &str = "http://127.0.0.1:50051";
-
-/// A server's address as the user wrote it.
-pub(crate) fn endpoint(server: &str) -> Result<Endpoint, String> {
-    Endpoint::from_shared(server.to_owned())
-        .ok()
-        .filter(|endpoint| endpoint.uri().scheme_str() == Some("http") && endpoint.uri().port().is_some())
-        .ok_or_else(|| format!("write http://HOST:PORT, such as {SERVER}; other schemes are not spoken"))
-}
 
 /// Why no connection came about.
 pub(crate) fn unreachable(url: &str, error: &transport::Error) -> anyhow::Error {

@@ -7,6 +7,9 @@ use prowl_proto::v1::GetModelResponse;
 
 use crate::score_text::{date, printable};
 
+/// So many times the nominal share of unusual test rows tells that what is usual has changed since the training.
+const DRIFTED: f64 = 2.0;
+
 const BOLD: Style = Style::new().bold();
 
 /// The model as a few styled lines.
@@ -42,9 +45,41 @@ pub(crate) fn model(model: &GetModelResponse) -> String {
     for (name, value) in model.metrics.iter().collect::<BTreeMap<_, _>>() {
         row(name, format!("{value:.4}"));
     }
+    if let Some(drift) = drift(model) {
+        row("drift", drift);
+    }
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     rows.iter().fold(String::new(), |mut text, (name, value)| {
         writeln!(text, "{BOLD}{name:<width$}{BOLD:#}  {value}").expect("writing to a string never fails");
         text
     })
+}
+
+/// That far more of the newest pull requests in training were unusual than those of which the model was made.
+fn drift(model: &GetModelResponse) -> Option<String> {
+    let share = model.metrics.get("test_share_unusual")?;
+    let nominal = 1.0 - f64::from(model.bands?.unusual) / 100.0;
+    let (percent, usual) = (100.0 * share, 100.0 * nominal);
+    (*share > DRIFTED * nominal).then(|| {
+        format!("{percent:.1}% of the newest were unusual, not {usual:.0}%: train again on newer pull requests")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use prowl_proto::v1::Bands;
+
+    use super::*;
+
+    #[test]
+    fn drift_is_told() {
+        let with = |share: f64| GetModelResponse {
+            bands: Some(Bands { unusual: 95.0, high_risk: 99.0 }),
+            metrics: [("test_share_unusual".to_owned(), share)].into(),
+            ..GetModelResponse::default()
+        };
+        assert!(!model(&with(0.09)).contains("drift"));
+        let shown = model(&with(0.12));
+        assert!(shown.contains("12.0% of the newest were unusual, not 5%: train again"), "{shown}");
+    }
 }
