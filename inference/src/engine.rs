@@ -173,8 +173,8 @@ fn known_of(ledger: &Ledger, facts: &Facts) -> History {
 /// Whether the pull request says anything of the change itself. Without it a model sees next to nothing, and what it
 /// misses looks like what is usual.
 fn says_what_changes(vector: &FeatureVector) -> bool {
-    let of_the_change = |group| matches!(group, Group::Size | Group::Spread | Group::Kind);
-    FEATURES.iter().zip(vector.values).any(|(feature, value)| of_the_change(feature.group) && !value.is_nan())
+    // Where the files are known, their number is.
+    FEATURES.iter().zip(vector.values).any(|(feature, value)| feature.group == Group::Size && !value.is_nan())
 }
 
 fn band(band: Band) -> v1::Band {

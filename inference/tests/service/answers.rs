@@ -257,6 +257,9 @@ async fn of_a_change_of_which_nothing_is_known_nothing_is_said() {
     let answer = client.score(request(&bare)).await.unwrap().into_inner();
     assert_eq!(answer.band(), Band::HighRisk);
     assert!(answer.category.unwrap().predicted.is_some() && !answer.reasons.is_empty());
+    bare.as_object_mut().unwrap().remove("additions");
+    bare["files"] = json!([{"filename": "src/buoys.rs"}]);
+    assert_ne!(client.score(request(&bare)).await.unwrap().into_inner().band(), Band::Unspecified);
 }
 
 #[tokio::test]
