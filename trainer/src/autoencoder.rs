@@ -171,6 +171,33 @@ impl Batch {
 mod tests {
     use super::*;
 
+    #[test]
+    fn some_inputs_are_hidden_and_no_target_is() {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let mut data = Array2::from_elem((50, 40), 2.0);
+        data[[7, 5]] = f32::NAN;
+        let mut batch = Batch::new(&initial(data.view(), &Settings::default(), &mut random), 50);
+        let rows: Vec<usize> = (0..50).collect();
+        batch.fill(data.view(), &rows, 0.1, &mut random);
+        assert_eq!(batch.input[[7, 5]], 0.0, "unknown");
+        let hidden = batch.input.iter().filter(|&&input| input == 0.0).count() - 1;
+        assert!((150..250).contains(&hidden), "{hidden} of 2000");
+        assert_eq!(batch.target.iter().filter(|&&target| target == 2.0).count(), 1999);
+    }
+
+    /// What never varied in training may be anything later: the network must not answer at random.
+    #[test]
+    fn a_constant_input_is_not_read() {
+        let mut random = ChaCha8Rng::seed_from_u64(4);
+        let mut data: Array2<f32> = Array2::from_shape_simple_fn((64, 6), || StandardNormal.sample(&mut random));
+        data.column_mut(2).fill(0.0);
+        let settings = Settings { epochs: 5, batch_size: 16, ..Settings::default() };
+        let fitted = fit(data.view(), data.view(), &settings, &mut |_| ControlFlow::Continue(())).unwrap();
+        let varied = |value: f32| fitted.network.reconstruct(&[0.5, -1.0, value, 0.0, 1.0, 2.0]);
+        assert_eq!(varied(0.0), varied(9.0));
+        assert_eq!(varied(9.0)[2], 0.0);
+    }
+
     /// Noise has no structure: training on it makes the validation loss worse after a while.
     #[test]
     fn the_network_of_the_best_epoch_is_kept() {

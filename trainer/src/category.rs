@@ -259,5 +259,38 @@ mod tests {
         let (classes, _) = fit(&examples, &[]).unwrap();
         assert_eq!(classes, ["a", "b"], "19 rare ones and 11 of c are too few");
         assert!(fit(&examples[..40], &[]).unwrap_err().contains("0 of the categories"));
+        let (of_twenty, _) = fit(&examples[..60], &[]).unwrap();
+        assert_eq!(of_twenty, ["a", "b"], "of both there are exactly {FEWEST} among these");
+    }
+
+    #[test]
+    fn the_validation_slice_counts_in_the_end() {
+        let all = examples();
+        let newest: Vec<_> = all[..60].iter().map(|of| Example { category: "new", ..of.clone() }).collect();
+        assert_eq!(fit(&all, &newest).unwrap().0, ["a", "b", "c", "new"]);
+    }
+
+    #[test]
+    fn of_strengths_that_do_alike_the_strongest_counts() {
+        let all = examples();
+        let problem = Problem::new(&all.iter().collect::<Vec<_>>(), &["a", "b", "c"], 2, 8);
+        let solve = |strength| {
+            problem.solve(Array1::zeros(problem.size()), strength, &mut || ControlFlow::Continue(())).unwrap()
+        };
+        let (_, head) = fit(&all, &[]).unwrap();
+        assert_eq!(head, problem.head(&solve(STRENGTHS[0])));
+        assert_ne!(head, problem.head(&solve(STRENGTHS[2])));
+    }
+
+    #[test]
+    fn rare_classes_are_weighted_up() {
+        let mut all = examples();
+        all.retain(|example| example.category != "c");
+        all.truncate(45);
+        all.iter_mut().take(36).for_each(|example| example.category = "a");
+        all.iter_mut().skip(36).for_each(|example| example.category = "b");
+        let problem = Problem::new(&all.iter().collect::<Vec<_>>(), &["a", "b"], 2, 8);
+        let weight = |class| problem.rows.iter().find(|row| row.1 == class).unwrap().2;
+        assert!((weight(1) / weight(0) - 2.0).abs() < 1e-12, "four times as rare, twice the weight");
     }
 }

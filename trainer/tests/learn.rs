@@ -292,6 +292,73 @@ fn what_is_usual_is_learnt_from_the_training_slice_alone() {
     assert_eq!(known(&[1]).anomaly, known(&[1, 77_777]).anomaly, "a word that only later ones use says nothing");
 }
 
+/// No part of the model knows anything of the test slice, and what is measured is measured on that slice alone.
+#[test]
+fn the_test_slice_is_measured_and_not_learnt() {
+    let [one, other] = [false, true].map(|another| {
+        let mut world = World::new(14);
+        for row in 0..400 {
+            let (mut values, mut words, mut category) = world.usual();
+            // The last 15%, with other numbers, other words and the category that is rare before.
+            let odd = another && row >= 340;
+            if odd {
+                values.iter_mut().for_each(|value| *value = 7.0 - 3.0 * *value);
+                words.iter_mut().for_each(|word| *word += 5000);
+            }
+            if odd || row % 4 == 0 {
+                category = "test";
+            }
+            world.add(&values, &words, Some(category));
+        }
+        trained(&world.build(), &Settings { epochs: 30, ..quick() })
+    });
+    let (learnt, same) = (one.parts().clone(), other.parts().clone());
+    let metadata = prowl_model::Metadata { metrics: learnt.metadata.metrics.clone(), ..same.metadata.clone() };
+    assert_eq!(prowl_model::Parts { metadata, ..same }, learnt);
+
+    let [usual, odd] = [&one, &other].map(|model| &model.metadata().metrics);
+    for metric in ["epochs", "training_error", "validation_error"] {
+        assert_eq!(usual[metric], odd[metric], "{metric}");
+    }
+    assert!(usual["test_error"] < 2.0 * usual["validation_error"], "{usual:?}");
+    assert!(odd["test_error"] > 2.0 * odd["validation_error"], "{odd:?}");
+    assert!(usual["test_share_unusual"] < 0.5 && odd["test_share_unusual"] > 0.9, "{usual:?} {odd:?}");
+    assert!(odd["test_share_high_risk"] > 0.9, "{odd:?}");
+    // The most frequent category of the training slice is not that of this test slice.
+    assert_eq!((odd["category_test_rows"], odd["category_majority_accuracy"]), (60.0, 0.0));
+}
+
+/// What is usual is what both slices show: what drifted by the validation slice is not called unusual in it.
+#[test]
+fn a_larger_distance_in_the_validation_slice_counts() {
+    let errors = |drift: f32| {
+        let mut world = World::new(15);
+        for row in 0..400 {
+            let (mut values, words, category) = world.usual();
+            if (280..340).contains(&row) {
+                values[..FOLLOWERS]
+                    .iter_mut()
+                    .for_each(|value| *value += drift * if row % 2 == 0 { 1.0 } else { -1.0 });
+            }
+            world.add(&values, &words, Some(category));
+        }
+        let model = trained(&world.build(), &quick());
+        model.parts().surprise.habits[..FOLLOWERS].iter().map(|habit| habit.error).sum::<f32>()
+    };
+    let (still, drifted) = (errors(0.0), errors(3.0));
+    assert!(drifted > 1.5 * still, "{drifted} and {still}");
+}
+
+#[test]
+fn rows_of_one_moment_are_in_the_order_of_their_names() {
+    let mut world = World::new(16);
+    let (values, _, _) = world.usual();
+    for (repository, number, created_at) in [("o/b", 1, 5), ("o/a", 10, 5), ("o/a", 9, 5), ("o/c", 1, 4)] {
+        world.builder.push(&Row { repository, number, created_at, values: &values, tokens: &[], category: None });
+    }
+    assert_eq!(world.build().by_time(), [3, 2, 1, 0]);
+}
+
 /// The validation slice is the measure of the percentile, though the training slice has lower scores.
 #[test]
 fn percentiles_are_those_of_the_validation_slice() {
@@ -322,7 +389,7 @@ fn wild_rows_are_left_out() {
     let mut world = World::new(12);
     for row in 0..600 {
         let (mut values, words, category) = world.usual();
-        if row % 50 == 7 {
+        if row < 420 && row % 50 == 7 {
             for value in &mut values[..FOLLOWERS] {
                 *value = 40.0 * world.normal();
             }
@@ -333,10 +400,12 @@ fn wild_rows_are_left_out() {
     let error = |trim: f64| {
         let model = trained(&data, &Settings { trim, ..quick() });
         assert_eq!(model.metadata().training.trimmed_rows, (420.0 * trim) as u64);
-        model.metadata().metrics["training_error"]
+        let habits = &model.parts().surprise.habits[..FOLLOWERS];
+        (model.metadata().metrics["training_error"], habits.iter().map(|habit| habit.error).sum::<f32>())
     };
     let (with, without) = (error(0.0), error(0.03));
-    assert!(without < 0.85 * with, "an error of {without} over the kept rows, {with} over all");
+    assert!(without.0 < 0.85 * with.0, "an error of {} over the kept rows, {} over all", without.0, with.0);
+    assert!(without.1 < 0.7 * with.1, "they say nothing of what is usual: {} and {}", without.1, with.1);
 }
 
 /// The export holds these as they ended; a pull request that was just opened must not stand out by them.

@@ -92,8 +92,8 @@ impl Run {
             files: BTreeMap::from([
                 ("part-00000.parquet".into(), features("abcd", 0..half, DataType::Float32)),
                 ("part-00001.parquet".into(), features("abcd", half..rows, DataType::Float32)),
-                ("profiles/part-00000.parquet".into(), profiles(&["o/a", "o/b"], "repository")),
-                ("profiles/part-00001.parquet".into(), profiles(&["o/c"], "repository")),
+                ("profiles/part-00000.parquet".into(), profiles(&["o/a", "o/b"], "repository", "abcd")),
+                ("profiles/part-00001.parquet".into(), profiles(&["o/c"], "repository", "abcd")),
             ]),
             details: json!({ "features_digest": "abcd", "as_of": 1 }),
         }
@@ -125,6 +125,11 @@ fn parquet(batch: &RecordBatch, pairs: Vec<KeyValue>) -> Bytes {
 
 /// A part of a run, as prowl-preprocess writes it, also with the columns that the trainer does not look at.
 fn features(digest: &str, rows: std::ops::Range<usize>, number_type: DataType) -> Bytes {
+    described(digest, &catalog().to_string(), rows, &number_type)
+}
+
+/// The same with a list of features in other words.
+fn described(digest: &str, catalog: &str, rows: std::ops::Range<usize>, number_type: &DataType) -> Bytes {
     let count = rows.len();
     let mut random = ChaCha8Rng::seed_from_u64(rows.start as u64);
     let mut columns: Vec<(String, ArrayRef, bool)> = Vec::new();
@@ -147,7 +152,7 @@ fn features(digest: &str, rows: std::ops::Range<usize>, number_type: DataType) -
         .collect();
     for (index, name) in FEATURES.iter().enumerate() {
         let array: Float32Array = numbers.iter().map(|row| row[index]).collect();
-        add(name, arrow::compute::cast(&array, &number_type).unwrap(), true);
+        add(name, arrow::compute::cast(&array, number_type).unwrap(), true);
     }
     let mut tokens = ListBuilder::new(UInt32Builder::new()).with_field(Field::new_list_field(DataType::UInt32, false));
     for row in rows.clone() {
@@ -162,14 +167,14 @@ fn features(digest: &str, rows: std::ops::Range<usize>, number_type: DataType) -
     add("reverted", Arc::new(arrow::array::BooleanArray::from(vec![None; count])), true);
     add("reverted_at", utc(vec![None; count]), true);
     let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
-    let pairs = [("features_digest", digest.to_owned()), ("features", catalog().to_string())];
+    let pairs = [("features_digest", digest.to_owned()), ("features", catalog.to_owned())];
     parquet(&batch, pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec())
 }
 
-fn profiles(repositories: &[&str], column: &str) -> Bytes {
+fn profiles(repositories: &[&str], column: &str, digest: &str) -> Bytes {
     let names: ArrayRef = Arc::new(StringArray::from(repositories.to_vec()));
     let batch = RecordBatch::try_from_iter([(column, names)]).unwrap();
-    parquet(&batch, vec![KeyValue::new("features_digest".to_owned(), "abcd".to_owned())])
+    parquet(&batch, vec![KeyValue::new("features_digest".to_owned(), digest.to_owned())])
 }
 
 #[tokio::test]
@@ -278,14 +283,26 @@ async fn a_run_that_cannot_be_used_is_refused() {
         "{message}"
     );
 
+    let words = catalog().to_string().replace("Lines.", "Rows.");
+    let message =
+        refused(Run::new(80).with("part-00001.parquet", described("abcd", &words, 0..40, &DataType::Float32))).await;
+    assert!(
+        message.contains("part-00001.parquet") && message.contains("in other words than the files before"),
+        "{message}"
+    );
+
     let message = refused(Run::new(80).without("part-")).await;
     assert!(message.contains("part-*.parquet of the features run is not usable: there is none"), "{message}");
 
     let message = refused(Run::new(80).without("profiles/")).await;
     assert!(message.contains("profiles/part-*.parquet") && message.contains("there is none"), "{message}");
 
-    let message = refused(Run::new(80).with("profiles/part-00001.parquet", profiles(&["o/d"], "name"))).await;
+    let message = refused(Run::new(80).with("profiles/part-00001.parquet", profiles(&["o/d"], "name", "abcd"))).await;
     assert!(message.contains("profiles/part-00001.parquet") && message.contains("its columns differ"), "{message}");
+
+    let foreign = profiles(&["o/d"], "repository", "ffff");
+    let message = refused(Run::new(80).with("profiles/part-00001.parquet", foreign)).await;
+    assert!(message.contains("profiles/part-00001.parquet") && message.contains("its metadata differs"), "{message}");
 
     let message = refused(Run::new(80).with("part-00001.parquet", Bytes::from_static(b"no parquet"))).await;
     assert!(message.contains("part-00001.parquet of the features run is not usable"), "{message}");

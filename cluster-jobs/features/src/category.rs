@@ -154,7 +154,18 @@ mod tests {
         assert_eq!(split("feat: x"), ("x", Some(Category::Feature)));
         assert_eq!(split("ref(writer): use HTTP"), ("use HTTP", Some(Category::Refactor)));
         assert_eq!(split("build(deps): bump a"), ("bump a", Some(Category::Dependency)));
+        assert_eq!(split("fix(deps): mend a"), ("mend a", Some(Category::Fix)));
         assert_eq!(split("Revert \"feat: x\""), ("feat: x", Some(Category::Revert)));
+    }
+
+    #[test]
+    fn each_category_is_declared_by_its_name_as_a_type_and_as_a_label() {
+        for category in Category::ALL {
+            assert_eq!(split(&format!("{}: x", category.as_str())), ("x", Some(category)));
+            assert_eq!(Category::from_label(&format!("kind/{}", category.as_str())), Some(category));
+        }
+        assert_eq!(split("perf: x"), ("x", Some(Category::Performance)));
+        assert_eq!(split("style: x"), ("x", Some(Category::Chore)));
     }
 
     #[test]

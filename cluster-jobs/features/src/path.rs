@@ -304,7 +304,10 @@ mod tests {
         }
         assert!(of("db/migrations/0001.sql").migration);
         assert!(of("src/tls_config.rs").cryptography);
-        assert!(of(".github/workflows/a.yml").workflow);
+        for workflow in [".github/workflows/a.yml", ".github/actions/a/action.yml"] {
+            assert!(of(workflow).workflow, "{workflow}");
+        }
+        assert!(!of("docs/.github/workflows/a.yml").workflow);
     }
 
     #[test]

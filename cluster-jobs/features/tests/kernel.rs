@@ -55,7 +55,7 @@ fn past() -> History {
             churn: Some(Quartiles { lower: 2.0, median: 4.0, upper: 6.0 }),
             changed_files: Some(Quartiles { lower: 1.0, median: 1.0, upper: 1.25 }),
         },
-        files: vec![file(10, 4, 3, 1, 2, Some(2)), file(2, 1, 0, 0, 0, Some(10)), file(0, 0, 0, 0, 0, None)],
+        files: vec![file(10, 4, 3, 1, 2, Some(2)), file(1, 1, 0, 0, 0, Some(10)), file(0, 0, 0, 0, 0, None)],
         directories: vec![directory(12, 1, 2), directory(30, 2, 0), directory(0, 0, 0)],
     }
 }
@@ -161,7 +161,7 @@ fn the_past() {
             ("author_knows_directories", 1.0 / 3.0),
             ("author_file_experience", 2.0 / 3.0),
             ("file_merges_max", 10.0),
-            ("file_merges_mean", 4.0),
+            ("file_merges_mean", 11.0 / 3.0),
             ("file_authors_max", 4.0),
             ("file_authors_mean", 5.0 / 3.0),
             ("file_days_min", 2.0),
@@ -190,6 +190,52 @@ fn a_few_merges_tell_nothing_of_reverts() {
     let mut history = past();
     history.author = AuthorHistory { opened: 2, merged: 2, reverted: 1, last_opened_at: None };
     assert!(value(&features(&change(), &history), "author_reverted_share").is_nan());
+    history.author.merged = 3;
+    assert_values(&change(), &history, &[("author_reverted_share", 1.0 / 3.0)]);
+}
+
+#[test]
+fn a_repository_is_young_for_fifty_pull_requests() {
+    for (opened, young) in [(0, 1.0), (49, 1.0), (50, 0.0)] {
+        let history = History { repository: RepositoryHistory { opened, ..RepositoryHistory::default() }, ..past() };
+        assert_values(&change(), &history, &[("repository_is_young", young)]);
+    }
+}
+
+#[test]
+fn the_usual_branches_are_no_other_base() {
+    for (name, other) in [("main", 0.0), ("master", 0.0), ("trunk", 0.0), ("develop", 0.0), ("Main", 1.0), ("", 1.0)] {
+        assert_values(&PullRequest { base_ref: Some(name.into()), ..change() }, &past(), &[("other_base", other)]);
+    }
+}
+
+#[test]
+fn what_became_of_the_files_is_counted() {
+    let files = ["added", "removed", "removed", "renamed", "renamed", "renamed", "modified"].iter().enumerate();
+    let files = files
+        .map(|(number, status)| ChangedFile { status: Some((*status).into()), ..file(&format!("{number}.rs"), 1, 1) });
+    assert_values(
+        &PullRequest { files: Some(files.collect()), ..change() },
+        &past(),
+        &[("files_added", 1.0), ("files_removed", 2.0), ("files_renamed", 3.0)],
+    );
+}
+
+#[test]
+fn a_title_has_signs() {
+    for (title, sign) in [
+        ("Fix tabs", "says_fix"),
+        ("docs: tell of the REGRESSION", "says_fix"),
+        ("Undo tabs", "says_revert"),
+        ("Close an XSS hole", "says_security"),
+        ("[WIP] tabs", "says_unfinished"),
+        ("Reapply tabs", "says_again"),
+    ] {
+        let vector = features(&PullRequest { title: Some(title.into()), ..change() }, &past());
+        for name in ["says_fix", "says_revert", "says_security", "says_unfinished", "says_again"] {
+            assert_eq!(value(&vector, name).to_bits(), f32::from(u8::from(name == sign)).to_bits(), "{title}: {name}");
+        }
+    }
 }
 
 #[test]

@@ -74,6 +74,14 @@ fn tokens_ascend_and_come_once() {
 }
 
 #[test]
+fn words_beyond_the_first_four_hundred_of_a_description_leave_no_token() {
+    let words: Vec<String> = (0..401).map(|number| format!("w{number}")).collect();
+    let described = |words: &[String]| vector(&PullRequest { body: Some(words.join(" ")), ..change() }).tokens;
+    assert_eq!(described(&words), described(&words[..400]));
+    assert_ne!(described(&words[..400]), described(&words[..399]));
+}
+
+#[test]
 fn a_word_means_something_else_in_another_place() {
     let titled = PullRequest { title: Some("parser".into()), body: None, labels: None, ..change() };
     let described = PullRequest { title: None, body: Some("parser".into()), labels: None, ..change() };

@@ -120,6 +120,47 @@ fn the_usual_size_is_known_after_a_few() {
     let usual = known(&all, "ada", MONDAY + DAY).repository.churn.map(|usual| (usual.lower, usual.median, usual.upper));
     // log2(1 + 15) = 4, in a bin of a quarter: the quartiles lie within it.
     assert_eq!(usual, Some((4.0625, 4.125, 4.1875)));
+    // One file each, and one pull request more than sizes are known of: log2(1 + 1) = 1.
+    let usual = known(&all, "ada", MONDAY + DAY).repository.changed_files;
+    assert_eq!(usual.map(|usual| (usual.lower, usual.upper)), Some((1.0625, 1.1875)));
+    // Half of them small and half large: the median is where the small ones end.
+    let halves: Vec<_> = (1..=8).map(|number| sized(number, if number % 2 == 0 { 15 } else { 1023 })).collect();
+    let usual = known(&halves, "ada", MONDAY + DAY).repository.churn;
+    assert_eq!(usual.map(|usual| usual.median), Some(4.25));
+}
+
+#[test]
+fn a_fix_is_one_that_declares_so_or_says_so() {
+    let earlier = |title: &str, labels: &[&str]| PullRequest {
+        title: Some(title.into()),
+        labels: Some(labels.iter().map(|label| (*label).to_owned()).collect()),
+        merged_at: Some(MONDAY + HOUR),
+        ..by("ada", 1, MONDAY, &[FILE])
+    };
+    for (title, labels, fixes) in [
+        ("fix: accept tabs", &[][..], 1),
+        ("Accept tabs", &["bug"], 1),
+        ("Mend a bug in tabs", &[], 1),
+        ("docs: tell of a bug", &[], 1),
+        ("Accept tabs", &["parser"], 0),
+    ] {
+        assert_eq!(known(&[earlier(title, labels)], "ben", MONDAY + DAY).files[0].fixes, fixes, "{title} {labels:?}");
+    }
+}
+
+#[test]
+fn a_revert_that_another_pull_request_tells_is_history_from_its_merge() {
+    let mut change = by("ada", 1, MONDAY, &[FILE]);
+    change.merged_at = Some(MONDAY + HOUR);
+    let mut back = by("ben", 2, MONDAY + DAY, &["src/other.rs"]);
+    back.body = Some("Reverts #1".into());
+    back.merged_at = Some(MONDAY + 2 * DAY);
+    let earlier = [change, back];
+    for (at, reverted) in [(MONDAY + 2 * DAY, 0), (MONDAY + 2 * DAY + 1, 1)] {
+        let history = known(&earlier, "ada", at);
+        assert_eq!((history.author.reverted, history.repository.reverted), (reverted, reverted));
+        assert_eq!((history.files[0].reverts, history.directories[0].reverts), (reverted, reverted));
+    }
 }
 
 #[test]

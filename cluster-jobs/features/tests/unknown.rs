@@ -59,8 +59,21 @@ fn an_empty_list_of_files_is_known_to_be_empty() {
     let vector = features(&none, &History::default());
     let value = |name| common::value(&vector, name);
     assert_eq!((value("changed_files"), value("directories")), (0.0, 0.0));
-    for name in ["share_source", "largest_file_share", "file_merges_max", "churn_per_file", "files_per_directory"] {
-        assert!(value(name).is_nan(), "{name} of no file at all");
+    let history =
+        History { repository: RepositoryHistory { opened: 1, ..RepositoryHistory::default() }, ..History::default() };
+    let vector = features(&PullRequest { files: Some(Vec::new()), ..by("ada", 1, MONDAY, &[]) }, &history);
+    for name in [
+        "share_source",
+        "largest_file_share",
+        "churn_per_file",
+        "files_per_directory",
+        "file_merges_max",
+        "file_merges_mean",
+        "file_days_min",
+        "files_without_history",
+        "author_knows_files",
+    ] {
+        assert!(common::value(&vector, name).is_nan(), "{name} of no file at all");
     }
 }
 

@@ -176,10 +176,13 @@ mod tests {
     #[test]
     fn a_newer_schema_says_so_whatever_else_it_holds() {
         let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
-        let text = r#"{"schema": 7, "unheard": "of"}"#.to_owned();
+        let newer = SCHEMA + 1;
+        let text = format!(r#"{{"schema": {newer}, "unheard": "of"}}"#);
         let bytes = safetensors::serialize([("x", view)], Some(HashMap::from([("prowl".to_owned(), text)]))).unwrap();
         let message = Model::from_bytes(&bytes).unwrap_err().to_string();
-        assert!(message.contains("has schema 7") && message.contains("update this program"), "{message}");
+        let says =
+            format!("has schema {newer}, and this program knows models up to schema {SCHEMA}: update this program");
+        assert!(message.contains(&says), "{message}");
     }
 
     #[test]
@@ -243,5 +246,6 @@ mod tests {
         assert!(refused(|parts| parts.metadata.categories.push("test".into())).contains("3 classes"));
         assert!(refused(|parts| parts.category = None).contains("category"));
         assert!(refused(|parts| parts.metadata.bands.high_risk = 20.0).contains("bands"));
+        assert!(refused(|parts| parts.metadata.bands.high_risk = 100.5).contains("bands"));
     }
 }

@@ -143,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn a_curve_that_does_not_rise_to_100_is_refused() {
+        let sound = |points: Array2<f32>, tail: f32| Percentiles { points, tail }.check().is_ok();
+        assert!(sound(array![[0.0, 0.5], [1.0, 99.5]], 0.1));
+        assert!(!sound(array![[0.0, 0.5], [1.0, 99.5]], 0.0), "tail");
+        assert!(!sound(array![[1.0, 0.5], [0.0, 99.5]], 0.1), "scores");
+        assert!(!sound(array![[0.0, 99.5], [1.0, 0.5]], 0.1), "percentiles");
+        assert!(!sound(array![[0.0, 0.5], [1.0, 100.5]], 0.1), "beyond 100");
+        assert!(!sound(array![[0.0], [1.0]], 0.1) && !sound(Array2::zeros((0, 2)), 0.1), "shapes");
+    }
+
+    #[test]
     fn a_sample_without_a_number_has_no_distribution() {
         assert_eq!(Percentiles::of(vec![]), None);
         assert_eq!(Percentiles::of(vec![1.0, f32::NAN]), None);

@@ -63,3 +63,29 @@ impl CategoryHead {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn probabilities_are_those_worked_out_by_hand() {
+        let head = CategoryHead {
+            words: array![[0.0, 0.0], [3.0, -1.0]],
+            features: array![[9.0, 9.0], [1.0, 2.0]],
+            bias: array![0.5, 0.0],
+        };
+        let ratio = |features: &[f32], words: &[(u32, f32)]| {
+            let shares = head.probabilities(features, words);
+            assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{shares:?}");
+            (shares[0] / shares[1]).ln()
+        };
+        assert!((ratio(&[0.0, 0.0], &[]) - 0.5).abs() < 1e-5, "the bias");
+        assert!((ratio(&[0.0, 2.0], &[]) + 1.5).abs() < 1e-5, "0.5 + 2·1 - 2·2");
+        assert!((ratio(&[0.0, 2.0], &[(1, 0.5)]) - 0.5).abs() < 1e-5, "and 0.5·3 + 0.5·1");
+        let far = CategoryHead { bias: array![2000.0, -2000.0], ..head.clone() };
+        assert_eq!(far.probabilities(&[0.0, 0.0], &[]), [1.0, 0.0]);
+    }
+}

@@ -237,6 +237,15 @@ mod tests {
     }
 
     #[test]
+    fn the_category_is_read_off_words_and_features() {
+        let categories =
+            |value: f32, tokens: &[u32]| fixture::model().score(&[value, 0.0, 0.0, 0.0], tokens).unwrap().categories;
+        let before = categories(4.5, &[]);
+        assert_ne!(categories(4.5, &[3]), before);
+        assert_ne!(categories(9.5, &[]), before);
+    }
+
+    #[test]
     fn bands_begin_where_they_say() {
         let bands = crate::Bands::default();
         let at = |percentile| bands.of(percentile);

@@ -100,6 +100,15 @@ mod tests {
     }
 
     #[test]
+    fn an_input_counts_by_its_weight() {
+        let surprise = Surprise { habits: vec![HABIT, Habit { weight: 3.0, ..HABIT }] };
+        let inputs = Inputs { scaled: vec![0.0, 0.5], known: vec![true; 2], words: vec![] };
+        let (anomaly, parts) = surprise.anomaly(&inputs, &[0.0, 0.0]);
+        assert!((parts[1] - 0.75 * 2.0_f32.ln().powi(2)).abs() < 1e-6 && parts[0] == 0.0, "{parts:?}");
+        assert!((anomaly * anomaly - parts[1]).abs() < 1e-6, "{anomaly}");
+    }
+
+    #[test]
     fn the_unknown_neither_counts_nor_dilutes() {
         let surprise = Surprise { habits: vec![HABIT; 3] };
         let inputs = |known: [bool; 3]| Inputs { scaled: vec![3.0, 1.0, 9.0], known: known.to_vec(), words: vec![] };
