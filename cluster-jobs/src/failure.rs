@@ -22,7 +22,7 @@ pub(crate) fn failure(message: &impl std::fmt::Display) -> DataFusionError {
 }
 
 /// What the failures of executors say somewhere in their text, and what it means for the person who started the job.
-const KNOWN: [(&str, &str); 3] = [
+const KNOWN: [(&str, &str); 4] = [
     (
         "ResourcesExhausted",
         "sorting needs more memory; raise --memory-limit, or on a cluster --memory-pool-size of prowl-executor",
@@ -31,6 +31,11 @@ const KNOWN: [(&str, &str); 3] = [
         "StorageFull",
         "the disk for shuffle files and spills is full; free it, or give another folder with --work-dir \
          (on a cluster to prowl-executor)",
+    ),
+    (
+        "Error connecting to Ballista scheduler or executor",
+        "an executor cannot be reached at the address that it gives; let prowl-executor give one that this program and the \
+         other executors can reach with --external-host, and open its port (--bind-port) to them",
     ),
     ("all executors were lost", "the cluster has lost its last executor; start prowl-executor and run it again"),
 ];
@@ -76,6 +81,12 @@ mod tests {
         for (engine, way_out) in [
             (DataFusionError::ResourcesExhausted("Failed to allocate 5 B for ExternalSorter".into()), "--memory-limit"),
             (DataFusionError::Execution("Shared(IoError(Os { code: 28, kind: StorageFull }))".into()), "--work-dir"),
+            (
+                DataFusionError::Execution(
+                    "Error connecting to Ballista scheduler or executor at http://a:1: e".into(),
+                ),
+                "--external-host",
+            ),
             (DataFusionError::Execution("Job failed: all executors were lost".into()), "start prowl-executor"),
         ] {
             let text = format!("task failed: {engine:?}");

@@ -15,7 +15,8 @@
 //! [`plan`] holds the nodes as the planner sees them and the codec that carries them between the processes of a
 //! cluster; [`session`] makes the sessions of client, scheduler and executor alike.
 //!
-//! This crate never defines a feature (that is `prowl-features`) and never calls another stage.
+//! This crate never defines a feature (that is `prowl-features`) and never calls another stage. Its functions return
+//! `anyhow`'s errors, as a `main` does: only its three programs call them, and all that these do with an error is print it.
 
 pub mod args;
 mod columns;

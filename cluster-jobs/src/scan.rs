@@ -268,7 +268,8 @@ fn without_mark<'a>(line: &Line, text: &'a [u8]) -> &'a [u8] {
 
 /// What is wrong with a file: what the store says of it, or else what the decoder finds.
 fn unreadable(url: &str, error: &io::Error) -> DataFusionError {
-    if error.get_ref().is_some_and(|inner| inner.is::<object_store::Error>()) {
+    let of_store = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<object_store::Error>);
+    if of_store {
         return failure(&format_args!(
             "cannot read the export file {url}: {}; every machine of the cluster has to see it and may read it",
             innermost(error)

@@ -207,7 +207,7 @@ impl Cluster {
         self.executors.push(executor);
     }
 
-    /// Starts an executor of one core that the caller looks after.
+    /// Starts an executor of one core that the caller looks after, with options beside or instead of the usual ones.
     pub fn start_executor(&self, more: &[&str]) -> Running {
         let port = self.port.to_string();
         let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
@@ -223,7 +223,8 @@ impl Cluster {
             ["--vcores", "1"],
             ["--work-dir", folder.to_str().unwrap()],
         ];
-        Running::start("prowl-executor", &[arguments.as_flattened(), more].concat())
+        let usual = arguments.iter().filter(|[option, _]| !more.contains(option)).flatten().copied();
+        Running::start("prowl-executor", &usual.chain(more.iter().copied()).collect::<Vec<_>>())
     }
 
     /// What `--scheduler` takes.

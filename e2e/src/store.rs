@@ -24,8 +24,10 @@ impl TestStore {
 
     /// One that lies at `path` below its temporary folder.
     pub fn below(path: &str) -> Self {
-        let Self { root, url, _folder } = Self::empty();
-        Self { root: root.join(path), url: format!("{url}/{path}"), _folder }
+        let mut store = Self::empty();
+        store.root.push(path);
+        store.url = format!("{}/{path}", store.url);
+        store
     }
 
     /// Documents of the generator, as an export of this store.

@@ -38,9 +38,10 @@ fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
 #[test]
 fn a_job_that_loses_its_scheduler_says_so() {
     let store = TestStore::empty();
-    let lines: String = store.synth(300, 3).0.iter().map(|document| format!("{document}\n")).collect();
     // Enough to read that it is still at it when the scheduler goes.
     let path = store.root.join("long.ndjson");
+    store.synth(300, 3).write(&path);
+    let lines = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, lines.repeat(200)).unwrap();
     let mut cluster = Cluster::start(1);
     let url = cluster.url();
@@ -88,6 +89,17 @@ fn an_executor_without_a_scheduler_ends_when_it_is_told_or_has_waited_enough() {
     let url = cluster.url();
     let way_out = format!("error: the executor cannot work for the scheduler {url}; start prowl-scheduler there: ");
     assert!(ended.stderr.lines().last().unwrap().starts_with(&way_out), "{}", ended.stderr);
+}
+
+#[test]
+fn an_executor_that_its_scheduler_cannot_reach_says_so() {
+    let cluster = Cluster::start(0);
+    // It listens on 127.0.0.1 only.
+    let ended = cluster.start_executor(&["--external-host", "127.0.0.9"]).wait();
+    assert_eq!(ended.code, 1);
+    let said = ended.stderr.lines().last().unwrap();
+    assert!(said.contains("cannot reach this executor at 127.0.0.9:") && said.contains("--external-host"), "{said}");
+    assert!(said.starts_with(&format!("error: the scheduler {} ", cluster.url())), "{said}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::health::spawn_health_server;
 use ballista_scheduler::cluster::BallistaCluster;
@@ -82,6 +82,19 @@ async fn wait_for(scheduler: &Scheduler, patience: Duration) -> std::io::Result<
     Ok(())
 }
 
+/// Why a scheduler that answers does not take an executor. It calls each one back at once.
+fn refused(scheduler: &Scheduler, error: &str) -> anyhow::Error {
+    let called =
+        error.split_once("Failed to register executor at ").and_then(|(_, rest)| rest.split_once(", could not"));
+    match called {
+        Some((address, _)) => anyhow!(
+            "the scheduler {scheduler} cannot reach this executor at {address}; give an address that it can reach with \
+             --external-host, and open the port (--bind-grpc-port) to it"
+        ),
+        None => anyhow!("the executor cannot work for the scheduler {scheduler}: {error}"),
+    }
+}
+
 /// Runs an executor until it is told to stop; it finishes the tasks it has. Boxed, as [`crate::job::run_until`] is.
 ///
 /// # Errors
@@ -129,8 +142,10 @@ async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     let registered = executor.health.clone();
     let probes = spawn_health_server(health, registered.clone(), health_stopped);
     let work = async {
-        wait_for(&scheduler, patience).await?;
-        start_executor_process(Arc::new(executor)).await.map_err(anyhow::Error::from)
+        wait_for(&scheduler, patience).await.with_context(|| {
+            format!("the executor cannot work for the scheduler {scheduler}; start prowl-scheduler there")
+        })?;
+        start_executor_process(Arc::new(executor)).await.map_err(|error| refused(&scheduler, &error.to_string()))
     };
     // From its registration on, Ballista hears the signal itself and drains; before that there is nothing to drain.
     let told = Cell::new(false);
@@ -140,9 +155,7 @@ async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
         if registered.is_ready() { pending().await } else { signal }
     });
     tokio::select! {
-        worked = work => worked.with_context(|| {
-            format!("the executor cannot work for the scheduler {scheduler}; start prowl-scheduler there")
-        })?,
+        worked = work => worked?,
         probed = probes => {
             probed??;
             bail!("the health probes on {health} stopped early");
