@@ -21,6 +21,7 @@ pub enum Command {
     ///
     /// Splits the pull requests by the time of their creation: learns from the first 70%, takes the next 15% to stop and
     /// to calibrate, and measures on the last 15%. The most unusual 2% of the first slice are left out of the final fit.
+    /// It takes 50 pull requests at least, and holds all of them in memory, at 1 to 2 kB each.
     #[command(after_help = "Examples:\n  prowl-trainer train --store file://$PWD/store\n  \
                       prowl-trainer train --store file://$PWD/store --features 20261124T214500Z --seed 7 --json\n\n\
                       The same rows, options and seed give the same model, bit for bit.")]

@@ -302,8 +302,8 @@ fn the_test_slice_is_measured_and_not_learnt() {
             // The last 15%, with other numbers, other words and the category that is rare before.
             let odd = another && row >= 340;
             if odd {
-                values.iter_mut().for_each(|value| *value = 7.0 - 3.0 * *value);
-                words.iter_mut().for_each(|word| *word += 5000);
+                values = values.iter().map(|value| 7.0 - 3.0 * value).collect();
+                words = words.iter().map(|word| word + 5000).collect();
             }
             if odd || row % 4 == 0 {
                 category = "test";

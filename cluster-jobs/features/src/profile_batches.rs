@@ -31,8 +31,8 @@ enum About {
 /// Why a batch is no batch of profiles.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileBatchError {
-    /// The columns are others.
-    #[error("profiles have other columns than this version reads: {0}")]
+    /// The columns are others; the first that differs.
+    #[error("the columns of profiles are not those that this version reads, from `{0}` on")]
     Columns(String),
     /// A row is about something unknown.
     #[error("profiles hold a row of unknown kind {0}")]
@@ -170,9 +170,11 @@ fn lists(rows: &[Vec<u32>]) -> Result<ListArray, ArrowError> {
 /// # Errors
 /// The columns are not those of [`profile_schema`], or a row is of a kind that this version does not know.
 pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), ProfileBatchError> {
-    let schema = profile_schema();
-    if batch.schema().fields() != schema.fields() {
-        return Err(ProfileBatchError::Columns(format!("{:?}", batch.schema().fields())));
+    let (found, read) = (batch.schema(), profile_schema());
+    let (found, read) = (found.fields(), read.fields());
+    if let Some(at) = (0..found.len().max(read.len())).find(|&at| found.get(at) != read.get(at)) {
+        let first = read.get(at).or(found.get(at)).map(|field| field.name().clone());
+        return Err(ProfileBatchError::Columns(first.unwrap_or_default()));
     }
     let names: &StringArray = batch.column(0).as_string();
     let about = batch.column(1).as_primitive::<UInt8Type>();

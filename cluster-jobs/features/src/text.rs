@@ -64,7 +64,7 @@ impl TextFacts {
     }
 }
 
-/// `#123`, not inside a word.
+/// `#123`, also behind the name of a repository; no entity (`&#39;`) and no fragment of an address (`/#3`).
 fn has_issue_number(line: &str) -> bool {
     line.match_indices('#').any(|(at, _)| {
         let before = line[..at].chars().next_back();

@@ -99,12 +99,26 @@ fn an_empty_ledger_is_a_batch_too() {
 
 #[test]
 fn other_columns_are_refused() {
-    let schema = Schema::new(vec![Field::new("about", DataType::UInt8, false)]);
-    let column: ArrayRef = Arc::new(UInt8Array::from(vec![0]));
-    let other = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();
-    let error = push_batch(&mut Profiles::default(), &other).unwrap_err();
-    assert!(matches!(error, ProfileBatchError::Columns(_)), "{error}");
-    assert!(error.to_string().contains("other columns than this version reads"), "{error}");
+    let written = repository_batch(REPOSITORY, &Ledger::default()).unwrap();
+    let column: ArrayRef = Arc::new(UInt8Array::from(vec![0; written.num_rows()]));
+    let with = |name: &str, place: std::ops::Range<usize>| {
+        let (mut fields, mut columns) = (written.schema().fields().to_vec(), written.columns().to_vec());
+        fields.splice(place.clone(), [Arc::new(Field::new(name, DataType::UInt8, false))]);
+        columns.splice(place, [Arc::clone(&column)]);
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    };
+    let all = written.num_columns();
+    for (other, first) in [
+        (with("key", 2..3), "key"),
+        (with("kind", 1..2), "about"),
+        (with("more", all..all), "more"),
+        (written.project(&[0, 1, 2]).unwrap(), "opened"),
+    ] {
+        let error = push_batch(&mut Profiles::default(), &other).unwrap_err();
+        assert!(matches!(error, ProfileBatchError::Columns(_)), "{error}");
+        let expected = format!("the columns of profiles are not those that this version reads, from `{first}` on");
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]
