@@ -1,7 +1,7 @@
 //! What may be wrong with a request of the protocol, gathered field by field.
 
 use prost_types::Timestamp;
-use prowl_features::Quartiles;
+use prowl_features::{EARLIEST, LATEST, Quartiles};
 use prowl_proto::v1;
 
 use crate::error::{Error, Violation};
@@ -32,8 +32,7 @@ impl Checks {
     /// Milliseconds of a time, rounded down.
     pub(crate) fn time(&mut self, field: &str, time: Option<Timestamp>) -> Option<i64> {
         let Timestamp { seconds, nanos } = time?;
-        // The years 1 to 9999, as RFC 3339 and protobuf have it.
-        if !(-62_135_596_800..=253_402_300_799).contains(&seconds) || !(0..=999_999_999).contains(&nanos) {
+        if !(EARLIEST / 1_000..=LATEST / 1_000).contains(&seconds) || !(0..=999_999_999).contains(&nanos) {
             self.add(field, "out of range, seconds go from year 1 to 9999 and nanos from 0 to 999,999,999");
             return None;
         }

@@ -243,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_within_the_calendar() {
+        let opened = |seconds: i64, nanos: i32| {
+            let created_at = Some(Timestamp { seconds, nanos });
+            task(Source::PullRequest(v1::PullRequest { created_at, ..fields() }), None)
+        };
+        let (first, last) = (-62_135_596_800, 253_402_300_799);
+        for (seconds, nanos, milliseconds) in [(first, 0, first * 1_000), (last, 999_999_999, last * 1_000 + 999)] {
+            assert_eq!(opened(seconds, nanos).unwrap().facts.created_at, milliseconds);
+        }
+        for (seconds, nanos) in [(first - 1, 0), (last + 1, 0), (0, -1), (0, 1_000_000_000)] {
+            assert_eq!(violated(&opened(seconds, nanos).unwrap_err()), ["pull_request.created_at"]);
+        }
+    }
+
+    #[test]
     fn a_field_is_named_by_its_way_through_the_document() {
         let error = Task::from_json(br#"{"pull_request": {"number": 7}}"#).unwrap_err();
         let missing = ["base.repo.full_name", "created_at"].map(|field| format!("pull_request.{field}"));
