@@ -93,7 +93,7 @@ impl TryFrom<Args> for Config {
                 in_flight: args.max_in_flight as usize,
                 request_time: args.request_timeout,
                 connections: args.max_connections as usize,
-                silence: args.idle_timeout,
+                idle_time: args.idle_timeout,
                 reasons: args.reasons as usize,
             },
             drain: Drain { grace: args.drain_grace, timeout: args.drain_timeout },

@@ -35,7 +35,7 @@ pub struct Limits {
     /// Most open connections on each port; more wait to be accepted.
     pub connections: usize,
     /// Longest time in which nothing comes or goes on a connection.
-    pub silence: Duration,
+    pub idle_time: Duration,
     /// Most reasons in one answer.
     pub reasons: usize,
 }

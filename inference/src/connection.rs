@@ -32,7 +32,8 @@ pub(crate) fn accept(
     limits: &Limits,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
-    let (places, limit, silence) = (Arc::new(Semaphore::new(limits.connections)), limits.connections, limits.silence);
+    let (places, limit, idle_time) =
+        (Arc::new(Semaphore::new(limits.connections)), limits.connections, limits.idle_time);
     let said: Option<Instant> = None;
     stream::unfold((listener, said), move |(listener, mut said)| {
         let (places, stop) = (Arc::clone(&places), stop.clone());
@@ -63,7 +64,7 @@ pub(crate) fn accept(
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection delays small packets");
             }
-            Some((Ok(Connection::new(stream, silence, place, stop)), (listener, said)))
+            Some((Ok(Connection::new(stream, idle_time, place, stop)), (listener, said)))
         }
     })
 }
@@ -72,8 +73,8 @@ pub(crate) fn accept(
 /// come, and when one of its requests [cuts](Cut) it.
 pub(crate) struct Connection {
     stream: TcpStream,
-    longest_silence: Duration,
-    silence: Pin<Box<Sleep>>,
+    idle_time: Duration,
+    idle: Pin<Box<Sleep>>,
     cut: Cut,
     /// That the server stops; from the first byte on, that the connection is cut.
     end: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -92,11 +93,11 @@ impl Cut {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, longest_silence: Duration, place: OwnedSemaphorePermit, stop: CancellationToken) -> Self {
+    fn new(stream: TcpStream, idle_time: Duration, place: OwnedSemaphorePermit, stop: CancellationToken) -> Self {
         Self {
             stream,
-            longest_silence,
-            silence: Box::pin(tokio::time::sleep(longest_silence)),
+            idle_time,
+            idle: Box::pin(tokio::time::sleep(idle_time)),
             cut: Cut::default(),
             end: Box::pin(stop.cancelled_owned()),
             has_spoken: false,
@@ -107,8 +108,8 @@ impl Connection {
     /// What a read or a write came to, or that the connection is over.
     fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.silence.as_mut().reset(tokio::time::Instant::now() + self.longest_silence);
-        } else if self.silence.as_mut().poll(cx).is_ready() {
+            self.idle.as_mut().reset(tokio::time::Instant::now() + self.idle_time);
+        } else if self.idle.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         if self.end.as_mut().poll(cx).is_ready() {

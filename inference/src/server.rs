@@ -69,8 +69,8 @@ async fn serve(
         // One connection alone cannot have more in flight than the gate lets in.
         .max_concurrent_streams(limits.in_flight as u32)
         // Often enough that a client which lives is never silent for long; the connection itself looks for silence.
-        .http2_keepalive_interval(Some(limits.silence / 2))
-        .http2_keepalive_timeout(Some(limits.silence))
+        .http2_keepalive_interval(Some(limits.idle_time / 2))
+        .http2_keepalive_timeout(Some(limits.idle_time))
         .add_routes(routes.prepare())
         .serve_with_incoming_shutdown(connection::accept(listener, &limits, stop.clone()), stop.cancelled_owned())
         .await
