@@ -12,6 +12,9 @@ use url::Url;
 /// MiB below which sorting cannot spill: a task holds a few batches and what merging spills needs, for two sorts.
 const MEMORY_PER_CORE: usize = 64;
 
+/// Tasks after the exchange on a cluster, of which the client does not know the cores.
+const REMOTE_PARTITIONS: usize = 8;
+
 /// Turns an export of pull requests into Parquet features.
 #[derive(Debug, Parser)]
 #[command(
@@ -58,9 +61,12 @@ pub struct PreprocessArgs {
     #[arg(long)]
     keep_history: bool,
 
-    /// Tasks that the work is split into after the exchange
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = within(1, 65_536))]
-    partitions: u64,
+    /// Tasks that the work is split into after the exchange [default: one a core, or 8 with --scheduler]
+    ///
+    /// More than the cluster has cores cost a twentieth of a second each, fewer leave cores idle; beyond 32 there is
+    /// nothing to split.
+    #[arg(long, value_name = "N", value_parser = within(1, 65_536))]
+    partitions: Option<u64>,
 
     /// Cores to use in this process [default: all]
     #[arg(long, value_name = "N", conflicts_with = "scheduler", value_parser = within(1, 4096))]
@@ -145,11 +151,12 @@ impl TryFrom<PreprocessArgs> for Preprocess {
         if let Some(share) = args.max_reject_share.filter(|share| !(0.0..=1.0).contains(share)) {
             return Err(wrong(format!("--max-reject-share {share} is no share; give a number from 0 to 1")));
         }
-        let cluster = match args.scheduler {
-            Some(url) => Cluster::Remote(
-                Scheduler::parse(&url)
-                    .ok_or_else(|| wrong(format!("--scheduler {url} names no scheduler; give df://HOST:PORT")))?,
-            ),
+        let (cluster, tasks_at_once) = match args.scheduler {
+            Some(url) => {
+                let scheduler = Scheduler::parse(&url)
+                    .ok_or_else(|| wrong(format!("--scheduler {url} names no scheduler; give df://HOST:PORT")))?;
+                (Cluster::Remote(scheduler), REMOTE_PARTITIONS)
+            }
             None => {
                 let cores = match args.cores {
                     Some(cores) => cores as usize,
@@ -164,7 +171,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
                         "--memory-limit {memory} is too little for {cores} cores; give at least {least}, or fewer --cores"
                     )));
                 }
-                Cluster::Local { cores, memory: memory << 20, work_dir: args.work_dir }
+                (Cluster::Local { cores, memory: memory << 20, work_dir: args.work_dir }, cores)
             }
         };
         Ok(Self {
@@ -175,7 +182,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             max_reject_share: args.max_reject_share,
             max_line_bytes: args.max_line_bytes as usize,
             keep_history: args.keep_history,
-            partitions: args.partitions as usize,
+            partitions: args.partitions.map_or(tasks_at_once, |partitions| partitions as usize),
             json: args.json,
         })
     }

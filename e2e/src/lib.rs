@@ -11,6 +11,6 @@ mod runs;
 mod store;
 
 pub use documents::{Documents, known_before, revert_of};
-pub use programs::{Cluster, Outcome, Running, Server, run};
+pub use programs::{Cluster, Outcome, Running, Server, run, run_unheard};
 pub use runs::{RejectRow, Row, Run, publish_model, read_run, reject_rows};
 pub use store::TestStore;

@@ -65,6 +65,15 @@ pub fn run(name: &str, arguments: &[&str]) -> Outcome {
     Running::start(name, arguments).wait()
 }
 
+/// Runs a program that has much to say to its end, and nobody listens; tells its exit code.
+pub fn run_unheard(name: &str, arguments: &[&str]) -> i32 {
+    let mut command = Command::new(program(name));
+    let mut child = command.args(arguments).env("PROWL_LOG", "debug").stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    let status = wait_for(&format!("the end of {name}"), || child.try_wait().unwrap());
+    status.code().unwrap_or(-1)
+}
+
 /// A program that runs; it is killed when it is no longer needed.
 #[derive(Debug)]
 pub struct Running {

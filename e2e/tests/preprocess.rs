@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
-use prowl_e2e::{Cluster, Documents, Run, TestStore, known_before, revert_of, run};
+use prowl_e2e::{Cluster, Documents, Run, TestStore, known_before, revert_of, run, run_unheard};
 use serde_json::{Value, json};
 
 /// Moments that split the documents into parts of the same number, as text and in milliseconds.
@@ -380,4 +380,13 @@ fn what_was_rejected_and_what_comes_next_is_told() {
     assert!(said.contains("  rejected 2 × field `additions`: "), "a kind, whatever it quotes: {said}");
     let published = said.lines().find_map(|line| line.strip_prefix("published ")).unwrap();
     assert!(said.contains(&format!("{published}rejects/")), "{said}");
+}
+
+#[test]
+fn work_goes_on_when_nobody_reads_the_log() {
+    let store = TestStore::empty();
+    store.synth(60, 1);
+    assert_eq!(run_unheard("prowl-preprocess", &["--store", &store.url, "--export", "latest"]), 0);
+    let runs: Vec<_> = std::fs::read_dir(store.root.join("features")).unwrap().map(Result::unwrap).collect();
+    assert!(runs.len() == 1 && runs[0].path().join("manifest.json").exists(), "{runs:?}");
 }

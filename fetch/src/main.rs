@@ -23,9 +23,10 @@ async fn run(Config { store, part_size, json, source }: Config) -> anyhow::Resul
             export::publish(&store, part_size, move |outlet| synth::generate(&synth, outlet)).await
         }
     }?;
-    eprintln!("{}", report.text());
+    exit::say(&report.text());
     if json {
-        println!("{}", serde_json::to_string(&report).context("cannot print the summary")?);
+        let summary = serde_json::to_string(&report).context("cannot write the summary")?;
+        exit::answer(&summary).context("the export is published, but its summary cannot be printed")?;
     }
     Ok(())
 }

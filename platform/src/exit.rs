@@ -1,6 +1,10 @@
 //! How Prowl's programs end.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 /// The program did what it was asked to.
 const DONE: u8 = 0;
@@ -19,6 +23,19 @@ pub fn after<E: Display>(ended: Result<(), E>) -> ExitCode {
 
 /// Says why on stderr, for a program that ends with `code`.
 pub fn fail(code: u8, error: &impl Display) -> ExitCode {
-    eprintln!("error: {error:#}");
+    say(&format_args!("error: {error:#}"));
     ExitCode::from(code)
+}
+
+/// Tells the person at the terminal, on stderr. That nobody reads it any more changes nothing of what was done.
+pub fn say(text: &impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Hands a result to the next program, on stdout.
+///
+/// # Errors
+/// Nobody takes it.
+pub fn answer(text: &impl Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
 }

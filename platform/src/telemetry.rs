@@ -32,7 +32,8 @@ pub fn init(default_level: &str) -> Result<(), Error> {
             return Err(Error::Telemetry { variable: FORMAT, value: other.to_owned(), hint });
         }
     };
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost. To say so on stderr, too, would panic where nobody reads it any more.
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // An error means that a subscriber is there already, as in tests that run several programs in one process.
     let _ = if json {
         builder.json().flatten_event(true).try_init()

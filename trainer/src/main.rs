@@ -17,10 +17,17 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let config = TrainConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit());
     let published = prowl_trainer::train(&config).await?;
     let report = published.report();
-    eprintln!("model {} in {:.1} s: {}\n{}", report.version, report.seconds, report.url, report.table());
-    eprintln!("next: prowl-inference --store {} --model latest", config.store.url());
+    exit::say(&format_args!(
+        "model {} in {:.1} s: {}\n{}\nnext: prowl-inference --store {} --model latest",
+        report.version,
+        report.seconds,
+        report.url,
+        report.table(),
+        config.store.url()
+    ));
     if config.json {
-        println!("{}", serde_json::to_string(&report).context("cannot print the figures")?);
+        let figures = serde_json::to_string(&report).context("cannot write the figures")?;
+        exit::answer(&figures).context("the model is published, but its figures cannot be printed")?;
     }
     Ok(())
 }

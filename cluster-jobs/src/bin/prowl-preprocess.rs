@@ -21,9 +21,9 @@ fn run(ask: &Preprocess) -> anyhow::Result<()> {
     runtime.shutdown_background();
     let summary = summary?;
     if ask.json {
-        println!("{}", serde_json::json!(summary));
+        exit::answer(&serde_json::json!(summary)).context("the run is published, but its summary cannot be printed")?;
     } else {
-        eprintln!("{summary}");
+        exit::say(&summary);
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use futures::StreamExt;
+use prowl_platform::exit;
 use prowl_proto::{json::Json, v1::ScoreResponse};
 use tonic::Status;
 
@@ -72,7 +73,7 @@ pub(crate) async fn model(server: &Server, json: bool) -> anyhow::Result<()> {
 
 /// Tells a person what went wrong.
 pub(crate) fn complain(message: &str) {
-    eprintln!("error: {}", printable(message));
+    exit::say(&format_args!("error: {}", printable(message)));
 }
 
 fn print(document: &Document, response: &ScoreResponse, another: bool) -> anyhow::Result<()> {
