@@ -69,6 +69,9 @@ impl Manifest {
         if header.schema > u64::from(kind.schema()) {
             return Err(Error::NewerSchema { path: path.to_owned(), kind, found: header.schema, known: kind.schema() });
         }
+        if header.schema == 0 {
+            return Err(broken("its schema is 0, and the first one is 1".to_owned()));
+        }
         serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))
     }
 

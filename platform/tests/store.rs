@@ -108,7 +108,8 @@ async fn a_damaged_or_newer_manifest_is_refused_and_no_older_folder_takes_its_pl
     assert!(matches!(error, Error::NewerSchema { found: 2, known: 1, .. }), "{error}");
     assert!(error.to_string().contains("update this program"), "{error}");
 
-    for broken in ["", "{}", "[1]", &whole[..whole.len() / 2], &whole.replace("exports", "models")] {
+    let no_schema = whole.replace(r#""schema": 1"#, r#""schema": 0"#);
+    for broken in ["", "{}", "[1]", &whole[..whole.len() / 2], &whole.replace("exports", "models"), &no_schema] {
         fs::write(&path, broken).unwrap();
         let error = store.folder(Kind::Exports, "latest").await.unwrap_err();
         assert!(matches!(error, Error::Manifest { .. }), "{error}");

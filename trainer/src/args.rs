@@ -24,7 +24,7 @@ pub enum Command {
     /// It takes 50 pull requests at least, and holds all of them in memory, at 1 to 2 kB each.
     #[command(after_help = "Examples:\n  prowl-trainer train --store file://$PWD/store\n  \
                       prowl-trainer train --store file://$PWD/store --features 20261124T214500Z --seed 7 --json\n\n\
-                      The same rows, options and seed give the same model, bit for bit.")]
+                      The same rows, options and seed give the same tensors, bit for bit.")]
     Train(TrainArgs),
 }
 

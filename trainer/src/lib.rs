@@ -2,7 +2,7 @@
 //!
 //! It reads a published features run and nothing else: it never sees a pull request, and never computes a feature. What
 //! scores lives in `prowl-model`; what learns lives here. Everything runs on one thread in a fixed order, so the same
-//! rows, settings and seed give the same model, bit for bit, on machines whose processors have the same vector units.
+//! rows, settings and seed give the same tensors, bit for bit, on machines whose processors have the same vector units.
 
 pub mod adam;
 pub mod args;

@@ -1,6 +1,6 @@
 //! What can be chosen of a training.
 
-/// The choices. Two trainings with the same settings and rows give the same model, bit for bit.
+/// The choices. Two trainings with the same settings and rows give the same tensors, bit for bit.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Settings {
     /// Seed of every random choice.

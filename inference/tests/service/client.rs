@@ -268,6 +268,17 @@ fn no_document_is_lost_when_the_server_changes() {
 }
 
 #[test]
+fn a_server_that_begins_to_listen_is_waited_for() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = client(&["model", "--server", &format!("http://{address}")]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "it did not wait");
+    let (_stream, _) = TcpListener::bind(address).unwrap().accept().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_server_that_does_not_come_back_ends_the_client() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &[]);

@@ -21,6 +21,9 @@ use crate::explain;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long nobody may listen, as where the line before started the server. A wrong address is told after that, too.
+const START: Duration = Duration::from_secs(5);
+
 /// A connection to a server.
 pub(crate) struct Server {
     url: String,
@@ -35,11 +38,21 @@ impl Server {
     /// Connects to the server.
     ///
     /// # Errors
-    /// Nothing listens there.
+    /// Nothing listens there, and nothing begins to.
     pub(crate) async fn connect(endpoint: Endpoint, timeout: Duration) -> anyhow::Result<Self> {
         let url = endpoint.uri().to_string().trim_end_matches('/').to_owned();
-        let endpoint = endpoint.connect_timeout(timeout.min(Duration::from_secs(5))).tcp_nodelay(true);
-        let channel = endpoint.connect().await.map_err(|error| explain::unreachable(&url, &error))?;
+        let start = timeout.min(START);
+        let endpoint = endpoint.connect_timeout(start).tcp_nodelay(true);
+        let until = Instant::now() + start;
+        let channel = loop {
+            match endpoint.connect().await {
+                Ok(channel) => break channel,
+                Err(error) if Instant::now() + SHORTEST_PAUSE >= until => {
+                    return Err(explain::unreachable(&url, &error));
+                }
+                Err(_) => tokio::time::sleep(SHORTEST_PAUSE).await,
+            }
+        };
         Ok(Self { url, client: ScoringClient::new(channel), timeout, answered: Cell::new(false) })
     }
 
