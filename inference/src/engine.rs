@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Instant};
 
 use prost_types::Timestamp;
-use prowl_features::{FEATURES, Facts, FeatureVector, Group, History, Ledger, Profiles, PullRequest};
+use prowl_features::{FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest};
 use prowl_model::{Band, Model};
 use prowl_proto::v1;
 
@@ -173,8 +173,9 @@ fn known_of(ledger: &Ledger, facts: &Facts) -> History {
 /// Whether the pull request says anything of the change itself. Without it a model sees next to nothing, and what it
 /// misses looks like what is usual.
 fn says_what_changes(vector: &FeatureVector) -> bool {
-    // Where the files are known, their number is.
-    FEATURES.iter().zip(vector.values).any(|(feature, value)| feature.group == Group::Size && !value.is_nan())
+    // Where the files are known, their number is. How many commits there are says nothing of what they hold.
+    let says = |feature: &Feature| feature.group == Group::Size && feature.source != "commits";
+    FEATURES.iter().zip(vector.values).any(|(feature, value)| says(feature) && !value.is_nan())
 }
 
 fn band(band: Band) -> v1::Band {

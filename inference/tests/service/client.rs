@@ -191,7 +191,7 @@ fn the_answer_says_what_it_does_not_know() {
     let later = "note: its history holds what happened since it was opened (known up to 2024-";
     assert!(shown(&document(3)).contains(later));
     let nearly_empty = json!({
-        "number": 1, "created_at": "2024-05-01T00:00:00Z", "title": "fix: it", "base": {"repo": {"full_name": REPOSITORY}},
+        "number": 1, "created_at": "2024-05-01T00:00:00Z", "title": "fix: it", "commits": 3, "base": {"repo": {"full_name": REPOSITORY}},
     });
     let answer = shown(&nearly_empty);
     assert!(answer.contains("\n  NOT JUDGED  the document says nothing of the change"), "{answer}");
