@@ -50,7 +50,7 @@ pub struct Args {
     max_in_flight: u64,
 
     /// Longest time for one request, from its head until its answer is sent
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = positive_duration, help_heading = "Limits")]
     request_timeout: Duration,
 
     /// Most open connections on each port; more wait to be accepted. Each takes a file descriptor (ulimit -n)
@@ -69,9 +69,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration, help_heading = "Shutdown")]
     drain_grace: Duration,
 
-    /// After that: time for the requests in flight to finish
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "Shutdown")]
-    drain_timeout: Duration,
+    /// After that: time for the requests in flight to finish; less than --request-timeout loses those that need longer.
+    /// Kubernetes kills 30s after SIGTERM, which is enough for the defaults [default: that of --request-timeout]
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Shutdown")]
+    drain_timeout: Option<Duration>,
 }
 
 fn within(least: u64, most: u64) -> clap::builder::RangedU64ValueParser {
@@ -96,7 +97,7 @@ impl TryFrom<Args> for Config {
                 idle_time: args.idle_timeout,
                 reasons: args.reasons as usize,
             },
-            drain: Drain { grace: args.drain_grace, timeout: args.drain_timeout },
+            drain: Drain { grace: args.drain_grace, timeout: args.drain_timeout.unwrap_or(args.request_timeout) },
         })
     }
 }
@@ -114,6 +115,19 @@ mod tests {
         let config = Config::try_from(parse(&["--store", "file:///tmp/store"]).unwrap()).unwrap();
         assert!(config.grpc.ip().is_loopback() && config.http.ip().is_loopback());
         assert_eq!(config.drain.grace, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_drain_waits_as_long_as_a_request_may_take() {
+        let drain = |args: &[&str]| {
+            let config = Config::try_from(parse(&[&["--store", "file:///s"], args].concat()).unwrap()).unwrap();
+            (config.drain.timeout, config.limits.request_time)
+        };
+        let (drained, promised) = drain(&[]);
+        assert_eq!(drained, promised);
+        assert!(Duration::from_millis(500) + drained < Duration::from_secs(30), "Kubernetes waits no longer");
+        assert_eq!(drain(&["--request-timeout", "50s"]).0, Duration::from_secs(50));
+        assert_eq!(drain(&["--request-timeout", "50s", "--drain-timeout", "5s"]).0, Duration::from_secs(5));
     }
 
     #[test]

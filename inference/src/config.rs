@@ -45,6 +45,6 @@ pub struct Limits {
 pub struct Drain {
     /// Between saying not ready and accepting no more: time for balancers to look elsewhere.
     pub grace: Duration,
-    /// For the requests in flight after that.
+    /// For the requests in flight after that. With less than [`Limits::request_time`] one that has time left may be lost.
     pub timeout: Duration,
 }
