@@ -48,9 +48,7 @@ impl Readiness {
     pub async fn serve(&self, engine: Engine) {
         let first = self.shared.engine.set(Arc::new(engine)).is_ok();
         debug_assert!(first, "an engine is loaded once");
-        if self.phase() == Phase::Ready {
-            self.report(ServingStatus::Serving).await;
-        }
+        self.report(ServingStatus::Serving).await;
     }
 
     /// Says that new requests should go elsewhere.
