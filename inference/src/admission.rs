@@ -1,8 +1,9 @@
 //! Who may come in: a bound on the requests that are in the house at one time, over both ports.
 
 use std::{
+    io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -20,7 +21,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{config::Limits, connection::Cut, error::Error};
+use crate::{config::Limits, connection::Peers, error::Error};
 
 /// The bound, shared by both ports. A request takes a place when its head arrives and leaves it when its answer is
 /// sent, so the bodies in memory are bounded too. Health and readiness are not behind it: a full server is not a dead
@@ -50,42 +51,51 @@ impl Gate {
     /// Answers the request; the answer holds the place until it is sent. Refuses at once where there is no place.
     async fn pass(&self, request: Request, next: Next) -> Result<Response, Error> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
-        let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
+        let peers = request.extensions().get::<Peers>().cloned().unwrap_or_default();
+        let in_time = peers.enter();
         let until = Instant::now() + self.request_time;
         let response =
             timeout_at(until, next.run(request)).await.map_err(|_| Error::TooSlow { limit: self.request_time })?;
+        let (head, body) = response.into_parts();
+        let answer = Arc::new(Mutex::new(Some(Answer { body, rest: Bytes::new(), _place: place })));
+        let unsent = Arc::clone(&answer);
         // Nobody asks the body of an answer for more while its reader takes none, so the end of its time must come
         // from beside it.
         let reading = AbortOnDropHandle::new(tokio::spawn(async move {
             sleep_until(until).await;
-            tracing::info!("an answer is not read in the time of its request: its connection is cut");
-            cut.now();
+            tracing::info!("an answer is not read in the time of its request: it is given up");
+            held(&unsent).take();
+            drop(in_time);
+            peers.cut_after_the_others().await;
         }));
-        let unsent = |body| Unsent { body, rest: Bytes::new(), _place: place, _reading: reading };
-        Ok(response.map(|body| Body::new(unsent(body))))
+        Ok(Response::from_parts(head, Body::new(Unsent { answer, _reading: reading })))
     }
 }
 
-/// The body of an answer with what is held until it is sent. It is handed on in pieces, as the reader takes them: the
+/// The body of an answer, until it is sent or its time is over. It is handed on in pieces, as the reader takes them: the
 /// transport would take a large one at once, and keep it where nothing bounds it.
 struct Unsent {
+    answer: Arc<Mutex<Option<Answer>>>,
+    _reading: AbortOnDropHandle<()>,
+}
+
+/// What is held for an answer that is not sent.
+struct Answer {
     body: Body,
     /// What is left of the data that the body gave.
     rest: Bytes,
     _place: OwnedSemaphorePermit,
-    _reading: AbortOnDropHandle<()>,
 }
 
-impl Unsent {
+fn held(answer: &Mutex<Option<Answer>>) -> MutexGuard<'_, Option<Answer>> {
+    answer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Answer {
     /// As much as a frame of HTTP/2 holds.
     const PIECE: usize = 1 << 14;
-}
 
-impl HttpBody for Unsent {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -98,14 +108,26 @@ impl HttpBody for Unsent {
         let length = self.rest.len().min(Self::PIECE);
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
     }
+}
+
+impl HttpBody for Unsent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match held(&self.answer).as_mut() {
+            Some(answer) => answer.poll_piece(cx),
+            None => Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut))))),
+        }
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        held(&self.answer).as_ref().is_some_and(|answer| answer.rest.is_empty() && answer.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
         // Asked before the first piece is.
-        self.body.size_hint()
+        held(&self.answer).as_ref().map_or_else(SizeHint::default, |answer| answer.body.size_hint())
     }
 }
 

@@ -15,7 +15,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Sleep,
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tonic::transport::server::Connected;
 
 use crate::config::Limits;
@@ -70,25 +73,36 @@ pub(crate) fn accept(
 }
 
 /// One connection. It breaks when nothing moves on it for too long, when the server stops before a first byte has
-/// come, and when one of its requests [cuts](Cut) it.
+/// come, and when one of its requests [cuts](Peers) it.
 pub(crate) struct Connection {
     stream: TcpStream,
     idle_time: Duration,
     idle: Pin<Box<Sleep>>,
-    cut: Cut,
+    peers: Peers,
     /// That the server stops; from the first byte on, that the connection is cut.
     end: Pin<Box<WaitForCancellationFutureOwned>>,
     has_spoken: bool,
     _place: OwnedSemaphorePermit,
 }
 
-/// Breaks the connection that a request came on; in the extensions of the request.
+/// The requests on one connection that have time left, each with a token of its own; in the extensions of all.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cut(CancellationToken);
+pub(crate) struct Peers {
+    in_time: TaskTracker,
+    cut: CancellationToken,
+}
 
-impl Cut {
-    pub(crate) fn now(&self) {
-        self.0.cancel();
+impl Peers {
+    /// One more, for as long as what this returns is held.
+    pub(crate) fn enter(&self) -> TaskTrackerToken {
+        self.in_time.token()
+    }
+
+    /// Breaks the connection as soon as no request on it has time left: behind a proxy they are of different clients.
+    pub(crate) async fn cut_after_the_others(&self) {
+        self.in_time.close();
+        self.in_time.wait().await;
+        self.cut.cancel();
     }
 }
 
@@ -98,7 +112,7 @@ impl Connection {
             stream,
             idle_time,
             idle: Box::pin(tokio::time::sleep(idle_time)),
-            cut: Cut::default(),
+            peers: Peers::default(),
             end: Box::pin(stop.cancelled_owned()),
             has_spoken: false,
             _place: place,
@@ -120,10 +134,10 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Cut;
+    type ConnectInfo = Peers;
 
-    fn connect_info(&self) -> Cut {
-        self.cut.clone()
+    fn connect_info(&self) -> Peers {
+        self.peers.clone()
     }
 }
 
@@ -132,7 +146,7 @@ impl AsyncRead for Connection {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if polled.is_ready() && !self.has_spoken {
             self.has_spoken = true;
-            self.end = Box::pin(self.cut.0.clone().cancelled_owned());
+            self.end = Box::pin(self.peers.cut.clone().cancelled_owned());
         }
         self.watch(cx, polled)
     }

@@ -273,37 +273,86 @@ async fn a_slow_request_loses_its_place() {
 async fn an_answer_holds_its_place_until_it_is_read() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &["--max-in-flight", "1"]);
-    let mut unread = unread_batch(&server).await;
+    let mut unread = unread_batch(narrow_channel(&server).await).await;
     assert_eq!(server.post(document(3).to_string().as_bytes()).0, 429);
     assert_eq!(unread.message().await.unwrap().unwrap().results.len(), 150);
     assert!(unread.message().await.unwrap().is_none());
-    while server.post(document(3).to_string().as_bytes()).0 == 429 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    a_place_is_free(&server).await;
+}
+
+const GIVEN_UP: &str = "an answer is not read in the time of its request: it is given up";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_never_read_loses_its_place_and_its_connection() {
+    let store = TempStore::with_model();
+    let server =
+        Server::ready(&store.url(), &["--max-in-flight", "1", "--request-timeout", "2s", "--idle-timeout", "1h"]);
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0; then HEADERS, the last of the stream: POST, http, /v1/score.
+    let mut unread = http2(&server.http, &[0, 4, 0, 0, 0, 0]);
+    unread.write_all(b"\0\0\x0d\x01\x05\0\0\0\x01\x83\x86\x04\x09/v1/score").unwrap();
+    server.logged(GIVEN_UP);
+    a_place_is_free(&server).await;
+    assert_closed(unread);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_never_read_loses_its_place() {
+async fn an_answer_that_is_never_read_costs_no_other_request() {
     let store = TempStore::with_model();
-    let server = Server::ready(&store.url(), &["--max-in-flight", "1", "--request-timeout", "5s"]);
-    let mut unread = unread_batch(&server).await;
-    server.logged("an answer is not read in the time of its request: its connection is cut");
-    while server.post(document(3).to_string().as_bytes()).0 == 429 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let server = Server::ready(&store.url(), &["--max-in-flight", "2", "--request-timeout", "6s"]);
+    let channel = narrow_channel(&server).await;
+    let mut unread = unread_batch(channel.clone()).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (release, released) = watch::channel(false);
+    let neighbour = tokio::spawn(held_call(channel, 3, released));
+    no_place_is_left(&server).await;
+    server.logged(GIVEN_UP);
+    a_place_is_free(&server).await;
+    release.send(true).unwrap();
+    neighbour.await.unwrap().unwrap();
     assert!(unread.message().await.is_err());
 }
 
-/// A batch whose answer is larger than what the client lets come before it reads.
-async fn unread_batch(server: &Server) -> Streaming<ScoreBatchResponse> {
+/// A channel on which no more of an answer comes than 64 KiB before it is read.
+async fn narrow_channel(server: &Server) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc)).unwrap();
+    endpoint.initial_stream_window_size(65_535).connect().await.unwrap()
+}
+
+/// A batch whose answer is larger than that.
+async fn unread_batch(channel: Channel) -> Streaming<ScoreBatchResponse> {
     let source = Some(Source::GithubJson(document(3).to_string().into()));
     let requests = vec![ScoreRequest { source, ..ScoreRequest::default() }; 150];
-    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc)).unwrap().initial_stream_window_size(65_535);
-    let mut grpc = Grpc::new(endpoint.connect().await.unwrap());
+    let mut grpc = Grpc::new(channel);
     grpc.ready().await.unwrap();
     let path = PathAndQuery::from_static("/prowl.v1.Scoring/ScoreBatch");
     let codec = ProstCodec::<ScoreBatchRequest, ScoreBatchResponse>::default();
     grpc.server_streaming(Request::new(ScoreBatchRequest { requests }), path, codec).await.unwrap().into_inner()
+}
+
+async fn a_place_is_free(server: &Server) {
+    while server.post(document(3).to_string().as_bytes()).0 == 429 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A connection whose client has said which HTTP/2 it speaks, with these settings, and says nothing more by itself.
+fn http2(address: &str, settings: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    stream.write_all(&[0, 0, u8::try_from(settings.len()).unwrap(), 4, 0, 0, 0, 0, 0]).unwrap();
+    stream.write_all(settings).unwrap();
+    let (mut told, mut byte) = (Vec::new(), [0]);
+    while !told.ends_with(&[0, 0, 0, 4, 1, 0, 0, 0, 0]) {
+        stream.read_exact(&mut byte).unwrap();
+        told.extend(byte);
+    }
+    stream
+}
+
+fn assert_closed(mut stream: TcpStream) {
+    let ended = stream.read_to_end(&mut Vec::new());
+    assert!(ended.is_ok() || ended.as_ref().is_err_and(|error| error.kind() == ConnectionReset), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,10 +371,7 @@ async fn silent_connections_are_closed() {
     spoke.write_all(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
     let mut half = silent(&server.grpc);
     half.write_all(b"PRI * HTTP").unwrap();
-    for mut stream in [silent(&server.grpc), silent(&server.http), half, spoke] {
-        let ended = stream.read_to_end(&mut Vec::new());
-        assert!(ended.is_ok() || ended.as_ref().is_err_and(|error| error.kind() == ConnectionReset), "{ended:?}");
-    }
+    [silent(&server.grpc), silent(&server.http), half, spoke].into_iter().for_each(assert_closed);
     // The first, which does nothing but answer pings, is older than these and open still.
     assert!(tokio::time::timeout(Duration::from_millis(100), watching.message()).await.is_err());
 }
