@@ -237,6 +237,18 @@ async fn open_connections_without_a_request_do_not_keep_the_server() {
     drop((idle, silent));
 }
 
+#[test]
+fn a_client_that_does_not_go_when_told_to_is_no_failure() {
+    let store = TempStore::with_model();
+    let mut server = Server::ready(&store.url(), &["--drain-grace", "0s", "--drain-timeout", "200ms"]);
+    // GOAWAY comes in two parts, of which the second waits for the answer to a ping.
+    let stays = [&server.grpc, &server.http].map(|address| http2(address, &[]));
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    server.logged("closing connections that their clients keep open without a request");
+    stays.into_iter().for_each(assert_closed);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_never_ends_is_cut_in_the_end() {
     let store = TempStore::with_model();
