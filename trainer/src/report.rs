@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use prowl_model::{Metadata, Model};
+use prowl_model::{Bands, Metadata, Model};
 use serde::Serialize;
 
 /// The figures of a published model.
@@ -17,6 +17,8 @@ pub struct Report<'a> {
     pub digest: String,
     /// Seconds from the first row read to the published model.
     pub seconds: f64,
+    #[serde(skip)]
+    bands: Bands,
     /// What the model says of itself, but for the list of features.
     #[serde(flatten)]
     summary: Summary<'a>,
@@ -31,18 +33,20 @@ struct Summary<'a> {
     missing_heads: &'a std::collections::BTreeMap<String, String>,
 }
 
-/// Share of unusual test rows from which the report speaks of drift: twice that of the validation slice.
-const DRIFTED: f64 = 0.10;
+/// So many times the share of unusual rows in the validation slice tells that what is usual has changed since.
+const DRIFTED: f64 = 2.0;
 
 impl<'a> Report<'a> {
     /// The report of a model that was published at `url`.
     pub fn new(model: &'a Model, url: String, digest: String, seconds: f64) -> Self {
-        let Metadata { version, features_digest, training, metrics, categories, missing_heads, .. } = model.metadata();
+        let Metadata { bands, version, features_digest, training, metrics, categories, missing_heads, .. } =
+            model.metadata();
         Self {
             version,
             url,
             digest,
             seconds,
+            bands: *bands,
             summary: Summary { features_digest, training, metrics, categories, missing_heads },
         }
     }
@@ -66,9 +70,12 @@ impl<'a> Report<'a> {
         let errors = ["training_error", "validation_error", "test_error"].map(|name| format!("{:.4}", metric(name)));
         row("reconstruction error", format!("training {}, validation {}, test {}", errors[0], errors[1], errors[2]));
         let percent = |name: &str| format!("{:.1}%", 100.0 * metric(name));
-        row("test rows unusual", format!("{} (5% were so in validation)", percent("test_share_unusual")));
-        row("  of high risk", format!("{} (1% were so in validation)", percent("test_share_high_risk")));
-        if metric("test_share_unusual") > DRIFTED {
+        // The bands are percentiles of the validation slice.
+        let [unusual, high_risk] = [self.bands.unusual, self.bands.high_risk].map(|from| 100.0 - f64::from(from));
+        let beside = |name: &str, usual: f64| format!("{} ({usual}% were so in validation)", percent(name));
+        row("test rows unusual", beside("test_share_unusual", unusual));
+        row("  of high risk", beside("test_share_high_risk", high_risk));
+        if 100.0 * metric("test_share_unusual") > DRIFTED * unusual {
             row(
                 "",
                 "more than in validation: what is usual has changed since; train again often, and on newer".to_owned(),
@@ -103,5 +110,48 @@ impl<'a> Report<'a> {
             row("risk head", format!("none: {reason}"));
         }
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use prowl_model::Training;
+
+    use super::*;
+
+    #[test]
+    fn shares_are_told_beside_those_of_the_bands() {
+        let table = |bands: Bands, share: f64| {
+            let training = Training {
+                from: 0,
+                rows: 70,
+                run: String::new(),
+                run_digest: String::new(),
+                seed: 0,
+                test_rows: 15,
+                to: 0,
+                trimmed_rows: 0,
+                validation_rows: 15,
+            };
+            let metrics = BTreeMap::from([("test_share_unusual".to_owned(), share)]);
+            let summary = Summary {
+                features_digest: "",
+                training: &training,
+                metrics: &metrics,
+                categories: &[],
+                missing_heads: &BTreeMap::new(),
+            };
+            let (url, digest) = (String::new(), String::new());
+            Report { version: "", url, digest, seconds: 0.0, bands, summary }.table()
+        };
+        let usual = table(Bands::default(), 0.09);
+        assert!(usual.contains("9.0% (5% were so") && usual.contains("(1% were so"), "{usual}");
+        assert!(!usual.contains("train again"), "{usual}");
+        assert!(table(Bands::default(), 0.11).contains("train again"));
+        let narrow = table(Bands { unusual: 98.0, high_risk: 99.5 }, 0.05);
+        assert!(narrow.contains("5.0% (2% were so") && narrow.contains("(0.5% were so"), "{narrow}");
+        assert!(narrow.contains("train again"), "{narrow}");
     }
 }
