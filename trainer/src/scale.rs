@@ -94,6 +94,14 @@ mod tests {
     }
 
     #[test]
+    fn each_group_that_is_not_read_is_one_of_the_catalog() {
+        let features: Vec<prowl_model::FeatureInfo> = serde_json::from_value(prowl_features::catalog_json()).unwrap();
+        for unread in UNREAD {
+            assert!(features.iter().any(|feature| feature.group == unread), "{unread}");
+        }
+    }
+
+    #[test]
     fn a_normal_feature_is_centred_and_scaled_by_its_quartiles() {
         let column = fitted((0..=100).map(|step| 10.0 + step as f32 / 10.0).collect());
         assert_eq!((column.known, column.logarithmic, column.centre), (true, false, 15.0));
