@@ -37,7 +37,8 @@ pub struct Args {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     http_addr: SocketAddr,
 
-    /// Largest gRPC message or HTTP body; GitHub's JSON of a pull request with 3,000 files has about 5 MB
+    /// Largest gRPC message or HTTP body; GitHub's JSON of a pull request with 3,000 files has about 5 MB. Times
+    /// --max-in-flight it is the memory that all of them may take, 512 MiB by default
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = within(1 << 10, 1 << 30), help_heading = "Limits")]
     max_request_bytes: u64,
 
@@ -45,8 +46,9 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = within(1, 100_000), help_heading = "Limits")]
     max_batch: u64,
 
-    /// Most requests at one time on both ports, each from its head until its answer is sent; more are refused at once
-    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = within(1, 65_536), help_heading = "Limits")]
+    /// Most requests at one time on both ports, each from its head until its answer is sent; more are refused at once.
+    /// Times --max-request-bytes it is the memory that all of them may take
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_in_flight: u64,
 
     /// Longest time for one request, from its head until its answer is sent
@@ -115,6 +117,7 @@ mod tests {
         let config = Config::try_from(parse(&["--store", "file:///tmp/store"]).unwrap()).unwrap();
         assert!(config.grpc.ip().is_loopback() && config.http.ip().is_loopback());
         assert_eq!(config.drain.grace, Duration::from_millis(500));
+        assert_eq!(config.limits.in_flight * config.limits.request_bytes, 512 << 20, "as the help says");
     }
 
     #[test]
