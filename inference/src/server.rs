@@ -47,6 +47,7 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
         }
         ended = ports.join_next() => return Err(unasked(ended)),
     };
+    readiness.drain().await;
     tracing::info!(signal = name, in_flight = gate.in_flight(), "draining");
     drain(&readiness, config.drain, &stop, &gate, ports).await
 }
@@ -76,8 +77,8 @@ async fn serve(
         .await
 }
 
-/// Ends the server so that no request is lost: first it says that it is not ready, and still answers; then it takes no
-/// more connections and tells the open ones to go (GOAWAY), and answers what is in flight.
+/// Ends a server that says it is not ready so that no request is lost: first it still answers; then it takes no more
+/// connections and tells the open ones to go (GOAWAY), and answers what is in flight.
 async fn drain(
     readiness: &Readiness,
     times: Drain,
@@ -85,7 +86,6 @@ async fn drain(
     gate: &Gate,
     ports: JoinSet<Result<(), tonic::transport::Error>>,
 ) -> anyhow::Result<()> {
-    readiness.drain().await;
     tokio::time::sleep(times.grace).await;
     stop.cancel();
     readiness.forget().await;
