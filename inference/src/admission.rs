@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{config::Limits, connection::Peers, error::Error};
+use crate::{config::Limits, connection::Cut, error::Error};
 
 /// The bound, shared by both ports. A request takes a place when its head arrives and leaves it when its answer is
 /// sent, so the bodies in memory are bounded too. Health and readiness are not behind it: a full server is not a dead
@@ -51,9 +51,9 @@ impl Gate {
     /// Answers the request; the answer holds the place until it is sent. Refuses at once where there is no place.
     async fn pass(&self, request: Request, next: Next) -> Result<Response, Error> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
-        let peers = request.extensions().get::<Peers>().cloned().unwrap_or_default();
-        let in_time = peers.enter();
+        let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
         let until = Instant::now() + self.request_time;
+        cut.not_before(until);
         let response =
             timeout_at(until, next.run(request)).await.map_err(|_| Error::TooSlow { limit: self.request_time })?;
         let (head, body) = response.into_parts();
@@ -65,8 +65,7 @@ impl Gate {
             sleep_until(until).await;
             tracing::info!("an answer is not read in the time of its request: it is given up");
             held(&unsent).take();
-            drop(in_time);
-            peers.cut_after_the_others().await;
+            cut.when_due().await;
         }));
         Ok(Response::from_parts(head, Body::new(Unsent { answer, _reading: reading })))
     }

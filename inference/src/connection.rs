@@ -5,20 +5,17 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{Stream, stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Sleep,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{Instant, Sleep, sleep_until},
 };
-use tokio_util::{
-    sync::{CancellationToken, WaitForCancellationFutureOwned},
-    task::{TaskTracker, task_tracker::TaskTrackerToken},
-};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
 use crate::config::Limits;
@@ -73,36 +70,39 @@ pub(crate) fn accept(
 }
 
 /// One connection. It breaks when nothing moves on it for too long, when the server stops before a first byte has
-/// come, and when one of its requests [cuts](Peers) it.
+/// come, and when one of its requests [cuts](Cut) it.
 pub(crate) struct Connection {
     stream: TcpStream,
     idle_time: Duration,
     idle: Pin<Box<Sleep>>,
-    peers: Peers,
+    cut: Cut,
     /// That the server stops; from the first byte on, that the connection is cut.
     end: Pin<Box<WaitForCancellationFutureOwned>>,
     has_spoken: bool,
     _place: OwnedSemaphorePermit,
 }
 
-/// The requests on one connection that have time left, each with a token of its own; in the extensions of all.
+/// Breaks the connection that a request came on; in the extensions of the request. Behind a proxy the other requests on
+/// it are of other clients, so that it waits until the newest has had its time too.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Peers {
-    in_time: TaskTracker,
-    cut: CancellationToken,
+pub(crate) struct Cut {
+    not_before: watch::Sender<Option<Instant>>,
+    now: CancellationToken,
 }
 
-impl Peers {
-    /// One more, for as long as what this returns is held.
-    pub(crate) fn enter(&self) -> TaskTrackerToken {
-        self.in_time.token()
+impl Cut {
+    /// One more request, which has this long.
+    pub(crate) fn not_before(&self, until: Instant) {
+        self.not_before.send_replace(Some(until));
     }
 
-    /// Breaks the connection as soon as no request on it has time left: behind a proxy they are of different clients.
-    pub(crate) async fn cut_after_the_others(&self) {
-        self.in_time.close();
-        self.in_time.wait().await;
-        self.cut.cancel();
+    /// Ends with the connection broken.
+    pub(crate) async fn when_due(&self) {
+        let later = || self.not_before.borrow().filter(|until| *until > Instant::now());
+        while let Some(until) = later() {
+            sleep_until(until).await;
+        }
+        self.now.cancel();
     }
 }
 
@@ -112,7 +112,7 @@ impl Connection {
             stream,
             idle_time,
             idle: Box::pin(tokio::time::sleep(idle_time)),
-            peers: Peers::default(),
+            cut: Cut::default(),
             end: Box::pin(stop.cancelled_owned()),
             has_spoken: false,
             _place: place,
@@ -122,7 +122,7 @@ impl Connection {
     /// What a read or a write came to, or that the connection is over.
     fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.idle.as_mut().reset(tokio::time::Instant::now() + self.idle_time);
+            self.idle.as_mut().reset(Instant::now() + self.idle_time);
         } else if self.idle.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -134,10 +134,10 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Peers;
+    type ConnectInfo = Cut;
 
-    fn connect_info(&self) -> Peers {
-        self.peers.clone()
+    fn connect_info(&self) -> Cut {
+        self.cut.clone()
     }
 }
 
@@ -146,7 +146,7 @@ impl AsyncRead for Connection {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if polled.is_ready() && !self.has_spoken {
             self.has_spoken = true;
-            self.end = Box::pin(self.peers.cut.clone().cancelled_owned());
+            self.end = Box::pin(self.cut.now.clone().cancelled_owned());
         }
         self.watch(cx, polled)
     }
