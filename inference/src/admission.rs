@@ -58,13 +58,15 @@ impl Gate {
             timeout_at(until, next.run(request)).await.map_err(|_| Error::TooSlow { limit: self.request_time })?;
         let (head, body) = response.into_parts();
         let answer = Arc::new(Mutex::new(Some(Answer { body, rest: Bytes::new(), _place: place })));
-        let unsent = Arc::clone(&answer);
+        let unsent = Arc::downgrade(&answer);
         // Nobody asks the body of an answer for more while its reader takes none, so the end of its time must come
         // from beside it.
         let reading = AbortOnDropHandle::new(tokio::spawn(async move {
             sleep_until(until).await;
             tracing::info!("an answer is not read in the time of its request: it is given up");
-            held(&unsent).take();
+            if let Some(answer) = unsent.upgrade() {
+                held(&answer).take();
+            }
             cut.when_due().await;
         }));
         Ok(Response::from_parts(head, Body::new(Unsent { answer, _reading: reading })))
