@@ -141,8 +141,9 @@ async fn run_into(
         signal = &mut *stop => return Err(stopped(signal)),
     };
     let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
-    let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history };
-    let maturity = Maturity { window: ask.maturity, now: now()? };
+    let now = now()?;
+    let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history, now };
+    let maturity = Maturity { window: ask.maturity, now };
     let mut submission = session.submit(plan::job(scan, maturity, publication)?).await?;
     let report = tokio::select! {
         report = answer(&mut submission) => report.map_err(|error| retell(&error, session.scheduler()))?,

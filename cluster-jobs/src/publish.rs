@@ -51,6 +51,8 @@ pub(crate) struct Publication {
     pub(crate) folder: String,
     /// Whether each row keeps the history that it was computed from.
     pub(crate) keep_history: bool,
+    /// The moment of the run, in milliseconds since 1970 UTC: what is later has not happened.
+    pub(crate) now: i64,
 }
 
 /// What one partition did.
@@ -225,6 +227,7 @@ impl ExecutionPlan for PublishExec {
             folder: Path::from_url_path(url.path())?,
             features: feature_schema(self.publication.keep_history),
             keep_history: self.publication.keep_history,
+            now: self.publication.now,
             bucket: None,
             rejects: None,
             report: Report::default(),
@@ -248,6 +251,7 @@ struct Press {
     folder: Path,
     features: SchemaRef,
     keep_history: bool,
+    now: i64,
     bucket: Option<Bucket>,
     rejects: Option<(Part, RejectColumns)>,
     report: Report,
@@ -318,7 +322,7 @@ impl Press {
         let Some(open) = &mut self.bucket else { return Ok(()) };
         if open.repository.as_ref().is_none_or(|(name, _)| !name.eq_ignore_ascii_case(&facts.repository)) {
             open.close_repository(&mut self.report).await?;
-            open.repository = Some((facts.repository.clone(), Replay::default()));
+            open.repository = Some((facts.repository.clone(), Replay::new(self.now)));
         }
         let Some((_, replay)) = &mut open.repository else { return Ok(()) };
         let history = replay.next(facts, reverted_at);

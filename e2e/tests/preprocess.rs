@@ -216,6 +216,40 @@ fn a_document_of_a_wrong_clock_ripens_no_label() {
 }
 
 #[test]
+fn what_is_still_to_come_is_no_history_and_no_label() {
+    let store = TestStore::empty();
+    let known = store.synth(300, 8);
+    let merged =
+        known.0.iter().filter(|document| !document["merged_at"].is_null() && document["reverted_at"].is_null());
+    let target = merged.min_by_key(|document| document["merged_at"]["$date"].as_str()).unwrap();
+    let revert = revert_of(target, 1_000_000, target["merged_at"]["$date"].as_str().unwrap());
+    let with = |later: &[&str], at: &Value| {
+        let mut documents = known.clone();
+        let mut revert = revert.clone();
+        later.iter().for_each(|field| revert[*field] = at.clone());
+        documents.0.push(revert);
+        store.preprocess_documents(&documents)
+    };
+    let told = |run: &Run| {
+        let profiles: Vec<_> = run.files.iter().filter(|(path, _)| path.starts_with("profiles/")).collect();
+        let manifest: Value =
+            serde_json::from_slice(&std::fs::read(run.folder.join("manifest.json")).unwrap()).unwrap();
+        let rows = run.rows.iter().filter(|((_, number), _)| *number != 1_000_000);
+        let rows: Vec<_> = rows.map(|(identity, row)| (identity, row.bits(), row.reverted)).collect();
+        format!("{} {profiles:?} {rows:?}", manifest["details"]["as_of"])
+    };
+    let (never, still_to_come) = (Value::Null, json!({ "$date": "9999-01-01T00:00:00Z" }));
+
+    let without = store.preprocess_documents(&known);
+    let opened = with(&["created_at", "merged_at", "updated_at"], &still_to_come);
+    assert_eq!(opened.counts["kept"], without.counts["kept"] + 1, "it is kept all the same");
+    assert!(told(&opened) == told(&without), "opened");
+    let open = with(&["merged_at"], &never);
+    assert!(told(&with(&["merged_at"], &still_to_come)) == told(&open), "merged");
+    assert!(told(&with(&[], &never)) != told(&open), "a merge that has happened takes the target back");
+}
+
+#[test]
 fn too_many_rejects_fail_the_run() {
     let store = TestStore::empty();
     let good: Vec<_> = store.synth(100, 4).0.iter().map(Value::to_string).collect();

@@ -181,8 +181,9 @@ impl Ledger {
 ///
 /// What happens to a pull request later (its merge, its revert) waits in a queue until its own time has come, so an
 /// answer sees an event only if the event's time is before the creation asked about.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Replay {
+    now: i64,
     ledger: Ledger,
     pending: BinaryHeap<Reverse<Pending>>,
 }
@@ -215,6 +216,11 @@ impl PartialEq for Pending {
 impl Eq for Pending {}
 
 impl Replay {
+    /// A replay at the moment `now`, in milliseconds since 1970 UTC: an event whose time has not come is left out.
+    pub fn new(now: i64) -> Self {
+        Self { now, ledger: Ledger::default(), pending: BinaryHeap::new() }
+    }
+
     /// What was known just before `facts` was opened; then queues what `facts` itself adds.
     ///
     /// `facts` must come in ascending order of `created_at`; `reverted_at` is when it became known that it was taken
@@ -232,7 +238,7 @@ impl Replay {
             changed_files: facts.changed_files,
         });
         let mut queue = |at: Option<i64>, what| {
-            if let Some(at) = at {
+            if let Some(at) = at.filter(|at| *at <= self.now) {
                 self.pending.push(Reverse(Pending { at, what, deed: Arc::clone(&deed) }));
             }
         };

@@ -115,7 +115,7 @@ pub struct Outcome {
 pub struct Maturity {
     /// Milliseconds that have to pass since the merge.
     pub window: i64,
-    /// The moment of the run, in milliseconds since 1970 UTC. A later time in a document is a mistake and proves nothing.
+    /// The moment of the run, in milliseconds since 1970 UTC. A later time in a document is a mistake and does not count.
     pub now: i64,
 }
 
@@ -148,19 +148,19 @@ impl Outcomes {
 
     /// The outcome of `facts`, which must not have a higher number than those before it.
     pub fn next(&mut self, facts: &Facts) -> Outcome {
-        let times = [Some(facts.created_at), facts.merged_at, facts.updated_at, facts.fetched_at, facts.reverted_at];
-        let past = times.into_iter().flatten().filter(|at| *at <= self.maturity.now);
-        self.seen_until = past.fold(self.seen_until, i64::max);
-        let declared = facts.merged_at.and_then(|merged_at| self.reverted_at(facts, merged_at));
-        let known = [facts.reverted_at, declared];
-        if let Some(merged_at) = facts.merged_at {
-            self.remember(facts, merged_at);
-        }
+        let Maturity { window, now } = self.maturity;
+        let past = |at: Option<i64>| at.filter(|at| *at <= now);
+        let (merged_at, reverted_at) = (past(facts.merged_at), past(facts.reverted_at));
+        let times =
+            [past(Some(facts.created_at)), merged_at, past(facts.updated_at), past(facts.fetched_at), reverted_at];
+        self.seen_until = times.into_iter().flatten().fold(self.seen_until, i64::max);
+        let Some(merged_at) = merged_at else { return Outcome::default() };
+        let known = [reverted_at, self.reverted_at(facts, merged_at)];
+        self.remember(facts, merged_at);
         // Nothing can be taken back before it was merged, whatever a document says.
-        let reverted_at =
-            facts.merged_at.and_then(|merged_at| known.into_iter().flatten().filter(|at| *at >= merged_at).min());
-        let mature = |merged_at: &i64| merged_at.saturating_add(self.maturity.window) <= self.seen_until;
-        Outcome { reverted_at, reverted: facts.merged_at.filter(mature).map(|_| reverted_at.is_some()) }
+        let reverted_at = known.into_iter().flatten().filter(|at| *at >= merged_at).min();
+        let mature = merged_at.saturating_add(window) <= self.seen_until;
+        Outcome { reverted_at, reverted: mature.then_some(reverted_at.is_some()) }
     }
 
     fn reverted_at(&mut self, facts: &Facts, merged_at: i64) -> Option<i64> {

@@ -228,6 +228,21 @@ fn a_time_that_has_not_come_ripens_no_label() {
 }
 
 #[test]
+fn a_revert_that_has_not_come_takes_nothing_back() {
+    let change = merged(1, "Add it");
+    let outcome = |pull_requests: &[PullRequest]| numbered(&batch(pull_requests).0, 1).outcome;
+    let known = bare(9, NOW);
+    let told = |at: i64| outcome(&[PullRequest { reverted_at: Some(at), ..change.clone() }, known.clone()]);
+    let revert = described(2, "Back", "Reverts #1");
+    let merged_at =
+        |at: i64| outcome(&[change.clone(), PullRequest { merged_at: Some(at), ..revert.clone() }, known.clone()]);
+    for outcome in [&told as &dyn Fn(i64) -> Outcome, &merged_at] {
+        assert_eq!(outcome(NOW), Outcome { reverted_at: Some(NOW), reverted: Some(true) });
+        assert_eq!(outcome(NOW + 1), Outcome { reverted_at: None, reverted: Some(false) });
+    }
+}
+
+#[test]
 fn what_was_never_merged_has_no_label() {
     let open = PullRequest { merged_at: None, fetched_at: Some(MONDAY + 900 * DAY), ..merged(1, "Add it") };
     assert_eq!(numbered(&batch(&[open]).0, 1).outcome, Outcome::default());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt8Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
-use common::{MONDAY, REPOSITORY, batch, by, generated};
+use common::{MONDAY, NOW, REPOSITORY, batch, by, generated};
 use prowl_features::{
     Facts, Ledger, ProfileBatchError, Profiles, PullRequest, Replay, profile_schema, push_batch, repository_batch,
 };
@@ -49,7 +49,7 @@ fn the_batch_depends_on_nothing_but_its_content() {
         .map(|pull_request| Facts::of(&PullRequest { created_at: MONDAY, merged_at: Some(MONDAY), ..pull_request }))
         .collect();
     let written = |facts: &mut dyn Iterator<Item = &Facts>| {
-        let mut replay = Replay::default();
+        let mut replay = Replay::new(NOW);
         facts.for_each(|facts| drop(replay.next(facts, None)));
         repository_batch(REPOSITORY, &replay.finish()).unwrap()
     };

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{DAY, HOUR, MONDAY, REPOSITORY, bare, batch, by, differing, generated, numbered, value};
+use common::{DAY, HOUR, MONDAY, NOW, REPOSITORY, bare, batch, by, differing, generated, numbered, value};
 use prowl_features::{Facts, History, Ledger, Profiles, PullRequest, Replay};
 
 const FILE: &str = "src/parser.rs";
@@ -174,7 +174,7 @@ fn events_of_one_moment_give_the_same_in_any_order() {
     }
     let question = Facts::of(&by("ada", 99, MONDAY + 3 * DAY, &[FILE, "src/lib.rs", "README.md"]));
     let answer = |order: &[usize]| {
-        let mut replay = Replay::default();
+        let mut replay = Replay::new(NOW);
         let mut vectors: Vec<_> = order
             .iter()
             .map(|index| {
@@ -213,6 +213,28 @@ fn a_ledger_knows_until_when() {
     assert_eq!(batch(&[merged.clone()]).1.as_of(), Some(MONDAY + DAY));
     merged.reverted_at = Some(MONDAY + 3 * DAY);
     assert_eq!(batch(&[merged]).1.as_of(), Some(MONDAY + 3 * DAY));
+}
+
+#[test]
+fn what_has_not_come_yet_is_not_played() {
+    let opened = by("ada", 1, MONDAY, &[FILE]);
+    let merged = PullRequest { merged_at: Some(MONDAY + DAY), ..opened.clone() };
+    let ended = |pull_request: &PullRequest| {
+        let (_, ledger) = batch(std::slice::from_ref(pull_request));
+        let asked = Facts::of(&by("ada", 2, i64::MAX, &[FILE]));
+        (ledger.as_of(), ledger.history(&asked))
+    };
+    let at = |merged_at: i64| ended(&PullRequest { merged_at: Some(merged_at), ..opened.clone() });
+    assert_eq!((at(NOW).0, at(NOW).1.files[0].merged), (Some(NOW), 1));
+    assert_eq!(at(NOW + 1), ended(&opened));
+    let back = PullRequest { reverted_at: Some(NOW + 1), ..merged.clone() };
+    assert_eq!(ended(&back), ended(&merged));
+
+    // One that is opened later still is answered for by what is known now, and adds nothing.
+    let later = |number: u64| by("ada", number, NOW + number as i64, &[FILE]);
+    let (answers, ledger) = batch(&[merged.clone(), later(3), later(4)]);
+    assert_eq!(numbered(&answers, 4).history, ended(&merged).1);
+    assert_eq!(ledger.as_of(), ended(&merged).0);
 }
 
 #[test]

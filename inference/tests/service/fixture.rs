@@ -84,7 +84,7 @@ pub(crate) struct Made {
 pub(crate) fn made() -> &'static Made {
     static MADE: OnceLock<Made> = OnceLock::new();
     MADE.get_or_init(|| {
-        let mut replay = Replay::default();
+        let mut replay = Replay::new(i64::MAX);
         let known = (1..=COUNT).map(|number| {
             let document = document(number);
             let facts = facts(&document);
@@ -95,7 +95,7 @@ pub(crate) fn made() -> &'static Made {
         let mut elsewhere = document(1);
         elsewhere["base"]["repo"]["full_name"] = json!(OTHER_REPOSITORY);
         elsewhere["merged_at"] = json!(NEWEST);
-        let mut other_replay = Replay::default();
+        let mut other_replay = Replay::new(i64::MAX);
         other_replay.next(&facts(&elsewhere), None);
         let mut writer = ArrowWriter::try_new(Vec::new(), prowl_features::profile_schema(), None).unwrap();
         for (name, replay) in [(REPOSITORY, replay), (OTHER_REPOSITORY, other_replay)] {

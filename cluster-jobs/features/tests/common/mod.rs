@@ -126,7 +126,7 @@ pub fn batch(pull_requests: &[PullRequest]) -> (Vec<Answer>, Ledger) {
         })
         .collect();
     rows.sort_by_key(|(facts, _)| (facts.created_at, facts.number));
-    let mut replay = Replay::default();
+    let mut replay = Replay::new(NOW);
     let answers = rows
         .into_iter()
         .map(|(facts, outcome)| {
