@@ -1,0 +1,99 @@
+//! Whether features and tokens are computed as they were when `REVISION` was last raised.
+
+mod common;
+
+use common::{MONDAY, batch, bits, by, file, generated};
+use prowl_features::{ChangedFile, Facts, History, PullRequest, User};
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of all that is computed from the documents below.
+const COMPUTED: &str = "875fc9dcade59a8cfea555db5fe2ffeb11a64bfc44e5a194b4ceb476ba98891b";
+
+/// The sources that hold lists of words.
+const WORDY: [&str; 4] = [
+    include_str!("../src/category.rs"),
+    include_str!("../src/facts.rs"),
+    include_str!("../src/path.rs"),
+    include_str!("../src/text.rs"),
+];
+
+/// Each text in quotation marks in these sources: whoever adds a word to a list or takes one away changes the corpus.
+fn words() -> Vec<&'static str> {
+    let code = WORDY.iter().map(|source| source.split("#[cfg(test)]").next().unwrap());
+    let lines = code.flat_map(str::lines).filter(|line| !line.trim_start().starts_with("//"));
+    lines.flat_map(|line| line.split('"').skip(1).step_by(2)).collect()
+}
+
+/// A document for each place in which a word may mean something, the word before it in the list beside it.
+fn worded(word: &str, before: &str) -> Vec<PullRequest> {
+    let places = [
+        (word.to_owned(), word.to_owned(), format!("a/{word}/b.rs")),
+        (format!("{word}: change"), format!("{word}bug"), format!("{word}/a.rs")),
+        (format!("build({word}): change"), format!("kind/{word}"), format!("{word}a/b.txt")),
+        (format!("{word}change\""), format!("a {word}"), format!("a/b.{word}")),
+        (format!("a {word} b"), format!("type: {word}"), word.to_owned()),
+        (format!("a{word}"), String::new(), format!("a/b{word}.rs")),
+        (String::new(), word.to_uppercase(), format!("a/{word}B.rs")),
+        (format!("a {before} {word}"), before.to_owned(), format!("a/{word}.txt")),
+    ];
+    let document = |(title, label, path): (String, String, String)| PullRequest {
+        title: Some(title),
+        body: Some(format!("{word} a\nb {word}1\n")),
+        labels: Some(vec![label]),
+        author_association: Some(word.into()),
+        user: Some(User { login: format!("a{word}"), kind: Some(word.into()) }),
+        base_ref: Some(word.into()),
+        files: Some(vec![
+            ChangedFile { status: Some(word.into()), ..file(&path, 3, 1) },
+            file(&format!("c/d.{before}"), 1, 1),
+        ]),
+        ..by("ada", 1, MONDAY, &[])
+    };
+    places.map(document).into()
+}
+
+/// Documents with few words and all else that a feature is read off.
+fn plain(number: u64) -> PullRequest {
+    let yes = |divisor: u64| number.is_multiple_of(divisor);
+    PullRequest {
+        user: Some(User { login: format!("a{number}"), kind: Some(if yes(2) { "Bot" } else { "User" }.into()) }),
+        assignees: Some(number),
+        requested_reviewers: Some(number / 2),
+        draft: Some(yes(3)),
+        from_fork: Some(yes(5)),
+        commits: Some(number * 7),
+        base_ref: ["main", "master", "trunk", "develop"].get(number as usize).map(|name| (*name).to_owned()),
+        body: Some((0..number * 15).map(|word| format!("w{word} ")).collect::<String>() + "\nas in #12"),
+        ..by("", number, MONDAY + number as i64 * 40_000_000, &["a/b.c", "a/d/e.py"])
+    }
+}
+
+#[test]
+fn what_is_computed_in_another_way_is_of_another_revision() {
+    let mut hasher = Sha256::new();
+    let mut take = |facts: &Facts, history: &History| {
+        let vector = facts.vector(history);
+        bits(&vector).iter().for_each(|bits| hasher.update(bits.to_le_bytes()));
+        vector.tokens.iter().for_each(|token| hasher.update(token.to_le_bytes()));
+        hasher.update(format!("{:?}", (facts.author, facts.is_fix, &facts.files, &facts.directories, facts.category)));
+    };
+    let words = words();
+    assert!(
+        ["vulnerability", "schnorrsig", "mjs", "tweak/refactor", "COLLABORATOR"]
+            .iter()
+            .all(|word| words.contains(word))
+    );
+    for (index, word) in words.iter().enumerate() {
+        let before = words[index.saturating_sub(1)];
+        worded(word, before).iter().for_each(|document| take(&Facts::of(document), &History::default()));
+    }
+    (0..40).for_each(|number| take(&Facts::of(&plain(number)), &History::default()));
+    batch(&generated(400, 1)).0.iter().for_each(|answer| take(&answer.facts, &answer.history));
+    let computed = hex::encode(hasher.finalize());
+    assert!(
+        computed == COMPUTED,
+        "features, tokens or keys come out otherwise, and a model that learned from the former ones must not be served over \
+         these: raise REVISION in src/catalog.rs (unless only what this test tries was changed), then set COMPUTED in \
+         tests/revision.rs to {computed}"
+    );
+}
