@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use prowl_platform::Store;
+use prowl_platform::{Store, arguments::within};
 use url::Url;
 
 /// MiB below which sorting cannot spill: a task holds a few batches and what merging spills needs, for two sorts.
@@ -83,10 +83,6 @@ pub struct PreprocessArgs {
     /// Print the result as JSON on standard output
     #[arg(long)]
     json: bool,
-}
-
-fn within(least: u64, most: u64) -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(least..=most)
 }
 
 /// What `prowl-preprocess` was asked to do, checked.

@@ -24,6 +24,7 @@ use datafusion::physical_plan::{
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use prowl_features::{Facts, PullRequest};
+use prowl_platform::innermost;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -281,14 +282,6 @@ fn unreadable(url: &str, error: &io::Error) -> DataFusionError {
         }
         _ => failure(&format_args!("the export file {url} is damaged ({error}); copy or export it again")),
     }
-}
-
-/// The cause, without the layers above it, which repeat it.
-fn innermost<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error
 }
 
 /// The file's bytes as they are stored, hashed on the way.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use clap::Parser;
 use prowl_platform::{
     Error, Store,
-    arguments::{duration, positive_duration},
+    arguments::{duration, positive_duration, within},
 };
 
 use crate::config::{Config, Drain, Limits};
@@ -75,10 +75,6 @@ pub struct Args {
     /// Kubernetes kills 30s after SIGTERM, which is enough for the defaults [default: that of --request-timeout]
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Shutdown")]
     drain_timeout: Option<Duration>,
-}
-
-fn within(least: u64, most: u64) -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(least..=most)
 }
 
 impl TryFrom<Args> for Config {

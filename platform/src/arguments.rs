@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use clap::{Command, Parser};
+use clap::{Command, Parser, builder::RangedU64ValueParser};
 
 /// Reads the command line as [`Parser::parse`] does, and takes an empty environment variable as one that is not set: it is
 /// what a template or a shell leaves of a value that nobody gave.
 pub fn parse<A: Parser>() -> A {
     let mut matches = without_empty_variables(A::command()).get_matches();
     A::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut A::command()).exit())
+}
+
+/// A whole number between two, both included. For `#[arg(value_parser = …)]`.
+pub fn within(least: u64, most: u64) -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(least..=most)
 }
 
 /// `500ms`, `10s`, `1m30s`: at most an hour. For `#[arg(value_parser = …)]`.

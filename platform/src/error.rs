@@ -5,14 +5,18 @@ use crate::Kind;
 /// What lies at the bottom of an error of the store, such as `No space left on device`.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// The innermost cause of `error`. An error of an object store prints its causes itself and has them as its sources, too,
-/// so whoever prints the chain would say the same thing several times.
-pub(crate) fn cause(error: impl std::error::Error) -> Cause {
-    let mut innermost: &dyn std::error::Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+/// The innermost cause of `error`. An error of an object store or of a connection prints its causes itself and has them as
+/// its sources, too, so whoever prints the chain would say the same thing several times.
+pub fn innermost<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
     }
-    innermost.to_string().into()
+    error
+}
+
+/// The same of an error that is not kept.
+pub(crate) fn cause(error: impl std::error::Error + 'static) -> Cause {
+    innermost(&error).to_string().into()
 }
 
 /// An error of the store or of the program's surroundings. The text names the thing and the way out; the

@@ -19,7 +19,7 @@ pub mod telemetry;
 mod upload;
 
 pub use draft::{Draft, DraftWriter, MARKER};
-pub use error::{Cause, Error};
+pub use error::{Cause, Error, innermost};
 pub use folder::Folder;
 pub use manifest::{FileEntry, Input, Manifest};
 pub use store::{Kind, Store};

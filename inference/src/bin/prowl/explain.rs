@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use anyhow::anyhow;
+use prowl_platform::innermost;
 use tonic::{Code, Status, transport};
 use tonic_types::StatusExt;
 
@@ -48,14 +49,6 @@ pub(crate) fn is_broken(status: &Status) -> bool {
 pub(crate) fn is_http(status: &Status) -> bool {
     let begins = ["grpc-status header missing", "protocol error: received message with invalid compression flag"];
     begins.iter().any(|begin| status.message().starts_with(begin))
-}
-
-fn innermost(error: &dyn Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Why the server refuses a document.
