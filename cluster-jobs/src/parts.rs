@@ -16,7 +16,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use prowl_platform::{FileEntry, MARKER, Upload};
+use prowl_platform::{FileEntry, MARKER, Upload, innermost};
 
 use crate::failure::failure;
 
@@ -74,20 +74,23 @@ impl Part {
 
 impl Part {
     async fn still_wanted(&mut self) -> Result<()> {
-        let marker = self.store.head(&self.marker).await;
-        marker.map(drop).map_err(|_| {
-            failure(&format_args!(
-                "cannot write {} of the run: there is no /{}, so the run was given up, or the store is not at the same \
-                 path on every machine of the cluster",
-                self.path, self.marker
-            ))
+        let Self { path, marker, .. } = self;
+        self.store.head(marker).await.map(drop).map_err(|error| match error {
+            object_store::Error::NotFound { .. } => failure(&format_args!(
+                "cannot write {path} of the run: there is no /{marker}, so the run was given up, or the store is not at \
+                 the same path on every machine of the cluster"
+            )),
+            error => failure(&format_args!(
+                "cannot write {path} of the run: /{marker} cannot be read ({}); every machine of the cluster has to see \
+                 the store and may read and write it",
+                innermost(&error)
+            )),
         })
     }
 
     fn unwritten(&self, error: &ParquetError) -> DataFusionError {
-        // What the store says, without the names of the layers that hand it on.
-        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        failure(&format_args!("cannot write {} of the run: {cause}; is there space left in the store?", self.path))
+        let (path, cause) = (&self.path, innermost(error));
+        failure(&format_args!("cannot write {path} of the run: {cause}; is there space left in the store?"))
     }
 }
 
@@ -101,5 +104,39 @@ impl AsyncFileWriter for ParquetUpload {
 
     fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
         async move { self.0.complete().await.map_err(ParquetError::External) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use datafusion::arrow::datatypes::Schema;
+    use object_store::local::LocalFileSystem;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_was_given_up_is_told_from_a_store_that_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let location = Path::from_filesystem_path(folder.path()).unwrap().join("run");
+        let part = || {
+            let store = Arc::new(LocalFileSystem::new());
+            Part::create(store, &location, "part-7.parquet", Arc::new(Schema::empty()), &[]).unwrap()
+        };
+        let refused = async || part().finish().await.unwrap_err().to_string();
+        fs::create_dir(&run).unwrap();
+        fs::write(run.join(MARKER), "").unwrap();
+        part().finish().await.unwrap();
+
+        fs::remove_dir_all(&run).unwrap();
+        let said = refused().await;
+        assert!(said.contains("part-7.parquet") && said.contains("the run was given up"), "{said}");
+        // A file in the folder's place fails as a folder does that one may not enter, which keeps nothing from root.
+        fs::write(&run, "").unwrap();
+        let said = refused().await;
+        assert!(said.contains("Not a directory") && said.contains("may read and write it"), "{said}");
+        assert!(!said.contains("given up"), "{said}");
     }
 }
