@@ -284,7 +284,28 @@ impl std::fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::args::PreprocessArgs;
+
+    #[test]
+    fn counts_that_do_not_add_up_are_refused() {
+        let args = ["prowl-preprocess", "--store", "file:///s", "--export", "latest"];
+        let ask = Preprocess::try_from(PreprocessArgs::parse_from(args)).unwrap();
+        let all = Report { read: 9, kept: 6, superseded: 2, rejected: 1, ..Report::default() };
+        check(&ask, &all).unwrap();
+        for wrong in [
+            Report { read: 10, ..all.clone() },
+            Report { kept: 7, ..all.clone() },
+            Report { superseded: 1, ..all.clone() },
+            Report { rejected: 0, ..all.clone() },
+            Report { read: 0, ..all },
+        ] {
+            let said = check(&ask, &wrong).unwrap_err().to_string();
+            assert!(said.contains("documents were read, but"), "{said}");
+        }
+    }
 
     #[tokio::test]
     async fn a_folder_that_is_given_up_takes_no_new_file_while_the_last_ones_are_written() {
