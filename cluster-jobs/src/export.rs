@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use prowl_platform::{Input, Kind, Store};
+use prowl_platform::{Folder, Input, Kind, Store};
 use url::Url;
 
 use crate::scan::ExportFile;
@@ -20,7 +20,7 @@ impl Export {
     /// `latest` or a name means an export of the store; anything else is a path.
     pub(crate) async fn resolve(store: &Store, asked: &[String]) -> anyhow::Result<Self> {
         if let [name] = asked
-            && (name == "latest" || (is_folder_name(name) && !Path::new(name).exists()))
+            && (name == "latest" || (Folder::is_name(name) && !Path::new(name).exists()))
         {
             return Self::of_snapshot(store, name).await;
         }
@@ -58,11 +58,6 @@ impl Export {
         };
         Ok(Self { files, snapshot: Some(input) })
     }
-}
-
-/// Whether `name` looks like a folder of the store, such as `20261124T214500Z`.
-fn is_folder_name(name: &str) -> bool {
-    name.len() == 16 && name.as_bytes()[8] == b'T' && name.ends_with('Z')
 }
 
 /// The file at `path`, or the files of an export in the folder there, by name.

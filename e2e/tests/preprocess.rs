@@ -275,6 +275,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let store = TestStore::empty();
     assert!(store.refuse("latest", &[]).contains("prowl-fetch"), "no export yet");
     assert!(store.refuse("nowhere.json", &[]).contains("nowhere.json"));
+    assert!(store.refuse("20261324T214500Z", &[]).contains("cannot find the export"), "no name of the store");
 
     let bad = store.root.join("bad.ndjson");
     std::fs::write(&bad, "no json\n{}\n").unwrap();

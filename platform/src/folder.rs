@@ -5,7 +5,7 @@ use object_store::ObjectStoreExt;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::{Error, FileEntry, Kind, Manifest, Store, error::cause, manifest};
+use crate::{Error, FileEntry, Kind, Manifest, Store, error::cause, manifest, name};
 
 /// A published folder. What it holds never changes; every read is checked against the manifest.
 #[derive(Debug, Clone)]
@@ -18,6 +18,11 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Whether a folder may be called so: by a UTC second, such as `20261124T214500Z`.
+    pub fn is_name(name: &str) -> bool {
+        name::parse(name).is_some()
+    }
+
     /// The folder, or `None` when it has no manifest and so does not exist for a reader.
     pub(crate) async fn load(store: &Store, kind: Kind, name: &str) -> Result<Option<Self>, Error> {
         let path = store.path(&format!("{kind}/{name}/{}", manifest::FILE));

@@ -212,7 +212,7 @@ impl Store {
             .common_prefixes
             .iter()
             .filter_map(|prefix| prefix.filename())
-            .filter(|name| name::parse(name).is_some())
+            .filter(|name| Folder::is_name(name))
             .map(str::to_owned)
             .collect();
         names.sort_unstable();
