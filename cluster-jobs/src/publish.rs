@@ -344,13 +344,13 @@ impl Press {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<Report> {
+    async fn finish(&mut self) -> Result<Report> {
         self.close_bucket().await?;
         if let Some((mut part, mut columns)) = self.rejects.take() {
             part.write(&columns.finish()?).await?;
             self.report.files.push(part.finish().await?);
         }
-        Ok(self.report)
+        Ok(std::mem::take(&mut self.report))
     }
 
     fn part(&self, path: &str, schema: SchemaRef, metadata: &[(&str, String)]) -> Result<Part> {

@@ -226,7 +226,9 @@ fn what_is_still_to_come_is_no_history_and_no_label() {
     let with = |later: &[&str], at: &Value| {
         let mut documents = known.clone();
         let mut revert = revert.clone();
-        later.iter().for_each(|field| revert[*field] = at.clone());
+        for field in later {
+            revert[*field] = at.clone();
+        }
         documents.0.push(revert);
         store.preprocess_documents(&documents)
     };
