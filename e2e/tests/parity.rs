@@ -130,7 +130,6 @@ fn history(kept: &Value) -> v1::History {
             .map(|directory| v1::DirectoryHistory {
                 merged: count(&directory["merged"]),
                 reverts: count(&directory["reverts"]),
-                last_merged_at: time(&directory["last_merged_at"]),
                 by_author: count(&directory["by_author"]),
             })
             .collect(),

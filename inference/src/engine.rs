@@ -166,7 +166,6 @@ fn known_of(ledger: &Ledger, facts: &Facts) -> History {
     let leave_out_later = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.created_at);
     leave_out_later(&mut history.author.last_opened_at);
     history.files.iter_mut().for_each(|file| leave_out_later(&mut file.last_merged_at));
-    history.directories.iter_mut().for_each(|directory| leave_out_later(&mut directory.last_merged_at));
     history
 }
 

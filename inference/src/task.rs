@@ -162,12 +162,11 @@ fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
             .into_iter()
             .enumerate()
             .map(|(index, directory)| {
-                let v1::DirectoryHistory { merged, reverts, last_merged_at, by_author } = directory;
+                let v1::DirectoryHistory { merged, reverts, by_author } = directory;
                 let field = format!("history.directories[{index}]");
                 checks.parts(&field, &[("merged", merged)], ("the repository's merged", repository.merged));
                 checks.parts(&field, &[("reverts", reverts), ("by_author", by_author)], ("merged", merged));
-                let last_merged_at = checks.past(&format!("{field}.last_merged_at"), last_merged_at, opened);
-                DirectoryHistory { merged, reverts, last_merged_at, by_author }
+                DirectoryHistory { merged, reverts, by_author }
             })
             .collect(),
     };
@@ -323,10 +322,7 @@ mod tests {
             v1::History {
                 author: Some(v1::AuthorHistory { last_opened_at: Some(time), ..v1::AuthorHistory::default() }),
                 files: vec![v1::FileHistory { last_merged_at: Some(time), ..v1::FileHistory::default() }; 2],
-                directories: vec![v1::DirectoryHistory {
-                    last_merged_at: Some(time),
-                    ..v1::DirectoryHistory::default()
-                }],
+                directories: vec![v1::DirectoryHistory::default()],
                 ..v1::History::default()
             }
         };
@@ -335,12 +331,7 @@ mod tests {
         let error = task(Source::PullRequest(fields()), Some(history(created_at))).unwrap_err();
         assert_eq!(
             violated(&error),
-            [
-                "history.author.last_opened_at",
-                "history.files[0].last_merged_at",
-                "history.files[1].last_merged_at",
-                "history.directories[0].last_merged_at",
-            ]
+            ["history.author.last_opened_at", "history.files[0].last_merged_at", "history.files[1].last_merged_at",]
         );
         assert!(error.to_string().contains("is not before"), "{error}");
     }

@@ -84,8 +84,6 @@ pub struct DirectoryHistory {
     pub merged: u32,
     /// How many were taken back.
     pub reverts: u32,
-    /// When the last was merged, in milliseconds since 1970 UTC.
-    pub last_merged_at: Option<i64>,
     /// How many were by the author asked about.
     pub by_author: u32,
 }

@@ -48,7 +48,6 @@ pub(crate) struct FileState {
 pub(crate) struct DirectoryState {
     pub(crate) merged: u32,
     pub(crate) reverts: u32,
-    pub(crate) last_merged_at: Option<i64>,
 }
 
 /// The part of a pull request that later histories need.
@@ -113,7 +112,6 @@ impl Ledger {
                     DirectoryHistory {
                         merged: state.merged,
                         reverts: state.reverts,
-                        last_merged_at: state.last_merged_at,
                         by_author: by_author(&self.author_directories, *directory),
                     }
                 })
@@ -152,9 +150,7 @@ impl Ledger {
                     }
                 }
                 for directory in &deed.directories {
-                    let state = self.directories.entry(*directory).or_default();
-                    state.merged += 1;
-                    state.last_merged_at = state.last_merged_at.max(Some(at));
+                    self.directories.entry(*directory).or_default().merged += 1;
                     if let Some(author) = deed.author {
                         *self.author_directories.entry(pair(author, *directory)).or_default() += 1;
                     }

@@ -121,8 +121,8 @@ pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch
         columns.push(About::File, key, &Line { merged, reverted, authors, fixes, last_at, ..Line::default() });
     }
     for (key, directory) in sorted(&ledger.directories) {
-        let DirectoryState { merged, reverts: reverted, last_merged_at: last_at } = *directory;
-        columns.push(About::Directory, key, &Line { merged, reverted, last_at, ..Line::default() });
+        let DirectoryState { merged, reverts: reverted } = *directory;
+        columns.push(About::Directory, key, &Line { merged, reverted, ..Line::default() });
     }
     for (key, merged) in sorted(&ledger.author_files) {
         columns.push(About::AuthorFile, key, &Line { merged: *merged, ..Line::default() });
@@ -227,8 +227,7 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
                 ledger.files.insert(key, file);
             }
             kind if kind == About::Directory as u8 => {
-                let directory =
-                    DirectoryState { merged: merged.value(row), reverts: reverted.value(row), last_merged_at: last_at };
+                let directory = DirectoryState { merged: merged.value(row), reverts: reverted.value(row) };
                 ledger.directories.insert(key, directory);
             }
             kind if kind == About::AuthorFile as u8 => {

@@ -45,7 +45,7 @@ fn past() -> History {
         last_merged_at: days.map(|days| now - days * DAY),
         by_author,
     };
-    let directory = |merged, reverts, by_author| DirectoryHistory { merged, reverts, last_merged_at: None, by_author };
+    let directory = |merged, reverts, by_author| DirectoryHistory { merged, reverts, by_author };
     History {
         author: AuthorHistory { opened: 8, merged: 4, reverted: 1, last_opened_at: Some(now - 3 * DAY) },
         repository: RepositoryHistory {

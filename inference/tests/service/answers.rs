@@ -66,7 +66,6 @@ fn history_message(history: &History) -> v1::History {
             .map(|directory| v1::DirectoryHistory {
                 merged: directory.merged,
                 reverts: directory.reverts,
-                last_merged_at: time(directory.last_merged_at),
                 by_author: directory.by_author,
             })
             .collect(),

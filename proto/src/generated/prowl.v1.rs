@@ -332,9 +332,6 @@ pub struct DirectoryHistory {
     /// How many of them were taken back.
     #[prost(uint32, tag = "2")]
     pub reverts: u32,
-    /// When the last was merged; exact to the millisecond.
-    #[prost(message, optional, tag = "3")]
-    pub last_merged_at: ::core::option::Option<::prost_types::Timestamp>,
     /// How many were by the author of the pull request that is scored.
     #[prost(uint32, tag = "4")]
     pub by_author: u32,
