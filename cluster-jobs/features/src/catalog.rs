@@ -156,7 +156,7 @@ pub fn digest() -> String {
 }
 
 /// Raise this when a feature or a token is computed differently under the same description; `tests/revision.rs` notices.
-const REVISION: u32 = 3;
+const REVISION: u32 = 4;
 
 const fn row(
     (name, group, unit): (&'static str, Group, Unit),

@@ -185,7 +185,7 @@ pub(crate) struct FileFacts {
     pub(crate) subsystems: usize,
     pub(crate) languages: usize,
     pub(crate) deepest: u32,
-    /// Whether the source tells what became of any file; where it never does, the next three say nothing.
+    /// Whether the source tells what became of any file, or there is none; where it does not, the next three say nothing.
     pub(crate) with_status: bool,
     pub(crate) added: u64,
     pub(crate) removed: u64,
@@ -204,7 +204,8 @@ pub(crate) struct FileFacts {
 impl FileFacts {
     fn of(pull_request: &PullRequest) -> Self {
         let Some(files) = pull_request.files.as_deref() else { return Self::default() };
-        let mut facts = Self { additions: Some(0), deletions: Some(0), ..Self::default() };
+        let mut facts =
+            Self { additions: Some(0), deletions: Some(0), with_status: files.is_empty(), ..Self::default() };
         let mut seen = KeySet::default();
         let mut seen_directories = KeySet::default();
         let mut subsystems = KeySet::default();

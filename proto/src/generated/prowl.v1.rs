@@ -893,7 +893,8 @@ pub mod scoring_client {
     /// Scores pull requests with the model that is loaded.
     ///
     /// Bad input is INVALID_ARGUMENT with a google.rpc.BadRequest that names each field. Before a model is loaded, and
-    /// once a shutdown began, calls are UNAVAILABLE. Over the server's limits they are RESOURCE_EXHAUSTED.
+    /// once a shutdown began, calls are UNAVAILABLE. More at one time than the server takes (`--max-in-flight`) are
+    /// RESOURCE_EXHAUSTED, and a message larger than it takes (`--max-request-bytes`) is OUT_OF_RANGE.
     #[derive(Debug, Clone)]
     pub struct ScoringClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1084,7 +1085,8 @@ pub mod scoring_server {
     /// Scores pull requests with the model that is loaded.
     ///
     /// Bad input is INVALID_ARGUMENT with a google.rpc.BadRequest that names each field. Before a model is loaded, and
-    /// once a shutdown began, calls are UNAVAILABLE. Over the server's limits they are RESOURCE_EXHAUSTED.
+    /// once a shutdown began, calls are UNAVAILABLE. More at one time than the server takes (`--max-in-flight`) are
+    /// RESOURCE_EXHAUSTED, and a message larger than it takes (`--max-request-bytes`) is OUT_OF_RANGE.
     #[derive(Debug)]
     pub struct ScoringServer<T> {
         inner: Arc<T>,
