@@ -90,7 +90,7 @@ fn what_is_computed_in_another_way_is_of_another_revision() {
     assert!(
         computed == COMPUTED,
         "features, tokens or keys come out otherwise, and a model that learned from the former ones must not be served over \
-         these: raise REVISION in src/catalog.rs (unless only what this test tries was changed), then set COMPUTED in \
-         tests/revision.rs to {computed}"
+         these: raise REVISION in src/catalog.rs (needless where a row of the catalog or only what this test tries was \
+         changed), then set COMPUTED in tests/revision.rs to {computed}"
     );
 }
