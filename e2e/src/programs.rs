@@ -54,6 +54,14 @@ impl Outcome {
         self
     }
 
+    /// What it says it failed of. Threads that have not ended yet may log after that.
+    pub fn error(&self) -> &str {
+        self.stderr
+            .lines()
+            .find(|line| line.starts_with("error: "))
+            .unwrap_or_else(|| panic!("none in {}", self.stderr))
+    }
+
     /// Standard output as one JSON value.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {:?}", self.stdout))

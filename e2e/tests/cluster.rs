@@ -72,7 +72,7 @@ fn an_executor_waits_for_its_scheduler_comes_back_to_a_new_one_and_ends_without_
     }
     let ended = executor.wait();
     assert_eq!(ended.code, 1);
-    let said = ended.stderr.lines().last().unwrap();
+    let said = ended.error();
     assert_eq!(said, "error: the executor stopped by itself; its log above says why");
 }
 
@@ -88,7 +88,7 @@ fn an_executor_without_a_scheduler_ends_when_it_is_told_or_has_waited_enough() {
     assert_eq!(ended.code, 1);
     let url = cluster.url();
     let way_out = format!("error: the executor cannot work for the scheduler {url}; start prowl-scheduler there: ");
-    assert!(ended.stderr.lines().last().unwrap().starts_with(&way_out), "{}", ended.stderr);
+    assert!(ended.error().starts_with(&way_out), "{}", ended.stderr);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn an_executor_that_its_scheduler_cannot_reach_says_so() {
     // It listens on 127.0.0.1 only.
     let ended = cluster.start_executor(&["--external-host", "127.0.0.9"]).wait();
     assert_eq!(ended.code, 1);
-    let said = ended.stderr.lines().last().unwrap();
+    let said = ended.error();
     assert!(said.contains("cannot reach this executor at 127.0.0.9:") && said.contains("--external-host"), "{said}");
     assert!(said.starts_with(&format!("error: the scheduler {} ", cluster.url())), "{said}");
 }
