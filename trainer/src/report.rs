@@ -109,6 +109,7 @@ impl<'a> Report<'a> {
         if let Some(reason) = missing_heads.get("risk") {
             row("risk head", format!("none: {reason}"));
         }
+        table.truncate(table.trim_end().len());
         table
     }
 }
