@@ -41,7 +41,8 @@ impl<'a> PathFacts<'a> {
     /// Reads a path. `lower` is room for its lower-case form, reused from call to call.
     pub(crate) fn of(path: &'a str, lower: &mut String) -> Self {
         lower.clear();
-        lower.extend(path.chars().map(|c| c.to_ascii_lowercase()));
+        lower.push_str(path);
+        lower.make_ascii_lowercase();
         let lower: &str = lower;
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let subsystem = path.split_once('/').map_or("", |(first, _)| first);
@@ -183,53 +184,24 @@ fn language(extension: &str) -> Option<&'static str> {
 }
 
 fn sensitive(path: &str) -> Sensitive {
-    let word = |words: &[&str]| words_of(path).any(|word| words.contains(&word));
-    Sensitive {
-        authentication: word(&[
-            "auth",
-            "authn",
-            "authz",
-            "authentication",
-            "authorization",
-            "oauth",
-            "login",
-            "password",
-            "passwords",
-            "permission",
-            "permissions",
-            "saml",
-            "sso",
-            "rbac",
-            "acl",
-        ]),
-        cryptography: word(&[
-            "crypto",
-            "cryptography",
-            "cipher",
-            "encrypt",
-            "encryption",
-            "decrypt",
-            "signature",
-            "signatures",
-            "tls",
-            "ssl",
-            "cert",
-            "certs",
-            "certificate",
-            "certificates",
-            "secret",
-            "secrets",
-            "keys",
-            "hash",
-            "ecdsa",
-            "schnorr",
-            "schnorrsig",
-            "ecdh",
-            "rsa",
-        ]),
-        migration: word(&["migration", "migrations", "migrate", "alembic", "schema", "schemas"]),
-        workflow: path.starts_with(".github/workflows/") || path.starts_with(".github/actions/"),
+    let mut found = Sensitive::default();
+    for word in words_of(path) {
+        match word {
+            "auth" | "authn" | "authz" | "authentication" | "authorization" | "oauth" | "login" | "password"
+            | "passwords" | "permission" | "permissions" | "saml" | "sso" | "rbac" | "acl" => {
+                found.authentication = true;
+            }
+            "crypto" | "cryptography" | "cipher" | "encrypt" | "encryption" | "decrypt" | "signature"
+            | "signatures" | "tls" | "ssl" | "cert" | "certs" | "certificate" | "certificates" | "secret"
+            | "secrets" | "keys" | "hash" | "ecdsa" | "schnorr" | "schnorrsig" | "ecdh" | "rsa" => {
+                found.cryptography = true;
+            }
+            "migration" | "migrations" | "migrate" | "alembic" | "schema" | "schemas" => found.migration = true,
+            _ => {}
+        }
     }
+    found.workflow = path.starts_with(".github/workflows/") || path.starts_with(".github/actions/");
+    found
 }
 
 /// The words of a path: what stands between its separators.

@@ -128,7 +128,13 @@ pub(crate) fn tokens(pull_request: &PullRequest) -> Vec<u32> {
 
 fn lower_into(word: &str, lower: &mut String) {
     lower.clear();
-    lower.extend(word.chars().flat_map(char::to_lowercase));
+    // Most words are plain ones, which need no look into Unicode's tables.
+    if word.is_ascii() {
+        lower.push_str(word);
+        lower.make_ascii_lowercase();
+    } else {
+        lower.extend(word.chars().flat_map(char::to_lowercase));
+    }
 }
 
 #[cfg(test)]
