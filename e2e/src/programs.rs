@@ -35,6 +35,16 @@ fn program(name: &str) -> PathBuf {
     path
 }
 
+/// A program that gets these arguments, and nothing of the developer's environment that would change what it does.
+fn command(name: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program(name));
+    command.args(arguments);
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROWL_")) {
+        command.env_remove(variable);
+    }
+    command
+}
+
 /// How a program ended, and what it said.
 #[derive(Debug)]
 pub struct Outcome {
@@ -75,8 +85,7 @@ pub fn run(name: &str, arguments: &[&str]) -> Outcome {
 
 /// Runs a program that has much to say to its end, and nobody listens; tells its exit code.
 pub fn run_unheard(name: &str, arguments: &[&str]) -> i32 {
-    let mut command = Command::new(program(name));
-    let mut child = command.args(arguments).env("PROWL_LOG", "debug").stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(name, arguments).env("PROWL_LOG", "debug").stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stderr.take());
     let status = wait_for(&format!("the end of {name}"), || child.try_wait().unwrap());
     status.code().unwrap_or(-1)
@@ -95,12 +104,7 @@ pub struct Running {
 impl Running {
     /// Starts a program.
     pub fn start(name: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program(name));
-        command.args(arguments);
-        for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROWL_")) {
-            command.env_remove(variable);
-        }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command(name, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
 
         let mut stdout = child.stdout.take().unwrap();
         let stdout = std::thread::spawn(move || {
