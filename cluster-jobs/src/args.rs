@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
-use clap::error::ErrorKind;
-use prowl_platform::{Store, arguments::within};
+use prowl_platform::{
+    Store,
+    arguments::{within, wrong_use},
+};
 use url::Url;
 
 /// MiB below which sorting cannot spill: a task holds a few batches and what merging spills needs, for two sorts.
@@ -143,27 +145,26 @@ impl TryFrom<PreprocessArgs> for Preprocess {
     type Error = clap::Error;
 
     fn try_from(args: PreprocessArgs) -> Result<Self, clap::Error> {
-        let wrong = |text: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{text}\n"));
         if let Some(share) = args.max_reject_share.filter(|share| !(0.0..=1.0).contains(share)) {
-            return Err(wrong(format!("--max-reject-share {share} is no share; give a number from 0 to 1")));
+            return Err(wrong_use(format!("--max-reject-share {share} is no share; give a number from 0 to 1")));
         }
         let (cluster, tasks_at_once) = match args.scheduler {
             Some(url) => {
                 let scheduler = Scheduler::parse(&url)
-                    .ok_or_else(|| wrong(format!("--scheduler {url} names no scheduler; give df://HOST:PORT")))?;
+                    .ok_or_else(|| wrong_use(format!("--scheduler {url} names no scheduler; give df://HOST:PORT")))?;
                 (Cluster::Remote(scheduler), REMOTE_PARTITIONS)
             }
             None => {
                 let cores = match args.cores {
                     Some(cores) => cores as usize,
                     None => std::thread::available_parallelism()
-                        .map_err(|error| wrong(format!("cannot tell the number of cores, give --cores: {error}")))?
+                        .map_err(|error| wrong_use(format!("cannot tell the number of cores, give --cores: {error}")))?
                         .get(),
                 };
                 let least = MEMORY_PER_CORE * cores;
                 let memory = args.memory_limit.map_or(least.max(2048), |memory| memory as usize);
                 if memory < least {
-                    return Err(wrong(format!(
+                    return Err(wrong_use(format!(
                         "--memory-limit {memory} is too little for {cores} cores; give at least {least}, or fewer --cores"
                     )));
                 }
@@ -171,7 +172,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             }
         };
         Ok(Self {
-            store: Store::open(&args.store).map_err(|error| wrong(error.to_string()))?,
+            store: Store::open(&args.store).map_err(wrong_use)?,
             export: args.export,
             cluster,
             maturity: i64::from(args.label_maturity_days) * 86_400_000,

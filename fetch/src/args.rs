@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as Group, Parser, Subcommand, error::ErrorKind};
-use prowl_platform::Store;
+use clap::{Args as Group, Parser, Subcommand};
+use prowl_platform::{Store, arguments::wrong_use};
 
 use crate::{export::PartSize, git, synth};
 
@@ -123,9 +123,8 @@ impl TryFrom<Args> for Config {
             Source::Git(args) => (args.output.clone(), SourceConfig::Git(args.into())),
             Source::Synth(args) => (args.output.clone(), SourceConfig::Synth(args.try_into()?)),
         };
-        let store = Store::open(&output.store);
         Ok(Self {
-            store: store.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, format!("{error}\n")))?,
+            store: Store::open(&output.store).map_err(wrong_use)?,
             part_size: output.part_size,
             json: output.json,
             source,

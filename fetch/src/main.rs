@@ -25,8 +25,7 @@ async fn run(Config { store, part_size, json, source }: Config) -> anyhow::Resul
     }?;
     exit::say(&report.text());
     if json {
-        let summary = serde_json::to_string(&report).context("cannot write the summary")?;
-        exit::answer(&summary).context("the export is published, but its summary cannot be printed")?;
+        exit::answer(&report).context("the export is published, but its summary cannot be printed")?;
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use prowl_platform::{
-    Error, Store,
-    arguments::{duration, positive_duration, within},
+    Store,
+    arguments::{duration, positive_duration, within, wrong_use},
 };
 
 use crate::config::{Config, Drain, Limits};
@@ -78,11 +78,11 @@ pub struct Args {
 }
 
 impl TryFrom<Args> for Config {
-    type Error = Error;
+    type Error = clap::Error;
 
-    fn try_from(args: Args) -> Result<Self, Error> {
+    fn try_from(args: Args) -> Result<Self, clap::Error> {
         Ok(Self {
-            store: Store::open(&args.store)?,
+            store: Store::open(&args.store).map_err(wrong_use)?,
             model: args.model,
             grpc: args.grpc_addr,
             http: args.http_addr,

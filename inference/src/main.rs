@@ -8,10 +8,7 @@ use prowl_platform::{arguments, exit, shutdown, telemetry};
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    let config = match Config::try_from(arguments::parse::<Args>()) {
-        Ok(config) => config,
-        Err(error) => return exit::fail(exit::WRONG_USE, &anyhow::Error::from(error)),
-    };
+    let config = Config::try_from(arguments::parse::<Args>()).unwrap_or_else(|wrong_use| wrong_use.exit());
     exit::after(serve(config))
 }
 

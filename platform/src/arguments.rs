@@ -1,14 +1,19 @@
 //! The command line of a program.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
-use clap::{Command, Parser, builder::RangedU64ValueParser};
+use clap::{Command, Parser, builder::RangedU64ValueParser, error::ErrorKind};
 
 /// Reads the command line as [`Parser::parse`] does, and takes an empty environment variable as one that is not set: it is
 /// what a template or a shell leaves of a value that nobody gave.
 pub fn parse<A: Parser>() -> A {
     let mut matches = without_empty_variables(A::command()).get_matches();
     A::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut A::command()).exit())
+}
+
+/// Arguments that do not fit together, told and ended with as `clap` does with one that it refuses itself: exit code 2.
+pub fn wrong_use(message: impl Display) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
 }
 
 /// A whole number between two, both included. For `#[arg(value_parser = …)]`.

@@ -1,7 +1,7 @@
 //! What the user typed, and the validated configuration that it becomes.
 
-use clap::{Parser, Subcommand, error::ErrorKind};
-use prowl_platform::Store;
+use clap::{Parser, Subcommand};
+use prowl_platform::{Store, arguments::wrong_use};
 
 use crate::Settings;
 
@@ -80,16 +80,17 @@ impl TryFrom<TrainArgs> for TrainConfig {
     type Error = clap::Error;
 
     fn try_from(args: TrainArgs) -> Result<Self, clap::Error> {
-        let wrong = |text: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{text}\n"));
         if !(args.learning_rate > 0.0 && args.learning_rate <= 1.0) {
-            return Err(wrong(format!("--learning-rate {} is not above 0 and at most 1", args.learning_rate)));
+            return Err(wrong_use(format!("--learning-rate {} is not above 0 and at most 1", args.learning_rate)));
         }
         if args.code >= args.hidden {
             let (code, hidden) = (args.code, args.hidden);
-            return Err(wrong(format!("--code {code} is no bottleneck: it must be smaller than --hidden {hidden}")));
+            return Err(wrong_use(format!(
+                "--code {code} is no bottleneck: it must be smaller than --hidden {hidden}"
+            )));
         }
         Ok(Self {
-            store: Store::open(&args.store).map_err(|error| wrong(error.to_string()))?,
+            store: Store::open(&args.store).map_err(wrong_use)?,
             features: args.features,
             settings: Settings {
                 seed: args.seed,

@@ -26,8 +26,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         config.store.url()
     ));
     if config.json {
-        let figures = serde_json::to_string(&report).context("cannot write the figures")?;
-        exit::answer(&figures).context("the model is published, but its figures cannot be printed")?;
+        exit::answer(&report).context("the model is published, but its figures cannot be printed")?;
     }
     Ok(())
 }

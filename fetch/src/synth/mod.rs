@@ -21,8 +21,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use clap::error::ErrorKind;
-use prowl_platform::Input;
+use prowl_platform::{Input, arguments::wrong_use};
 use serde_json::json;
 
 use crate::{
@@ -66,14 +65,15 @@ impl TryFrom<SynthArgs> for Config {
         let room = count - config.oddities_from();
         config.oddities = args.oddities.unwrap_or_else(|| (count / 200).max(5).min(count / 20));
         if config.oddities > room {
-            let message =
-                format!("--oddities {} does not fit: {count} pull requests have room for {room}\n", config.oddities);
-            return Err(clap::Error::raw(ErrorKind::ValueValidation, message));
+            let oddities = config.oddities;
+            return Err(wrong_use(format!(
+                "--oddities {oddities} does not fit: {count} pull requests have room for {room}"
+            )));
         }
         if config.authors < repositories {
-            let message =
-                format!("--authors {authors} does not fit: {repositories} repositories need at least one each\n");
-            return Err(clap::Error::raw(ErrorKind::ValueValidation, message));
+            return Err(wrong_use(format!(
+                "--authors {authors} does not fit: {repositories} repositories need at least one each"
+            )));
         }
         Ok(config)
     }
