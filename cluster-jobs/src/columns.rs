@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_has_no_fixed_size_is_counted_until_it_is_handed_on() {
-        let title = Some("some words of a title".to_owned());
+        let title = Some("some words of a title".into());
         let facts = Facts::of(&PullRequest { repository: "o/r".into(), number: 1, title, ..PullRequest::default() });
         let history = History::default();
         let vector = facts.vector(&history);

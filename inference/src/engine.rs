@@ -144,10 +144,10 @@ impl Engine {
     pub fn warm_up(&self) -> Result<(), Error> {
         for number in 1..=16 {
             let pull_request = PullRequest {
-                repository: "prowl/warm-up".to_owned(),
+                repository: "prowl/warm-up".into(),
                 number,
                 created_at: self.history_as_of.as_ref().map_or(0, |time| time.seconds * 1_000),
-                title: Some("Warm up the caches (#1)".to_owned()),
+                title: Some("Warm up the caches (#1)".into()),
                 additions: Some(number * number),
                 deletions: Some(number),
                 ..PullRequest::default()

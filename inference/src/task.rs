@@ -1,5 +1,7 @@
 //! A request as the engine takes it: facts of one pull request and, where the caller sent one, its history.
 
+use std::borrow::Cow;
+
 use prowl_features::{
     AuthorHistory, ChangedFile, DirectoryHistory, Facts, FileHistory, History, PullRequest, RepositoryHistory, User,
     identity,
@@ -49,7 +51,7 @@ impl TryFrom<v1::ScoreRequest> for Task {
     }
 }
 
-fn read_json(document: &[u8]) -> Result<PullRequest, Error> {
+fn read_json(document: &[u8]) -> Result<PullRequest<'_>, Error> {
     #[derive(Deserialize)]
     struct Payload<'a> {
         #[serde(borrow)]
@@ -67,9 +69,9 @@ fn read_json(document: &[u8]) -> Result<PullRequest, Error> {
     }
 }
 
-fn pull_request(message: v1::PullRequest) -> Result<PullRequest, Error> {
+fn pull_request(message: v1::PullRequest) -> Result<PullRequest<'static>, Error> {
     let mut checks = Checks::default();
-    let repository = checks.ok("pull_request.repository", identity::repository(Some(message.repository)));
+    let repository = checks.ok("pull_request.repository", identity::repository(Some(message.repository.into())));
     // The protocol has no other way to leave out a number.
     let number = Some(message.number).filter(|number| *number != 0);
     let number = checks.ok("pull_request.number", identity::number(number));
@@ -90,11 +92,11 @@ fn pull_request(message: v1::PullRequest) -> Result<PullRequest, Error> {
         merged_at: None,
         reverted_at: None,
         merge_commit_sha: None,
-        title: message.title,
-        body: message.body,
-        user: message.user.map(|user| User { login: user.login, kind: user.r#type }),
-        author_association: message.author_association,
-        labels: message.labels.map(|labels| labels.names),
+        title: message.title.map(Cow::from),
+        body: message.body.map(Cow::from),
+        user: message.user.map(|user| User { login: user.login.into(), kind: user.r#type.map(Cow::from) }),
+        author_association: message.author_association.map(Cow::from),
+        labels: message.labels.map(|labels| labels.names.into_iter().map(Cow::from).collect()),
         assignees: message.assignees,
         requested_reviewers: message.requested_reviewers,
         draft: message.draft,
@@ -102,16 +104,16 @@ fn pull_request(message: v1::PullRequest) -> Result<PullRequest, Error> {
         deletions: message.deletions,
         changed_files: message.changed_files,
         commits: message.commits,
-        base_ref: message.base_ref,
+        base_ref: message.base_ref.map(Cow::from),
         from_fork: message.from_fork,
         files: message.files.map(|files| files.files.into_iter().map(changed_file).collect()),
     })
 }
 
-fn changed_file(message: v1::ChangedFile) -> ChangedFile {
+fn changed_file(message: v1::ChangedFile) -> ChangedFile<'static> {
     ChangedFile {
-        filename: message.filename,
-        status: message.status,
+        filename: message.filename.into(),
+        status: message.status.map(Cow::from),
         additions: message.additions,
         deletions: message.deletions,
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Compute, FEATURE_COUNT, FEATURES, Missing};
 use crate::category::{Category, declared_category};
-use crate::hash::{KeySet, key, name_key};
+use crate::hash::{Distinct, key, name_key};
 use crate::path::{FileKind, PathFacts};
 use crate::reverts::{RevertReference, commit_key, title_key};
 use crate::text::{TextFacts, tokens};
@@ -68,7 +68,7 @@ pub struct Facts {
 
 impl Facts {
     /// Reads the facts off a pull request.
-    pub fn of(pull_request: &PullRequest) -> Self {
+    pub fn of(pull_request: &PullRequest<'_>) -> Self {
         let mut files = FileFacts::of(pull_request);
         let text = TextFacts::of(pull_request);
         let category = declared_category(pull_request);
@@ -85,7 +85,7 @@ impl Facts {
             text,
         };
         Self {
-            repository: pull_request.repository.clone(),
+            repository: pull_request.repository.to_string(),
             number: pull_request.number,
             created_at: pull_request.created_at,
             updated_at: pull_request.updated_at,
@@ -136,7 +136,7 @@ impl Facts {
     /// Whether the author belongs to the repository. GitHub's finer words (`CONTRIBUTOR`, `FIRST_TIME_CONTRIBUTOR`,
     /// `NONE`) change when a pull request of the author is merged, so an export tells them as they became later;
     /// only this much is taken as known at creation.
-    pub(crate) fn insider(pull_request: &PullRequest) -> Option<bool> {
+    pub(crate) fn insider(pull_request: &PullRequest<'_>) -> Option<bool> {
         let association = pull_request.author_association.as_deref()?;
         Some(matches!(association, "OWNER" | "MEMBER" | "COLLABORATOR"))
     }
@@ -144,7 +144,7 @@ impl Facts {
 
 /// What the row features are computed from.
 pub(crate) struct Row<'a> {
-    pub(crate) pull_request: &'a PullRequest,
+    pub(crate) pull_request: &'a PullRequest<'a>,
     /// As the document says, else the sum over its files.
     pub(crate) additions: Option<u64>,
     pub(crate) deletions: Option<u64>,
@@ -202,27 +202,22 @@ pub(crate) struct FileFacts {
 }
 
 impl FileFacts {
-    fn of(pull_request: &PullRequest) -> Self {
+    fn of(pull_request: &PullRequest<'_>) -> Self {
         let Some(files) = pull_request.files.as_deref() else { return Self::default() };
         let mut facts =
             Self { additions: Some(0), deletions: Some(0), with_status: files.is_empty(), ..Self::default() };
-        let mut seen = KeySet::default();
-        let mut seen_directories = KeySet::default();
-        let mut subsystems = KeySet::default();
+        let mut keys = Distinct::with_capacity(files.len());
+        let mut directories = Distinct::default();
+        let mut subsystems = Distinct::default();
         let mut languages: Vec<&str> = Vec::new();
         let mut changes: Vec<(FileKind, f64)> = Vec::with_capacity(files.len());
         let mut lower = String::new();
         for file in files {
-            let file_key = key(&file.filename);
-            if !seen.insert(file_key) {
+            if !keys.insert(key(&file.filename)) {
                 continue;
             }
             let path = PathFacts::of(&file.filename, &mut lower);
-            facts.keys.push(file_key);
-            let directory_key = key(path.directory);
-            if seen_directories.insert(directory_key) {
-                facts.directories.push(directory_key);
-            }
+            directories.insert(key(path.directory));
             subsystems.insert(key(path.subsystem));
             // There are a few dozen languages at most; a list is faster than a set for them.
             if let Some(language) = path.language
@@ -247,8 +242,10 @@ impl FileFacts {
             let lines = file.additions.unwrap_or(0).saturating_add(file.deletions.unwrap_or(0));
             changes.push((path.kind, lines as f64));
         }
+        facts.keys = keys.into_vec();
+        facts.directories = directories.into_vec();
         facts.listed = Some(changes.len());
-        facts.subsystems = subsystems.len();
+        facts.subsystems = subsystems.into_vec().len();
         facts.languages = languages.len();
         facts.spread(&changes);
         facts

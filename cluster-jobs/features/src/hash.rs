@@ -34,6 +34,43 @@ pub(crate) type KeyMap<V> = std::collections::HashMap<u64, V, BuildHasherDefault
 /// A set of keys.
 pub(crate) type KeySet = std::collections::HashSet<u64, BuildHasherDefault<KeyHasher>>;
 
+/// Keys, each once, in the order of first appearance.
+#[derive(Default)]
+pub(crate) struct Distinct {
+    keys: Vec<u64>,
+    /// The same keys, once there are many.
+    set: KeySet,
+}
+
+impl Distinct {
+    /// Comparing with this many keys is faster than hashing one.
+    const FEW: usize = 24;
+
+    pub(crate) fn with_capacity(keys: usize) -> Self {
+        Self { keys: Vec::with_capacity(keys), set: KeySet::default() }
+    }
+
+    /// Whether `key` is new.
+    pub(crate) fn insert(&mut self, key: u64) -> bool {
+        let is_new = if self.keys.len() < Self::FEW {
+            !self.keys.contains(&key)
+        } else {
+            if self.set.is_empty() {
+                self.set.extend(&self.keys);
+            }
+            self.set.insert(key)
+        };
+        if is_new {
+            self.keys.push(key);
+        }
+        is_new
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<u64> {
+        self.keys
+    }
+}
+
 /// Passes a 64-bit key through.
 #[derive(Clone, Default)]
 pub(crate) struct KeyHasher(u64);
@@ -49,5 +86,27 @@ impl Hasher for KeyHasher {
 
     fn write_u64(&mut self, key: u64) {
         self.0 = key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_or_many_keys_are_kept_once_in_the_order_of_first_appearance() {
+        for many in [1, Distinct::FEW - 1, Distinct::FEW, Distinct::FEW + 1, 10 * Distinct::FEW] {
+            let keys: Vec<u64> = (0..many as u64).map(key_of).collect();
+            let mut distinct = Distinct::default();
+            for (at, key) in keys.iter().enumerate() {
+                assert!(distinct.insert(*key));
+                assert!(keys[..=at].iter().all(|known| !distinct.insert(*known)));
+            }
+            assert_eq!(distinct.into_vec(), keys);
+        }
+    }
+
+    fn key_of(number: u64) -> u64 {
+        key(&number.to_string())
     }
 }

@@ -1,10 +1,12 @@
 //! What no pull request can be without, whatever form it comes in. Each error says what is wrong; which field it is, the
 //! caller knows.
 
+use std::borrow::Cow;
+
 use crate::pull_request::clip;
 
 /// `owner/name` of the repository.
-pub fn repository(name: Option<String>) -> Result<String, String> {
+pub fn repository(name: Option<Cow<'_, str>>) -> Result<Cow<'_, str>, String> {
     match name.filter(|name| !name.is_empty()) {
         None => Err("missing, a pull request needs its repository".to_owned()),
         Some(name) if name.chars().any(char::is_control) => {

@@ -86,6 +86,6 @@ impl FeatureVector {
 ///
 /// `history.files` and `history.directories` follow [`Facts::files`] and [`Facts::directories`]: as many entries, in
 /// that order. Every entry counts, so callers that take a history from outside check the lengths first.
-pub fn features(pull_request: &PullRequest, history: &History) -> FeatureVector {
+pub fn features(pull_request: &PullRequest<'_>, history: &History) -> FeatureVector {
     Facts::of(pull_request).vector(history)
 }

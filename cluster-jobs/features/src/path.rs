@@ -1,5 +1,7 @@
 //! What a path tells: the kind of file, its language, its directory, and whether it is a sensitive place.
 
+use memchr::{memchr_iter, memrchr};
+
 /// What a file is for. Each file is of one kind; the first rule that fits decides, in the order of the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -44,43 +46,59 @@ impl<'a> PathFacts<'a> {
         lower.push_str(path);
         lower.make_ascii_lowercase();
         let lower: &str = lower;
-        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let subsystem = path.split_once('/').map_or("", |(first, _)| first);
-        let name = lower.rsplit('/').next().unwrap_or(lower);
-        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let slashes = || memchr_iter(b'/', path.as_bytes());
+        let (first, last) = (slashes().next(), slashes().next_back());
+        let directory = last.map_or("", |at| &path[..at]);
+        let begin = last.map_or(0, |at| at + 1);
+        let name = &lower[begin..];
+        let extension = memrchr(b'.', name.as_bytes()).map_or("", |at| &name[at + 1..]);
         let language = language(extension);
         Self {
-            kind: kind(lower, name, extension, language, is_named_test(path.rsplit('/').next().unwrap_or(path))),
+            kind: kind(&lower[..begin], name, extension, language, is_named_test(&path[begin..])),
             language,
             sensitive: sensitive(lower),
             directory,
-            subsystem,
-            depth: path.bytes().filter(|byte| *byte == b'/').count() as u32,
+            subsystem: first.map_or("", |at| &path[..at]),
+            depth: slashes().count() as u32,
         }
     }
 }
 
 #[rustfmt::skip]
-mod named {
-    //! What tells the kind of a file: whole names and extensions, in lower case.
+fn is_dependency(name: &str) -> bool {
+    matches!(
+        name,
+        "cargo.lock" | "cargo.toml" | "package.json" | "package-lock.json" | "yarn.lock" | "pnpm-lock.yaml" | "go.mod"
+            | "go.sum" | "pipfile" | "pipfile.lock" | "poetry.lock" | "uv.lock" | "setup.py" | "pyproject.toml" | "gemfile"
+            | "gemfile.lock" | "composer.json" | "composer.lock" | "pom.xml" | "build.gradle" | "build.gradle.kts"
+    )
+}
 
-    pub(super) const DEPENDENCIES: [&str; 21] = [
-        "cargo.lock", "cargo.toml", "package.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "go.mod", "go.sum",
-        "pipfile", "pipfile.lock", "poetry.lock", "uv.lock", "setup.py", "pyproject.toml", "gemfile", "gemfile.lock",
-        "composer.json", "composer.lock", "pom.xml", "build.gradle", "build.gradle.kts",
-    ];
-    pub(super) const CI: [&str; 7] = [
-        ".travis.yml", ".gitlab-ci.yml", ".cirrus.yml", "appveyor.yml", "jenkinsfile", "azure-pipelines.yml",
-        "cloudbuild.yaml",
-    ];
-    pub(super) const CONFIG_EXTENSIONS: [&str; 18] = [
-        "json", "yaml", "yml", "toml", "ini", "cfg", "conf", "properties", "env", "lock", "xml", "in", "am", "ac", "cmake",
-        "nix", "hcl", "tf",
-    ];
-    pub(super) const ASSET_EXTENSIONS: [&str; 16] = [
-        "png", "jpg", "jpeg", "gif", "svg", "ico", "pdf", "woff", "woff2", "ttf", "mp4", "zip", "gz", "bin", "csv",
-        "parquet",
-    ];
+#[rustfmt::skip]
+fn is_ci(name: &str) -> bool {
+    matches!(
+        name,
+        ".travis.yml" | ".gitlab-ci.yml" | ".cirrus.yml" | "appveyor.yml" | "jenkinsfile" | "azure-pipelines.yml"
+            | "cloudbuild.yaml"
+    )
+}
+
+#[rustfmt::skip]
+fn is_config(extension: &str) -> bool {
+    matches!(
+        extension,
+        "json" | "yaml" | "yml" | "toml" | "ini" | "cfg" | "conf" | "properties" | "env" | "lock" | "xml" | "in" | "am"
+            | "ac" | "cmake" | "nix" | "hcl" | "tf"
+    )
+}
+
+#[rustfmt::skip]
+fn is_asset(extension: &str) -> bool {
+    matches!(
+        extension,
+        "png" | "jpg" | "jpeg" | "gif" | "svg" | "ico" | "pdf" | "woff" | "woff2" | "ttf" | "mp4" | "zip" | "gz" | "bin"
+            | "csv" | "parquet"
+    )
 }
 
 /// Whether the first or the last word of a file's name is `test` or `tests`, as in `test_x.c`, `x-tests.js`, `XTest.java`
@@ -97,52 +115,97 @@ fn is_named_test(name: &str) -> bool {
             .any(|test| first.strip_prefix(test).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())))
 }
 
-fn kind(path: &str, name: &str, extension: &str, language: Option<&'static str>, is_named_test: bool) -> FileKind {
-    let has_part = |parts: &[&str]| path.split('/').any(|part| parts.contains(&part));
-    let in_directory = |parts: &[&str]| {
-        path.rsplit_once('/').is_some_and(|(directory, _)| directory.split('/').any(|part| parts.contains(&part)))
-    };
+/// What the directories of a path and its name by itself say of the kind of a file.
+#[derive(Default)]
+struct Places {
+    generated: bool,
+    ci: bool,
+    test: bool,
+    docs: bool,
+}
+
+impl Places {
+    fn of(directories: &str, name: &str) -> Self {
+        let mut places = Self::default();
+        for part in directories.split('/') {
+            match part {
+                "ci" => places.ci = true,
+                "test" | "tests" | "testing" | "spec" | "specs" | "__tests__" | "testdata" | "fixtures" => {
+                    places.test = true;
+                }
+                "doc" | "docs" => places.docs = true,
+                part => places.note(part),
+            }
+        }
+        places.note(name);
+        places
+    }
+
+    /// What a part says wherever it stands, also as the name of a file.
+    fn note(&mut self, part: &str) {
+        match part {
+            "vendor" | "node_modules" | "third_party" | "dist" | "generated" | "__snapshots__" => self.generated = true,
+            ".circleci" | ".buildkite" | ".ci" => self.ci = true,
+            _ => {}
+        }
+    }
+}
+
+/// The kind of the file `name` below `directories`, which end in a slash unless there are none. All in lower case.
+fn kind(
+    directories: &str,
+    name: &str,
+    extension: &str,
+    language: Option<&'static str>,
+    is_named_test: bool,
+) -> FileKind {
+    let places = Places::of(directories, name);
     let stem = name.split('.').next().unwrap_or(name);
-    if has_part(&["vendor", "node_modules", "third_party", "dist", "generated", "__snapshots__"])
+    if places.generated
         || [".min.js", ".min.css", ".pb.go", "_pb2.py", "_pb2_grpc.py", ".g.dart", ".snap"]
             .iter()
             .any(|end| name.ends_with(end))
-        || name.contains(".generated.")
+        || has_middle(name, "generated")
     {
         FileKind::Generated
-    } else if named::DEPENDENCIES.contains(&name) || (name.starts_with("requirements") && extension == "txt") {
+    } else if is_dependency(name) || (name.starts_with("requirements") && extension == "txt") {
         FileKind::Dependency
-    } else if path.starts_with(".github/workflows/")
-        || has_part(&[".circleci", ".buildkite", ".ci"])
-        || in_directory(&["ci"])
-        || named::CI.contains(&name)
-    {
+    } else if places.ci || directories.starts_with(".github/workflows/") || is_ci(name) {
         FileKind::Ci
-    } else if in_directory(&["test", "tests", "testing", "spec", "specs", "__tests__", "testdata", "fixtures"])
-        || is_named_test
-        || stem == "conftest"
-        || name.contains(".spec.")
-    {
+    } else if places.test || is_named_test || stem == "conftest" || has_middle(name, "spec") {
         FileKind::Test
-    } else if in_directory(&["doc", "docs"])
-        || (["md", "rst", "adoc", "txt"].contains(&extension) && name != "cmakelists.txt")
-        || ["readme", "changelog", "changes", "license", "copying", "contributing", "authors", "codeowners"]
-            .contains(&stem)
+    } else if places.docs
+        || (matches!(extension, "md" | "rst" | "adoc" | "txt") && name != "cmakelists.txt")
+        || matches!(
+            stem,
+            "readme" | "changelog" | "changes" | "license" | "copying" | "contributing" | "authors" | "codeowners"
+        )
     {
         FileKind::Docs
-    } else if named::CONFIG_EXTENSIONS.contains(&extension)
-        || ["makefile", "cmakelists.txt"].contains(&name)
+    } else if is_config(extension)
+        || matches!(name, "makefile" | "cmakelists.txt")
         || name.starts_with("dockerfile")
         || (name.starts_with('.') && language.is_none())
     {
         FileKind::Config
-    } else if named::ASSET_EXTENSIONS.contains(&extension) {
+    } else if is_asset(extension) {
         FileKind::Asset
     } else if language.is_some() {
         FileKind::Source
     } else {
         FileKind::Other
     }
+}
+
+/// Whether `part` stands between two dots of a name.
+fn has_middle(name: &str, part: &str) -> bool {
+    let mut dots = memchr_iter(b'.', name.as_bytes());
+    let Some(mut before) = dots.next() else { return false };
+    dots.any(|dot| {
+        let between = &name[before + 1..dot];
+        before = dot;
+        between == part
+    })
 }
 
 fn language(extension: &str) -> Option<&'static str> {
@@ -206,7 +269,14 @@ fn sensitive(path: &str) -> Sensitive {
 
 /// The words of a path: what stands between its separators.
 fn words_of(path: &str) -> impl Iterator<Item = &str> {
-    path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let bytes = path.as_bytes();
+        let begin = at + bytes[at..].iter().position(u8::is_ascii_alphanumeric)?;
+        at =
+            begin + bytes[begin..].iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(bytes.len() - begin);
+        Some(&path[begin..at])
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! or by title (`Revert "…"`). The revert becomes known when the reverting pull request is merged.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use crate::Facts;
@@ -26,12 +28,8 @@ impl RevertReference {
     /// Everything that a pull request or a commit of `repository` with this title and text says it takes back.
     pub fn find(title: &str, body: &str, repository: &str) -> Vec<Self> {
         let mut references = Vec::new();
-        for (at, phrase) in body.match_indices("This reverts commit ") {
-            references.extend(commit(&body[at + phrase.len()..]));
-        }
-        for (at, phrase) in body.match_indices("Reverts ") {
-            references.extend(number(&body[at + phrase.len()..], repository));
-        }
+        references.extend(behind(body, &REVERTS_COMMIT).filter_map(commit));
+        references.extend(behind(body, &REVERTS).filter_map(|text| number(text, repository)));
         if let Some(quoted) = quoted_title(title) {
             // Squashed titles end in the number of what they quote: `Revert "Add x (#12)"`.
             references.extend(trailing_number(quoted).map(Self::Number));
@@ -42,6 +40,14 @@ impl RevertReference {
         }
         references
     }
+}
+
+static REVERTS_COMMIT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("This reverts commit "));
+static REVERTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("Reverts "));
+
+/// What follows each occurrence of a phrase in a text.
+fn behind<'a>(text: &'a str, phrase: &'static Finder<'_>) -> impl Iterator<Item = &'a str> {
+    phrase.find_iter(text.as_bytes()).map(|at| &text[at + phrase.needle().len()..])
 }
 
 /// The key under which a title is remembered, with the number that squashing appends left out.
@@ -76,8 +82,8 @@ fn quoted_title(title: &str) -> Option<&str> {
 }
 
 fn trailing_number(title: &str) -> Option<u64> {
-    let at = title.rfind("(#")?;
-    title[at + 2..].strip_suffix(')')?.parse().ok()
+    let title = title.strip_suffix(')')?;
+    title[title.rfind("(#")? + 2..].parse().ok()
 }
 
 fn commit(text: &str) -> Option<RevertReference> {

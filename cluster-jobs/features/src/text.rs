@@ -1,5 +1,8 @@
 //! What the words tell: signs in title and body, and the hashed tokens.
 
+use std::sync::LazyLock;
+
+use memchr::{memchr_iter, memmem};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::category::{Category, split_title};
@@ -25,57 +28,94 @@ pub(crate) struct TextFacts {
     pub(crate) says_again: bool,
 }
 
+/// A part of an address of an issue.
+static ISSUES: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("/issues/"));
+
 impl TextFacts {
     /// Reads title and body. The type of change before the title's colon is left out: it declares the category,
     /// which the model is asked to tell from the rest.
-    pub(crate) fn of(pull_request: &PullRequest) -> Self {
+    pub(crate) fn of(pull_request: &PullRequest<'_>) -> Self {
         let mut facts = Self::default();
         if let Some(title) = pull_request.title.as_deref() {
             let rest = split_title(title).rest;
             facts.title_characters = Some(rest.chars().count());
-            facts.title_words = Some(words(rest).count());
-            for word in words(rest) {
-                facts.note(word);
-            }
+            let lower = rest.to_ascii_lowercase();
+            facts.title_words = Some(words(&lower).inspect(|word| facts.note(word)).count());
         }
         if let Some(body) = pull_request.body.as_deref() {
             facts.body_characters = Some(body.chars().count());
-            facts.issue_link = body.contains("/issues/");
+            facts.issue_link = ISSUES.find(body.as_bytes()).is_some() || has_issue_number(body);
             for line in body.lines() {
                 let line = line.trim_start();
-                facts.checklist |=
-                    ["- [ ]", "- [x]", "- [X]", "* [ ]", "* [x]"].iter().any(|box_| line.starts_with(box_));
-                facts.headings |= line.starts_with("## ") || line.starts_with("### ") || line.starts_with("# ");
-                facts.code_block |= line.starts_with("```");
-                facts.issue_link |= has_issue_number(line);
+                // Most lines begin like none of these.
+                match line.as_bytes().first() {
+                    Some(b'-' | b'*') => {
+                        facts.checklist |=
+                            ["- [ ]", "- [x]", "- [X]", "* [ ]", "* [x]"].iter().any(|box_| line.starts_with(box_));
+                    }
+                    Some(b'#') => facts.headings |= ["# ", "## ", "### "].iter().any(|mark| line.starts_with(mark)),
+                    Some(b'`') => facts.code_block |= line.starts_with("```"),
+                    _ => {}
+                }
             }
         }
         facts
     }
 
+    /// Takes note of a word of the title, in lower case.
     fn note(&mut self, word: &str) {
-        let is = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
-        self.says_fix |= is(&["fix", "fixes", "fixed", "fixing", "bug", "bugfix", "hotfix", "regression", "crash"]);
-        self.says_revert |= is(&["revert", "reverts", "reverted", "reverting", "rollback", "undo", "backout"]);
-        self.says_security |= is(&["security", "vulnerability", "cve", "exploit", "xss", "csrf", "injection"]);
-        self.says_unfinished |=
-            is(&["wip", "draft", "experiment", "experimental", "hack", "temporary", "temp", "workaround"]);
-        self.says_again |= is(&["reland", "reapply", "again", "retry", "redo", "unrevert"]);
+        match word {
+            "fix" | "fixes" | "fixed" | "fixing" | "bug" | "bugfix" | "hotfix" | "regression" | "crash" => {
+                self.says_fix = true;
+            }
+            "revert" | "reverts" | "reverted" | "reverting" | "rollback" | "undo" | "backout" => {
+                self.says_revert = true;
+            }
+            "security" | "vulnerability" | "cve" | "exploit" | "xss" | "csrf" | "injection" => {
+                self.says_security = true;
+            }
+            "wip" | "draft" | "experiment" | "experimental" | "hack" | "temporary" | "temp" | "workaround" => {
+                self.says_unfinished = true;
+            }
+            "reland" | "reapply" | "again" | "retry" | "redo" | "unrevert" => self.says_again = true,
+            _ => {}
+        }
     }
 }
 
 /// `#123`, also behind the name of a repository; no entity (`&#39;`) and no fragment of an address (`/#3`).
-fn has_issue_number(line: &str) -> bool {
-    line.match_indices('#').any(|(at, _)| {
-        let before = line[..at].chars().next_back();
-        let digits = line[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
-        digits > 0 && !before.is_some_and(|c| c == '&' || c == '/')
+fn has_issue_number(text: &str) -> bool {
+    let text = text.as_bytes();
+    memchr_iter(b'#', text).any(|at| {
+        let before = at.checked_sub(1).map(|before| text[before]);
+        text.get(at + 1).is_some_and(u8::is_ascii_digit) && !matches!(before, Some(b'&' | b'/'))
     })
 }
 
 /// The words of a text: runs of letters and digits.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let begin = run(text, at, false);
+        at = run(text, begin, true);
+        (begin < at).then(|| &text[begin..at])
+    })
+}
+
+/// Where the run of characters ends that begins at `at` and are, or are not, part of a word.
+fn run(text: &str, mut at: usize, of_word: bool) -> usize {
+    while let Some(byte) = text.as_bytes().get(at) {
+        // Most characters are plain ones, which need no look into Unicode's tables.
+        let (is_of_word, length) = match byte {
+            0..=0x7F => (byte.is_ascii_alphanumeric(), 1),
+            _ => text[at..].chars().next().map_or((of_word, 1), |c| (c.is_alphanumeric(), c.len_utf8())),
+        };
+        if is_of_word != of_word {
+            break;
+        }
+        at += length;
+    }
+    at
 }
 
 /// Where a token stands is part of what it says; each place hashes with a seed of its own.
@@ -91,31 +131,31 @@ enum Place {
 
 /// The hashed tokens: words and pairs of words of the title, words of the body, labels, and whether the author
 /// belongs to the repository. What declares the category (its type in the title, labels that name one) is left out.
-pub(crate) fn tokens(pull_request: &PullRequest) -> Vec<u32> {
+pub(crate) fn tokens(pull_request: &PullRequest<'_>) -> Vec<u32> {
     let mut tokens = Vec::with_capacity(64);
-    let mut lower = String::with_capacity(32);
-    let mut pair = String::with_capacity(64);
+    let mut lower = String::new();
+    let mut pair = String::new();
     let mut add = |place: Place, text: &str| tokens.push(xxh3_64_with_seed(text.as_bytes(), place as u64) as u32);
 
-    for word in words(split_title(pull_request.title.as_deref().unwrap_or_default()).rest) {
-        lower_into(word, &mut lower);
-        add(Place::Title, &lower);
+    let title = split_title(pull_request.title.as_deref().unwrap_or_default()).rest.to_ascii_lowercase();
+    for word in words(&title) {
+        let word = fully_lower(word, &mut lower);
+        add(Place::Title, word);
         if !pair.is_empty() {
             pair.push(' ');
-            pair.push_str(&lower);
+            pair.push_str(word);
             add(Place::TitlePair, &pair);
             pair.clear();
         }
-        pair.push_str(&lower);
+        pair.push_str(word);
     }
-    for word in words(pull_request.body.as_deref().unwrap_or_default()).take(BODY_WORDS) {
-        lower_into(word, &mut lower);
-        add(Place::Body, &lower);
+    let body = pull_request.body.as_deref().unwrap_or_default().to_ascii_lowercase();
+    for word in words(&body).take(BODY_WORDS) {
+        add(Place::Body, fully_lower(word, &mut lower));
     }
     for label in pull_request.labels.as_deref().unwrap_or_default() {
         if Category::from_label(label).is_none() {
-            lower_into(label, &mut lower);
-            add(Place::Label, &lower);
+            add(Place::Label, fully_lower(&label.to_ascii_lowercase(), &mut lower));
         }
     }
     if let Some(insider) = Facts::insider(pull_request) {
@@ -126,25 +166,25 @@ pub(crate) fn tokens(pull_request: &PullRequest) -> Vec<u32> {
     tokens
 }
 
-fn lower_into(word: &str, lower: &mut String) {
-    lower.clear();
-    // Most words are plain ones, which need no look into Unicode's tables.
-    if word.is_ascii() {
-        lower.push_str(word);
-        lower.make_ascii_lowercase();
-    } else {
-        lower.extend(word.chars().flat_map(char::to_lowercase));
+/// A text in lower case, of one whose plain letters are already: a whole text is brought so far at once, which is faster
+/// than word by word. `room` holds the rest where there is any.
+fn fully_lower<'a>(text: &'a str, room: &'a mut String) -> &'a str {
+    if text.is_ascii() {
+        return text;
     }
+    room.clear();
+    room.extend(text.chars().flat_map(char::to_lowercase));
+    room
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn titled(title: &str, labels: &[&str]) -> PullRequest {
+    fn titled<'a>(title: &'a str, labels: &[&'a str]) -> PullRequest<'a> {
         PullRequest {
             title: Some(title.into()),
-            labels: Some(labels.iter().map(|label| (*label).to_owned()).collect()),
+            labels: Some(labels.iter().map(|label| (*label).into()).collect()),
             ..PullRequest::default()
         }
     }

@@ -9,7 +9,7 @@ use prowl_features::{Profiles, PullRequest};
 const COUNT: u64 = 300;
 
 /// The set as it was known just before `moment`.
-fn cut(all: &[PullRequest], moment: i64) -> Vec<PullRequest> {
+fn cut<'a>(all: &[PullRequest<'a>], moment: i64) -> Vec<PullRequest<'a>> {
     let before = |at: Option<i64>| at.filter(|at| *at < moment);
     all.iter()
         .filter(|pull_request| pull_request.created_at < moment)
@@ -22,7 +22,7 @@ fn cut(all: &[PullRequest], moment: i64) -> Vec<PullRequest> {
 }
 
 /// Twenty creations spread over the set.
-fn moments(all: &[PullRequest]) -> impl Iterator<Item = i64> {
+fn moments(all: &[PullRequest<'_>]) -> impl Iterator<Item = i64> {
     (1..=20).map(|step| all[all.len() * step / 21].created_at)
 }
 

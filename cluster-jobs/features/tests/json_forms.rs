@@ -7,11 +7,11 @@ use common::{document, rest};
 use prowl_features::{ChangedFile, PullRequest, User};
 use serde_json::{Value, json};
 
-fn read(document: &Value) -> PullRequest {
-    PullRequest::from_json(document.to_string().as_bytes()).unwrap()
+fn read(document: &Value) -> PullRequest<'static> {
+    PullRequest::from_json(document.to_string().leak().as_bytes()).unwrap()
 }
 
-fn expected() -> PullRequest {
+fn expected() -> PullRequest<'static> {
     PullRequest {
         repository: "prowl/den".into(),
         number: 41,

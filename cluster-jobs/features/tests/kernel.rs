@@ -10,7 +10,7 @@ use prowl_features::{
 };
 
 /// 32 lines over three files, half of them in one; opened on a Saturday at six in the morning.
-fn change() -> PullRequest {
+fn change() -> PullRequest<'static> {
     PullRequest {
         title: Some("fix(auth): Stop the crash".into()),
         body: Some("## Why\n- [ ] tested\nCloses #7, see\n```\ntrace\n```\n".into()),
@@ -60,7 +60,7 @@ fn past() -> History {
     }
 }
 
-fn assert_values(pull_request: &PullRequest, history: &History, expected: &[(&str, f64)]) {
+fn assert_values(pull_request: &PullRequest<'_>, history: &History, expected: &[(&str, f64)]) {
     let vector = features(pull_request, history);
     for (name, expected) in expected {
         let value = value(&vector, name);

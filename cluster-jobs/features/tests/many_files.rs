@@ -93,9 +93,9 @@ fn long_text_is_read_in_one_go() {
     {
         let text = piece.repeat(500_000 / piece.len());
         let long = PullRequest {
-            title: Some(text.clone()),
-            labels: Some(vec![text.clone()]),
-            body: Some(text),
+            title: Some(text.as_str().into()),
+            labels: Some(vec![text.as_str().into()]),
+            body: Some(text.as_str().into()),
             ..bare(1, MONDAY)
         };
         assert!(!features(&long, &History::default()).tokens.is_empty() || !piece.contains(char::is_alphanumeric));

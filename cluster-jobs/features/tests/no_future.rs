@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{DAY, MONDAY, by, differing};
+use common::{DAY, MONDAY, by, differing, owned};
 use prowl_features::{FeatureVector, History, PullRequest, features};
 
-fn change() -> PullRequest {
+fn change() -> PullRequest<'static> {
     PullRequest {
         title: Some("Accept tabs".into()),
         body: Some("As asked.".into()),
@@ -15,11 +15,11 @@ fn change() -> PullRequest {
     }
 }
 
-fn vector(pull_request: &PullRequest) -> FeatureVector {
+fn vector(pull_request: &PullRequest<'_>) -> FeatureVector {
     features(pull_request, &History::default())
 }
 
-fn assert_same(one: &PullRequest, other: &PullRequest) {
+fn assert_same(one: &PullRequest<'_>, other: &PullRequest<'_>) {
     let (one, other) = (vector(one), vector(other));
     assert_eq!(differing(&one, &other), [""; 0]);
     assert_eq!(one.tokens, other.tokens);
@@ -30,7 +30,7 @@ fn its_own_end_is_no_input() {
     let ended = PullRequest {
         merged_at: Some(MONDAY + DAY),
         reverted_at: Some(MONDAY + 2 * DAY),
-        merge_commit_sha: Some(common::sha(1)),
+        merge_commit_sha: Some(owned(common::sha(1))),
         updated_at: Some(MONDAY + 3 * DAY),
         fetched_at: Some(MONDAY + 4 * DAY),
         ..change()
@@ -40,7 +40,7 @@ fn its_own_end_is_no_input() {
 
 #[test]
 fn associations_that_a_merge_changes_are_one() {
-    let as_a = |association: &str| PullRequest { author_association: Some(association.into()), ..change() };
+    let as_a = |association: &str| PullRequest { author_association: Some(owned(association)), ..change() };
     for association in ["CONTRIBUTOR", "FIRST_TIME_CONTRIBUTOR", "FIRST_TIMER", "MANNEQUIN"] {
         assert_same(&change(), &as_a(association));
     }
@@ -57,7 +57,7 @@ fn the_declared_category_is_in_no_feature_and_no_token() {
     for title in ["feat: Accept tabs", "fix(parser)!: Accept tabs", "docs: Accept tabs"] {
         assert_same(&change(), &PullRequest { title: Some(title.into()), ..change() });
     }
-    let labelled = |label: &str| PullRequest { labels: Some(vec![label.into(), "parser".into()]), ..change() };
+    let labelled = |label: &str| PullRequest { labels: Some(vec![owned(label), "parser".into()]), ..change() };
     let (bug, docs) = (vector(&labelled("bug")), vector(&labelled("documentation")));
     assert_eq!(differing(&bug, &docs), [""; 0]);
     assert_eq!(bug.tokens, docs.tokens);
@@ -76,7 +76,7 @@ fn tokens_ascend_and_come_once() {
 #[test]
 fn words_beyond_the_first_four_hundred_of_a_description_leave_no_token() {
     let words: Vec<String> = (0..401).map(|number| format!("w{number}")).collect();
-    let described = |words: &[String]| vector(&PullRequest { body: Some(words.join(" ")), ..change() }).tokens;
+    let described = |words: &[String]| vector(&PullRequest { body: Some(owned(words.join(" "))), ..change() }).tokens;
     assert_eq!(described(&words), described(&words[..400]));
     assert_ne!(described(&words[..400]), described(&words[..399]));
 }

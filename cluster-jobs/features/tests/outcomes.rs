@@ -2,22 +2,22 @@
 
 mod common;
 
-use common::{DAY, MATURITY, MONDAY, NOW, bare, batch, numbered, outcomes, sha};
+use common::{DAY, MATURITY, MONDAY, NOW, bare, batch, numbered, outcomes, owned, sha};
 use prowl_features::{Facts, Outcome, PullRequest};
 
 /// Number `number`, opened on day `number`, merged half a day later, titled `title`.
-fn merged(number: u64, title: &str) -> PullRequest {
+fn merged(number: u64, title: &str) -> PullRequest<'static> {
     let created_at = MONDAY + number as i64 * DAY;
     PullRequest {
-        title: Some(title.into()),
+        title: Some(owned(title)),
         merged_at: Some(created_at + DAY / 2),
-        merge_commit_sha: Some(sha(number)),
+        merge_commit_sha: Some(owned(sha(number))),
         ..bare(number, created_at)
     }
 }
 
-fn described(number: u64, title: &str, body: &str) -> PullRequest {
-    PullRequest { body: Some(body.into()), ..merged(number, title) }
+fn described(number: u64, title: &str, body: &str) -> PullRequest<'static> {
+    PullRequest { body: Some(owned(body)), ..merged(number, title) }
 }
 
 /// When number `number` merged.
@@ -27,7 +27,7 @@ fn at(number: u64) -> Option<i64> {
 }
 
 /// For each pull request, by number, when it was known to be taken back.
-fn reverted_at(pull_requests: &[PullRequest]) -> Vec<Option<i64>> {
+fn reverted_at(pull_requests: &[PullRequest<'_>]) -> Vec<Option<i64>> {
     let mut answers = batch(pull_requests).0;
     answers.sort_by_key(|answer| answer.facts.number);
     answers.iter().map(|answer| answer.outcome.reverted_at).collect()
@@ -181,7 +181,7 @@ fn the_earliest_word_of_it_counts() {
 #[test]
 fn a_label_waits_until_it_is_ripe() {
     let change = merged(1, "Add it");
-    let outcome = |later: &PullRequest| {
+    let outcome = |later: &PullRequest<'_>| {
         let mut outcomes = outcomes();
         outcomes.next(&Facts::of(later));
         outcomes.next(&Facts::of(&change))
@@ -208,7 +208,7 @@ fn a_label_waits_until_it_is_ripe() {
 
 #[test]
 fn a_time_that_has_not_come_ripens_no_label() {
-    let label = |later: &PullRequest| {
+    let label = |later: &PullRequest<'_>| {
         let mut outcomes = outcomes();
         outcomes.next(&Facts::of(later));
         outcomes.next(&Facts::of(&merged(1, "Add it"))).reverted
@@ -230,7 +230,7 @@ fn a_time_that_has_not_come_ripens_no_label() {
 #[test]
 fn a_revert_that_has_not_come_takes_nothing_back() {
     let change = merged(1, "Add it");
-    let outcome = |pull_requests: &[PullRequest]| numbered(&batch(pull_requests).0, 1).outcome;
+    let outcome = |pull_requests: &[PullRequest<'_>]| numbered(&batch(pull_requests).0, 1).outcome;
     let known = bare(9, NOW);
     let told = |at: i64| outcome(&[PullRequest { reverted_at: Some(at), ..change.clone() }, known.clone()]);
     let revert = described(2, "Back", "Reverts #1");

@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{DAY, HOUR, MONDAY, NOW, REPOSITORY, bare, batch, by, differing, generated, numbered, value};
+use common::{DAY, HOUR, MONDAY, NOW, REPOSITORY, bare, batch, by, differing, generated, numbered, owned, value};
 use prowl_features::{Facts, History, Ledger, Profiles, PullRequest, Replay};
 
 const FILE: &str = "src/parser.rs";
 
 /// What is known for a pull request of `author` that touches `FILE`, opened at `at`, after `earlier`.
-fn known(earlier: &[PullRequest], author: &str, at: i64) -> History {
+fn known(earlier: &[PullRequest<'_>], author: &str, at: i64) -> History {
     let mut all = earlier.to_vec();
     all.push(by(author, 1000, at, &[FILE]));
     numbered(&batch(&all).0, 1000).history.clone()
@@ -132,8 +132,8 @@ fn the_usual_size_is_known_after_a_few() {
 #[test]
 fn a_fix_is_one_that_declares_so_or_says_so() {
     let earlier = |title: &str, labels: &[&str]| PullRequest {
-        title: Some(title.into()),
-        labels: Some(labels.iter().map(|label| (*label).to_owned()).collect()),
+        title: Some(owned(title)),
+        labels: Some(labels.iter().map(|label| owned(*label)).collect()),
         merged_at: Some(MONDAY + HOUR),
         ..by("ada", 1, MONDAY, &[FILE])
     };
@@ -219,7 +219,7 @@ fn a_ledger_knows_until_when() {
 fn what_has_not_come_yet_is_not_played() {
     let opened = by("ada", 1, MONDAY, &[FILE]);
     let merged = PullRequest { merged_at: Some(MONDAY + DAY), ..opened.clone() };
-    let ended = |pull_request: &PullRequest| {
+    let ended = |pull_request: &PullRequest<'_>| {
         let (_, ledger) = batch(std::slice::from_ref(pull_request));
         let asked = Facts::of(&by("ada", 2, i64::MAX, &[FILE]));
         (ledger.as_of(), ledger.history(&asked))

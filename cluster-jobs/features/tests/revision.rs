@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MONDAY, batch, bits, by, file, generated};
+use common::{MONDAY, batch, bits, by, file, generated, owned};
 use prowl_features::{ChangedFile, Facts, History, PullRequest, User};
 use sha2::{Digest, Sha256};
 
@@ -25,7 +25,7 @@ fn words() -> Vec<&'static str> {
 }
 
 /// A document for each place in which a word may mean something, the word before it in the list beside it.
-fn worded(word: &str, before: &str) -> Vec<PullRequest> {
+fn worded(word: &str, before: &str) -> Vec<PullRequest<'static>> {
     let places = [
         (word.to_owned(), word.to_owned(), format!("a/{word}/b.rs")),
         (format!("{word}: change"), format!("{word}bug"), format!("{word}/a.rs")),
@@ -37,14 +37,14 @@ fn worded(word: &str, before: &str) -> Vec<PullRequest> {
         (format!("a {before} {word}"), before.to_owned(), format!("a/{word}.txt")),
     ];
     let document = |(title, label, path): (String, String, String)| PullRequest {
-        title: Some(title),
-        body: Some(format!("{word} a\nb {word}1\n")),
-        labels: Some(vec![label]),
-        author_association: Some(word.into()),
-        user: Some(User { login: format!("a{word}"), kind: Some(word.into()) }),
-        base_ref: Some(word.into()),
+        title: Some(owned(title)),
+        body: Some(owned(format!("{word} a\nb {word}1\n"))),
+        labels: Some(vec![owned(label)]),
+        author_association: Some(owned(word)),
+        user: Some(User { login: owned(format!("a{word}")), kind: Some(owned(word)) }),
+        base_ref: Some(owned(word)),
         files: Some(vec![
-            ChangedFile { status: Some(word.into()), ..file(&path, 3, 1) },
+            ChangedFile { status: Some(owned(word)), ..file(&path, 3, 1) },
             file(&format!("c/d.{before}"), 1, 1),
         ]),
         ..by("ada", 1, MONDAY, &[])
@@ -53,17 +53,19 @@ fn worded(word: &str, before: &str) -> Vec<PullRequest> {
 }
 
 /// Documents with few words and all else that a feature is read off.
-fn plain(number: u64) -> PullRequest {
+fn plain(number: u64) -> PullRequest<'static> {
     let yes = |divisor: u64| number.is_multiple_of(divisor);
     PullRequest {
-        user: Some(User { login: format!("a{number}"), kind: Some(if yes(2) { "Bot" } else { "User" }.into()) }),
+        user: Some(User { login: owned(format!("a{number}")), kind: Some(if yes(2) { "Bot" } else { "User" }.into()) }),
         assignees: Some(number),
         requested_reviewers: Some(number / 2),
         draft: Some(yes(3)),
         from_fork: Some(yes(5)),
         commits: Some(number * 7),
-        base_ref: ["main", "master", "trunk", "develop"].get(number as usize).map(|name| (*name).to_owned()),
-        body: Some((0..number * 15).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ") + "\nas in #12"),
+        base_ref: ["main", "master", "trunk", "develop"].get(number as usize).map(|name| (*name).into()),
+        body: Some(owned(
+            (0..number * 15).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ") + "\nas in #12",
+        )),
         ..by("", number, MONDAY + number as i64 * 40_000_000, &["a/b.c", "a/d/e.py"])
     }
 }

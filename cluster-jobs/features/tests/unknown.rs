@@ -20,7 +20,7 @@ fn each_feature_keeps_to_its_policy_when_nothing_is_known() {
 
 #[test]
 fn nothing_is_unknown_when_everything_is_known() {
-    let mut earlier: Vec<PullRequest> = (1..=60)
+    let mut earlier: Vec<PullRequest<'_>> = (1..=60)
         .map(|number| PullRequest {
             merged_at: Some(MONDAY + 1000),
             ..by("ada", number, MONDAY + number as i64, &["src/lib.rs"])
@@ -124,7 +124,7 @@ fn the_first_pull_request_known_of_a_repository_has_no_history() {
 
 #[test]
 fn missing_fields_are_named_once_and_by_their_whole() {
-    let missing = |pull_request: &PullRequest| features(pull_request, &History::default()).missing_fields();
+    let missing = |pull_request: &PullRequest<'_>| features(pull_request, &History::default()).missing_fields();
     let nothing = missing(&bare(1, MONDAY));
     for field in ["additions", "changed_files", "files", "author_association", "user", "head.repo", "title", "commits"]
     {

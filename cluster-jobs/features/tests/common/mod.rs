@@ -1,6 +1,8 @@
 //! What the tests share: documents, a small generator of them, and the batch job in a few lines.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+use std::borrow::Cow;
+
 use prowl_features::{
     ChangedFile, FEATURE_COUNT, FEATURES, Facts, FeatureVector, History, Ledger, Maturity, Outcome, Outcomes,
     PullRequest, Replay, User,
@@ -58,24 +60,29 @@ pub fn rest() -> Value {
     document(|value| json!(value), |text| json!(text))
 }
 
+/// A text that a pull request may hold without borrowing it.
+pub fn owned(text: impl Into<String>) -> Cow<'static, str> {
+    Cow::Owned(text.into())
+}
+
 /// A pull request with nothing but its identity.
-pub fn bare(number: u64, created_at: i64) -> PullRequest {
+pub fn bare(number: u64, created_at: i64) -> PullRequest<'static> {
     PullRequest { repository: REPOSITORY.into(), number, created_at, ..PullRequest::default() }
 }
 
 /// One by `author` that changes `files` by ten lines each.
-pub fn by(author: &str, number: u64, created_at: i64, files: &[&str]) -> PullRequest {
+pub fn by(author: &str, number: u64, created_at: i64, files: &[&str]) -> PullRequest<'static> {
     PullRequest {
-        user: Some(User { login: author.into(), kind: Some("User".into()) }),
-        title: Some(format!("change {number}")),
+        user: Some(User { login: owned(author), kind: Some("User".into()) }),
+        title: Some(owned(format!("change {number}"))),
         files: Some(files.iter().map(|name| file(name, 7, 3)).collect()),
         ..bare(number, created_at)
     }
 }
 
-pub fn file(name: &str, additions: u64, deletions: u64) -> ChangedFile {
+pub fn file(name: &str, additions: u64, deletions: u64) -> ChangedFile<'static> {
     ChangedFile {
-        filename: name.into(),
+        filename: owned(name),
         status: Some("modified".into()),
         additions: Some(additions),
         deletions: Some(deletions),
@@ -114,7 +121,7 @@ pub fn outcomes() -> Outcomes {
 
 /// The batch job over one repository, as `prowl-preprocess` runs it: outcomes from the highest number down, then the
 /// replay by creation. Answers come by creation and number.
-pub fn batch(pull_requests: &[PullRequest]) -> (Vec<Answer>, Ledger) {
+pub fn batch(pull_requests: &[PullRequest<'_>]) -> (Vec<Answer>, Ledger) {
     let mut facts: Vec<Facts> = pull_requests.iter().map(Facts::of).collect();
     facts.sort_by_key(|facts| std::cmp::Reverse(facts.number));
     let mut outcomes = outcomes();
@@ -198,10 +205,10 @@ pub fn sha(number: u64) -> String {
 
 /// `count` pull requests of one repository over about a year: merges out of order, some never merged, reverts by
 /// number, commit and title, changes landed again, several at the same moment, fields missing here and there.
-pub fn generated(count: u64, seed: u64) -> Vec<PullRequest> {
+pub fn generated(count: u64, seed: u64) -> Vec<PullRequest<'static>> {
     let mut dice = Dice(seed);
     let mut now = MONDAY;
-    let mut made: Vec<PullRequest> = Vec::new();
+    let mut made: Vec<PullRequest<'static>> = Vec::new();
     for number in 1..=count {
         // Whole hours, and often none at all between two: many events share a moment.
         now += HOUR * (dice.below(5) * dice.below(20)) as i64;
@@ -215,7 +222,7 @@ pub fn generated(count: u64, seed: u64) -> Vec<PullRequest> {
         };
         if !dice.once_in(5) {
             next.merged_at = Some(now + HOUR * (dice.below(30) * dice.below(30)) as i64);
-            next.merge_commit_sha = Some(sha(number));
+            next.merge_commit_sha = Some(owned(sha(number)));
             if dice.once_in(15) {
                 // The source itself may know of a revert, even of one that came before the merge, which is nonsense.
                 next.reverted_at = next.merged_at.map(|at| at + HOUR * (dice.below(600) as i64 - 50));
@@ -233,11 +240,11 @@ pub fn generated(count: u64, seed: u64) -> Vec<PullRequest> {
     made
 }
 
-fn ordinary(number: u64, created_at: i64, dice: &mut Dice) -> PullRequest {
+fn ordinary(number: u64, created_at: i64, dice: &mut Dice) -> PullRequest<'static> {
     let author = dice.pick(&AUTHORS);
     let names: Vec<&str> = (0..=dice.below(4)).map(|_| dice.pick(&FILES)).collect();
     let mut made = by(author, number, created_at, &names);
-    made.title = Some(format!("{} {}", dice.pick(&VERBS), dice.pick(&NOUNS)));
+    made.title = Some(owned(format!("{} {}", dice.pick(&VERBS), dice.pick(&NOUNS))));
     made.additions = (!dice.once_in(10)).then(|| dice.below(400));
     made.deletions = made.additions.map(|additions| additions / 3);
     if dice.once_in(10) {
@@ -249,7 +256,7 @@ fn ordinary(number: u64, created_at: i64, dice: &mut Dice) -> PullRequest {
     made
 }
 
-fn reverting(target: &PullRequest, number: u64, created_at: i64, dice: &mut Dice) -> PullRequest {
+fn reverting(target: &PullRequest<'static>, number: u64, created_at: i64, dice: &mut Dice) -> PullRequest<'static> {
     let title = target.title.clone().unwrap_or_default();
     let body = match dice.below(3) {
         0 => Some(format!("Reverts {REPOSITORY}#{}", target.number)),
@@ -257,8 +264,8 @@ fn reverting(target: &PullRequest, number: u64, created_at: i64, dice: &mut Dice
         _ => None,
     };
     PullRequest {
-        title: Some(format!("Revert \"{title}\"")),
-        body,
+        title: Some(owned(format!("Revert \"{title}\""))),
+        body: body.map(owned),
         files: target.files.clone(),
         ..ordinary(number, created_at, dice)
     }
