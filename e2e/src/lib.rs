@@ -8,6 +8,7 @@
 mod documents;
 mod programs;
 mod runs;
+pub mod servers;
 mod store;
 
 pub use documents::{Documents, known_before, revert_of};

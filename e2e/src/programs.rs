@@ -1,13 +1,14 @@
 //! The programs, as a user starts them.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crate::servers::free_port;
 
 /// The longest wait for anything: much longer than it takes, since a machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -165,20 +166,6 @@ impl Drop for Running {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A port that nobody listens on. It lies below those that systems hand out by themselves (from 32768 on), so it stays
-/// free until the program listens there that is told to.
-fn free_port() -> u16 {
-    static TRIED: AtomicU16 = AtomicU16::new(0);
-    // Runs beside this one begin elsewhere.
-    let first = (std::process::id() * 61 % 20_000) as u16;
-    loop {
-        let port = 10_000 + (first + TRIED.fetch_add(1, Ordering::Relaxed) % 10_000) % 20_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 

