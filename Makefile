@@ -6,12 +6,14 @@ STORE ?= file://$(CURDIR)/target/store
 # Pull requests that the demo generates, and the seed of its dice.
 COUNT ?= 6000
 SEED ?= 7
+# How long `make fuzz` goes on.
+SECONDS ?= 600
 
 bin := $(or $(CARGO_TARGET_DIR),target)/release
 # Always the same selection: with another one, cargo builds shared dependencies anew, with other features.
 build := cargo build --release --workspace --bins
 
-.PHONY: help demo serve test lint fmt bench clean-store
+.PHONY: help demo serve test fuzz lint fmt bench clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +29,9 @@ serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
 
 test: ## Build everything and run every test
 	@.ci/test
+
+fuzz: ## Read damaged exports for SECONDS
+	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test -p prowl-cluster --lib -- --nocapture scan::fuzz
 
 lint: ## Formatting, clippy, crate boundaries, licenses
 	cargo fmt --all --check

@@ -1,12 +1,13 @@
 //! Which files `--export` means.
 
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use prowl_platform::{Folder, Input, Kind, Store};
 use url::Url;
 
-use crate::scan::ExportFile;
+use crate::scan::{ExportFile, Form, START};
 
 /// The files of an export, and what the manifest of the run says of them.
 #[derive(Debug)]
@@ -28,13 +29,6 @@ impl Export {
         for path in asked {
             files.extend(files_of(path)?);
         }
-        let files = files
-            .into_iter()
-            .map(|path| match Url::from_file_path(&path) {
-                Ok(url) => Ok(ExportFile { url: url.into(), sha256: None }),
-                Err(()) => bail!("{} is not an absolute path", path.display()),
-            })
-            .collect::<anyhow::Result<_>>()?;
         Ok(Self { files, snapshot: None })
     }
 
@@ -45,7 +39,13 @@ impl Export {
             .files("part-")
             .map(|entry| {
                 let url = base.join(&entry.path).with_context(|| format!("{} is no file name", entry.path))?;
-                Ok(ExportFile { url: url.into(), sha256: Some(entry.sha256.clone()) })
+                // The SHA-256 of the whole is to be checked, so the whole is read in one go.
+                Ok(ExportFile {
+                    url: url.into(),
+                    bytes: entry.bytes,
+                    sha256: Some(entry.sha256.clone()),
+                    divisible: false,
+                })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         if files.is_empty() {
@@ -61,7 +61,7 @@ impl Export {
 }
 
 /// The file at `path`, or the files of an export in the folder there, by name.
-fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
+fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
     // A pipe of the shell has a name that leads to no path.
     let here = match std::fs::canonicalize(path) {
         Err(_) if Path::new(path).exists() => Path::new(path).to_owned(),
@@ -69,10 +69,9 @@ fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
             .with_context(|| format!("cannot find the export {path}; give `latest`, a name in the store, or a path"))?,
     };
     if !here.is_dir() {
-        check_readable(&here)?;
-        return Ok(vec![here]);
+        return Ok(vec![file_at(&here)?]);
     }
-    let mut files = Vec::new();
+    let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(&here).with_context(|| format!("cannot list the folder {path}"))? {
         let file = entry.with_context(|| format!("cannot list the folder {path}"))?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -81,7 +80,6 @@ fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
         // What the store and the generator write beside the documents.
         let beside = name == "manifest.json" || name == "planted.json";
         if is_export && !beside && !file.is_dir() {
-            check_readable(&file)?;
             files.push(file);
         }
     }
@@ -89,16 +87,23 @@ fn files_of(path: &str) -> anyhow::Result<Vec<std::path::PathBuf>> {
         bail!("the folder {path} holds no .json, .ndjson or .jsonl file (also .gz or .zst)");
     }
     files.sort();
-    Ok(files)
+    files.iter().map(|file| file_at(file)).collect()
 }
 
-/// Refuses what no task could read, such as a link that leads nowhere.
-fn check_readable(file: &Path) -> anyhow::Result<()> {
+/// The file at a path. Refuses what no task could read, such as a link that leads nowhere.
+fn file_at(file: &Path) -> anyhow::Result<ExportFile> {
     let shown = file.display();
     let unreadable = || format!("cannot read the export file {shown}; restore it or allow reading it, or take it away");
     // Opening a pipe would wait for somebody to write into it.
-    if !std::fs::metadata(file).with_context(unreadable)?.is_file() {
+    let about = std::fs::metadata(file).with_context(unreadable)?;
+    if !about.is_file() {
         bail!("the export {shown} is neither a file nor a folder; write what comes from a pipe into a file first");
     }
-    std::fs::File::open(file).map(drop).with_context(unreadable)
+    let mut start = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|file| file.take(START as u64).read_to_end(&mut start))
+        .with_context(unreadable)?;
+    let Ok(url) = Url::from_file_path(file) else { bail!("{shown} is not an absolute path") };
+    let divisible = Form::of(&start) == Form::Lines && !Form::is_unclear(&start);
+    Ok(ExportFile { url: url.into(), bytes: about.len(), sha256: None, divisible })
 }

@@ -3,11 +3,11 @@
 //! One plan, one exchange of rows:
 //!
 //! ```text
-//! scan          reads lines, computes what a pull request says by itself   (scan.rs, lines.rs, rows.rs)
+//! scan          reads documents, computes what each says by itself         (scan.rs, rows.rs)
 //!   │           exchange by bucket of repositories
 //! outcomes      newest version wins, finds what was taken back             (outcomes.rs)
 //!   │           sort by repository and creation
-//! publish       replays history, calls the kernel, writes Parquet          (publish.rs, parts.rs)
+//! publish       replays history, calls the kernel, writes Parquet          (publish.rs, parts.rs, sources.rs)
 //!   │           one report a partition
 //! job           adds the counts up, writes the manifest                    (job.rs)
 //! ```
@@ -23,7 +23,6 @@ mod columns;
 mod export;
 mod failure;
 pub mod job;
-mod lines;
 mod outcomes;
 mod parts;
 mod plan;
@@ -32,3 +31,4 @@ mod requirements;
 mod rows;
 mod scan;
 pub mod session;
+mod sources;

@@ -32,6 +32,7 @@ use crate::requirements::{by_bucket, sorted};
 use crate::rows::{
     BUCKET, CREATED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, REVERTED, REVERTED_AT, Reject, Row, RowReader, Tally,
 };
+use crate::sources::Sources;
 
 /// Rows that are gathered before they are handed to the writer, or bytes, whichever comes first.
 const BATCH_ROWS: usize = 4096;
@@ -66,7 +67,7 @@ pub(crate) struct Report {
     pub(crate) repositories: u64,
     /// Time of the newest event of any kind, in milliseconds since 1970 UTC.
     pub(crate) as_of: Option<i64>,
-    /// Files read, with the SHA-256 of their bytes.
+    /// Files read, each with its digest.
     pub(crate) sources: Vec<(String, String)>,
     /// Each reason for a reject.
     pub(crate) reasons: BTreeMap<String, Complaint>,
@@ -230,6 +231,7 @@ impl ExecutionPlan for PublishExec {
             now: self.publication.now,
             bucket: None,
             rejects: None,
+            sources: Sources::default(),
             report: Report::default(),
         };
         let output = stream::once(async move {
@@ -254,6 +256,7 @@ struct Press {
     now: i64,
     bucket: Option<Bucket>,
     rejects: Option<(Part, RejectColumns)>,
+    sources: Sources,
     report: Report,
 }
 
@@ -279,6 +282,7 @@ impl Press {
                     self.document(rows.bucket(row), &facts, reverted_at, reverted).await?;
                 }
                 Row::Reject(reject) => {
+                    let reject = self.sources.number(reject);
                     self.report.rejected += 1;
                     self.report.reason(&reject);
                     if self.rejects.is_none() {
@@ -294,7 +298,7 @@ impl Press {
                 Row::Tally(Tally { read, superseded, source }) => {
                     self.report.read += read;
                     self.report.superseded += superseded;
-                    self.report.sources.extend(source);
+                    source.into_iter().for_each(|source| self.sources.add(source));
                 }
             }
         }
@@ -350,6 +354,7 @@ impl Press {
             part.write(&columns.finish()?).await?;
             self.report.files.push(part.finish().await?);
         }
+        self.report.sources = std::mem::take(&mut self.sources).digests();
         Ok(std::mem::take(&mut self.report))
     }
 

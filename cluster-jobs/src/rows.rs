@@ -65,7 +65,7 @@ fn fact_fields() -> Vec<Field> {
 pub(crate) struct Reject {
     /// URL of the file.
     pub(crate) file: String,
-    /// Number of the line, from 1.
+    /// Number of the line, from 1: in what was read in one go, and, once [`crate::sources`] has counted on, in the file.
     pub(crate) line: u64,
     /// Offset of its first byte in the uncompressed text.
     pub(crate) offset: u64,
@@ -80,12 +80,25 @@ pub(crate) struct Reject {
 /// What was counted where rows begin or end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
-    /// Documents read: lines that are not blank.
+    /// Documents read: lines that are not blank, or elements of an array.
     pub(crate) read: u64,
     /// Documents of which a newer version was read.
     pub(crate) superseded: u64,
-    /// The file that was read, with the SHA-256 of its bytes as stored.
-    pub(crate) source: Option<(String, String)>,
+    /// What was read.
+    pub(crate) source: Option<Source>,
+}
+
+/// A file of the export, or a range of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Source {
+    /// URL of the file.
+    pub(crate) file: String,
+    /// Offset of the first byte of the range.
+    pub(crate) start: u64,
+    /// Line feeds in the range; of a whole file, nobody asks.
+    pub(crate) newlines: u64,
+    /// SHA-256 of its bytes as stored.
+    pub(crate) sha256: [u8; 32],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,23 +149,24 @@ impl RowBuilder {
 
     pub(crate) fn reject(&mut self, reject: &Reject) -> Result<()> {
         let payload = pack(reject)?;
-        self.outside(xxh3_64(reject.file.as_bytes()), reject.line);
+        self.outside(xxh3_64(reject.file.as_bytes()), 0, reject.offset);
         self.end(Kind::Reject, &payload);
         Ok(())
     }
 
     pub(crate) fn tally(&mut self, tally: &Tally) -> Result<()> {
         let payload = pack(tally)?;
-        self.outside(u64::MAX, 0);
+        // Before all rejects, and the parts of a file in their order: lines are numbered by them.
+        self.outside(0, i64::MIN, tally.source.as_ref().map_or(0, |source| source.start));
         self.end(Kind::Tally, &payload);
         Ok(())
     }
 
     /// Keys of a row that belongs to no repository: it sorts after all that do.
-    fn outside(&mut self, group: u64, number: u64) {
+    fn outside(&mut self, group: u64, time: i64, number: u64) {
         self.bucket.append_value(BUCKETS);
         self.repository.append_value(group);
-        self.created_at.append_value(0);
+        self.created_at.append_value(time);
         self.number.append_value(number);
         self.updated_at.append_null();
         self.fetched_at.append_null();

@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result, TableReference};
 use datafusion::datasource::file_format::FileFormatFactory;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
@@ -22,7 +23,7 @@ use crate::failure::failure;
 use crate::outcomes::OutcomesExec;
 use crate::publish::PublishExec;
 use crate::rows::{pack, unpack, unpack_first};
-use crate::scan::{ExportTable, Scan, ScanExec};
+use crate::scan::{ExportTable, FileScan, Scan};
 
 /// What begins our messages. Ballista's are protocol buffers, which never begin with a byte of zeros.
 const MARK: &[u8] = b"\0prowl";
@@ -110,7 +111,7 @@ impl LogicalExtensionCodec for LogicalCodec {
 /// What of ours stands in a physical plan.
 #[derive(Serialize, Deserialize)]
 enum Operator {
-    Scan { max_line_bytes: usize },
+    Scan(FileScan),
     Over(Operation),
 }
 
@@ -129,11 +130,12 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         let Some(operator) = read::<Operator>(buffer)? else {
             return self.0.try_decode(buffer, inputs, context, converter);
         };
-        let input = Arc::clone(inputs.first().ok_or_else(|| missing("physical"))?);
-        Ok(match operator {
-            Operator::Scan { max_line_bytes } => Arc::new(ScanExec::new(input, max_line_bytes)),
-            Operator::Over(operation) => operation.over(input),
-        })
+        match operator {
+            Operator::Scan(scan) => scan.exec(),
+            Operator::Over(operation) => {
+                Ok(operation.over(Arc::clone(inputs.first().ok_or_else(|| missing("physical"))?)))
+            }
+        }
     }
 
     fn try_encode(
@@ -143,8 +145,8 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
         let any = node.as_ref() as &dyn std::any::Any;
-        if let Some(scan) = any.downcast_ref::<ScanExec>() {
-            write(&Operator::Scan { max_line_bytes: scan.max_line_bytes }, buffer)
+        if let Some(scan) = any.downcast_ref::<DataSourceExec>().and_then(FileScan::of) {
+            write(&Operator::Scan(scan), buffer)
         } else if let Some(outcomes) = any.downcast_ref::<OutcomesExec>() {
             write(&Operator::Over(Operation::Outcomes(outcomes.maturity)), buffer)
         } else if let Some(publish) = any.downcast_ref::<PublishExec>() {

@@ -1,0 +1,175 @@
+//! Whatever the bytes of an export are, reading them ends in rows that add up or in an error, never in a panic, and a file
+//! that is cut into ranges says what it says when it is read as a whole.
+//!
+//! By default a fixed number of damaged files is tried; `PROWL_FUZZ_SECONDS` (`make fuzz`) goes on for so long with others.
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::ExportFile;
+use super::ranges::Part;
+use super::read::read;
+use crate::rows::{Reject, Row, RowReader};
+use crate::sources::Sources;
+
+/// Files that are tried where no time is given.
+const ROUNDS: u64 = 300;
+
+/// A document as GitHub and our own programs write it, and one in canonical extended JSON.
+const SEEDS: [&str; 3] = [
+    r#"{"_id":"o/r#1","number":1,"created_at":{"$date":"2024-01-31T12:00:00Z"},"title":"Fix \"x\" \u00e9","body":"a\nb\\","base":{"ref":"main","repo":{"full_name":"o/r"}},"user":{"login":"ann","type":"User"},"labels":[{"name":"bug"}],"additions":5,"deletions":0,"merged_at":null,"files":[{"filename":"src/a.rs","status":"modified","additions":5,"deletions":0}]}"#,
+    r#"{"number":{"$numberInt":"2"},"created_at":{"$date":{"$numberLong":"1706702400500"}},"merged_at":{"$date":{"$numberLong":"1706702500500"}},"title":"Revert \"Fix\"","body":"Reverts #1","base":{"repo":{"full_name":"o/r"}},"additions":{"$numberLong":"7"},"deletions":{"$numberDouble":"7.0"},"files":[]}"#,
+    r#"{"number":3,"created_at":"2024-02-01T00:00:00.123456789+02:00","updated_at":"2024-02-02T00:00:00Z","base":{"repo":{"full_name":"o/s"}},"draft":true,"head":{"repo":null},"requested_reviewers":[{"login":"bob"}]}"#,
+];
+
+/// xorshift64*
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() >> 33) as usize % end.max(1)
+    }
+
+    fn piece(&mut self, length: usize) -> Range<usize> {
+        let (a, b) = (self.below(length + 1), self.below(length + 1));
+        a.min(b)..a.max(b)
+    }
+}
+
+fn damage(text: &mut Vec<u8>, dice: &mut Dice) {
+    let at = dice.below(text.len() + 1);
+    match dice.below(9) {
+        0 if at < text.len() => text[at] ^= 1 << dice.below(8),
+        1 if at < text.len() => text[at] = b"\"\\{}[],:0-e\n\r\x00\xFF"[dice.below(15)],
+        2 => text.truncate(at),
+        3 | 4 => {
+            let piece = text[dice.piece(text.len())].to_vec();
+            text.splice(at..at, piece);
+        }
+        5 => drop(text.drain(dice.piece(text.len()))),
+        6 => {
+            let nested = vec![b"[{"[dice.below(2)]; dice.below(2000)];
+            text.splice(at..at, nested);
+        }
+        7 => {
+            let number = format!("-{}e{}", "9".repeat(dice.below(400)), dice.below(100_000));
+            text.splice(at..at, number.into_bytes());
+        }
+        _ => {
+            text.splice(at..at, [0xF0, 0x9F, 0xED, 0xA0, 0x80].into_iter().take(dice.below(6)));
+        }
+    }
+    text.truncate(64 << 10);
+}
+
+/// Hands out a few bytes at a time.
+struct Slowly<'a>(&'a [u8], usize);
+
+impl Read for Slowly<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let amount = self.1.min(buffer.len());
+        self.0.read(&mut buffer[..amount])
+    }
+}
+
+/// What came of the parts of a file.
+#[derive(Debug, Default, PartialEq)]
+struct Outcome {
+    read: u64,
+    documents: Vec<u64>,
+    rejects: Vec<Reject>,
+}
+
+fn outcome(bytes: &[u8], ranges: &[Option<Range<u64>>], at_once: usize, limit: usize) -> Result<Outcome, String> {
+    let file = ExportFile { url: "file:///x".into(), bytes: bytes.len() as u64, sha256: None, divisible: true };
+    let (mut outcome, mut sources, mut rejects) = (Outcome::default(), Sources::default(), Vec::new());
+    for range in ranges {
+        let from = range.as_ref().map_or(0, |range| range.start.saturating_sub(1));
+        let part = Part { file: file.clone(), range: range.clone() };
+        let mut batches = Vec::new();
+        read(&part, Slowly(&bytes[from as usize..], at_once), limit, |batch| {
+            batches.push(batch);
+            Ok(())
+        })
+        .map_err(|error| error.to_string())?;
+        for batch in batches {
+            let rows = RowReader::new(&batch);
+            for row in 0..rows.len() {
+                match rows.row(row).map_err(|error| error.to_string())? {
+                    Row::Document(facts) => outcome.documents.push(facts.number),
+                    Row::Reject(reject) => rejects.push(reject),
+                    Row::Tally(tally) => {
+                        outcome.read += tally.read;
+                        tally.source.into_iter().for_each(|source| sources.add(source));
+                    }
+                }
+            }
+        }
+    }
+    outcome.rejects = rejects.into_iter().map(|reject| sources.number(reject)).collect();
+    assert_eq!(outcome.read as usize, outcome.documents.len() + outcome.rejects.len());
+    Ok(outcome)
+}
+
+fn round(dice: &mut Dice) {
+    let mut documents: Vec<Vec<u8>> = (0..dice.below(8)).map(|_| SEEDS[dice.below(3)].as_bytes().to_vec()).collect();
+    for document in &mut documents {
+        for _ in 0..dice.below(3) {
+            damage(document, dice);
+        }
+    }
+    let is_array = dice.below(3) == 0;
+    let mut text = if is_array {
+        [&b"["[..], &documents.join(&b",\n"[..])[..], b"]\n"].concat()
+    } else {
+        documents.join([&b"\n"[..], b"\r\n", b"\n\n"][dice.below(3)])
+    };
+    if dice.below(4) == 0 {
+        damage(&mut text, dice);
+    }
+    let at_once = 1 + dice.below(3000);
+    let limit = [50, 700, 1 << 20][dice.below(3)];
+    let whole = outcome(&text, &[None], at_once, limit);
+
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&text).unwrap();
+    let mut packed = packed.finish().unwrap();
+    assert_eq!(outcome(&packed, &[None], at_once, limit), whole, "compressed");
+    damage(&mut packed, dice);
+    let _ = outcome(&packed, &[None], at_once, limit);
+
+    let length = text.len() as u64;
+    let size = 1 + length / 20 + dice.below(text.len()) as u64;
+    let ranges: Vec<_> =
+        (0..length).step_by(size as usize).map(|start| Some(start..length.min(start + size))).collect();
+    let in_ranges = outcome(&text, &ranges, at_once, limit).unwrap();
+    let is_lines = super::Form::of(&text[..text.len().min(super::START)]) == super::Form::Lines;
+    if is_lines && length > 0 {
+        assert_eq!(in_ranges, whole.unwrap(), "in ranges of {size}: {}", String::from_utf8_lossy(&text));
+    }
+}
+
+#[test]
+fn any_bytes_end_in_rows_that_add_up() {
+    let seconds: Option<u64> = std::env::var("PROWL_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let Some(seconds) = seconds else {
+        (1..=ROUNDS).for_each(|seed| round(&mut Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        return;
+    };
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let first = std::process::id() as u64 | (seconds << 40);
+    let mut rounds = 0;
+    while Instant::now() < end {
+        rounds += 1;
+        round(&mut Dice((first + rounds).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    }
+    println!("{rounds} damaged files in {seconds} s");
+}

@@ -1,0 +1,202 @@
+//! Bytes as they are stored: fetched from the store, hashed on the way, and decompressed.
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore};
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use super::documents::MARK;
+
+/// Bytes that are fetched at once of what a last line needs beyond its range.
+const BEYOND: u64 = 1 << 20;
+
+/// Compressed bytes that are read at once.
+const BLOCK: usize = 256 << 10;
+
+/// Bytes of a file or text that tell what is in it.
+pub(crate) const START: usize = 4096;
+
+/// What the first bytes of a file or text say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Gzip,
+    Zstd,
+    /// One JSON array.
+    Array,
+    /// A document a line.
+    Lines,
+}
+
+impl Form {
+    /// Tells by the first [`START`] bytes and not by the name, which may be anything.
+    pub(crate) fn of(start: &[u8]) -> Self {
+        let text = start.strip_prefix(MARK).unwrap_or(start);
+        if start.starts_with(&[0x1f, 0x8b]) {
+            Self::Gzip
+        } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            Self::Zstd
+        } else if text.trim_ascii_start().starts_with(b"[") {
+            Self::Array
+        } else {
+            Self::Lines
+        }
+    }
+
+    /// Whether these first bytes of a text do not tell yet, since they hold nothing but white space.
+    pub(crate) fn is_unclear(start: &[u8]) -> bool {
+        MARK.starts_with(start) || start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start().is_empty()
+    }
+}
+
+/// What a file is fetched from, by a thread that may wait.
+pub(super) struct Fetch {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) path: Path,
+    pub(super) runtime: Handle,
+}
+
+type Input = Box<dyn Read + Send>;
+
+impl Fetch {
+    /// The whole file.
+    pub(super) fn whole(&self) -> io::Result<Input> {
+        self.get(GetOptions::default())
+    }
+
+    /// The bytes from one before `range` on, which tells whether a line begins there, up to wherever the last line may
+    /// end.
+    pub(super) fn lines_of(self, range: &Range<u64>, file_bytes: u64) -> io::Result<Input> {
+        let first = range.start.saturating_sub(1)..range.end;
+        let input = self.get_range(first)?;
+        Ok(Box::new(Onwards { fetch: self, input, next: range.end, end: file_bytes }))
+    }
+
+    fn get_range(&self, range: Range<u64>) -> io::Result<Input> {
+        self.get(GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() })
+    }
+
+    fn get(&self, options: GetOptions) -> io::Result<Input> {
+        let result = self.runtime.block_on(self.store.get_opts(&self.path, options))?;
+        let range = result.range.clone();
+        match result.payload {
+            // A file of this machine is read without a detour over other threads.
+            GetResultPayload::File(mut file, _) => {
+                file.seek(SeekFrom::Start(range.start))?;
+                Ok(Box::new(file.take(range.end - range.start)))
+            }
+            GetResultPayload::Stream(bytes) => {
+                let bytes = StreamReader::new(bytes.map_err(io::Error::from));
+                Ok(Box::new(SyncIoBridge::new_with_handle(bytes, self.runtime.clone())))
+            }
+        }
+    }
+}
+
+/// A range, and what follows it for as long as somebody reads.
+struct Onwards {
+    fetch: Fetch,
+    input: Input,
+    next: u64,
+    end: u64,
+}
+
+impl Read for Onwards {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.input.read(buffer)?;
+            if read > 0 || buffer.is_empty() || self.next >= self.end {
+                return Ok(read);
+            }
+            let end = self.end.min(self.next + BEYOND);
+            self.input = self.fetch.get_range(self.next..end)?;
+            self.next = end;
+        }
+    }
+}
+
+/// Hashes a range of what is read through it.
+pub(super) struct Hashed<R> {
+    input: R,
+    hash: Sha256,
+    /// Bytes before the range.
+    skip: u64,
+    /// Bytes of it.
+    left: u64,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let skipped = self.skip.min(read as u64);
+        self.skip -= skipped;
+        let hashed = self.left.min(read as u64 - skipped);
+        self.left -= hashed;
+        self.hash.update(&buffer[skipped as usize..(skipped + hashed) as usize]);
+        Ok(read)
+    }
+}
+
+/// A file's text: plain, gzip or Zstandard.
+pub(super) enum Text<R: Read> {
+    Plain(Begun<R>),
+    Range(Hashed<R>),
+    Gzip(Box<flate2::bufread::MultiGzDecoder<BufReader<Begun<R>>>>),
+    Zstd(zstd::stream::read::Decoder<'static, BufReader<Begun<R>>>),
+}
+
+/// What is read again of the beginning, and the rest.
+type Begun<R> = io::Chain<io::Cursor<Vec<u8>>, Hashed<R>>;
+
+impl<R: Read> Text<R> {
+    /// The text of a whole file.
+    pub(super) fn of(input: R) -> io::Result<Self> {
+        let mut stored = Hashed { input, hash: Sha256::new(), skip: 0, left: u64::MAX };
+        let mut start = Vec::new();
+        (&mut stored).take(4).read_to_end(&mut start)?;
+        let form = Form::of(&start);
+        let begun = io::Cursor::new(start).chain(stored);
+        let buffered = |begun| BufReader::with_capacity(BLOCK, begun);
+        Ok(match form {
+            Form::Gzip => Self::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(buffered(begun)))),
+            Form::Zstd => Self::Zstd(zstd::stream::read::Decoder::with_buffer(buffered(begun))?),
+            Form::Array | Form::Lines => Self::Plain(begun),
+        })
+    }
+
+    /// The text of a range of a plain file; `input` begins one byte before it, if there is one.
+    pub(super) fn of_range(input: R, range: &Range<u64>) -> Self {
+        let skip = range.start.min(1);
+        Self::Range(Hashed { input, hash: Sha256::new(), skip, left: range.end - range.start })
+    }
+
+    /// SHA-256 of the range, or of the whole file, also of what a decoder left unread at its end.
+    pub(super) fn finish(self) -> io::Result<[u8; 32]> {
+        let begun = match self {
+            Self::Range(stored) if stored.left > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Self::Range(stored) => return Ok(stored.hash.finalize().into()),
+            Self::Plain(begun) => begun,
+            Self::Gzip(decoder) => decoder.into_inner().into_inner(),
+            Self::Zstd(decoder) => decoder.finish().into_inner(),
+        };
+        let (_, mut stored) = begun.into_inner();
+        io::copy(&mut BufReader::with_capacity(BLOCK, &mut stored), &mut io::sink())?;
+        Ok(stored.hash.finalize().into())
+    }
+}
+
+impl<R: Read> Read for Text<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(input) => input.read(buffer),
+            Self::Range(input) => input.read(buffer),
+            Self::Gzip(input) => input.read(buffer),
+            Self::Zstd(input) => input.read(buffer),
+        }
+    }
+}
