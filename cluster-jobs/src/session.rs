@@ -37,13 +37,15 @@ pub(crate) struct Session {
 pub(crate) async fn connect(cluster: &Cluster, partitions: usize) -> anyhow::Result<Session> {
     // A client that asks how the job is doing knows its name from the beginning and can cancel it; one that is told
     // hears of it at the end.
-    let config = config().with_target_partitions(partitions).set_bool("ballista.client.pull", true);
+    let mut config = config().with_target_partitions(partitions).set_bool("ballista.client.pull", true);
     let (scheduler, local) = match cluster {
         Cluster::Remote(scheduler) => {
             reach(scheduler).await?;
             (scheduler.clone(), None)
         }
         Cluster::Local { cores, memory, work_dir } => {
+            // What never leaves this machine is not worth compressing.
+            config = config.set_str("ballista.shuffle.compression.codec", "none");
             let local = local::LocalCluster::start(&config, *cores, *memory, work_dir.as_deref()).await?;
             (local.scheduler(), Some(local))
         }
