@@ -6,6 +6,7 @@ mod common;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use common::{date, documents, export, fail, program, publish, stderr, text, url};
+use prowl_platform::Secrets;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -453,6 +454,32 @@ fn a_shallow_clone_tells_only_what_it_knows_and_that_something_is_missing() {
     let found = documents(store.path());
     assert_eq!(found.len(), 1, "of the second one, git does not know what it changed");
     assert_eq!(files(&found[0]), [("3", "added", 1, 0)]);
+}
+
+#[test]
+fn git_gets_no_secret_from_the_environment() {
+    let mut clone = Clone::new();
+    clone.write("a", "1\n");
+    clone.commit(ALICE, "one");
+    // A `git` that tells what it was given, and then is the real one.
+    let bin = TempDir::new().unwrap();
+    let (git, told) = (bin.path().join("git"), bin.path().join("told"));
+    let path = std::env::var("PATH").unwrap();
+    fs::write(&git, format!("#!/bin/sh\nenv >> '{}'\nPATH='{path}' exec git \"$@\"\n", told.display())).unwrap();
+    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+
+    let store = TempDir::new().unwrap();
+    let output = program()
+        .args(["git", "--path", clone.path().to_str().unwrap(), "--repo", "o/r", "--store", &url(store.path())])
+        .env("PATH", format!("{}:{path}", bin.path().display()))
+        .envs(Secrets::VARIABLES.iter().map(|variable| (variable, format!("planted-{variable}"))))
+        .env("HARMLESS", "passed on")
+        .output()
+        .unwrap();
+    let told = fs::read_to_string(told).unwrap();
+    assert!(told.contains("HARMLESS=passed on"), "{}", stderr(&output));
+    assert!(!told.contains("planted-"), "{told}");
+    assert!(!stderr(&output).contains("planted-"));
 }
 
 #[test]

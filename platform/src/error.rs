@@ -1,6 +1,8 @@
 //! What can go wrong between a program and its store, in words for the person who started the program.
 
-use crate::Kind;
+use std::sync::Arc;
+
+use crate::{Kind, VaultError};
 
 /// What lies at the bottom of an error of the store, such as `No space left on device`.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -160,6 +162,17 @@ pub enum Error {
         file: String,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// Vault does not give the secrets of this program.
+    #[error(transparent)]
+    Vault(#[from] Arc<VaultError>),
+    /// A secret is needed and is not there.
+    #[error("the secret {name} is missing: {hint}")]
+    SecretMissing {
+        /// Its name.
+        name: String,
+        /// Where to put it.
+        hint: String,
     },
     /// `PROWL_LOG` or `PROWL_LOG_FORMAT` cannot be understood.
     #[error("{variable}={value:?} cannot be understood: {hint}")]

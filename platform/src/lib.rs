@@ -18,6 +18,7 @@ pub mod shutdown;
 mod store;
 pub mod telemetry;
 mod upload;
+mod vault;
 
 pub use draft::{Draft, DraftWriter, MARKER};
 pub use error::{Cause, Error, innermost};
@@ -26,3 +27,4 @@ pub use manifest::{FileEntry, Input, Manifest};
 pub use secrets::Secrets;
 pub use store::{Kind, Store};
 pub use upload::Upload;
+pub use vault::VaultError;

@@ -1,11 +1,16 @@
 //! The secrets of one stage, as they are at this moment.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
-use tokio::sync::watch;
 
-use crate::Error;
+use crate::{
+    Error,
+    vault::{Settings, Vault},
+};
+
+/// How long a secret that changed in Vault may stay unknown here, give or take a fifth.
+const POLL: Duration = Duration::from_secs(30);
 
 /// Secrets by name. Cheap to clone; every clone sees a secret that was renewed.
 ///
@@ -13,36 +18,126 @@ use crate::Error;
 /// restart.
 #[derive(Clone)]
 pub struct Secrets {
-    values: watch::Receiver<Arc<BTreeMap<String, SecretString>>>,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    Fixed(Arc<BTreeMap<String, SecretString>>),
+    Vault(Arc<Vault>),
 }
 
 impl Secrets {
-    /// The secrets `names`, such as `spaces_key`, from the environment variables of the same names in upper case. One that
-    /// is not set, or empty, is not there.
+    /// The environment variables that may hold a secret of any stage. Those cannot be taken out of the environment of a
+    /// program that runs, so whoever starts another program removes them from its environment.
+    pub const VARIABLES: &[&str] = &[
+        "API_TOKENS",
+        "GITHUB_TOKEN",
+        "MLFLOW_TOKEN",
+        "MLFLOW_URI",
+        "MONGO_URI",
+        "SPACES_ENDPOINT",
+        "SPACES_KEY",
+        "SPACES_REGION",
+        "SPACES_SECRET",
+        "TLS_CERT",
+        "TLS_KEY",
+        "VAULT_ROLE_ID",
+        "VAULT_SECRET_ID",
+        "VAULT_TOKEN",
+    ];
+
+    /// The secrets `names`, such as `spaces_key`, from Vault if `VAULT_ADDR` is set, else from the environment variables of
+    /// the same names in upper case. One that is not set, or empty, is not there.
+    ///
+    /// Those of Vault follow what is written there until the last clone is dropped.
     ///
     /// # Errors
-    /// None yet.
-    #[expect(clippy::unused_async, reason = "a vault is asked over the network")]
+    /// [`Error::Vault`] where Vault does not give them.
     pub async fn open(names: &[&str]) -> Result<Self, Error> {
-        let of = |name: &str| std::env::var(name.to_uppercase()).ok().filter(|value| !value.is_empty());
-        let values = names.iter().filter_map(|name| Some(((*name).to_owned(), SecretString::from(of(name)?))));
+        Self::open_in(|variable| std::env::var(variable).ok(), names, POLL).await
+    }
+
+    /// The same in an environment that is given, looking after changes in Vault about every `poll`.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn open_in(
+        environment: impl Fn(&str) -> Option<String>,
+        names: &[&str],
+        poll: Duration,
+    ) -> Result<Self, Error> {
+        let variables: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
+        debug_assert!(
+            variables.iter().all(|variable| Self::VARIABLES.contains(&variable.as_str())),
+            "one of {names:?} is no secret that is kept from other programs: add it to Secrets::VARIABLES"
+        );
+        if let Some(settings) = Settings::of(&environment).map_err(Arc::new)? {
+            let vault = Vault::open(settings, names, poll).await.map_err(Arc::new)?;
+            return Ok(Self { source: Source::Vault(Arc::new(vault)) });
+        }
+        let of = |variable: &String| environment(variable).filter(|value| !value.is_empty());
+        let values = names.iter().zip(&variables);
+        let values = values.filter_map(|(name, variable)| Some(((*name).to_owned(), of(variable)?.into())));
         Ok(Self::fixed(values.collect()))
     }
 
     /// Secrets that do not change.
     pub fn fixed(values: BTreeMap<String, SecretString>) -> Self {
-        Self { values: watch::channel(Arc::new(values)).1 }
+        Self { source: Source::Fixed(Arc::new(values)) }
     }
 
     /// The present value of `name`, if there is one.
     pub fn get(&self, name: &str) -> Option<SecretString> {
-        self.values.borrow().get(name).cloned()
+        match &self.source {
+            Source::Fixed(values) => values.get(name).cloned(),
+            Source::Vault(vault) => vault.present().values.get(name).cloned(),
+        }
+    }
+
+    /// The present value of `name`, which cannot be done without.
+    ///
+    /// # Errors
+    /// [`Error::SecretMissing`], which says where to put it.
+    pub fn need(&self, name: &str) -> Result<SecretString, Error> {
+        self.get(name).ok_or_else(|| {
+            let hint = match &self.source {
+                Source::Fixed(_) => format!("set {}, or VAULT_ADDR to take it from Vault", name.to_uppercase()),
+                Source::Vault(vault) => {
+                    let (path, version) = (vault.path(), vault.present().version);
+                    format!("version {version} of {path} in Vault has no such key; add it with `vault kv patch`")
+                }
+            };
+            Error::SecretMissing { name: name.to_owned(), hint }
+        })
+    }
+
+    /// The version of the secret in Vault that the present values are from; nothing where they are not from Vault.
+    pub fn version(&self) -> Option<u64> {
+        match &self.source {
+            Source::Fixed(_) => None,
+            Source::Vault(vault) => Some(vault.present().version),
+        }
+    }
+
+    /// Looks for new values now. For whoever's secret was refused: it may just have been changed.
+    ///
+    /// # Errors
+    /// [`Error::Vault`] where Vault does not give them. Then the values stay as they were.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        match &self.source {
+            Source::Fixed(_) => Ok(()),
+            Source::Vault(vault) => Ok(vault.refresh().await?),
+        }
     }
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.values.borrow().keys()).finish()
+        match &self.source {
+            Source::Fixed(values) => f.debug_set().entries(values.keys()).finish(),
+            Source::Vault(vault) => f.debug_set().entries(vault.present().values.keys()).finish(),
+        }
     }
 }
 
@@ -52,11 +147,23 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_secret_is_found_by_name_and_never_printed() {
-        let secrets = Secrets::fixed([("spaces_key".to_owned(), SecretString::from("planted"))].into());
-        assert_eq!(secrets.get("spaces_key").unwrap().expose_secret(), "planted");
-        assert!(secrets.get("spaces_secret").is_none());
+    #[tokio::test]
+    async fn a_secret_is_found_by_name_and_never_printed() {
+        let environment = |variable: &str| match variable {
+            "SPACES_KEY" => Some("planted".to_owned()),
+            "SPACES_SECRET" => Some(String::new()),
+            _ => None,
+        };
+        let secrets = Secrets::open_in(environment, &["spaces_key", "spaces_secret", "mongo_uri"], POLL).await.unwrap();
+        assert_eq!(secrets.need("spaces_key").unwrap().expose_secret(), "planted");
         assert_eq!(format!("{secrets:?} {:?}", secrets.get("spaces_key")).find("planted"), None);
+        assert_eq!(secrets.version(), None);
+        secrets.refresh().await.unwrap();
+
+        assert!(secrets.get("spaces_secret").is_none());
+        assert_eq!(
+            secrets.need("mongo_uri").unwrap_err().to_string(),
+            "the secret mongo_uri is missing: set MONGO_URI, or VAULT_ADDR to take it from Vault"
+        );
     }
 }

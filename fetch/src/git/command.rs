@@ -9,6 +9,8 @@ use std::{
     thread::JoinHandle,
 };
 
+use prowl_platform::Secrets;
+
 use crate::Error;
 
 /// How much of what `git` complains about is kept.
@@ -45,6 +47,9 @@ impl Git {
         command.args(arguments);
         // Set inside of hooks, and then stronger than -C.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"] {
+            command.env_remove(variable);
+        }
+        for variable in Secrets::VARIABLES {
             command.env_remove(variable);
         }
         // Ctrl-C is for this program alone, which then ends git itself.

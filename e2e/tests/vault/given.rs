@@ -1,0 +1,216 @@
+//! What the tests of Vault are given: environments, policies, logins, and what was logged.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use prowl_e2e::servers::OpenBao;
+use prowl_platform::{Error, Secrets};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+/// The stages, and a key of the secret of each.
+pub(crate) const STAGES: [(&str, &str); 5] = [
+    ("fetch", "github_token"),
+    ("export", "mongo_uri"),
+    ("cluster", "spaces_key"),
+    ("trainer", "mlflow_token"),
+    ("inference", "api_tokens"),
+];
+
+/// The environment of a program.
+#[derive(Clone)]
+pub(crate) struct Given(Vec<(String, String)>);
+
+impl Given {
+    /// One in which the secret at `path` is to be read from `vault`, without a login.
+    pub(crate) fn of(vault: &OpenBao, path: &str) -> Self {
+        Self(Vec::new()).with("VAULT_ADDR", &vault.address()).with("VAULT_SECRET_PATH", path)
+    }
+
+    /// The same with another variable, or another value of one.
+    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
+        self.0.retain(|(name, _)| name != variable);
+        self.0.push((variable.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) async fn open(&self, names: &[&str], poll: Duration) -> Result<Secrets, Error> {
+        LazyLock::force(&LOG);
+        let environment = |variable: &str| {
+            let found = self.0.iter().find(|(name, _)| name == variable);
+            found.map(|(_, value)| value.clone())
+        };
+        Secrets::open_in(environment, names, poll).await
+    }
+
+    /// The words in which they are not given, as a program says them.
+    pub(crate) async fn refused(&self, names: &[&str]) -> String {
+        let error = self.open(names, Duration::from_hours(1)).await.unwrap_err();
+        match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        }
+    }
+}
+
+pub(crate) fn value(secrets: &Secrets, name: &str) -> String {
+    secrets.need(name).unwrap().expose_secret().to_owned()
+}
+
+/// Waits until it is so: much longer than it takes, since a machine may be busy.
+pub(crate) async fn eventually(what: &str, so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_mins(1);
+    while !so() {
+        assert!(Instant::now() < end, "waited for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Gives `vault` the policies that the documentation shows, each under the name in its first line.
+pub(crate) fn policies(vault: &OpenBao) {
+    let text = include_str!("../../../docs/secrets.md");
+    let shown: Vec<&str> = text.split("```hcl\n# ").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(shown.len(), STAGES.len(), "one policy for each stage");
+    for policy in shown {
+        let (name, rules) = policy.split_once('\n').unwrap();
+        vault.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": rules }));
+    }
+}
+
+/// Lets `stage` log in by `AppRole`, and gives its role id and secret id. Options of both may be among `options`.
+pub(crate) fn approle(vault: &OpenBao, stage: &str, options: &Value) -> (String, String) {
+    if vault.read("sys/auth")["data"]["approle/"].is_null() {
+        vault.write("sys/auth/approle", &json!({ "type": "approle" }));
+    }
+    let of = |value: &Value| value.as_str().unwrap().to_owned();
+    let role = format!("auth/approle/role/{stage}");
+    let mut body = options.clone();
+    body["token_policies"] = json!([format!("prowl-staging-{stage}")]);
+    vault.write(&role, &body);
+    match (&options["role_id"], &options["secret_id"]) {
+        (Value::String(role_id), Value::String(secret_id)) => {
+            vault.write(&format!("{role}/custom-secret-id"), &json!({ "secret_id": secret_id }));
+            (role_id.clone(), secret_id.clone())
+        }
+        _ => {
+            let role_id = of(&vault.read(&format!("{role}/role-id"))["data"]["role_id"]);
+            let secret_id = of(&vault.write(&format!("{role}/secret-id"), &json!({}))["data"]["secret_id"]);
+            (role_id, secret_id)
+        }
+    }
+}
+
+/// Makes the key that signs the tokens of service accounts, in `vault` itself, and gives its public half in PEM.
+pub(crate) fn signing_key(vault: &OpenBao) -> String {
+    vault.write("sys/mounts/transit", &json!({ "type": "transit" }));
+    vault.write("transit/keys/issuer", &json!({ "type": "ecdsa-p256" }));
+    vault.read("transit/keys/issuer")["data"]["keys"]["1"]["public_key"].as_str().unwrap().to_owned()
+}
+
+/// A token as Kubernetes gives it to the service account `name` of the namespace `prowl`, good for `seconds` from now.
+pub(crate) fn service_account_token(vault: &OpenBao, name: &str, seconds: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let claims = json!({
+        "iss": "kubernetes/serviceaccount", "sub": format!("system:serviceaccount:prowl:{name}"), "aud": ["vault"],
+        "iat": now - 7_200, "nbf": now - 7_200, "exp": now + seconds,
+        "kubernetes.io": { "namespace": "prowl", "serviceaccount": { "name": name, "uid": "1" } },
+    });
+    let header = json!({ "alg": "ES256", "typ": "JWT" });
+    let signed = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let body = json!({ "input": BASE64_STANDARD.encode(&signed), "marshaling_algorithm": "jws" });
+    let signature = vault.write("transit/sign/issuer/sha2-256", &body);
+    format!("{signed}.{}", signature["data"]["signature"].as_str().unwrap().strip_prefix("vault:v1:").unwrap())
+}
+
+/// Lets `vault` ask `review` about the tokens of service accounts.
+pub(crate) fn configure_kubernetes(vault: &OpenBao, review: &TokenReview) {
+    // A certificate has to be given, though none is looked at without TLS.
+    vault.write("sys/mounts/pki", &json!({ "type": "pki" }));
+    let authority = vault.write("pki/root/generate/internal", &json!({ "common_name": "kubernetes" }));
+    let certificate = &authority["data"]["certificate"];
+    let config =
+        json!({ "kubernetes_host": review.address(), "kubernetes_ca_cert": certificate, "disable_local_ca_jwt": true });
+    vault.write("auth/kubernetes/config", &config);
+}
+
+/// The part of a Kubernetes server that says whose token it is. It takes every token for that of one service account, and
+/// lives as long as the tests.
+pub(crate) struct TokenReview {
+    port: u16,
+}
+
+impl TokenReview {
+    pub(crate) fn start(username: &str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let status = json!({ "authenticated": true, "user": { "username": username, "uid": "1" } });
+        let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status });
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                // Whoever asks may go away.
+                let _ = answer(stream, &review.to_string());
+            }
+        });
+        Self { port }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+fn answer(mut stream: std::net::TcpStream, review: &str) -> std::io::Result<()> {
+    let mut request = BufReader::new(stream.try_clone()?);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        request.read_line(&mut line)?;
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    request.take(length).read_to_end(&mut Vec::new())?;
+    let length = review.len();
+    let head = format!("HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n");
+    write!(stream, "{head}connection: close\r\n\r\n{review}")
+}
+
+/// All that was logged in this process, at every level.
+static LOG: LazyLock<Kept> = LazyLock::new(|| {
+    let kept = Kept::default();
+    let writer = kept.clone();
+    let level = tracing_subscriber::filter::LevelFilter::TRACE;
+    tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(move || writer.clone()).init();
+    kept
+});
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(crate) fn log() -> String {
+    let log = String::from_utf8_lossy(&LOG.0.lock().unwrap()).into_owned();
+    assert!(log.contains("secrets read from Vault"), "nothing is logged");
+    log
+}
+
+/// How many lines of the log hold all of `texts`.
+pub(crate) fn lines(texts: &[&str]) -> usize {
+    log().lines().filter(|line| texts.iter().all(|text| line.contains(text))).count()
+}
