@@ -147,7 +147,8 @@ impl TokenReview {
     pub(crate) fn start(username: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let status = json!({ "authenticated": true, "user": { "username": username, "uid": "1" } });
+        let status =
+            json!({ "authenticated": true, "audiences": ["vault"], "user": { "username": username, "uid": "1" } });
         let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status });
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
