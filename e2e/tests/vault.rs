@@ -280,6 +280,8 @@ async fn the_last_secrets_stay_while_vault_is_sealed_or_away() {
     vault.unseal();
     eventually("recovery", || lines(&[path, "gives the secrets again"]) == 1).await;
 
+    assert!(!log().contains("vaultrs::"), "the client has a log of its own");
+
     let port = vault.port();
     drop(vault);
     eventually("the warning", || lines(&[path, "stay as they were", "cannot reach Vault"]) == 1).await;

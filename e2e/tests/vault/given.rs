@@ -81,7 +81,7 @@ pub(crate) fn policies(vault: &OpenBao) {
     }
 }
 
-/// Lets `stage` log in by `AppRole`, and gives its role id and secret id. Options of both may be among `options`.
+/// Lets `stage` log in by AppRole, and gives its role id and secret id. Options of both may be among `options`.
 pub(crate) fn approle(vault: &OpenBao, stage: &str, options: &Value) -> (String, String) {
     if vault.read("sys/auth")["data"]["approle/"].is_null() {
         vault.write("sys/auth/approle", &json!({ "type": "approle" }));

@@ -278,10 +278,11 @@ impl Session {
             } => {
                 let untrusted = is_of_tls(&error);
                 let source: Cause = cause(error);
-                Err(match untrusted {
-                    true => VaultError::Untrusted { address, source },
-                    false => VaultError::Unreachable { address, source },
-                })
+                if untrusted {
+                    Err(VaultError::Untrusted { address, source })
+                } else {
+                    Err(VaultError::Unreachable { address, source })
+                }
             }
             // These keep the whole answer, secrets and all, so nothing of them is told.
             _ => Err(no_vault("its answer cannot be understood")),
