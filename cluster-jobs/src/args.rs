@@ -55,7 +55,7 @@ pub struct PreprocessArgs {
     #[arg(long, value_name = "SHARE")]
     max_reject_share: Option<f64>,
 
-    /// Longest line that is read; a longer one is rejected
+    /// Longest line, or element of an array, that is read; a longer one is rejected
     #[arg(long, default_value_t = 64 << 20, value_name = "BYTES", value_parser = within(1, 1 << 31))]
     max_line_bytes: u64,
 

@@ -291,9 +291,10 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     assert!(said.contains("empty.ndjson holds no document"), "{said}");
 
     let array = store.root.join("array.json");
-    std::fs::write(&array, "[\n{},\n{}\n]\n").unwrap();
+    std::fs::write(&array, "[\n{},\n{}\n").unwrap();
     let said = store.refuse(array.to_str().unwrap(), &[]);
-    assert!(said.contains("array.json is one JSON array") && said.contains("--jsonArray"), "{said}");
+    assert!(said.contains("array.json is damaged (its JSON array breaks in or after line 4, at or after"), "{said}");
+    assert!(said.contains("it does not end); copy or export it again"), "{said}");
 
     let good = store.root.join("good.ndjson");
     Documents(store.synth(100, 1).0).write(&good);
