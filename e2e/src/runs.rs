@@ -124,10 +124,14 @@ pub async fn publish_model(store: &Store, model: &Folder, profiles: &Run) -> Fol
 pub struct RejectRow {
     /// Its number.
     pub line: u64,
+    /// Offset of its first byte.
+    pub offset: u64,
     /// The field that is wrong.
     pub field: String,
     /// What is wrong.
     pub reason: String,
+    /// Its first characters.
+    pub sample: String,
 }
 
 /// The rejects of a run, by line.
@@ -135,13 +139,16 @@ pub fn reject_rows(run: &Run) -> Vec<RejectRow> {
     let mut rows = Vec::new();
     for part in run.files.keys().filter(|path| path.starts_with("rejects/")) {
         for batch in batches(&run.folder.join(part)) {
-            let line = batch.column_by_name("line").unwrap().as_primitive::<arrow::datatypes::UInt64Type>();
+            let count = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<arrow::datatypes::UInt64Type>();
             let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
-            let (field, reason) = (text("field"), text("reason"));
+            let (line, offset) = (count("line"), count("offset"));
+            let (field, reason, sample) = (text("field"), text("reason"), text("sample"));
             rows.extend((0..batch.num_rows()).map(|row| RejectRow {
                 line: line.value(row),
+                offset: offset.value(row),
                 field: field.value(row).to_owned(),
                 reason: reason.value(row).to_owned(),
+                sample: sample.value(row).to_owned(),
             }));
         }
     }
