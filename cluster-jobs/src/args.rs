@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use prowl_platform::{
-    Store,
+    StoreUrl,
     arguments::{within, wrong_use},
 };
 use url::Url;
@@ -33,7 +33,7 @@ const REMOTE_PARTITIONS: usize = 8;
         Exit codes: 0 done, 1 failed, 2 wrong use."
 )]
 pub struct PreprocessArgs {
-    /// URL below which exports are and features go, such as `file:///absolute/directory`
+    /// URL below which exports are and features go, such as `file:///absolute/directory` or `s3://bucket/prefix`
     #[arg(long, env = "PROWL_STORE", value_name = "URL")]
     store: String,
 
@@ -90,7 +90,7 @@ pub struct PreprocessArgs {
 /// What `prowl-preprocess` was asked to do, checked.
 #[derive(Debug)]
 pub struct Preprocess {
-    pub(crate) store: Store,
+    pub(crate) store: StoreUrl,
     pub(crate) export: Vec<String>,
     pub(crate) cluster: Cluster,
     /// In milliseconds.
@@ -172,7 +172,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             }
         };
         Ok(Self {
-            store: Store::open(&args.store).map_err(wrong_use)?,
+            store: StoreUrl::parse(&args.store).map_err(wrong_use)?,
             export: args.export,
             cluster,
             maturity: i64::from(args.label_maturity_days) * 86_400_000,

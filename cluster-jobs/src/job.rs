@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use indicatif::{HumanCount, ProgressBar};
 use object_store::ObjectStoreExt;
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
-use prowl_platform::{Draft, Folder, Input, Kind, MARKER, Store};
+use prowl_platform::{Draft, Folder, Input, Kind, MARKER, Secrets, Store};
 use serde::Serialize;
 
 use crate::args::{Preprocess, Scheduler};
@@ -90,15 +90,17 @@ pub fn run_until<'a>(
 
 async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Summary> {
     let started = Instant::now();
-    let export = Export::resolve(&ask.store, &ask.export).await?;
-    let draft = ask.store.draft(Kind::Features).await?;
+    let secrets = Secrets::open(&Store::SECRETS).await?;
+    let store = Store::open(&ask.store, &secrets)?;
+    let export = Export::resolve(&store, &ask.export).await?;
+    let draft = store.draft(Kind::Features).await?;
     let progress = progress(&export);
-    let ran = run_into(ask, &export, &draft, &progress, &mut stop).await;
+    let ran = run_into(ask, &secrets, &export, &draft, &progress, &mut stop).await;
     progress.finish_and_clear();
     let report = match ran {
         Ok(report) => report,
         Err(error) => {
-            give_up(&ask.store, draft).await;
+            give_up(&store, draft).await;
             return Err(error);
         }
     };
@@ -116,7 +118,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         reasons,
         more_reasons,
         seconds: started.elapsed().as_secs_f64(),
-        store: ask.store.url().to_string(),
+        store: store.url().to_string(),
     })
 }
 
@@ -130,6 +132,7 @@ async fn give_up(store: &Store, draft: Draft) {
 
 async fn run_into(
     ask: &Preprocess,
+    secrets: &Secrets,
     export: &Export,
     draft: &Draft,
     progress: &ProgressBar,
@@ -137,7 +140,7 @@ async fn run_into(
 ) -> anyhow::Result<Report> {
     let stopped = |signal| anyhow::anyhow!("stopped by {signal}; nothing was published");
     let session = tokio::select! {
-        session = session::connect(&ask.cluster, ask.partitions) => session?,
+        session = session::connect(&ask.cluster, ask.partitions, secrets) => session?,
         signal = &mut *stop => return Err(stopped(signal)),
     };
     let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
@@ -285,6 +288,7 @@ impl std::fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use prowl_platform::StoreUrl;
 
     use super::*;
     use crate::args::PreprocessArgs;
@@ -310,7 +314,8 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_is_given_up_takes_no_new_file_while_the_last_ones_are_written() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("file://{}", folder.path().canonicalize().unwrap().display())).unwrap();
+        let url = format!("file://{}", folder.path().canonicalize().unwrap().display());
+        let store = Store::open(&StoreUrl::parse(&url).unwrap(), &Secrets::fixed([].into())).unwrap();
         let mut draft = store.draft(Kind::Features).await.unwrap();
         draft.put("part", "written".into()).await.unwrap();
         let draft_folder = folder.path().join("features").join(draft.name());

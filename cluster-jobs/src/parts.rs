@@ -1,6 +1,7 @@
 //! One Parquet file in the making: written piece by piece, hashed on the way.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -16,7 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use prowl_platform::{FileEntry, MARKER, Upload, innermost};
+use prowl_platform::{FileEntry, MARKER, Upload, reason};
 
 use crate::failure::failure;
 
@@ -24,11 +25,17 @@ use crate::failure::failure;
 const ROW_GROUP: usize = 65_536;
 const ROW_GROUP_BYTES: usize = 128 << 20;
 
+/// For how long a draft that was there is taken to be there: less than the time that is left to the last writes of one that
+/// is given up. On S3 each look is a request.
+const STILL_WANTED: Duration = Duration::from_millis(500);
+
 /// A Parquet file that is being written, for as long as the folder is a draft. Ballista lets the tasks of a failed or
 /// cancelled job run on; without the marker of the draft they would bring the folder back.
 pub(crate) struct Part {
     store: Arc<dyn ObjectStore>,
     marker: Path,
+    /// When the marker was last seen.
+    seen: Option<Instant>,
     /// Its path below the folder.
     path: String,
     writer: AsyncArrowWriter<ParquetUpload>,
@@ -55,12 +62,14 @@ impl Part {
         let location = path.split('/').fold(folder.clone(), Path::join);
         let upload = ParquetUpload(Upload::new(Arc::clone(&store), location));
         let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties))?;
-        Ok(Self { store, marker: folder.clone().join(MARKER), path: path.to_owned(), writer })
+        Ok(Self { store, marker: folder.clone().join(MARKER), seen: None, path: path.to_owned(), writer })
     }
 
     /// Appends rows.
     pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.still_wanted().await?;
+        if self.seen.is_none_or(|seen| seen.elapsed() >= STILL_WANTED) {
+            self.still_wanted().await?;
+        }
         self.writer.write(batch).await.map_err(|error| self.unwritten(&error))
     }
 
@@ -74,8 +83,8 @@ impl Part {
 
 impl Part {
     async fn still_wanted(&mut self) -> Result<()> {
-        let Self { path, marker, .. } = self;
-        self.store.head(marker).await.map(drop).map_err(|error| match error {
+        let Self { store, path, marker, seen, .. } = self;
+        store.head(marker).await.map(drop).map_err(|error| match error {
             object_store::Error::NotFound { .. } => failure(&format_args!(
                 "cannot write {path} of the run: there is no /{marker}, so the run was given up, or the store is not at \
                  the same path on every machine of the cluster"
@@ -83,13 +92,15 @@ impl Part {
             error => failure(&format_args!(
                 "cannot write {path} of the run: /{marker} cannot be read ({}); every machine of the cluster has to see \
                  the store and may read and write it",
-                innermost(&error)
+                reason(&error)
             )),
-        })
+        })?;
+        *seen = Some(Instant::now());
+        Ok(())
     }
 
     fn unwritten(&self, error: &ParquetError) -> DataFusionError {
-        let (path, cause) = (&self.path, innermost(error));
+        let (path, cause) = (&self.path, reason(error));
         failure(&format_args!("cannot write {path} of the run: {cause}; is there space left in the store?"))
     }
 }
@@ -99,11 +110,11 @@ struct ParquetUpload(Upload);
 
 impl AsyncFileWriter for ParquetUpload {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        async move { self.0.write(bytes).await.map_err(ParquetError::External) }.boxed()
+        async move { self.0.write(bytes).await.map_err(|error| ParquetError::External(error.into())) }.boxed()
     }
 
     fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        async move { self.0.complete().await.map_err(ParquetError::External) }.boxed()
+        async move { self.0.complete().await.map_err(|error| ParquetError::External(error.into())) }.boxed()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod local;
 mod process;
+mod stores;
 mod submission;
 
 use std::convert::Infallible;
@@ -17,6 +18,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use prowl_platform::Secrets;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, interval_at, timeout};
@@ -33,8 +35,8 @@ pub(crate) struct Session {
     local: Option<local::LocalCluster>,
 }
 
-/// Connects to the cluster, or starts one in this process.
-pub(crate) async fn connect(cluster: &Cluster, partitions: usize) -> anyhow::Result<Session> {
+/// Connects to the cluster, or starts one in this process, which reaches stores with these secrets.
+pub(crate) async fn connect(cluster: &Cluster, partitions: usize, secrets: &Secrets) -> anyhow::Result<Session> {
     // A client that asks how the job is doing knows its name from the beginning and can cancel it; one that is told
     // hears of it at the end.
     let mut config = config().with_target_partitions(partitions).set_bool("ballista.client.pull", true);
@@ -46,7 +48,7 @@ pub(crate) async fn connect(cluster: &Cluster, partitions: usize) -> anyhow::Res
         Cluster::Local { cores, memory, work_dir } => {
             // What never leaves this machine is not worth compressing.
             config = config.set_str("ballista.shuffle.compression.codec", "none");
-            let local = local::LocalCluster::start(&config, *cores, *memory, work_dir.as_deref()).await?;
+            let local = local::LocalCluster::start(&config, *cores, *memory, work_dir.as_deref(), secrets).await?;
             (local.scheduler(), Some(local))
         }
     };

@@ -12,6 +12,6 @@ pub mod servers;
 mod store;
 
 pub use documents::{Documents, known_before, revert_of};
-pub use programs::{Cluster, Outcome, Running, Server, run, run_unheard};
+pub use programs::{Cluster, Outcome, Running, Server, Variable, run, run_unheard, run_with};
 pub use runs::{RejectRow, Row, Run, publish_model, read_run, reject_rows};
-pub use store::TestStore;
+pub use store::{TestStore, open};

@@ -36,11 +36,15 @@ fn program(name: &str) -> PathBuf {
     path
 }
 
+/// A variable that a program gets, and its value.
+pub type Variable = (&'static str, String);
+
 /// A program that gets these arguments, and nothing of the developer's environment that would change what it does.
 fn command(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program(name));
     command.args(arguments);
-    for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROWL_")) {
+    let changes = |name: &str| ["PROWL_", "SPACES_", "VAULT_"].iter().any(|start| name.starts_with(start));
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| changes(&name.to_string_lossy())) {
         command.env_remove(variable);
     }
     command
@@ -84,6 +88,11 @@ pub fn run(name: &str, arguments: &[&str]) -> Outcome {
     Running::start(name, arguments).wait()
 }
 
+/// Runs a program to its end, with variables of its own.
+pub fn run_with(environment: &[Variable], name: &str, arguments: &[&str]) -> Outcome {
+    Running::start_with(environment, name, arguments).wait()
+}
+
 /// Runs a program that has much to say to its end, and nobody listens; tells its exit code.
 pub fn run_unheard(name: &str, arguments: &[&str]) -> i32 {
     let mut child = command(name, arguments).env("PROWL_LOG", "debug").stderr(Stdio::piped()).spawn().unwrap();
@@ -105,7 +114,14 @@ pub struct Running {
 impl Running {
     /// Starts a program.
     pub fn start(name: &str, arguments: &[&str]) -> Self {
-        let mut child = command(name, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(&[], name, arguments)
+    }
+
+    /// Starts a program, with variables of its own.
+    pub fn start_with(environment: &[Variable], name: &str, arguments: &[&str]) -> Self {
+        let mut command = command(name, arguments);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
 
         let mut stdout = child.stdout.take().unwrap();
         let stdout = std::thread::spawn(move || {
@@ -176,17 +192,25 @@ pub struct Cluster {
     executors: Vec<Running>,
     scheduler: Option<Running>,
     work: tempfile::TempDir,
+    /// What its executors get.
+    environment: Vec<Variable>,
 }
 
 impl Cluster {
     /// One of which nothing runs yet.
     pub fn planned() -> Self {
-        Self { port: free_port(), executors: Vec::new(), scheduler: None, work: tempfile::tempdir().unwrap() }
+        let (port, work) = (free_port(), tempfile::tempdir().unwrap());
+        Self { port, executors: Vec::new(), scheduler: None, work, environment: Vec::new() }
     }
 
     /// Starts a scheduler and `executors` executors of one core each.
     pub fn start(executors: usize) -> Self {
-        let mut cluster = Self::planned();
+        Self::start_with(executors, Vec::new())
+    }
+
+    /// The same, and the executors get variables of their own.
+    pub fn start_with(executors: usize, environment: Vec<Variable>) -> Self {
+        let mut cluster = Self { environment, ..Self::planned() };
         cluster.start_scheduler();
         for _ in 0..executors {
             cluster.add_executor();
@@ -232,7 +256,7 @@ impl Cluster {
             ["--work-dir", folder.to_str().unwrap()],
         ];
         let usual = arguments.iter().filter(|[option, _]| !more.contains(option)).flatten().copied();
-        Running::start("prowl-executor", &usual.chain(more.iter().copied()).collect::<Vec<_>>())
+        Running::start_with(&self.environment, "prowl-executor", &usual.chain(more.iter().copied()).collect::<Vec<_>>())
     }
 
     /// What `--scheduler` takes.
@@ -269,8 +293,14 @@ pub struct Server {
 impl Server {
     /// Serves `model` of `store`, and waits until it is ready.
     pub fn start(store: &str, model: &str) -> Self {
+        Self::start_with(&[], store, model)
+    }
+
+    /// The same, with variables of its own.
+    pub fn start_with(environment: &[Variable], store: &str, model: &str) -> Self {
         let anywhere = "127.0.0.1:0";
-        let mut process = Running::start(
+        let mut process = Running::start_with(
+            environment,
             "prowl-inference",
             &["--store", store, "--model", model, "--grpc-addr", anywhere, "--http-addr", anywhere],
         );

@@ -2,7 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use prowl_platform::{Secrets, Store, StoreUrl};
+
 use crate::{Documents, Run, read_run, run};
+
+/// Opens a store in the file system.
+pub fn open(url: &str) -> Store {
+    Store::open(&StoreUrl::parse(url).unwrap(), &Secrets::fixed([].into())).unwrap()
+}
 
 /// A store in a temporary folder, and the programs that fill it.
 #[derive(Debug)]

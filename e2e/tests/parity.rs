@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
-use prowl_e2e::{Documents, Row, Run, Server, known_before, publish_model, read_run, run};
+use prowl_e2e::{Documents, Row, Run, Server, known_before, open, publish_model, read_run, run};
 use prowl_model::Model;
-use prowl_platform::{Folder, Kind, Store};
+use prowl_platform::{Folder, Kind};
 use prowl_proto::v1::scoring_client::ScoringClient;
 use prowl_proto::v1::{self, score_request::Source};
 use serde_json::Value;
@@ -37,7 +37,7 @@ impl House {
         let batch = read_run(&root, done.json()["run"].as_str().unwrap());
         let _ =
             run("prowl-trainer", &["train", "--store", &url, "--features", "latest", "--epochs", "5"]).expect_success();
-        let store = Store::open(&url).unwrap();
+        let store = open(&url);
         let artifact = store.folder(Kind::Models, "latest").await.unwrap();
         let model = Model::from_bytes(&artifact.read("model.safetensors").await.unwrap()).unwrap();
         Self { root, url, documents, batch, model, artifact, _folder: folder }
@@ -155,7 +155,7 @@ async fn a_history_sent_with_the_request_gives_the_row_of_the_batch() {
 #[tokio::test]
 async fn profiles_as_known_before_a_moment_give_the_row_of_the_whole() {
     let house = House::build(800).await;
-    let store = Store::open(&house.url).unwrap();
+    let store = open(&house.url);
     let mut pairs = house.newest();
     pairs.sort_by_key(|(document, row)| (row.created_at, document["number"].as_u64()));
     // One version of each, so that an edit is not mistaken for knowledge of the future.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand};
-use prowl_platform::{Store, arguments::wrong_use};
+use prowl_platform::{StoreUrl, arguments::wrong_use};
 
 use crate::{export::PartSize, git, synth};
 
@@ -39,7 +39,7 @@ pub enum Source {
 /// What both sources take.
 #[derive(Debug, Clone, Group)]
 pub struct Output {
-    /// Where to publish, as a URL such as `file:///absolute/directory`
+    /// Where to publish, as a URL such as `file:///absolute/directory` or `s3://bucket/prefix`
     #[arg(long, value_name = "URL", env = "PROWL_STORE")]
     pub store: String,
     /// Begin a new part file after this much JSON (64MiB) or this many documents (10000)
@@ -97,7 +97,7 @@ pub struct SynthArgs {
 #[derive(Debug)]
 pub struct Config {
     /// Where it goes.
-    pub store: Store,
+    pub store: StoreUrl,
     /// When its next part begins.
     pub part_size: PartSize,
     /// Whether to print the summary as JSON.
@@ -124,7 +124,7 @@ impl TryFrom<Args> for Config {
             Source::Synth(args) => (args.output.clone(), SourceConfig::Synth(args.try_into()?)),
         };
         Ok(Self {
-            store: Store::open(&output.store).map_err(wrong_use)?,
+            store: StoreUrl::parse(&output.store).map_err(wrong_use)?,
             part_size: output.part_size,
             json: output.json,
             source,

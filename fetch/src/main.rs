@@ -7,7 +7,7 @@ use prowl_fetch::{
     args::{Args, Config, SourceConfig},
     export, git, synth,
 };
-use prowl_platform::{arguments, exit, telemetry};
+use prowl_platform::{Secrets, Store, arguments, exit, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -17,6 +17,7 @@ async fn main() -> ExitCode {
 
 async fn run(Config { store, part_size, json, source }: Config) -> anyhow::Result<()> {
     telemetry::init("info")?;
+    let store = Store::open(&store, &Secrets::open(&Store::SECRETS).await?)?;
     let report = match source {
         SourceConfig::Git(git) => export::publish(&store, part_size, move |outlet| git::read(&git, outlet)).await,
         SourceConfig::Synth(synth) => {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use prowl_platform::{
-    Store,
+    StoreUrl,
     arguments::{duration, positive_duration, within, wrong_use},
 };
 
@@ -21,7 +21,7 @@ Logs go to stderr: PROWL_LOG sets the level (info), PROWL_LOG_FORMAT text or jso
 #[derive(Debug, Parser)]
 #[command(name = "prowl-inference", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Where models are published, as a URL
+    /// Where models are published, as a URL such as `file:///absolute/directory` or `s3://bucket/prefix`
     #[arg(long, env = "PROWL_STORE", value_name = "URL")]
     store: String,
 
@@ -82,7 +82,7 @@ impl TryFrom<Args> for Config {
 
     fn try_from(args: Args) -> Result<Self, clap::Error> {
         Ok(Self {
-            store: Store::open(&args.store).map_err(wrong_use)?,
+            store: StoreUrl::parse(&args.store).map_err(wrong_use)?,
             model: args.model,
             grpc: args.grpc_addr,
             http: args.http_addr,

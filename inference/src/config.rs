@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use prowl_platform::Store;
+use prowl_platform::StoreUrl;
 
 /// Everything the server needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where models are published.
-    pub store: Store,
+    pub store: StoreUrl,
     /// Name of the model's folder, or `latest`.
     pub model: String,
     /// Where gRPC listens.

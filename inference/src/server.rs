@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, pin::pin};
 
 use anyhow::{Context, anyhow};
+use prowl_platform::{Secrets, Store};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
@@ -10,8 +11,10 @@ use tonic::{service::Routes, transport::Server};
 use crate::{
     admission::Gate,
     config::{Config, Drain, Limits},
-    connection, grpc, http,
-    loading::load,
+    connection,
+    engine::Engine,
+    grpc, http,
+    loading::{LoadError, load},
     readiness::Readiness,
 };
 
@@ -37,7 +40,7 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let mut signal = pin!(signal);
     let name = tokio::select! {
         name = &mut signal => name,
-        engine = load(&config.store, &config.model, config.limits.reasons) => {
+        engine = load_from_store(&config) => {
             readiness.serve(engine?).await;
             tracing::info!("serving");
             tokio::select! {
@@ -50,6 +53,11 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     readiness.drain().await;
     tracing::info!(signal = name, in_flight = gate.in_flight(), "draining");
     drain(&readiness, config.drain, &stop, &gate, ports).await
+}
+
+async fn load_from_store(config: &Config) -> Result<Engine, LoadError> {
+    let store = Store::open(&config.store, &Secrets::open(&Store::SECRETS).await?)?;
+    load(&store, &config.model, config.limits.reasons).await
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -7,15 +7,14 @@ use std::{
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
+use object_store::{ObjectStoreExt, path::Path};
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::{
     Error, FileEntry, Folder, Input, Kind, Manifest, Store, Upload,
-    error::cause,
     folder::{display, url_of},
-    manifest,
+    manifest, reason,
 };
 
 /// Object that reserves the name of a draft. A folder that holds it and no manifest was interrupted, or is still
@@ -60,9 +59,11 @@ impl Draft {
         check_name(file)?;
         let entry =
             FileEntry { path: file.to_owned(), bytes: bytes.len() as u64, sha256: hex::encode(Sha256::digest(&bytes)) };
-        let create = PutOptions::from(PutMode::Create);
-        let put = self.store.object_store().put_opts(&self.path(file), bytes.into(), create).await;
-        put.map_err(|source| self.write_error(file, source))?;
+        let path = display(&self.store, self.kind, &self.name, file);
+        let created = self.store.create(&self.path(file), &bytes).await;
+        if !created.map_err(|error| Error::write(&path, &error))? {
+            return Err(Error::Write { path, source: "it is there already, with another content".into() });
+        }
         self.add(entry);
         Ok(())
     }
@@ -90,7 +91,8 @@ impl Draft {
     /// Publishes the folder: writes `manifest.json`, which is the commit, and then removes the draft marker.
     ///
     /// # Errors
-    /// [`Error::FileName`] when two files have one path, [`Error::Write`]. The draft is discarded then.
+    /// [`Error::FileName`] when two files have one path, [`Error::Write`]: the draft is discarded then. [`Error::Taken`]
+    /// when another program has published this very folder: what lies in it belongs to that program and stays.
     pub async fn publish(
         self,
         inputs: Vec<Input>,
@@ -98,7 +100,7 @@ impl Draft {
         details: serde_json::Value,
     ) -> Result<Folder, Error> {
         let committed = self.commit(inputs, counts, details).await;
-        if committed.is_err() {
+        if committed.as_ref().is_err_and(|error| !matches!(error, Error::Taken { .. })) {
             self.discard().await;
         }
         committed
@@ -127,9 +129,11 @@ impl Draft {
         };
         let bytes = Bytes::from(manifest.to_bytes());
         let store = self.store.object_store();
-        let create = PutOptions::from(PutMode::Create);
-        let put = store.put_opts(&self.path(manifest::FILE), PutPayload::from(bytes.clone()), create).await;
-        put.map_err(|source| self.write_error(manifest::FILE, source))?;
+        let created = self.store.create(&self.path(manifest::FILE), &bytes).await;
+        let path = || display(&self.store, self.kind, &self.name, manifest::FILE);
+        if !created.map_err(|error| Error::write(path(), &error))? {
+            return Err(Error::Taken { folder: self.url().to_string() });
+        }
         if let Err(error) = store.delete(&self.path(MARKER)).await {
             // The folder is published already; the marker only means something without a manifest.
             tracing::debug!(folder = %self.url(), %error, "the draft marker stays behind");
@@ -142,7 +146,7 @@ impl Draft {
     pub async fn discard(self) {
         let folder = self.store.path(&format!("{}/{}", self.kind, self.name));
         if let Err(error) = self.remove(&folder).await {
-            let (folder, error) = (self.url(), cause(error));
+            let (folder, error) = (self.url(), reason(&error));
             tracing::warn!(%folder, %error, "what was written of the unfinished folder stays behind; it may be deleted");
         }
     }
@@ -150,15 +154,9 @@ impl Draft {
     async fn remove(&self, folder: &Path) -> Result<(), object_store::Error> {
         let store = self.store.object_store();
         let objects: Vec<_> = store.list(Some(folder)).try_collect().await?;
-        for object in objects {
-            store.delete(&object.location).await?;
-        }
+        self.store.delete(objects.into_iter().map(|object| object.location).collect()).await?;
         self.store.remove_directory(folder).await;
         Ok(())
-    }
-
-    fn write_error(&self, file: &str, source: object_store::Error) -> Error {
-        Error::Write { path: display(&self.store, self.kind, &self.name, file), source: cause(source) }
     }
 }
 
@@ -178,7 +176,7 @@ impl DraftWriter {
     /// [`Error::Write`].
     pub async fn write(&mut self, piece: Bytes) -> Result<(), Error> {
         let written = self.upload.write(piece).await;
-        written.map_err(|source| Error::Write { path: self.display.clone(), source })
+        written.map_err(|error| Error::write(&self.display, &error))
     }
 
     /// Completes the file and adds it to the draft.
@@ -186,7 +184,7 @@ impl DraftWriter {
     /// # Errors
     /// [`Error::Write`].
     pub async fn finish(mut self) -> Result<FileEntry, Error> {
-        self.upload.complete().await.map_err(|source| Error::Write { path: self.display, source })?;
+        self.upload.complete().await.map_err(|error| Error::write(&self.display, &error))?;
         let entry = self.upload.entry(self.file);
         lock(&self.files).push(entry.clone());
         Ok(entry)
@@ -210,7 +208,7 @@ fn check_name(file: &str) -> Result<(), Error> {
 }
 
 /// Name and version of the running program. All of Prowl has one version.
-fn program() -> String {
+pub(crate) fn program() -> String {
     let path = std::env::args_os().next().map(std::path::PathBuf::from);
     let name = path.as_deref().and_then(|path| path.file_stem()).map(|name| name.to_string_lossy().into_owned());
     format!("{} {}", name.unwrap_or_else(|| "unknown".to_owned()), env!("CARGO_PKG_VERSION"))

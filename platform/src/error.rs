@@ -1,8 +1,11 @@
 //! What can go wrong between a program and its store, in words for the person who started the program.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
-use crate::{Kind, VaultError};
+use crate::{
+    Kind, VaultError,
+    reason::{of_s3, reason},
+};
 
 /// What lies at the bottom of an error of the store, such as `No space left on device`.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -16,9 +19,24 @@ pub fn innermost<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> &'a (d
     error
 }
 
-/// The same of an error that is not kept.
-pub(crate) fn cause(error: impl std::error::Error + 'static) -> Cause {
-    innermost(&error).to_string().into()
+impl Error {
+    /// What was to be read at `path` could not be.
+    pub(crate) fn read(path: impl Display, error: &object_store::Error) -> Self {
+        let path = path.to_string();
+        match of_s3(error) {
+            Some(reason) => Error::S3 { path, reason },
+            None => Error::Read { path, source: reason(error).into() },
+        }
+    }
+
+    /// What was to be written at `path` could not be.
+    pub(crate) fn write(path: impl Display, error: &object_store::Error) -> Self {
+        let path = path.to_string();
+        match of_s3(error) {
+            Some(reason) => Error::S3 { path, reason },
+            None => Error::Write { path, source: reason(error).into() },
+        }
+    }
 }
 
 /// An error of the store or of the program's surroundings. The text names the thing and the way out; the
@@ -154,6 +172,40 @@ pub enum Error {
         /// What the store answered.
         #[source]
         source: Cause,
+    },
+    /// S3 could not be reached, or does not do what it was asked to.
+    #[error("cannot use {path}: {reason}")]
+    S3 {
+        /// URL of what was to be read or written.
+        path: String,
+        /// Why not, and the way out.
+        reason: String,
+    },
+    /// There is no bucket of the store's name.
+    #[error("the store {store} lies in a bucket that does not exist: correct --store, or create the bucket")]
+    BucketMissing {
+        /// URL of the store.
+        store: String,
+    },
+    /// Secrets that lead to S3 are not there.
+    #[error("a store on S3 needs the secrets {}: set {}, or keep them in Vault", names.join(", "), names.join(", ").to_uppercase())]
+    SecretsMissing {
+        /// Names of those that are missing.
+        names: Vec<&'static str>,
+    },
+    /// A secret cannot be used.
+    #[error("the secret {name} cannot be used: {reason}")]
+    Secret {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it, without telling it.
+        reason: String,
+    },
+    /// Another program has published a folder of this name.
+    #[error("another program has published {folder} in the meantime; that one is left as it is: run this again")]
+    Taken {
+        /// URL of the folder.
+        folder: String,
     },
     /// A file of a draft has a name that a published folder cannot hold.
     #[error("{file:?} cannot be a file of a published folder: {reason}")]

@@ -1,11 +1,12 @@
 //! A finished folder, as its readers see it.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::{Error, FileEntry, Kind, Manifest, Store, error::cause, manifest, name};
+use crate::{Error, FileEntry, Kind, Manifest, Store, manifest, name};
 
 /// A published folder. What it holds never changes; every read is checked against the manifest.
 #[derive(Debug, Clone)]
@@ -26,11 +27,11 @@ impl Folder {
     /// The folder, or `None` when it has no manifest and so does not exist for a reader.
     pub(crate) async fn load(store: &Store, kind: Kind, name: &str) -> Result<Option<Self>, Error> {
         let path = store.path(&format!("{kind}/{name}/{}", manifest::FILE));
-        let failed = |source| Error::Read { path: display(store, kind, name, manifest::FILE), source: cause(source) };
+        let failed = |error: &_| Error::read(display(store, kind, name, manifest::FILE), error);
         let bytes = match store.object_store().get(&path).await {
-            Ok(found) => found.bytes().await.map_err(failed)?,
+            Ok(found) => found.bytes().await.map_err(|error| failed(&error))?,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(source) => return Err(failed(source)),
+            Err(error) => return Err(failed(&error)),
         };
         Self::from_manifest(store.clone(), kind, name.to_owned(), &bytes).map(Some)
     }
@@ -70,7 +71,7 @@ impl Folder {
         self.manifest.files.iter().filter(move |entry| entry.path.starts_with(prefix))
     }
 
-    /// The content of a file, compared with the manifest.
+    /// The content of a file, compared with the manifest while it comes.
     ///
     /// # Errors
     /// [`Error::NotListed`], [`Error::FileMissing`], [`Error::Changed`], [`Error::Read`].
@@ -82,9 +83,9 @@ impl Folder {
             kind,
         })?;
         let path = display(&self.store, kind, &self.name, file);
-        let failed = |source| match source {
+        let failed = |error| match error {
             object_store::Error::NotFound { .. } => Error::FileMissing { path: path.clone(), kind },
-            source => Error::Read { path: path.clone(), source: cause(source) },
+            error => Error::read(&path, &error),
         };
         let changed = |what, expected, found| Error::Changed { path: path.clone(), kind, what, expected, found };
 
@@ -94,9 +95,19 @@ impl Folder {
         if found.meta.size != entry.bytes {
             return Err(changed("size", entry.bytes.to_string(), found.meta.size.to_string()));
         }
-        let content = found.bytes().await.map_err(failed)?;
-        let sha256 = hex::encode(Sha256::digest(&content));
-        if sha256 == entry.sha256 { Ok(content) } else { Err(changed("SHA-256", entry.sha256.clone(), sha256)) }
+        let mut content = BytesMut::with_capacity(entry.bytes as usize);
+        let mut hash = Sha256::new();
+        let mut pieces = found.into_stream();
+        while let Some(piece) = pieces.try_next().await.map_err(failed)? {
+            hash.update(&piece);
+            content.extend_from_slice(&piece);
+        }
+        let sha256 = hex::encode(hash.finalize());
+        if sha256 == entry.sha256 {
+            Ok(content.freeze())
+        } else {
+            Err(changed("SHA-256", entry.sha256.clone(), sha256))
+        }
     }
 }
 
@@ -107,6 +118,10 @@ pub(crate) fn display(store: &Store, kind: Kind, name: &str, file: &str) -> Stri
 
 pub(crate) fn url_of(store: &Store, kind: Kind, name: &str) -> Url {
     let mut url = store.url().clone();
-    url.path_segments_mut().expect("a file URL has path segments").pop_if_empty().extend([kind.as_str(), name, ""]);
+    url.path_segments_mut().expect("a URL with a host or a path has path segments").pop_if_empty().extend([
+        kind.as_str(),
+        name,
+        "",
+    ]);
     url
 }

@@ -2,24 +2,30 @@
 
 use std::{
     fmt,
-    path::{Path as FilePath, PathBuf},
+    path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, local::LocalFileSystem, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, local::LocalFileSystem, path::Path};
 use url::Url;
 
 use crate::{
-    Draft, Error, Folder, draft,
-    error::{Cause, cause},
-    manifest, name,
+    Cause, Draft, Error, Folder, Secrets, StoreUrl, draft, innermost, manifest, name,
+    s3::{self, NoAnswer},
+    store_url::Place,
 };
 
 /// How many names are tried for a new folder before giving up. Names are seconds, so this many programs would
 /// have to start in one second.
 const NAMES_TRIED: u32 = 1_000;
+
+/// For how long a file is created anew whose fate is not known, and how often.
+const CREATION_PATIENCE: Duration = Duration::from_secs(20);
+const CREATION_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a folder holds, and where below the store it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,39 +84,27 @@ impl fmt::Display for Kind {
 #[derive(Debug, Clone)]
 pub struct Store {
     url: Url,
-    directory: PathBuf,
     base: Path,
+    /// Of a store in a file system, which has directories that may be missing and stay when they are empty.
+    directory: Option<PathBuf>,
     objects: Arc<dyn ObjectStore>,
 }
 
 impl Store {
-    /// Opens `file:///absolute/directory`. Nothing is read or written yet, and the directory need not exist.
+    /// The secrets that a store on S3 is reached with: all but the region have to be there. Key and secret are asked for at
+    /// each request, endpoint and region once.
+    pub const SECRETS: [&str; 4] = s3::NAMES;
+
+    /// Opens a store; one in a file system needs none of the secrets. Nothing is read or written yet, and it need not exist.
     ///
     /// # Errors
-    /// [`Error::StoreUrl`] for anything else, with what to write instead.
-    pub fn open(url: &str) -> Result<Self, Error> {
-        let wrong = |hint: String| Error::StoreUrl { url: url.to_owned(), hint };
-        let parsed = match Url::parse(url) {
-            Ok(parsed) => parsed,
-            Err(url::ParseError::RelativeUrlWithoutBase) => return Err(wrong(as_file_url(url))),
-            Err(error) => return Err(wrong(format!("{error}; write file:///absolute/directory"))),
+    /// [`Error::SecretsMissing`], [`Error::Secret`].
+    pub fn open(url: &StoreUrl, secrets: &Secrets) -> Result<Self, Error> {
+        let (directory, objects): (_, Arc<dyn ObjectStore>) = match &url.place {
+            Place::Directory(directory) => (Some(directory.clone()), Arc::new(LocalFileSystem::new())),
+            Place::Bucket(name) => (None, s3::open(name, secrets)?),
         };
-        if parsed.scheme() != "file" {
-            return Err(wrong(format!(
-                "this version knows no {}:// store; write file:///absolute/directory",
-                parsed.scheme()
-            )));
-        }
-        if parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err(wrong("in a URL, write ? as %3F and # as %23".to_owned()));
-        }
-        let directory = parsed.to_file_path().map_err(|()| {
-            wrong("three slashes begin the path on this machine: write file:///absolute/directory".to_owned())
-        })?;
-        let base = Path::from_absolute_path(&directory).map_err(|error| wrong(error.to_string()))?;
-        let text = parsed.as_str().trim_end_matches('/').to_owned();
-        let url = if base.is_root() { parsed } else { Url::parse(&text).map_err(|e| wrong(e.to_string()))? };
-        Ok(Self { url, directory, base, objects: Arc::new(LocalFileSystem::new()) })
+        Ok(Self { url: url.as_url().clone(), base: url.base.clone(), directory, objects })
     }
 
     /// The URL, without a slash at its end.
@@ -118,7 +112,8 @@ impl Store {
         &self.url
     }
 
-    /// The object store behind the URL; its root is `/` for `file://`, so use the paths of [`Draft::path`].
+    /// The object store behind the URL; its root is `/` for `file://` and that of the bucket for `s3://`, so use the paths of
+    /// [`Draft::path`].
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.objects)
     }
@@ -136,11 +131,13 @@ impl Store {
     /// schema. A damaged newest folder is an error, too: an older one in its place would be a silent surprise.
     pub async fn folder(&self, kind: Kind, name: &str) -> Result<Folder, Error> {
         self.check_no_file()?;
-        if !self.directory.is_dir() {
+        if self.directory.as_ref().is_some_and(|directory| !directory.is_dir()) {
             return Err(Error::StoreMissing { store: self.url.to_string(), kind });
         }
+        // Also for a name: in a bucket that is not there nothing is found, either, and that has another way out.
+        let names = self.names(kind).await?;
         if name == "latest" {
-            for name in self.names(kind).await?.into_iter().rev() {
+            for name in names.into_iter().rev() {
                 if let Some(folder) = Folder::load(self, kind, &name).await? {
                     return Ok(folder);
                 }
@@ -164,14 +161,19 @@ impl Store {
     pub async fn draft(&self, kind: Kind) -> Result<Draft, Error> {
         self.check_no_file()?;
         let not_writable = |source: Cause| Error::NotWritable { store: self.url.to_string(), source };
-        tokio::fs::create_dir_all(&self.directory).await.map_err(|e| not_writable(e.into()))?;
-
+        if let Some(directory) = &self.directory {
+            tokio::fs::create_dir_all(directory).await.map_err(|e| not_writable(e.into()))?;
+        }
+        let failed = |error: &object_store::Error| match Error::write(format_args!("{}/{kind}", self.url), error) {
+            Error::Write { source, .. } => not_writable(source),
+            error => error,
+        };
         let newest = self.names(kind).await?.last().and_then(|newest| name::parse(newest));
         let after_newest = newest.and_then(|time| time.checked_add(Duration::from_secs(1)).ok());
         let mut time = Timestamp::now().max(after_newest.unwrap_or(Timestamp::MIN));
         for _ in 0..NAMES_TRIED {
             let name = name::of(time);
-            if self.reserve(kind, &name).await.map_err(|e| not_writable(cause(e)))? {
+            if self.reserve(kind, &name).await.map_err(|error| failed(&error))? {
                 return Ok(Draft::new(self.clone(), kind, name));
             }
             time = time.saturating_add(Duration::from_secs(1)).map_err(|e| not_writable(e.into()))?;
@@ -181,17 +183,17 @@ impl Store {
 
     /// A file in the place of the store's folder would only look like a missing folder.
     fn check_no_file(&self) -> Result<(), Error> {
-        if self.directory.is_file() { Err(Error::StoreIsFile { store: self.url.to_string() }) } else { Ok(()) }
+        let is_file = self.directory.as_ref().is_some_and(|directory| directory.is_file());
+        if is_file { Err(Error::StoreIsFile { store: self.url.to_string() }) } else { Ok(()) }
     }
 
     /// Puts the draft marker of a folder; `false` when the name is taken, by a draft or by a finished folder.
     async fn reserve(&self, kind: Kind, name: &str) -> Result<bool, object_store::Error> {
         let marker = self.path(&format!("{kind}/{name}/{}", draft::MARKER));
-        let create = PutOptions::from(PutMode::Create);
-        match self.objects.put_opts(&marker, PutPayload::new(), create).await {
-            Ok(_) => {}
-            Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
-            Err(error) => return Err(error),
+        // No two markers are alike, so that one's own is told from another's.
+        let content = format!("{} {:032x}\n", draft::program(), rand::random::<u128>());
+        if !self.create(&marker, &content.into()).await? {
+            return Ok(false);
         }
         // The marker goes once a folder is published, so a manifest without a marker also takes the name. Looking
         // for it after the marker is put leaves no moment in which both programs take the name for free.
@@ -202,12 +204,53 @@ impl Store {
         }
     }
 
+    /// Puts a file where there is none; `false` when there is one with another content.
+    ///
+    /// When an answer was lost on the way, one's own file may be found there, or one that another program is about to put, so
+    /// that what is found decides.
+    pub(crate) async fn create(&self, path: &Path, content: &Bytes) -> Result<bool, object_store::Error> {
+        let began = Instant::now();
+        loop {
+            let create = PutOptions::from(PutMode::Create);
+            let error = match self.objects.put_opts(path, content.clone().into(), create).await {
+                Ok(_) => return Ok(true),
+                Err(error @ object_store::Error::AlreadyExists { .. }) => match self.objects.get(path).await {
+                    Ok(found) => return Ok(found.bytes().await? == *content),
+                    Err(object_store::Error::NotFound { .. }) => error,
+                    Err(error) => return Err(error),
+                },
+                Err(error) if innermost(&error).is::<NoAnswer>() => error,
+                Err(error) => return Err(error),
+            };
+            if self.directory.is_some() || began.elapsed() >= CREATION_PATIENCE {
+                return Err(error);
+            }
+            tokio::time::sleep(CREATION_PAUSE).await;
+        }
+    }
+
+    /// Removes files; one that is not there any more is as good as removed.
+    pub(crate) async fn delete(&self, paths: Vec<Path>) -> Result<(), object_store::Error> {
+        let mut deleted = self.objects.delete_stream(stream::iter(paths).map(Ok).boxed());
+        loop {
+            match deleted.try_next().await {
+                Ok(Some(_)) | Err(object_store::Error::NotFound { .. }) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Names of all folders of a kind, finished or not, oldest first. Others than ours are left out: they have no age.
-    async fn names(&self, kind: Kind) -> Result<Vec<String>, Error> {
+    pub(crate) async fn names(&self, kind: Kind) -> Result<Vec<String>, Error> {
         let path = self.path(kind.as_str());
         let listed = self.objects.list_with_delimiter(Some(&path)).await;
-        let listed =
-            listed.map_err(|source| Error::Read { path: format!("{}/{kind}", self.url), source: cause(source) })?;
+        let listed = listed.map_err(|error| match error {
+            object_store::Error::NotFound { .. } if self.directory.is_none() => {
+                Error::BucketMissing { store: self.url.to_string() }
+            }
+            error => Error::read(format_args!("{}/{kind}", self.url), &error),
+        })?;
         let mut names: Vec<String> = listed
             .common_prefixes
             .iter()
@@ -219,9 +262,16 @@ impl Store {
         Ok(names)
     }
 
+    /// Whether it lies in a file system, where a folder may be there and empty.
+    pub(crate) fn has_directories(&self) -> bool {
+        self.directory.is_some()
+    }
+
     /// An object store has no directories, a file system does: takes away what is left of a discarded draft.
     pub(crate) async fn remove_directory(&self, folder: &Path) {
-        if let Ok(directory) = LocalFileSystem::new().path_to_filesystem(folder) {
+        if self.directory.is_some()
+            && let Ok(directory) = LocalFileSystem::new().path_to_filesystem(folder)
+        {
             // Should some of it stay, no reader will ever see it.
             let _ = tokio::fs::remove_dir_all(directory).await;
         }
@@ -245,14 +295,5 @@ impl Store {
             format!("the newest are {}; `latest` takes the first", finished.join(", "))
         };
         Ok(Error::NoSuchFolder { store: self.url.to_string(), kind, name: name.to_owned(), hint })
-    }
-}
-
-/// For a bare path: the URL that was probably meant.
-fn as_file_url(path: &str) -> String {
-    let absolute = std::path::absolute(FilePath::new(path)).ok();
-    match absolute.and_then(|path| Url::from_file_path(path).ok()) {
-        Some(url) => format!("write {url}"),
-        None => "write file:///absolute/directory".to_owned(),
     }
 }

@@ -17,7 +17,9 @@ const FORMAT: &str = "PROWL_LOG_FORMAT";
 /// [`Error::Telemetry`] when one of the variables cannot be understood.
 pub fn init(default_level: &str) -> Result<(), Error> {
     let value = std::env::var(FILTER).ok().filter(|value| !value.is_empty());
-    let filter = value.as_deref().unwrap_or(default_level);
+    // Each request that is tried again, where the store itself says once that it cannot be reached.
+    let default = format!("{default_level},object_store=warn");
+    let filter = value.as_deref().unwrap_or(&default);
     let filter = EnvFilter::try_new(filter).map_err(|error| Error::Telemetry {
         variable: FILTER,
         value: filter.to_owned(),

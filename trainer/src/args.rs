@@ -1,7 +1,7 @@
 //! What the user typed, and the validated configuration that it becomes.
 
 use clap::{Parser, Subcommand};
-use prowl_platform::{Store, arguments::wrong_use};
+use prowl_platform::{StoreUrl, arguments::wrong_use};
 
 use crate::Settings;
 
@@ -31,7 +31,7 @@ pub enum Command {
 /// `prowl-trainer train`
 #[derive(Debug, clap::Args)]
 pub struct TrainArgs {
-    /// URL of the store, such as `file:///absolute/directory`
+    /// URL of the store, such as `file:///absolute/directory` or `s3://bucket/prefix`
     #[arg(long, value_name = "URL", env = "PROWL_STORE")]
     pub store: String,
     /// The features run to learn from: its name, or the newest
@@ -67,7 +67,7 @@ pub struct TrainArgs {
 #[derive(Debug)]
 pub struct TrainConfig {
     /// Where the run is and the model goes.
-    pub store: Store,
+    pub store: StoreUrl,
     /// Name of the run, or `latest`.
     pub features: String,
     /// How to train.
@@ -90,7 +90,7 @@ impl TryFrom<TrainArgs> for TrainConfig {
             )));
         }
         Ok(Self {
-            store: Store::open(&args.store).map_err(wrong_use)?,
+            store: StoreUrl::parse(&args.store).map_err(wrong_use)?,
             features: args.features,
             settings: Settings {
                 seed: args.seed,

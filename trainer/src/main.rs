@@ -23,7 +23,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         report.seconds,
         report.url,
         report.table(),
-        config.store.url()
+        config.store
     ));
     if config.json {
         exit::answer(&report).context("the model is published, but its figures cannot be printed")?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use prowl_model::{Details, Model, digest};
-use prowl_platform::{Draft, Folder, Input, Kind, shutdown};
+use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
 use serde_json::json;
 
 use crate::args::TrainConfig;
@@ -44,9 +44,10 @@ impl Published {
 pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
     let start = Instant::now();
     let signal = shutdown::signal();
-    let run = config.store.folder(Kind::Features, &config.features).await?;
+    let store = Store::open(&config.store, &Secrets::open(&Store::SECRETS).await?)?;
+    let run = store.folder(Kind::Features, &config.features).await?;
     // A store that cannot be written is found out before the work, not after it.
-    let mut draft = config.store.draft(Kind::Models).await?;
+    let mut draft = store.draft(Kind::Models).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let made = tokio::select! {
         made = make(&run, &config.settings, &mut draft, Arc::clone(&stop)) => made,

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 use parquet::file::{metadata::KeyValue, properties::WriterProperties};
 use prowl_model::{Details, Model};
-use prowl_platform::{Folder, Input, Kind, Store};
+use prowl_platform::{Folder, Input, Kind, Secrets, Store, StoreUrl};
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ impl Place {
     }
 
     fn store(&self) -> Store {
-        Store::open(&self.url()).unwrap()
+        Store::open(&StoreUrl::parse(&self.url()).unwrap(), &Secrets::fixed([].into())).unwrap()
     }
 
     fn train(&self, options: &[&str]) -> Output {

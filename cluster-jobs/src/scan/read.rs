@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use arrow::array::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use prowl_features::{Facts, PullRequest};
-use prowl_platform::innermost;
+use prowl_platform::reason;
 
 use super::documents::{Document, Documents, MARK};
 use super::ranges::Part;
@@ -92,7 +92,7 @@ pub(super) fn unreadable(url: &str, error: &io::Error) -> DataFusionError {
     if of_store {
         return failure(&format_args!(
             "cannot read the export file {url}: {}; every machine of the cluster has to see it and may read it",
-            innermost(error)
+            reason(error)
         ));
     }
     match error.kind() {

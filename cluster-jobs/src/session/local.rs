@@ -25,10 +25,12 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use prowl_platform::Secrets;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 
+use super::stores::Stores;
 use crate::args::Scheduler;
 
 /// A running cluster of one. Its files go when it is dropped.
@@ -45,6 +47,7 @@ impl LocalCluster {
         cores: usize,
         memory: usize,
         work_dir: Option<&Path>,
+        secrets: &Secrets,
     ) -> anyhow::Result<Self> {
         let files = files_in(work_dir)?;
         let producer = config.clone();
@@ -64,6 +67,7 @@ impl LocalCluster {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
             .with_temp_file_path(files.path())
+            .with_object_store_registry(Stores::new(secrets.clone()))
             .build_arc()?;
         let runtime: RuntimeProducer = Arc::new(move |_| Ok(Arc::clone(&runtime)));
 

@@ -8,16 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use ballista_core::RuntimeProducer;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::health::spawn_health_server;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_process::start_server;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
+use prowl_platform::{Secrets, Store};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
+use super::stores::Stores;
 use super::{build_state, config, has_executors};
 use crate::args::{ExecutorArgs, Scheduler, SchedulerArgs};
 use crate::plan::{LogicalCodec, PhysicalCodec};
@@ -106,6 +110,7 @@ pub fn run_executor(args: ExecutorArgs) -> LocalBoxFuture<'static, anyhow::Resul
 async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     let mut ballista = args.ballista;
     let stop = prowl_platform::shutdown::signal();
+    let stores = Stores::new(Secrets::open(&Store::SECRETS).await?);
     free(&ballista.bind_host, ballista.bind_port, "--bind-port")?;
     free(&ballista.bind_host, ballista.bind_grpc_port, "--bind-grpc-port")?;
     let health = free(&ballista.bind_host, ballista.bind_health_port, "--bind-health-port")?;
@@ -133,7 +138,14 @@ async fn execute(args: ExecutorArgs) -> anyhow::Result<()> {
     // Ballista's own wait has no end.
     let patience = Duration::from_secs(std::mem::take(&mut ballista.scheduler_connect_timeout_seconds).into());
 
+    let spills = ballista.work_dir.clone().unwrap_or_default();
     let mut executor = ExecutorProcessConfig::try_from(ballista)?;
+    // Ballista puts the memory pool of each task into what this makes.
+    let runtime: RuntimeProducer = Arc::new(move |_| {
+        let stores = Arc::clone(&stores);
+        RuntimeEnvBuilder::new().with_temp_file_path(&spills).with_object_store_registry(stores).build_arc()
+    });
+    executor.override_runtime_producer = Some(runtime);
     executor.override_config_producer = Some(Arc::new(config));
     executor.override_logical_codec = Some(Arc::new(LogicalCodec::default()));
     executor.override_physical_codec = Some(Arc::new(PhysicalCodec::default()));

@@ -2,6 +2,7 @@
 //! environment of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`.
 
 mod openbao;
+mod seaweedfs;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub use openbao::{OpenBao, ROOT_TOKEN};
+pub use seaweedfs::Seaweedfs;
 
 /// The longest wait for anything: much longer than it takes, since a machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -92,6 +94,15 @@ impl Process {
     /// Its process id, to send it a signal.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits for its end.
+    pub fn wait_for_end(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "waited {PATIENCE:?} for the end of the server:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until `find` finds something, in its log or elsewhere, while it runs.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use flate2::read::GzDecoder;
-use prowl_platform::{Folder, Kind, Store};
+use prowl_platform::{Folder, Kind, Secrets, Store, StoreUrl};
 use serde_json::Value;
 
 pub(crate) fn program() -> Command {
@@ -43,7 +43,7 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 /// The newest export.
 pub(crate) fn export(store: &Path) -> Folder {
-    let store = Store::open(&url(store)).unwrap();
+    let store = Store::open(&StoreUrl::parse(&url(store)).unwrap(), &Secrets::fixed([].into())).unwrap();
     block_on(store.folder(Kind::Exports, "latest")).unwrap()
 }
 

@@ -10,7 +10,7 @@ use prowl_model::{
     Bands, CategoryHead, Column, Dense, FeatureInfo, Habit, Metadata, Model, Network, Parts, Percentiles, SCHEMA,
     Scaler, Surprise, Text, Training, Usual,
 };
-use prowl_platform::{Kind, Store};
+use prowl_platform::{Kind, Secrets, Store, StoreUrl};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -218,7 +218,7 @@ impl TempStore {
     }
 
     async fn publish_in_runtime(&self, artifact: &[u8], profiles: &Bytes) -> String {
-        let store = Store::open(&self.url()).unwrap();
+        let store = Store::open(&StoreUrl::parse(&self.url()).unwrap(), &Secrets::fixed([].into())).unwrap();
         let mut draft = store.draft(Kind::Models).await.unwrap();
         draft.put("model.safetensors", Bytes::copy_from_slice(artifact)).await.unwrap();
         draft.put("profiles.parquet", profiles.clone()).await.unwrap();

