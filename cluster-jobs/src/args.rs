@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use prowl_platform::{
     StoreUrl,
     arguments::{within, wrong_use},
@@ -17,25 +17,107 @@ const MEMORY_PER_CORE: usize = 64;
 /// Tasks after the exchange on a cluster, of which the client does not know the cores.
 const REMOTE_PARTITIONS: usize = 8;
 
-/// Turns an export of pull requests into Parquet features.
+/// The command line of `prowl-preprocess`: a run, or what there is to do with the runs of before.
 #[derive(Debug, Parser)]
 #[command(
     name = "prowl-preprocess",
     version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     about = "Turns an export of pull requests into Parquet features, profiles and rejects",
-    long_about = "Turns an export of pull requests into Parquet features, profiles and rejects.\n\n\
+    long_about = "Turns an export of pull requests into Parquet features, profiles and rejects. Column statistics of \
+        the run are compared with those of the run before it.\n\n\
         Runs on Ballista: with --scheduler on that cluster, without it on a scheduler and an executor in this \
         process. The run is published below the store as features/<UTC time>/ once it is whole.",
     after_help = "Examples:\n  \
         prowl-preprocess --store file:///data/prowl --export latest\n  \
         prowl-preprocess --store file:///data/prowl --export dump.ndjson.gz more/*.json\n  \
-        prowl-preprocess --store file:///mnt/shared/prowl --export latest --scheduler df://scheduler:50050\n\n\
+        prowl-preprocess --store file:///mnt/shared/prowl --export latest --scheduler df://scheduler:50050\n  \
+        prowl-preprocess --store file:///data/prowl --export latest --fail-on-drift 0.25\n  \
+        prowl-preprocess inspect --store file:///data/prowl\n\n\
         Exit codes: 0 done, 1 failed, 2 wrong use."
 )]
-pub struct PreprocessArgs {
-    /// URL below which exports are and features go, such as `file:///absolute/directory` or `s3://bucket/prefix`
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    run: PreprocessArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inspect(InspectArgs),
+}
+
+/// What `prowl-preprocess` was asked to do, checked.
+#[derive(Debug)]
+pub enum Ask {
+    /// To make a run.
+    Run(Box<Preprocess>),
+    /// To show one.
+    Inspect(Inspect),
+}
+
+impl TryFrom<CommandLine> for Ask {
+    type Error = clap::Error;
+
+    fn try_from(CommandLine { command, run }: CommandLine) -> Result<Self, clap::Error> {
+        Ok(match command {
+            None => Self::Run(Box::new(run.try_into()?)),
+            Some(Command::Inspect(args)) => Self::Inspect(args.try_into()?),
+        })
+    }
+}
+
+/// Shows a published run: counts, rejects, what each column holds, and how far that is from an earlier run
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    prowl-preprocess inspect --store file:///data/prowl\n  \
+    prowl-preprocess inspect --store file:///data/prowl 20261124T214500Z --against 20261117T214500Z\n  \
+    prowl-preprocess inspect --store file:///data/prowl --json | jq '.statistics.columns[] | {name, missing}'")]
+struct InspectArgs {
+    /// URL below which the runs are
     #[arg(long, env = "PROWL_STORE", value_name = "URL")]
     store: String,
+
+    /// Name of the run
+    #[arg(default_value = "latest", value_name = "latest|RUN")]
+    run: String,
+
+    /// Compare with this run instead of the one before
+    #[arg(long, value_name = "RUN")]
+    against: Option<String>,
+
+    /// Print everything as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which run to show.
+#[derive(Debug)]
+pub struct Inspect {
+    pub(crate) store: StoreUrl,
+    pub(crate) run: String,
+    pub(crate) against: Option<String>,
+    /// Whether it is wanted as JSON.
+    pub json: bool,
+}
+
+impl TryFrom<InspectArgs> for Inspect {
+    type Error = clap::Error;
+
+    fn try_from(InspectArgs { store, run, against, json }: InspectArgs) -> Result<Self, clap::Error> {
+        Ok(Self { store: StoreUrl::parse(&store).map_err(wrong_use)?, run, against, json })
+    }
+}
+
+/// How to make a run. What is required here is not where a subcommand is given.
+#[derive(Debug, Args)]
+pub(crate) struct PreprocessArgs {
+    /// URL below which exports are and features go, such as `file:///absolute/directory` or `s3://bucket/prefix`
+    #[arg(long, env = "PROWL_STORE", value_name = "URL", required = true)]
+    store: Option<String>,
 
     /// `latest`, the name of an export in the store, or files and folders as `mongoexport` writes them
     #[arg(long, required = true, num_args = 1.., value_name = "latest|NAME|PATH")]
@@ -51,9 +133,16 @@ pub struct PreprocessArgs {
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     label_maturity_days: u32,
 
-    /// Fail when more than this share of the lines cannot be used [default: 0.01, and 20 lines or half of them]
-    #[arg(long, value_name = "SHARE")]
-    max_reject_share: Option<f64>,
+    /// Fail when more than this share of the lines cannot be used
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    max_reject_share: f64,
+
+    /// Fail when a column is farther than this from the run before, by its population stability index
+    ///
+    /// Usual is 0.25: beyond it, what was learned from that run may not hold for this one. The run before is the newest of
+    /// the store with the same features; where there is none, nothing is compared.
+    #[arg(long, value_name = "PSI")]
+    fail_on_drift: Option<f64>,
 
     /// Longest line, or element of an array, that is read; a longer one is rejected
     #[arg(long, default_value_t = 64 << 20, value_name = "BYTES", value_parser = within(1, 1 << 31))]
@@ -87,7 +176,7 @@ pub struct PreprocessArgs {
     json: bool,
 }
 
-/// What `prowl-preprocess` was asked to do, checked.
+/// How to make a run, checked.
 #[derive(Debug)]
 pub struct Preprocess {
     pub(crate) store: StoreUrl,
@@ -95,8 +184,10 @@ pub struct Preprocess {
     pub(crate) cluster: Cluster,
     /// In milliseconds.
     pub(crate) maturity: i64,
-    /// The share of lines that may be unusable, where the user gave one.
-    pub(crate) max_reject_share: Option<f64>,
+    /// The share of lines that may be unusable.
+    pub(crate) max_reject_share: f64,
+    /// The population stability index that no column may exceed.
+    pub(crate) fail_on_drift: Option<f64>,
     pub(crate) max_line_bytes: usize,
     pub(crate) keep_history: bool,
     pub(crate) partitions: usize,
@@ -145,9 +236,14 @@ impl TryFrom<PreprocessArgs> for Preprocess {
     type Error = clap::Error;
 
     fn try_from(args: PreprocessArgs) -> Result<Self, clap::Error> {
-        if let Some(share) = args.max_reject_share.filter(|share| !(0.0..=1.0).contains(share)) {
+        let share = args.max_reject_share;
+        if !(0.0..=1.0).contains(&share) {
             return Err(wrong_use(format!("--max-reject-share {share} is no share; give a number from 0 to 1")));
         }
+        if let Some(most) = args.fail_on_drift.filter(|most| !(0.0..f64::INFINITY).contains(most)) {
+            return Err(wrong_use(format!("--fail-on-drift {most} is no bound; give a number from 0, such as 0.25")));
+        }
+        let store = args.store.ok_or_else(|| wrong_use("no store is named; give --store URL"))?;
         let (cluster, tasks_at_once) = match args.scheduler {
             Some(url) => {
                 let scheduler = Scheduler::parse(&url)
@@ -172,11 +268,12 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             }
         };
         Ok(Self {
-            store: StoreUrl::parse(&args.store).map_err(wrong_use)?,
+            store: StoreUrl::parse(&store).map_err(wrong_use)?,
             export: args.export,
             cluster,
             maturity: i64::from(args.label_maturity_days) * 86_400_000,
-            max_reject_share: args.max_reject_share,
+            max_reject_share: share,
+            fail_on_drift: args.fail_on_drift,
             max_line_bytes: args.max_line_bytes as usize,
             keep_history: args.keep_history,
             partitions: args.partitions.map_or(tasks_at_once, |partitions| partitions as usize),

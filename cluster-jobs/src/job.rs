@@ -11,7 +11,7 @@ use indicatif::{HumanCount, ProgressBar};
 use object_store::ObjectStoreExt;
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, MARKER, Secrets, Store};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::args::{Preprocess, Scheduler};
 use crate::export::Export;
@@ -20,11 +20,11 @@ use crate::plan;
 use crate::publish::{Complaint, Publication, Report, reports};
 use crate::scan::Scan;
 use crate::session::{self, Submission};
+use crate::statistics::{self, Drift, Previous};
 
-/// The share of lines that may be unusable where the user says nothing. In a small export a few bad lines are a large
-/// share, so there have to be some of them, or more than there are good ones.
-const MAX_REJECT_SHARE: f64 = 0.01;
-const FEW_REJECTS: u64 = 20;
+/// Reasons for rejects that the manifest names, and columns that a summary or a failure does.
+const REASONS_KEPT: usize = 20;
+const COLUMNS_NAMED: usize = 5;
 
 /// How long a write may take that a task has already begun when its job is given up.
 const LAST_WRITES: Duration = Duration::from_secs(1);
@@ -52,6 +52,8 @@ pub struct Summary {
     pub reasons: Vec<Rejected>,
     /// How many more reasons there are.
     pub more_reasons: usize,
+    /// How far its columns are from those of the run before; `None` where there is none.
+    pub drift: Option<Drift>,
     /// How long it took.
     pub seconds: f64,
     #[serde(skip)]
@@ -59,7 +61,7 @@ pub struct Summary {
 }
 
 /// Lines that cannot be used for one reason.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Rejected {
     /// The reason, and the field at fault.
     pub reason: String,
@@ -93,18 +95,23 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     let secrets = Secrets::open(&Store::SECRETS).await?;
     let store = Store::open(&ask.store, &secrets)?;
     let export = Export::resolve(&store, &ask.export).await?;
-    let draft = store.draft(Kind::Features).await?;
+    let previous = previous(ask, &store).await?;
+    let mut draft = store.draft(Kind::Features).await?;
     let progress = progress(&export);
     let ran = run_into(ask, &secrets, &export, &draft, &progress, &mut stop).await;
     progress.finish_and_clear();
-    let report = match ran {
-        Ok(report) => report,
+    let examined = match ran {
+        Ok(report) => examine(ask, report, previous.as_ref(), &mut draft).await,
+        Err(error) => Err(error),
+    };
+    let (report, drift) = match examined {
+        Ok(examined) => examined,
         Err(error) => {
             give_up(&store, draft).await;
             return Err(error);
         }
     };
-    let folder = publish(draft, &export, &report).await?;
+    let folder = publish(draft, &export, &report, drift.as_ref()).await?;
     let (reasons, more_reasons) = most_frequent(&report, 5);
     Ok(Summary {
         run: folder.name().to_owned(),
@@ -117,9 +124,60 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         features: FEATURE_COUNT,
         reasons,
         more_reasons,
+        drift,
         seconds: started.elapsed().as_secs_f64(),
         store: store.url().to_string(),
     })
+}
+
+/// The run to compare with, before any work is done.
+async fn previous(ask: &Preprocess, store: &Store) -> anyhow::Result<Option<Previous>> {
+    match Previous::find(store).await {
+        Err(error) if ask.fail_on_drift.is_none() => {
+            tracing::warn!("the run before cannot be compared with: {error:#}");
+            Ok(None)
+        }
+        found => found.context(
+            "there is nothing to measure drift from; remove the run that is named, or leave --fail-on-drift out",
+        ),
+    }
+}
+
+/// Writes the column statistics, and says how far they are from those of the run before.
+async fn examine(
+    ask: &Preprocess,
+    mut report: Report,
+    previous: Option<&Previous>,
+    draft: &mut Draft,
+) -> anyhow::Result<(Report, Option<Drift>)> {
+    let found = std::mem::take(&mut report.statistics).finish();
+    let drift = previous.map(|previous| previous.drift(&found));
+    if let (Some(most), Some(drift)) = (ask.fail_on_drift, &drift) {
+        check_drift(most, drift)?;
+    }
+    draft.put(statistics::FILE, serde_json::to_vec(&found)?.into()).await?;
+    Ok((report, drift))
+}
+
+fn check_drift(most: f64, drift: &Drift) -> anyhow::Result<()> {
+    let beyond = drift.beyond(most);
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let mut named: Vec<_> = beyond
+        .iter()
+        .take(COLUMNS_NAMED)
+        .map(|column| format!("{} by {:.2} ({column})", column.column, column.psi))
+        .collect();
+    named.extend((beyond.len() > COLUMNS_NAMED).then(|| format!("and {} more", beyond.len() - COLUMNS_NAMED)));
+    bail!(
+        "nothing was published, {} of {} columns have drifted from the run {} by more than {most}: {}; look for the cause in \
+         the export, and if it is meant, run it again with a greater --fail-on-drift or without",
+        beyond.len(),
+        drift.columns.len(),
+        drift.against,
+        named.join("; ")
+    )
 }
 
 /// Removes the folder for good: without its marker no task begins to write into it any more.
@@ -196,9 +254,8 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
         bail!("the export {} holds no document; write one with prowl-fetch or mongoexport", ask.export.join(" "));
     }
     let share = *rejected as f64 / *read as f64;
-    let most = ask.max_reject_share.unwrap_or(MAX_REJECT_SHARE);
-    let few = ask.max_reject_share.is_none() && *rejected < FEW_REJECTS && share <= 0.5;
-    if kept + superseded == 0 || (share > most && !few) {
+    let most = ask.max_reject_share;
+    if kept + superseded == 0 || share > most {
         let (reasons, more) = most_frequent(report, 3);
         let mut named: Vec<_> = reasons.iter().map(ToString::to_string).collect();
         named.extend((more > 0).then(|| and_more(more)));
@@ -227,7 +284,7 @@ fn and_more(reasons: usize) -> String {
     format!("and {reasons} more reason{}", if reasons == 1 { "" } else { "s" })
 }
 
-async fn publish(mut draft: Draft, export: &Export, report: &Report) -> anyhow::Result<Folder> {
+async fn publish(mut draft: Draft, export: &Export, report: &Report, drift: Option<&Drift>) -> anyhow::Result<Folder> {
     for file in &report.files {
         draft.add(file.clone());
     }
@@ -246,7 +303,12 @@ async fn publish(mut draft: Draft, export: &Export, report: &Report) -> anyhow::
         ("rejected".to_owned(), report.rejected),
         ("repositories".to_owned(), report.repositories),
     ]);
-    let details = serde_json::json!({ "features_digest": digest(), "as_of": report.as_of });
+    let details = serde_json::json!({
+        "features_digest": digest(),
+        "as_of": report.as_of,
+        "rejects": most_frequent(report, REASONS_KEPT).0,
+        "drift": drift,
+    });
     draft.publish(inputs, counts, details).await.context("cannot publish the run")
 }
 
@@ -280,6 +342,10 @@ impl std::fmt::Display for Summary {
         if self.rejected > 0 {
             writeln!(f, "  each with its place and reason in {}rejects/", self.url)?;
         }
+        match &self.drift {
+            Some(drift) => writeln!(f, "{}", drift.table(COLUMNS_NAMED))?,
+            None => writeln!(f, "no drift to tell: the store has no run with the same features before this one")?,
+        }
         writeln!(f, "published {}", self.url)?;
         write!(f, "next: prowl-trainer train --store {} --features {}", self.store, self.run)
     }
@@ -291,12 +357,12 @@ mod tests {
     use prowl_platform::StoreUrl;
 
     use super::*;
-    use crate::args::PreprocessArgs;
+    use crate::args::{Ask, CommandLine};
 
     #[test]
     fn counts_that_do_not_add_up_are_refused() {
         let args = ["prowl-preprocess", "--store", "file:///s", "--export", "latest"];
-        let ask = Preprocess::try_from(PreprocessArgs::parse_from(args)).unwrap();
+        let Ok(Ask::Run(ask)) = Ask::try_from(CommandLine::parse_from(args)) else { panic!("{args:?} make a run") };
         let all = Report { read: 9, kept: 6, superseded: 2, rejected: 1, ..Report::default() };
         check(&ask, &all).unwrap();
         for wrong in [

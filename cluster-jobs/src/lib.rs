@@ -9,11 +9,11 @@
 //!   │           sort by repository and creation
 //! publish       replays history, calls the kernel, writes Parquet          (publish.rs, parts.rs, sources.rs)
 //!   │           one report a partition
-//! job           adds the counts up, writes the manifest                    (job.rs)
+//! job           adds the counts up, compares with the run before, writes the manifest   (job.rs)
 //! ```
 //!
 //! [`plan`] holds the nodes as the planner sees them and the codec that carries them between the processes of a
-//! cluster; [`session`] makes the sessions of client, scheduler and executor alike.
+//! cluster; [`statistics`] says what the columns hold and how far that has drifted; [`session`] makes the sessions of client, scheduler and executor alike.
 //!
 //! This crate never defines a feature (that is `prowl-features`) and never calls another stage. Its functions return
 //! `anyhow`'s errors, as a `main` does: only its three programs call them, and all that these do with an error is print it.
@@ -22,6 +22,7 @@ pub mod args;
 mod columns;
 mod export;
 mod failure;
+pub mod inspect;
 pub mod job;
 mod outcomes;
 mod parts;
@@ -32,6 +33,7 @@ mod rows;
 mod scan;
 pub mod session;
 mod sources;
+mod statistics;
 
 /// Rows are made of small vectors, on several threads: an allocator that is made for that takes a tenth off.
 #[global_allocator]

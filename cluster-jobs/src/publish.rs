@@ -33,6 +33,7 @@ use crate::rows::{
     BUCKET, CREATED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, REVERTED, REVERTED_AT, Reject, Row, RowReader, Tally,
 };
 use crate::sources::Sources;
+use crate::statistics::Sketches;
 
 /// Rows that are gathered before they are handed to the writer, or bytes, whichever comes first.
 const BATCH_ROWS: usize = 4096;
@@ -71,6 +72,8 @@ pub(crate) struct Report {
     pub(crate) sources: Vec<(String, String)>,
     /// Each reason for a reject.
     pub(crate) reasons: BTreeMap<String, Complaint>,
+    /// What the columns of the rows hold.
+    pub(crate) statistics: Sketches,
 }
 
 /// How often a reason for a reject came up, and where first.
@@ -125,6 +128,7 @@ impl Report {
         for (reason, complaint) in other.reasons {
             self.complain(reason, complaint);
         }
+        self.statistics.merge(other.statistics);
     }
 }
 
@@ -334,7 +338,7 @@ impl Press {
         open.columns.push(facts, &vector, &history, reverted_at, reverted)?;
         self.report.kept += 1;
         if open.columns.len() >= BATCH_ROWS || open.columns.bytes() >= BATCH_BYTES {
-            open.features.write(&open.columns.finish()?).await?;
+            open.write_rows(&mut self.report).await?;
         }
         Ok(())
     }
@@ -342,7 +346,7 @@ impl Press {
     async fn close_bucket(&mut self) -> Result<()> {
         let Some(mut open) = self.bucket.take() else { return Ok(()) };
         open.close_repository(&mut self.report).await?;
-        open.features.write(&open.columns.finish()?).await?;
+        open.write_rows(&mut self.report).await?;
         self.report.files.push(open.features.finish().await?);
         self.report.files.push(open.profiles.finish().await?);
         Ok(())
@@ -364,6 +368,13 @@ impl Press {
 }
 
 impl Bucket {
+    /// Hands the rows gathered so far to the writer.
+    async fn write_rows(&mut self, report: &mut Report) -> Result<()> {
+        let rows = self.columns.finish()?;
+        report.statistics.add(&rows)?;
+        self.features.write(&rows).await
+    }
+
     /// Lets the rest of the repository's history happen and keeps it as its profile.
     async fn close_repository(&mut self, report: &mut Report) -> Result<()> {
         let Some((name, replay)) = self.repository.take() else { return Ok(()) };
@@ -421,6 +432,7 @@ mod tests {
                 "missing".to_owned(),
                 Complaint { times: index, file: "file:///a.json".into(), line: index },
             )]),
+            statistics: Sketches::default(),
         };
         let partitions = [report(1, Some(5)), report(2, Some(9)), report(3, None), report(4, Some(7))];
         let sum = |partitions: &mut dyn Iterator<Item = &Report>| {

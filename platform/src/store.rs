@@ -153,6 +153,19 @@ impl Store {
         Err(self.no_such_folder(kind, name).await?)
     }
 
+    /// The newest finished folder that is `wanted`; `None` where there is none, or no store yet.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a manifest on the way is damaged or of a newer schema.
+    pub async fn newest(&self, kind: Kind, wanted: impl Fn(&Folder) -> bool) -> Result<Option<Folder>, Error> {
+        for name in self.names(kind).await?.into_iter().rev() {
+            if let Some(folder) = Folder::load(self, kind, &name).await?.filter(&wanted) {
+                return Ok(Some(folder));
+            }
+        }
+        Ok(None)
+    }
+
     /// Reserves a new folder, named by the present UTC second, or the next free one. Its directory is made where
     /// it is missing. Names only grow, also when the clock is set back, so the latest name is the newest folder.
     ///
