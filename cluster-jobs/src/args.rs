@@ -48,6 +48,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Inspect(InspectArgs),
+    Prune(PruneArgs),
 }
 
 /// What `prowl-preprocess` was asked to do, checked.
@@ -57,6 +58,8 @@ pub enum Ask {
     Run(Box<Preprocess>),
     /// To show one.
     Inspect(Inspect),
+    /// To take old ones away.
+    Prune(Prune),
 }
 
 impl TryFrom<CommandLine> for Ask {
@@ -66,6 +69,7 @@ impl TryFrom<CommandLine> for Ask {
         Ok(match command {
             None => Self::Run(Box::new(run.try_into()?)),
             Some(Command::Inspect(args)) => Self::Inspect(args.try_into()?),
+            Some(Command::Prune(args)) => Self::Prune(args.try_into()?),
         })
     }
 }
@@ -109,6 +113,49 @@ impl TryFrom<InspectArgs> for Inspect {
 
     fn try_from(InspectArgs { store, run, against, json }: InspectArgs) -> Result<Self, clap::Error> {
         Ok(Self { store: StoreUrl::parse(&store).map_err(wrong_use)?, run, against, json })
+    }
+}
+
+/// Removes all but the newest runs, and what programs that died have left of theirs
+///
+/// A run from which a model of the store was made stays. An unfinished one goes when nothing was written into it for a day.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    prowl-preprocess prune --store file:///data/prowl --keep 5 --dry-run\n  \
+    prowl-preprocess prune --store file:///data/prowl --keep 5")]
+struct PruneArgs {
+    /// URL below which the runs are
+    #[arg(long, env = "PROWL_STORE", value_name = "URL")]
+    store: String,
+
+    /// How many of the newest runs stay
+    #[arg(long, value_name = "N", value_parser = within(1, 1 << 30))]
+    keep: u64,
+
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print what went as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which runs to take away.
+#[derive(Debug)]
+pub struct Prune {
+    pub(crate) store: StoreUrl,
+    pub(crate) keep: usize,
+    pub(crate) dry_run: bool,
+    /// Whether what went is wanted as JSON.
+    pub json: bool,
+}
+
+impl TryFrom<PruneArgs> for Prune {
+    type Error = clap::Error;
+
+    fn try_from(PruneArgs { store, keep, dry_run, json }: PruneArgs) -> Result<Self, clap::Error> {
+        Ok(Self { store: StoreUrl::parse(&store).map_err(wrong_use)?, keep: keep as usize, dry_run, json })
     }
 }
 

@@ -27,6 +27,7 @@ pub mod job;
 mod outcomes;
 mod parts;
 mod plan;
+pub mod prune;
 mod publish;
 mod requirements;
 mod rows;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use prowl_cluster::args::{Ask, CommandLine};
-use prowl_cluster::{inspect, job};
+use prowl_cluster::{inspect, job, prune};
 use prowl_platform::{arguments, exit, shutdown, telemetry};
 use serde::Serialize;
 
@@ -25,6 +25,7 @@ fn run(ask: &Ask) -> anyhow::Result<()> {
             tell(&summary?, ask.json).context("the run is published, but its summary cannot be printed")
         }
         Ask::Inspect(ask) => tell(&runtime.block_on(inspect::inspect(ask))?, ask.json).context("cannot print the run"),
+        Ask::Prune(ask) => tell(&runtime.block_on(prune::prune(ask))?, ask.json).context("cannot print what went"),
     }
 }
 

@@ -1,0 +1,45 @@
+//! `prowl-preprocess prune`: takes old features runs away, and what dead programs have left of theirs.
+
+use std::fmt;
+
+use indicatif::{HumanBytes, HumanCount};
+use prowl_platform::{Keep, Kind, Pruned, Secrets, Store};
+use serde::Serialize;
+
+use crate::args::Prune;
+
+/// What went, or would.
+#[derive(Debug, Serialize)]
+pub struct Pruning {
+    dry_run: bool,
+    #[serde(flatten)]
+    pruned: Pruned,
+}
+
+/// Removes features runs.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub async fn prune(ask: &Prune) -> anyhow::Result<Pruning> {
+    let keep = Keep { dry_run: ask.dry_run, ..Keep::newest(ask.keep) };
+    let store = Store::open(&ask.store, &Secrets::open(&Store::SECRETS).await?)?;
+    Ok(Pruning { dry_run: ask.dry_run, pruned: store.prune(Kind::Features, keep).await? })
+}
+
+impl fmt::Display for Pruning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dry_run, pruned: Pruned { finished, unfinished, needed, files, bytes } } = self;
+        for name in finished {
+            writeln!(f, "{name}  old")?;
+        }
+        for name in unfinished {
+            writeln!(f, "{name}  never finished")?;
+        }
+        for name in needed {
+            writeln!(f, "{name}  stays: a model was made from it")?;
+        }
+        let (done, runs) = (if *dry_run { "would remove" } else { "removed" }, finished.len() + unfinished.len());
+        let plural = if runs == 1 { "" } else { "s" };
+        write!(f, "{done} {runs} run{plural}: {} files, {}", HumanCount(*files), HumanBytes(*bytes))
+    }
+}
