@@ -13,10 +13,10 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # Always the same selection: with another one, cargo builds shared dependencies anew, with other features.
 build := cargo build --release --workspace --bins
 
-.PHONY: help demo serve test fuzz lint fmt bench clean-store
+.PHONY: help demo serve test e2e-cluster fuzz lint fmt bench clean-store
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@printf '\nVariables: STORE=%s COUNT=%s SEED=%s\n' '$(STORE)' '$(COUNT)' '$(SEED)'
 
 demo: ## The whole of it on COUNT generated pull requests: learn from the past, score what came after (builds first)
@@ -29,6 +29,10 @@ serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
 
 test: ## Build everything and run every test
 	@.ci/test
+
+e2e-cluster: ## Kill and stop the parts of a cluster at work, and compare what is published (builds first)
+	cargo build --workspace --all-targets
+	cargo test --workspace --test cluster
 
 fuzz: ## Read damaged exports for SECONDS
 	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test -p prowl-cluster --lib -- --nocapture scan::fuzz

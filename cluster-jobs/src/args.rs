@@ -3,16 +3,17 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use prowl_platform::{
     StoreUrl,
-    arguments::{within, wrong_use},
+    arguments::{duration, within, wrong_use},
 };
 use url::Url;
 
 /// MiB below which sorting cannot spill: a task holds a few batches and what merging spills needs, for two sorts.
-const MEMORY_PER_CORE: usize = 64;
+pub(crate) const MEMORY_PER_CORE: usize = 64;
 
 /// Tasks after the exchange on a cluster, of which the client does not know the cores.
 const REMOTE_PARTITIONS: usize = 8;
@@ -335,9 +336,21 @@ impl TryFrom<PreprocessArgs> for Preprocess {
     name = "prowl-scheduler",
     version,
     about = "A Ballista scheduler that knows Prowl's plans",
-    mut_arg("bind_host", |arg| arg.value_parser(ip_address))
+    mut_arg("bind_host", |arg| arg.value_parser(ip_address)),
+    mut_arg("executor_timeout_seconds", |arg| {
+        arg.default_value("20").help("Seconds without a word of an executor after which its tasks run on others")
+    }),
+    mut_arg("expire_dead_executor_interval_seconds", |arg| arg.default_value("3")),
+    mut_arg("cors_allowed_origins", |arg| {
+        arg.default_value("http://localhost:8080").help("Web pages that may ask this scheduler, separated by commas")
+    })
 )]
 pub struct SchedulerArgs {
+    /// After SIGTERM: time for jobs at work to finish; those that need longer are given up, and their clients told so.
+    /// Kubernetes kills 30s after SIGTERM
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+
     #[command(flatten)]
     pub(crate) ballista: ballista_scheduler::config::Config,
 }
@@ -351,12 +364,31 @@ pub struct SchedulerArgs {
     mut_arg("bind_host", |arg| arg.value_parser(ip_address)),
     mut_arg("bind_port", |arg| arg.default_value("50061").help("Port that hands out shuffle files, over Arrow Flight")),
     mut_arg("bind_grpc_port", |arg| arg.default_value("50062").help("Port that takes tasks, over gRPC")),
-    mut_arg("bind_health_port", |arg| arg.default_value("50063")),
+    mut_arg("bind_health_port", |arg| {
+        arg.default_value("50063").help("Port for probes and figures, over HTTP: /healthz, /readyz, /metrics")
+    }),
     mut_arg("scheduler_connect_timeout_seconds", |arg| {
-        arg.default_value("60").help("Seconds to wait at the start for a scheduler that does not answer yet")
-    })
+        arg.default_value("60").help("Seconds to wait for a scheduler that does not answer yet, or not any more")
+    }),
+    mut_arg("executor_heartbeat_interval_seconds", |arg| {
+        arg.default_value("5").help("Seconds between two words to the scheduler; after five without an answer it is lost")
+    }),
+    mut_arg("work_dir", |arg| {
+        arg.help("Folder of this executor alone for shuffle files and spills [default: a temporary one]")
+    }),
+    mut_arg("memory_pool_size", |arg| {
+        arg.default_value("2GiB")
+            .help("Memory that the tasks share for sorting, at least 64MiB a core; beyond it rows spill to disk")
+    }),
+    mut_arg("memory_pool_fraction", |arg| arg.hide(true)),
+    mut_arg("client_ttl", |arg| arg.hide(true))
 )]
 pub struct ExecutorArgs {
+    /// After SIGTERM: time for tasks at work to finish; those that need longer run again on other executors.
+    /// Kubernetes kills 30s after SIGTERM
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+
     #[command(flatten)]
     pub(crate) ballista: ballista_executor::config::Config,
 }

@@ -21,8 +21,11 @@ pub(crate) fn failure(message: &impl std::fmt::Display) -> DataFusionError {
     DataFusionError::Execution(format!("{OPEN}{}{CLOSE}", utf8_percent_encode(&message, ESCAPED)))
 }
 
+/// What a scheduler answers to new jobs when it was told to stop.
+pub(crate) const STOPPING: &str = "the scheduler is stopping";
+
 /// What the failures of executors say somewhere in their text, and what it means for the person who started the job.
-const KNOWN: [(&str, &str); 4] = [
+const KNOWN: [(&str, &str); 5] = [
     (
         "ResourcesExhausted",
         "sorting needs more memory; raise --memory-limit, or on a cluster --memory-pool-size of prowl-executor",
@@ -37,6 +40,10 @@ const KNOWN: [(&str, &str); 4] = [
         "an executor cannot be reached at the address that it gives; let prowl-executor give one that this program and the \
          other executors can reach with --external-host, and open its port (--bind-port) to them",
     ),
+    (
+        " failed: Cancelled",
+        "the scheduler gave the job up, as one that stops does, or one that is told to; run it again",
+    ),
     ("all executors were lost", "the cluster has lost its last executor; start prowl-executor and run it again"),
 ];
 
@@ -45,6 +52,9 @@ pub(crate) fn retell(error: &DataFusionError, scheduler: &Scheduler) -> anyhow::
     let text = error.to_string();
     if let Some((message, _)) = text.split_once(OPEN).and_then(|(_, rest)| rest.split_once(CLOSE)) {
         return anyhow::anyhow!("{}", percent_decode_str(message).decode_utf8_lossy());
+    }
+    if text.contains(STOPPING) {
+        return anyhow::anyhow!("the scheduler {scheduler} is stopping; run it again when it is back");
     }
     if is_without_answer(&text) {
         return anyhow::anyhow!(
@@ -87,6 +97,7 @@ mod tests {
                 ),
                 "--external-host",
             ),
+            (DataFusionError::Execution("Job a1 failed: Cancelled".into()), "run it again"),
             (DataFusionError::Execution("Job failed: all executors were lost".into()), "start prowl-executor"),
         ] {
             let text = format!("task failed: {engine:?}");
@@ -106,6 +117,8 @@ mod tests {
         ] {
             assert!(told(text).starts_with("the scheduler df://here:1 does not answer; "), "{}", told(text));
         }
+        let stopping = told(&format!("{:?}", tonic::Status::unavailable(STOPPING)));
+        assert_eq!(stopping, "the scheduler df://here:1 is stopping; run it again when it is back");
         for text in [
             r#"Status { code: Internal, message: "cannot plan it", source: None }"#,
             r#"Job a1 failed: FetchFailed(Status { code: Unavailable, message: "tcp connect error" })"#,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use indicatif::{HumanCount, ProgressBar};
+use indicatif::HumanCount;
 use object_store::ObjectStoreExt;
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, MARKER, Secrets, Store};
@@ -17,6 +17,7 @@ use crate::args::{Preprocess, Scheduler};
 use crate::export::Export;
 use crate::failure::retell;
 use crate::plan;
+use crate::progress::Progress;
 use crate::publish::{Complaint, Publication, Report, reports};
 use crate::scan::Scan;
 use crate::session::{self, Submission};
@@ -90,6 +91,7 @@ pub fn run_until<'a>(
     run(ask, stop).boxed_local()
 }
 
+#[tracing::instrument(name = "preprocess", skip_all)]
 async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Summary> {
     let started = Instant::now();
     let secrets = Secrets::open(&Store::SECRETS).await?;
@@ -97,9 +99,9 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     let export = Export::resolve(&store, &ask.export).await?;
     let previous = previous(ask, &store).await?;
     let mut draft = store.draft(Kind::Features).await?;
-    let progress = progress(&export);
+    let progress = Progress::start(export.files.len());
     let ran = run_into(ask, &secrets, &export, &draft, &progress, &mut stop).await;
-    progress.finish_and_clear();
+    progress.finish();
     let examined = match ran {
         Ok(report) => examine(ask, report, previous.as_ref(), &mut draft).await,
         Err(error) => Err(error),
@@ -193,7 +195,7 @@ async fn run_into(
     secrets: &Secrets,
     export: &Export,
     draft: &Draft,
-    progress: &ProgressBar,
+    progress: &Progress,
     stop: &mut LocalBoxFuture<'_, &'static str>,
 ) -> anyhow::Result<Report> {
     let stopped = |signal| anyhow::anyhow!("stopped by {signal}; nothing was published");
@@ -206,6 +208,7 @@ async fn run_into(
     let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history, now };
     let maturity = Maturity { window: ask.maturity, now };
     let mut submission = session.submit(plan::job(scan, maturity, publication)?).await?;
+    let name = submission.name();
     let report = tokio::select! {
         report = answer(&mut submission) => report.map_err(|error| retell(&error, session.scheduler()))?,
         signal = stop => {
@@ -215,6 +218,7 @@ async fn run_into(
             return Err(stopped(signal));
         }
         never = session.miss_executors(|scheduler| progress.suspend(|| missing_executor(scheduler))) => match never {},
+        never = session.follow(name, |standing| progress.show(standing)) => match never {},
     };
     check(ask, &report)?;
     Ok(report)
@@ -310,13 +314,6 @@ async fn publish(mut draft: Draft, export: &Export, report: &Report, drift: Opti
         "drift": drift,
     });
     draft.publish(inputs, counts, details).await.context("cannot publish the run")
-}
-
-fn progress(export: &Export) -> ProgressBar {
-    let progress = ProgressBar::new_spinner();
-    progress.set_message(format!("preprocessing {} file(s) of the export", export.files.len()));
-    progress.enable_steady_tick(Duration::from_millis(100));
-    progress
 }
 
 impl std::fmt::Display for Summary {

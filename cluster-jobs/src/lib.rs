@@ -27,6 +27,7 @@ pub mod job;
 mod outcomes;
 mod parts;
 mod plan;
+mod progress;
 pub mod prune;
 mod publish;
 mod requirements;

@@ -1,12 +1,17 @@
 //! Sessions: the same codecs, planner and settings for client, scheduler and executor.
 
+mod ask;
+mod executor;
+mod figures;
 mod local;
-mod process;
+mod scheduler;
+mod standing;
 mod stores;
 mod submission;
+mod trace;
 
 use std::convert::Infallible;
-use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +23,17 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use prowl_platform::Secrets;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, interval_at, timeout};
+use prowl_platform::{Secrets, telemetry};
+use tokio::time::{Instant, interval, interval_at};
 
 use crate::args::{Cluster, Scheduler};
 use crate::plan::{LogicalCodec, PhysicalCodec, QueryPlanner};
-pub use process::{run_executor, run_scheduler};
-pub(crate) use submission::Submission;
+use ask::has_executors;
+pub use executor::run_executor;
+pub use scheduler::run_scheduler;
+pub(crate) use standing::Standing;
+pub(crate) use submission::{JobName, Submission};
+use trace::Trace;
 
 /// A session, and what must live as long as it does.
 pub(crate) struct Session {
@@ -39,7 +46,10 @@ pub(crate) struct Session {
 pub(crate) async fn connect(cluster: &Cluster, partitions: usize, secrets: &Secrets) -> anyhow::Result<Session> {
     // A client that asks how the job is doing knows its name from the beginning and can cancel it; one that is told
     // hears of it at the end.
-    let mut config = config().with_target_partitions(partitions).set_bool("ballista.client.pull", true);
+    let mut config = config()
+        .with_target_partitions(partitions)
+        .set_bool("ballista.client.pull", true)
+        .with_option_extension(Trace { parent: telemetry::traceparent() });
     let (scheduler, local) = match cluster {
         Cluster::Remote(scheduler) => {
             reach(scheduler).await?;
@@ -57,32 +67,11 @@ pub(crate) async fn connect(cluster: &Cluster, partitions: usize, secrets: &Secr
     Ok(Session { context, scheduler, local })
 }
 
-/// How long a scheduler has to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Makes sure that a scheduler is there before anything is sent to it.
 async fn reach(scheduler: &Scheduler) -> anyhow::Result<()> {
     has_executors(scheduler).await.map(drop).with_context(|| {
         format!("cannot reach the scheduler {scheduler}; start prowl-scheduler there, or leave --scheduler out")
     })
-}
-
-/// What the scheduler's probe for Kubernetes says: ready with an executor, 503 without. An error is that no scheduler
-/// answers.
-async fn has_executors(scheduler: &Scheduler) -> io::Result<bool> {
-    let asked = async {
-        let mut stream = TcpStream::connect((scheduler.host.trim_matches(['[', ']']), scheduler.port)).await?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: scheduler\r\nconnection: close\r\n\r\n").await?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status).await?;
-        match &status[8..] {
-            b" 200" => Ok(true),
-            b" 503" => Ok(false),
-            _ => Err(io::Error::other("what answers is no scheduler")),
-        }
-    };
-    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()));
-    timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
 impl Session {
@@ -94,6 +83,20 @@ impl Session {
     /// Hands a plan to the scheduler.
     pub(crate) async fn submit(&self, plan: LogicalPlan) -> Result<Submission> {
         Submission::new(&self.context, plan, format!("http://{}:{}", self.scheduler.host, self.scheduler.port)).await
+    }
+
+    /// Calls `say` each second with how far `job` is, once the scheduler has it. Never ends.
+    pub(crate) async fn follow(&self, job: JobName, say: impl Fn(Standing)) -> Infallible {
+        let mut moments = interval(Duration::from_secs(1));
+        loop {
+            moments.tick().await;
+            let Some(job) = job.get() else { continue };
+            // One that does not answer is told of by the job itself.
+            let answer = ask::get(&self.scheduler, &format!("/api/job/{job}/stages")).await;
+            if let Some(standing) = answer.ok().and_then(|(_, body)| Standing::parse(&body)) {
+                say(standing);
+            }
+        }
     }
 
     /// Calls `say` every 10 s for as long as the scheduler has no executor. Never ends.
@@ -116,6 +119,18 @@ pub(crate) fn config() -> SessionConfig {
         .with_ballista_physical_extension_codec(Arc::new(PhysicalCodec::default()))
         // The adaptive planner may merge or split partitions between stages, which our operators rely on.
         .set_bool("ballista.planner.adaptive.enabled", false)
+        // Shuffle files that cannot be had are gone with their executor more often than not: rather write them anew.
+        .set_usize("ballista.client.io_retry_wait_time_ms", 1000)
+        .with_option_extension(Trace::default())
+}
+
+/// An address that nothing listens on yet. Ballista would find out late, and an executor end as if all were well.
+fn free(host: &str, port: u16, option: &str) -> anyhow::Result<SocketAddr> {
+    let address = format!("{host}:{port}");
+    let listen = address.parse().with_context(|| format!("{address} is no address to listen on"))?;
+    TcpListener::bind::<SocketAddr>(listen)
+        .with_context(|| format!("cannot listen on {listen}; free the port, or give another with {option}"))?;
+    Ok(listen)
 }
 
 /// A session state that can plan our nodes.

@@ -5,13 +5,15 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on ends here")]
 
+mod cluster;
 mod documents;
 mod programs;
 mod runs;
 pub mod servers;
 mod store;
 
+pub use cluster::{Cluster, Executor};
 pub use documents::{Documents, known_before, revert_of};
-pub use programs::{Cluster, Outcome, Running, Server, Variable, run, run_unheard, run_with};
+pub use programs::{Outcome, Running, Server, Variable, get, run, run_unheard, run_with, wait_for};
 pub use runs::{RejectRow, Row, Run, publish_model, read_run, reject_rows};
 pub use store::{TestStore, open};

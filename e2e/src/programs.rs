@@ -8,13 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::servers::free_port;
-
 /// The longest wait for anything: much longer than it takes, since a machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Waits until `find` finds something.
-fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = find() {
@@ -39,12 +37,16 @@ fn program(name: &str) -> PathBuf {
 /// A variable that a program gets, and its value.
 pub type Variable = (&'static str, String);
 
+/// Whether a variable changes what the programs do.
+fn is_ours(variable: &str) -> bool {
+    ["PROWL_", "SPACES_", "VAULT_", "OTEL_"].iter().any(|prefix| variable.starts_with(prefix))
+}
+
 /// A program that gets these arguments, and nothing of the developer's environment that would change what it does.
 fn command(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program(name));
     command.args(arguments);
-    let changes = |name: &str| ["PROWL_", "SPACES_", "VAULT_"].iter().any(|start| name.starts_with(start));
-    for (variable, _) in std::env::vars_os().filter(|(name, _)| changes(&name.to_string_lossy())) {
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy())) {
         command.env_remove(variable);
     }
     command
@@ -106,7 +108,7 @@ pub fn run_unheard(name: &str, arguments: &[&str]) -> i32 {
 pub struct Running {
     name: String,
     child: Child,
-    log: Arc<Mutex<String>>,
+    pub(crate) log: Arc<Mutex<String>>,
     /// The threads that drain its log and its standard output, so that it never waits for a reader.
     readers: Option<(JoinHandle<()>, JoinHandle<String>)>,
 }
@@ -120,8 +122,12 @@ impl Running {
     /// Starts a program, with variables of its own.
     pub fn start_with(environment: &[Variable], name: &str, arguments: &[&str]) -> Self {
         let mut command = command(name, arguments);
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
 
         let mut stdout = child.stdout.take().unwrap();
         let stdout = std::thread::spawn(move || {
@@ -155,8 +161,13 @@ impl Running {
 
     /// Sends SIGTERM and waits for its end.
     pub fn stop(self) -> Outcome {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.tell_to_stop();
         self.wait()
+    }
+
+    /// Sends SIGTERM.
+    pub fn tell_to_stop(&self) {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
     }
 
     /// Waits until `find` finds something, while the program runs.
@@ -182,103 +193,6 @@ impl Drop for Running {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A scheduler and executors, each a process of its own.
-#[derive(Debug)]
-pub struct Cluster {
-    port: u16,
-    executors: Vec<Running>,
-    scheduler: Option<Running>,
-    work: tempfile::TempDir,
-    /// What its executors get.
-    environment: Vec<Variable>,
-}
-
-impl Cluster {
-    /// One of which nothing runs yet.
-    pub fn planned() -> Self {
-        let (port, work) = (free_port(), tempfile::tempdir().unwrap());
-        Self { port, executors: Vec::new(), scheduler: None, work, environment: Vec::new() }
-    }
-
-    /// Starts a scheduler and `executors` executors of one core each.
-    pub fn start(executors: usize) -> Self {
-        Self::start_with(executors, Vec::new())
-    }
-
-    /// The same, and the executors get variables of their own.
-    pub fn start_with(executors: usize, environment: Vec<Variable>) -> Self {
-        let mut cluster = Self { environment, ..Self::planned() };
-        cluster.start_scheduler();
-        for _ in 0..executors {
-            cluster.add_executor();
-        }
-        cluster
-    }
-
-    /// Starts the scheduler, and waits until it listens.
-    pub fn start_scheduler(&mut self) {
-        let arguments = ["--bind-host", "127.0.0.1", "--bind-port", &self.port.to_string()];
-        let mut scheduler = Running::start("prowl-scheduler", &arguments);
-        let port = self.port;
-        scheduler.wait_for("its port", || TcpStream::connect(("127.0.0.1", port)).ok());
-        self.scheduler = Some(scheduler);
-    }
-
-    /// Ends the scheduler without a warning.
-    pub fn kill_scheduler(&mut self) {
-        self.scheduler = None;
-    }
-
-    /// Starts one more executor of one core, and waits until the scheduler knows it.
-    pub fn add_executor(&mut self) {
-        let mut executor = self.start_executor(&[]);
-        executor.wait_for_line("Executor registration succeed");
-        self.executors.push(executor);
-    }
-
-    /// Starts an executor of one core that the caller looks after, with options beside or instead of the usual ones.
-    pub fn start_executor(&self, more: &[&str]) -> Running {
-        let port = self.port.to_string();
-        let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
-        let folder = self.work.path().join(&ports[0]);
-        let arguments = [
-            ["--bind-host", "127.0.0.1"],
-            ["--external-host", "127.0.0.1"],
-            ["--scheduler-host", "127.0.0.1"],
-            ["--scheduler-port", &port],
-            ["--bind-port", &ports[0]],
-            ["--bind-grpc-port", &ports[1]],
-            ["--bind-health-port", &ports[2]],
-            ["--vcores", "1"],
-            ["--work-dir", folder.to_str().unwrap()],
-        ];
-        let usual = arguments.iter().filter(|[option, _]| !more.contains(option)).flatten().copied();
-        Running::start_with(&self.environment, "prowl-executor", &usual.chain(more.iter().copied()).collect::<Vec<_>>())
-    }
-
-    /// What `--scheduler` takes.
-    pub fn url(&self) -> String {
-        format!("df://127.0.0.1:{}", self.port)
-    }
-
-    /// In how many lines of its log the scheduler has said `text`.
-    pub fn scheduler_said(&self, text: &str) -> usize {
-        let log = self.scheduler.as_ref().unwrap().log.lock().unwrap();
-        log.lines().filter(|line| line.contains(text)).count()
-    }
-
-    /// How many executors hold what tasks have written for other tasks or the client.
-    pub fn executors_with_shuffle_files(&self) -> usize {
-        let folders = std::fs::read_dir(self.work.path()).unwrap().map(|folder| folder.unwrap().path());
-        folders.filter(|folder| std::fs::read_dir(folder).unwrap().next().is_some()).count()
-    }
-
-    /// Stops every process by SIGTERM and tells the exit codes, the scheduler's last.
-    pub fn stop(self) -> Vec<i32> {
-        self.executors.into_iter().chain(self.scheduler).map(|process| process.stop().code).collect()
     }
 }
 
@@ -308,7 +222,7 @@ impl Server {
         let addresses: serde_json::Value = serde_json::from_str(&listening).unwrap();
         let address = |port: &str| addresses[port].as_str().unwrap().to_owned();
         let (grpc, http) = (address("grpc"), address("http"));
-        process.wait_for("readiness", || (get(&http, "/readyz") == Some(200)).then_some(()));
+        process.wait_for("readiness", || get(&http, "/readyz").filter(|(status, _)| *status == 200));
         Self { process, grpc }
     }
 
@@ -323,11 +237,13 @@ impl Server {
     }
 }
 
-/// The status that a GET of `path` answers with.
-fn get(address: &str, path: &str) -> Option<u16> {
+/// The status and the body that a GET of `path` answers with.
+pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").ok()?;
+    // An answer to HTTP/1.0 comes in one piece.
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: test\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
-    answer.split(' ').nth(1)?.parse().ok()
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }

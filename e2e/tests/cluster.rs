@@ -2,10 +2,171 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use prowl_e2e::{Cluster, Running, TestStore, run};
+use prowl_e2e::{Cluster, Outcome, Running, TestStore, Variable, read_run, run, wait_for};
+use serde_json::Value;
+
+/// A store and an export that several tasks read, and what a run in one process makes of it.
+struct Job {
+    store: TestStore,
+    export: String,
+    environment: Vec<Variable>,
+    expected: std::collections::BTreeMap<String, String>,
+}
+
+impl Job {
+    /// One whose programs find these variables.
+    fn new(environment: Vec<Variable>) -> Self {
+        let store = TestStore::empty();
+        let documents = store.synth(4000, 5);
+        let folder = store.root.join("export");
+        std::fs::create_dir(&folder).unwrap();
+        for (index, part) in documents.0.chunks(documents.0.len() / 8 + 1).enumerate() {
+            prowl_e2e::Documents(part.to_vec()).write(&folder.join(format!("{index}.ndjson")));
+        }
+        let export = folder.to_str().unwrap().to_owned();
+        let expected = store.preprocess(&export, &[]).files;
+        std::fs::remove_dir_all(store.root.join("features")).unwrap();
+        Self { store, export, environment, expected }
+    }
+
+    /// Starts it on a cluster.
+    fn start(&self, cluster: &Cluster) -> Running {
+        let url = cluster.url();
+        let arguments = ["--store", &self.store.url, "--export", &self.export, "--scheduler", &url, "--json"];
+        Running::start_with(&self.environment, "prowl-preprocess", &[&arguments[..], &["--partitions", "8"]].concat())
+    }
+
+    /// What it published has to be what one process would have, and nothing else may lie beside it.
+    fn check(&self, done: Outcome) {
+        let run = read_run(&self.store.root, done.expect_success().json()["run"].as_str().unwrap());
+        assert_eq!(run.files, self.expected);
+        let files: BTreeSet<_> = run.files.keys().map(|file| run.folder.join(file)).collect();
+        let found: BTreeSet<_> = self.store.feature_files().into_iter().collect();
+        let others: Vec<_> = found.difference(&files).collect();
+        assert_eq!(others, [&run.folder.join("manifest.json")]);
+        std::fs::remove_dir_all(run.folder).unwrap();
+    }
+}
+
+/// How many tasks of a stage are done.
+fn done(stage: &Value) -> usize {
+    stage["tasks"].as_array().into_iter().flatten().filter(|task| task["status"] == "Successful").count()
+}
+
+#[test]
+fn a_run_that_loses_an_executor_publishes_the_same() {
+    let job = Job::new(Vec::new());
+    // While it reads, and while it writes what the other stage has left with both executors.
+    for stage in [0, 1] {
+        let mut cluster = Cluster::start(2);
+        let mut running = job.start(&cluster);
+        let stages = running.wait_for("the middle", || {
+            let stages = cluster.stages();
+            let half = stages.get(stage).is_some_and(|stage| stage["stage_status"] == "Running" && done(stage) >= 2);
+            half.then_some(stages)
+        });
+        assert_eq!(done(&stages[1]) > 0, stage == 1, "{stages:?}");
+        cluster.kill_executor(0);
+        job.check(running.wait());
+        assert!(cluster.scheduler_said("lost Executor") > 0, "the killed one had nothing to do with it");
+        assert_eq!(cluster.stop(), [0, 0]);
+    }
+}
+
+#[test]
+fn a_run_that_loses_its_scheduler_fails_and_the_next_one_does_not() {
+    let job = Job::new(Vec::new());
+    let mut cluster = Cluster::start(2);
+    let mut running = job.start(&cluster);
+    running.wait_for("the middle", || cluster.stages().first().filter(|stage| done(stage) >= 2).cloned());
+    cluster.kill_scheduler();
+    let killed = Instant::now();
+    let lost = running.wait();
+    assert!(killed.elapsed() < Duration::from_secs(30));
+    assert_eq!(lost.code, 1);
+    assert!(
+        lost.error()
+            .ends_with("does not answer; see that prowl-scheduler listens there and is well, then run it again")
+    );
+    assert_eq!(job.store.feature_files(), Vec::<PathBuf>::new());
+    // The executors come back to the new one by themselves.
+    cluster.start_scheduler();
+    job.check(job.start(&cluster).wait());
+    assert_eq!(cluster.stop(), [0, 0, 0]);
+}
+
+#[test]
+fn an_executor_that_is_told_to_stop_finishes_its_tasks_and_hands_the_rest_on() {
+    let job = Job::new(Vec::new());
+    let mut cluster = Cluster::start(2);
+    let mut running = job.start(&cluster);
+    running.wait_for("the middle", || cluster.stages().first().filter(|stage| done(stage) >= 2).cloned());
+    let ended = cluster.take_executor(0).process.stop();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    job.check(running.wait());
+    assert_eq!(cluster.stop(), [0, 0]);
+}
+
+#[test]
+fn a_scheduler_that_is_told_to_stop_lets_jobs_finish_and_takes_no_more() {
+    let job = Job::new(Vec::new());
+    let mut cluster = Cluster::planned();
+    cluster.start_scheduler_with(&["--drain-timeout", "5m"]);
+    cluster.add_executor();
+    let mut running = job.start(&cluster);
+    running.wait_for("the middle", || cluster.stages().first().filter(|stage| done(stage) >= 1).cloned());
+    let scheduler = cluster.take_scheduler();
+    scheduler.tell_to_stop();
+    wait_for("the end of readiness", || cluster.get("/readyz").filter(|(status, _)| *status == 503));
+    let refused = job.start(&cluster).wait();
+    assert_eq!(refused.code, 1);
+    let url = cluster.url();
+    assert_eq!(refused.error(), format!("error: the scheduler {url} is stopping; run it again when it is back"));
+    job.check(running.wait());
+    assert_eq!(scheduler.wait().code, 0);
+
+    // One that may not wait tells the client that it gives the job up.
+    cluster.start_scheduler_with(&["--drain-timeout", "0s"]);
+    let mut running = job.start(&cluster);
+    running.wait_for("the middle", || cluster.stages().first().filter(|stage| done(stage) >= 1).cloned());
+    assert_eq!(cluster.take_scheduler().stop().code, 0);
+    let given_up = running.wait();
+    assert_eq!(given_up.code, 1);
+    assert!(given_up.error().starts_with("error: the scheduler gave the job up"), "{}", given_up.stderr);
+    assert_eq!(job.store.feature_files(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn scheduler_and_executor_tell_their_figures() {
+    let job = Job::new(Vec::new());
+    let cluster = Cluster::start(1);
+    job.check(job.start(&cluster).wait());
+    assert_eq!(cluster.get("/healthz"), Some((200, "ok\n".to_owned())));
+    assert_eq!(cluster.get("/readyz"), Some((200, "ready\n".to_owned())));
+    let scheduler = cluster.get("/metrics").unwrap().1;
+    assert!(scheduler.lines().any(|line| line == "job_completed_total 1"), "{scheduler}");
+
+    assert_eq!(cluster.executor_get(0, "/healthz"), Some((200, "ok\n".to_owned())));
+    assert_eq!(cluster.executor_get(0, "/readyz"), Some((200, "ready\n".to_owned())));
+    let executor = cluster.executor_get(0, "/metrics").unwrap().1;
+    let figure = |name: &str| -> u64 {
+        let line = executor.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not in {executor}")).parse().unwrap()
+    };
+    let done: usize = cluster.stages().iter().map(done).sum();
+    assert_eq!(figure("prowl_executor_tasks_total{outcome=\"done\"}"), done as u64);
+    assert_eq!(figure("prowl_executor_tasks_running"), 0);
+    assert_eq!(figure("prowl_executor_memory_limit_bytes"), 2 << 30);
+    assert_eq!(figure("prowl_executor_memory_reserved_bytes"), 0);
+    // Each document goes from the task that reads it to the one that writes it, and the tallies of the files with them.
+    assert!(figure("prowl_executor_rows_written_total") > 4000);
+    assert!(figure("prowl_executor_rows_read_total") > 4000);
+    assert!(figure("prowl_executor_bytes_written_total") > 100_000);
+}
 
 #[test]
 fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
@@ -25,7 +186,7 @@ fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
         job.wait_for("beginning", || begun().then_some(()));
         let stopped = job.stop();
         assert_eq!(stopped.code, 1, "{}", stopped.stderr);
-        assert_eq!(stopped.stderr, "error: stopped by SIGTERM; nothing was published\n");
+        assert_eq!(stopped.error(), "error: stopped by SIGTERM; nothing was published");
     }
     std::thread::sleep(whole + Duration::from_secs(1));
     assert_eq!(store.feature_files(), Vec::<PathBuf>::new(), "tasks went on writing");
@@ -52,7 +213,7 @@ fn a_job_that_loses_its_scheduler_says_so() {
     let lost = job.wait();
     assert_eq!(lost.code, 1);
     let way_out = "see that prowl-scheduler listens there and is well, then run it again";
-    assert_eq!(lost.stderr, format!("error: the scheduler {url} does not answer; {way_out}\n"));
+    assert_eq!(lost.error(), format!("error: the scheduler {url} does not answer; {way_out}"));
     assert_eq!(store.feature_files(), Vec::<PathBuf>::new());
 }
 
@@ -62,29 +223,35 @@ fn an_executor_waits_for_its_scheduler_comes_back_to_a_new_one_and_ends_without_
     store.synth(100, 8);
     let mut cluster = Cluster::planned();
     let url = cluster.url();
-    let mut executor = cluster.start_executor(&["--executor-heartbeat-interval-seconds", "2"]);
-    let waiting = executor.wait_for_line("waiting up to 60 s for the scheduler");
+    let options = ["--executor-heartbeat-interval-seconds", "1", "--scheduler-connect-timeout-seconds", "20"];
+    let mut executor = cluster.start_executor(&options).process;
+    let waiting = executor.wait_for_line("waiting up to 20 s for the scheduler");
     assert!(waiting.contains(&url), "{waiting}");
     for _ in 0..2 {
         cluster.start_scheduler();
         assert_eq!(store.preprocess("latest", &["--scheduler", &url]).counts["kept"], 100);
         cluster.kill_scheduler();
     }
+    // Away for longer than it takes to be given up.
+    executor.wait_for_line("has lost the scheduler");
+    cluster.start_scheduler();
+    assert_eq!(store.preprocess("latest", &["--scheduler", &url]).counts["kept"], 100);
+    cluster.kill_scheduler();
     let ended = executor.wait();
     assert_eq!(ended.code, 1);
-    let said = ended.error();
-    assert_eq!(said, "error: the executor stopped by itself; its log above says why");
+    let way_out = format!("error: the executor cannot work for the scheduler {url}; start prowl-scheduler there: ");
+    assert!(ended.error().starts_with(&way_out), "{}", ended.stderr);
 }
 
 #[test]
 fn an_executor_without_a_scheduler_ends_when_it_is_told_or_has_waited_enough() {
     let cluster = Cluster::planned();
-    let mut told = cluster.start_executor(&[]);
+    let mut told = cluster.start_executor(&[]).process;
     told.wait_for_line("waiting up to 60 s for the scheduler");
     let ended = told.stop();
     assert_eq!(ended.code, 0, "{}", ended.stderr);
 
-    let ended = cluster.start_executor(&["--scheduler-connect-timeout-seconds", "1"]).wait();
+    let ended = cluster.start_executor(&["--scheduler-connect-timeout-seconds", "1"]).process.wait();
     assert_eq!(ended.code, 1);
     let url = cluster.url();
     let way_out = format!("error: the executor cannot work for the scheduler {url}; start prowl-scheduler there: ");
@@ -92,10 +259,18 @@ fn an_executor_without_a_scheduler_ends_when_it_is_told_or_has_waited_enough() {
 }
 
 #[test]
+fn an_executor_without_memory_to_sort_with_says_so() {
+    let ended = Cluster::planned().start_executor(&["--memory-pool-size", "63MiB"]).process.wait();
+    assert_eq!(ended.code, 1);
+    let said = "error: --memory-pool-size 66060288 is too little for 1 cores; give at least 64MiB, or fewer --vcores";
+    assert_eq!(ended.error(), said);
+}
+
+#[test]
 fn an_executor_that_its_scheduler_cannot_reach_says_so() {
     let cluster = Cluster::start(0);
     // It listens on 127.0.0.1 only.
-    let ended = cluster.start_executor(&["--external-host", "127.0.0.9"]).wait();
+    let ended = cluster.start_executor(&["--external-host", "127.0.0.9"]).process.wait();
     assert_eq!(ended.code, 1);
     let said = ended.error();
     assert!(said.contains("cannot reach this executor at 127.0.0.9:") && said.contains("--external-host"), "{said}");

@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(Config { store, part_size, json, source }: Config) -> anyhow::Result<()> {
-    telemetry::init("info")?;
+    let _telemetry = telemetry::init("prowl-fetch", "info")?;
     let store = Store::open(&store, &Secrets::open(&Store::SECRETS).await?)?;
     let report = match source {
         SourceConfig::Git(git) => export::publish(&store, part_size, move |outlet| git::read(&git, outlet)).await,

@@ -65,6 +65,7 @@ impl Engine {
         self.score(Task::from_json(document)?, began)
     }
 
+    #[tracing::instrument(skip_all)]
     fn score(&self, task: Task, began: Instant) -> Result<v1::ScoreResponse, Error> {
         let facts = task.facts;
         let (history, history_source, history_as_of) = match (task.history, self.profiles.ledger(&facts.repository)) {

@@ -85,6 +85,7 @@ pub enum LoadError {
 ///
 /// # Errors
 /// [`LoadError`]: each names the folder and says what to do.
+#[tracing::instrument(skip_all)]
 pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, LoadError> {
     let began = Instant::now();
     let folder = store.folder(Kind::Models, name).await?;

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
-    telemetry::init("info")?;
+    let _telemetry = telemetry::init("prowl-inference", "info")?;
     let runtime = Runtime::new().context("cannot start the threads of the server")?;
     let ended = runtime.block_on(async { server::run(config, shutdown::signal()).await });
     // A model that is still being loaded would otherwise be loaded to its end first.

@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    telemetry::init("info")?;
+    let _telemetry = telemetry::init("prowl-trainer", "info")?;
     let Command::Train(args) = args.command;
     let config = TrainConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit());
     let published = prowl_trainer::train(&config).await?;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use prowl_model::{Details, Model, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
 use serde_json::json;
+use tracing::{Instrument, info_span};
 
 use crate::args::TrainConfig;
 use crate::progress::Progress;
@@ -41,6 +42,7 @@ impl Published {
 ///
 /// # Errors
 /// See [`TrainError`].
+#[tracing::instrument(skip_all)]
 pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
     let start = Instant::now();
     let signal = shutdown::signal();
@@ -83,7 +85,7 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
         model_digest: digest.clone(),
         settings: json!(config.settings),
     };
-    let folder = draft.publish(inputs, counts, json!(details)).await?;
+    let folder = draft.publish(inputs, counts, json!(details)).instrument(info_span!("publish")).await?;
     Ok(Published { folder, model, digest, seconds: start.elapsed().as_secs_f64() })
 }
 
@@ -94,7 +96,7 @@ async fn make(
     draft: &mut Draft,
     stop: Arc<AtomicBool>,
 ) -> Result<(Model, Bytes), TrainError> {
-    let data = read::read(run).await?;
+    let data = read::read(run).instrument(info_span!("read")).await?;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
     let model = learn_until(data, settings.clone(), origin, stop).await?;
@@ -111,7 +113,9 @@ async fn learn_until(
     origin: Origin,
     stop: Arc<AtomicBool>,
 ) -> Result<Model, TrainError> {
+    let span = info_span!("learn");
     let learning = tokio::task::spawn_blocking(move || {
+        let _learning = span.entered();
         let mut progress = Progress::new(&settings);
         let learnt = learn(&data, &settings, origin, &mut |step| {
             progress.show(step);

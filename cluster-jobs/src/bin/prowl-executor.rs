@@ -2,16 +2,21 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use prowl_cluster::args::ExecutorArgs;
 use prowl_cluster::session::run_executor;
 use prowl_platform::{arguments, exit, telemetry};
+use tokio::runtime::Runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    exit::after(run(arguments::parse()).await)
+fn main() -> ExitCode {
+    exit::after(run(arguments::parse()))
 }
 
-async fn run(args: ExecutorArgs) -> anyhow::Result<()> {
-    telemetry::init("info,datafusion=warn,ballista=info")?;
-    run_executor(args).await
+fn run(args: ExecutorArgs) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init("prowl-executor", "info,datafusion=warn,ballista=info")?;
+    let runtime = Runtime::new().context("cannot start")?;
+    let ended = runtime.block_on(run_executor(args));
+    // What has not ended within its limit is not waited for.
+    runtime.shutdown_background();
+    ended
 }

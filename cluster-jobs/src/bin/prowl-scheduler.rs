@@ -2,16 +2,21 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use prowl_cluster::args::SchedulerArgs;
 use prowl_cluster::session::run_scheduler;
 use prowl_platform::{arguments, exit, telemetry};
+use tokio::runtime::Runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    exit::after(run(arguments::parse()).await)
+fn main() -> ExitCode {
+    exit::after(run(arguments::parse()))
 }
 
-async fn run(args: SchedulerArgs) -> anyhow::Result<()> {
-    telemetry::init("info,datafusion=warn,ballista=info")?;
-    run_scheduler(args).await
+fn run(args: SchedulerArgs) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init("prowl-scheduler", "info,datafusion=warn,ballista=info")?;
+    let runtime = Runtime::new().context("cannot start")?;
+    let ended = runtime.block_on(run_scheduler(args));
+    // What has not ended within its limit is not waited for.
+    runtime.shutdown_background();
+    ended
 }

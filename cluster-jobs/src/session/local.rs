@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arrow_flight::flight_service_server::FlightServiceServer;
+use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::extension::SessionConfigExt;
 use ballista_core::ids::new_instance_id;
 use ballista_core::registry::BallistaFunctionRegistry;
@@ -20,8 +21,8 @@ use ballista_executor::executor::Executor;
 use ballista_executor::flight_service::BallistaFlightService;
 use ballista_executor::health::ExecutorHealth;
 use ballista_executor::metrics::LoggingMetricsCollector;
-use ballista_scheduler::standalone::new_standalone_scheduler_with_builder;
-use datafusion::execution::memory_pool::FairSpillPool;
+use ballista_scheduler::config::SchedulerConfig;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
@@ -30,12 +31,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 
+use super::figures::{Engine, Figures};
+use super::scheduler::Running;
 use super::stores::Stores;
 use crate::args::Scheduler;
 
 /// A running cluster of one. Its files go when it is dropped.
 pub(super) struct LocalCluster {
     scheduler: Scheduler,
+    _running: Running,
     tasks: Vec<JoinHandle<()>>,
     _files: tempfile::TempDir,
 }
@@ -54,18 +58,20 @@ impl LocalCluster {
         let producer: ConfigProducer = Arc::new(move || producer.clone());
         let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> =
             BallistaCodec::new(config.ballista_logical_extension_codec(), config.ballista_physical_extension_codec());
-        let scheduler =
-            new_standalone_scheduler_with_builder(Arc::new(super::build_state), Arc::clone(&producer), codec.clone())
-                .await
-                .context("cannot start a scheduler in this process")?;
-        let scheduler = Scheduler { host: "localhost".to_owned(), port: scheduler.port() };
+        let listener = TcpListener::bind("localhost:0").await.context("cannot open a port on loopback")?;
+        let scheduler = Scheduler { host: "localhost".to_owned(), port: listener.local_addr()?.port() };
+        // An executor that polls needs no port that it is called back on.
+        let policy = SchedulerConfig::default().with_scheduler_policy(TaskSchedulingPolicy::PullStaged);
+        let running = Running::start(policy, listener).await.context("cannot start a scheduler in this process")?;
         let client = SchedulerGrpcClient::connect(format!("http://{}:{}", scheduler.host, scheduler.port))
             .await
             .context("cannot reach the scheduler in this process")?;
 
         // One pool for all tasks: what one does not need, another may use.
+        let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(memory));
+        let engine = Engine::new(Arc::new(Figures::new(Arc::clone(&pool))?));
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+            .with_memory_pool(pool)
             .with_temp_file_path(files.path())
             .with_object_store_registry(Stores::new(secrets.clone()))
             .build_arc()?;
@@ -83,7 +89,7 @@ impl LocalCluster {
             os_info: Some(ExecutorOperatingSystemSpecification::default().into()),
             ballista_protocol_version: BALLISTA_PROTOCOL_VERSION,
         };
-        let executor = Arc::new(Executor::with_default_execution_engine(
+        let executor = Arc::new(Executor::new(
             registration,
             &folder,
             runtime,
@@ -91,6 +97,7 @@ impl LocalCluster {
             Arc::new(BallistaFunctionRegistry::default()),
             Arc::new(LoggingMetricsCollector::default()),
             cores,
+            Arc::new(engine),
         ));
         let limit = config.ballista_grpc_client_max_message_size();
         let flight = FlightServiceServer::new(BallistaFlightService::new(folder))
@@ -111,7 +118,7 @@ impl LocalCluster {
                 }
             }),
         ];
-        Ok(Self { scheduler, tasks, _files: files })
+        Ok(Self { scheduler, _running: running, tasks, _files: files })
     }
 
     /// Where clients find the scheduler.

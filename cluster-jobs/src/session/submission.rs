@@ -61,8 +61,23 @@ impl Submission {
         .unwrap_or_else(|_| bail!("the scheduler does not answer"))
     }
 
+    /// The name of the job, for others who ask after it.
+    pub(crate) fn name(&self) -> JobName {
+        JobName(Arc::clone(&self.query))
+    }
+
     fn job_id(&self) -> Option<String> {
-        let query = self.query.as_ref() as &dyn Any;
+        self.name().get()
+    }
+}
+
+/// The name that the scheduler gives a job.
+pub(crate) struct JobName(Arc<dyn ExecutionPlan>);
+
+impl JobName {
+    /// It is known once the scheduler has answered.
+    pub(crate) fn get(&self) -> Option<String> {
+        let query = self.0.as_ref() as &dyn Any;
         query.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>()?.job_id().map(Into::into)
     }
 }

@@ -157,7 +157,7 @@ mod tests {
             let pieces: Vec<Bytes> = found.into_stream().try_collect().await.unwrap();
             assert_eq!(pieces.concat(), content);
             assert!(pieces.iter().all(|piece| piece.len() <= 10), "{length}");
-            assert_eq!(store.head(&path).await.unwrap().size, length.into());
+            assert_eq!(store.head(&path).await.unwrap().size, u64::from(length));
         }
         let part = GetOptions { range: Some(GetRange::Bounded(5..48)), ..GetOptions::default() };
         let part = store.get_opts(&path, part).await.unwrap().bytes().await.unwrap();

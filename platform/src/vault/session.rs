@@ -180,9 +180,10 @@ impl Session {
             }
             Login::Jwt { mount, role, file } => {
                 // Read anew, since Kubernetes replaces it before it expires.
-                let jwt = tokio::fs::read_to_string(file)
-                    .await
-                    .map_err(|error| VaultError::JwtFile { path: file.display().to_string(), source: innermost(&error).to_string().into() })?;
+                let jwt = tokio::fs::read_to_string(file).await.map_err(|error| VaultError::JwtFile {
+                    path: file.display().to_string(),
+                    source: innermost(&error).to_string().into(),
+                })?;
                 let jwt = SecretString::from(jwt);
                 let answer = quietly(kubernetes::login(&self.client, mount, role, jwt.expose_secret().trim())).await;
                 (mount, "VAULT_ROLE, VAULT_AUTH_MOUNT", answer)

@@ -1,0 +1,314 @@
+//! The executor: Ballista's, with our sessions, one memory pool for all its tasks, figures, and an end within a limit.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use ballista_core::RuntimeProducer;
+use ballista_core::ids::new_instance_id;
+use ballista_executor::config::Config;
+use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
+use ballista_executor::executor_server::TERMINATING;
+use ballista_executor::health::ExecutorHealth;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use prowl_platform::{Secrets, Store, shutdown};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::ask::has_executors;
+use super::figures::{Engine, Figures};
+use super::stores::Stores;
+use super::{config, free};
+use crate::args::{ExecutorArgs, MEMORY_PER_CORE, Scheduler};
+use crate::plan::{LogicalCodec, PhysicalCodec};
+
+/// How often an executor removes the shuffle files of finished jobs, and how old they are then, in seconds.
+/// Ballista's own default is never.
+const CLEAN_UP_EVERY: u64 = 300;
+const CLEAN_UP_AFTER: u64 = 6 * 3600;
+
+/// What the parts of an executor share.
+struct Shared {
+    options: Config,
+    vcores: usize,
+    scheduler: Scheduler,
+    pool: Arc<dyn MemoryPool>,
+    stores: Arc<Stores>,
+    figures: Arc<Figures>,
+    /// Whether the scheduler has heard of it lately.
+    registered: ExecutorHealth,
+    /// Whether it was told to stop.
+    told: CancellationToken,
+}
+
+/// Runs an executor until it is told to stop; it finishes the tasks it has, within a limit. Boxed, as
+/// [`crate::job::run_until`] is.
+///
+/// # Errors
+/// A port, the work folder or the memory cannot be used, or the scheduler cannot be reached for long.
+pub fn run_executor(args: ExecutorArgs) -> LocalBoxFuture<'static, anyhow::Result<()>> {
+    run(args).boxed_local()
+}
+
+async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) -> anyhow::Result<()> {
+    let stop = shutdown::signal();
+    let stores = Stores::new(Secrets::open(&Store::SECRETS).await?);
+    free(&options.bind_host, options.bind_port, "--bind-port")?;
+    free(&options.bind_host, options.bind_grpc_port, "--bind-grpc-port")?;
+    let http = free(&options.bind_host, options.bind_health_port, "--bind-health-port")?;
+    let work_dir = WorkDir::open(options.work_dir.as_deref())?;
+    let vcores = match options.concurrent_tasks.unwrap_or(options.vcores) {
+        0 => std::thread::available_parallelism().context("cannot tell the number of cores; give --vcores")?.get(),
+        vcores => vcores,
+    };
+    let pool = memory_pool(options.memory_pool_size, vcores)?;
+    let shared = Shared {
+        vcores,
+        scheduler: Scheduler { host: options.scheduler_host.clone(), port: options.scheduler_port },
+        figures: Arc::new(Figures::new(Arc::clone(&pool))?),
+        pool,
+        stores,
+        registered: ExecutorHealth::new(),
+        told: CancellationToken::new(),
+        options,
+    };
+    let probes = serve_probes(http, &shared).await?;
+
+    let mut work = pin!(work(&shared, &work_dir));
+    tokio::select! {
+        worked = &mut work => return worked,
+        probed = probes => {
+            probed??;
+            bail!("the health probes on {http} stopped early");
+        }
+        signal = stop => {
+            shared.told.cancel();
+            // Ballista hears the signal itself and drains; before its registration there is nothing to drain.
+            if !shared.registered.is_ready() {
+                tracing::info!(signal, "executor stops, no scheduler counts on it");
+                return Ok(());
+            }
+            tracing::info!(signal, tasks = shared.figures.running(), "executor stops");
+        }
+    }
+    match timeout(drain_timeout, work).await {
+        Ok(worked) => worked,
+        Err(_) => {
+            let tasks = shared.figures.running();
+            tracing::warn!(tasks, "tasks were not finished in time, the scheduler gives them to other executors");
+            Ok(())
+        }
+    }
+}
+
+/// Works for the scheduler until told to stop, and for the one that comes in its place when it is lost.
+async fn work(shared: &Shared, work_dir: &WorkDir) -> anyhow::Result<()> {
+    let scheduler = &shared.scheduler;
+    let patience = Duration::from_secs(shared.options.scheduler_connect_timeout_seconds.into());
+    loop {
+        wait_for(scheduler, patience).await.with_context(|| {
+            format!("the executor cannot work for the scheduler {scheduler}; start prowl-scheduler there")
+        })?;
+        // Ballista sets it for the whole process at each end.
+        TERMINATING.store(false, Ordering::Release);
+        let process = process(shared, work_dir)?;
+        let ended = Box::pin(start_executor_process(Arc::new(process))).await;
+        ended.map_err(|error| refused(scheduler, &error.to_string()))?;
+        // Both hear a signal at the same moment.
+        if timeout(Duration::from_millis(200), shared.told.cancelled()).await.is_ok() {
+            return Ok(());
+        }
+        // Ballista ends the same way when one of its services has failed, or the scheduler has not answered for long.
+        tracing::warn!("the executor has lost the scheduler {scheduler}, looks for it anew");
+        for (port, option) in
+            [(shared.options.bind_port, "--bind-port"), (shared.options.bind_grpc_port, "--bind-grpc-port")]
+        {
+            free(&shared.options.bind_host, port, option)?;
+        }
+    }
+}
+
+/// Ballista's configuration of one life of the executor.
+fn process(shared: &Shared, work_dir: &WorkDir) -> anyhow::Result<ExecutorProcessConfig> {
+    let Shared { options, .. } = shared;
+    // Those of a life before may be gone.
+    let (shuffle, spill) = work_dir.emptied()?;
+    // One pool for all tasks: what one does not need, another may use.
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::clone(&shared.pool))
+        .with_temp_file_path(spill)
+        .with_object_store_registry(Arc::clone(&shared.stores) as _)
+        .build_arc()?;
+    let runtime: RuntimeProducer = Arc::new(move |_| Ok(Arc::clone(&runtime)));
+    let clean_up = match options.job_data_clean_up_interval_seconds {
+        0 => (CLEAN_UP_EVERY, options.job_data_ttl_seconds.min(CLEAN_UP_AFTER)),
+        every => (every, options.job_data_ttl_seconds),
+    };
+    Ok(ExecutorProcessConfig {
+        executor_id: options.executor_id.clone().unwrap_or_else(new_instance_id),
+        bind_host: options.bind_host.clone(),
+        external_host: options.external_host.clone(),
+        port: options.bind_port,
+        grpc_port: options.bind_grpc_port,
+        scheduler_host: options.scheduler_host.clone(),
+        scheduler_port: options.scheduler_port,
+        // It was waited for already, and Ballista's own wait has no end.
+        scheduler_connect_timeout_seconds: 0,
+        vcores: shared.vcores,
+        task_scheduling_policy: options.task_scheduling_policy,
+        work_dir: Some(shuffle.to_string_lossy().into_owned()),
+        job_data_clean_up_interval_seconds: clean_up.0,
+        job_data_ttl_seconds: clean_up.1,
+        grpc_max_decoding_message_size: options.grpc_server_max_decoding_message_size,
+        grpc_max_encoding_message_size: options.grpc_server_max_encoding_message_size,
+        executor_heartbeat_interval_seconds: options.executor_heartbeat_interval_seconds,
+        metric_collection_policy: options.metric_collection_policy,
+        // The pool is in the runtime; Ballista's own would divide it among the cores for good.
+        memory_pool_size: Some(0),
+        session_runtime_cache_capacity: options.session_runtime_cache_capacity,
+        override_execution_engine: Some(Arc::new(Engine::new(Arc::clone(&shared.figures)))),
+        override_runtime_producer: Some(runtime),
+        override_config_producer: Some(Arc::new(config)),
+        override_logical_codec: Some(Arc::new(LogicalCodec::default())),
+        override_physical_codec: Some(Arc::new(PhysicalCodec::default())),
+        health: shared.registered.clone(),
+        ..ExecutorProcessConfig::default()
+    })
+}
+
+/// The pool that all tasks of a process share.
+///
+/// # Errors
+/// `bytes` are too few for `vcores` tasks to sort with.
+fn memory_pool(bytes: Option<u64>, vcores: usize) -> anyhow::Result<Arc<dyn MemoryPool>> {
+    let bytes = bytes.unwrap_or_default();
+    let least = (vcores * MEMORY_PER_CORE) as u64;
+    if bytes < least << 20 {
+        bail!(
+            "--memory-pool-size {bytes} is too little for {vcores} cores; give at least {least}MiB, or fewer --vcores"
+        );
+    }
+    Ok(Arc::new(FairSpillPool::new(bytes as usize)))
+}
+
+/// The folder of an executor, with one for shuffle files, which Ballista cleans up, and one for spills.
+struct WorkDir {
+    path: PathBuf,
+    /// A temporary folder must live as long as the process; Ballista's own is dropped before it is used.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl WorkDir {
+    fn open(path: Option<&str>) -> anyhow::Result<Self> {
+        if let Some(path) = path {
+            std::fs::create_dir_all(path)
+                .and_then(|()| tempfile::tempfile_in(path))
+                .with_context(|| format!("cannot write into the work folder {path}; give another with --work-dir"))?;
+            return Ok(Self { path: path.into(), _temporary: None });
+        }
+        let temporary = tempfile::Builder::new()
+            .prefix("prowl-executor-")
+            .tempdir()
+            .context("cannot create a temporary folder; give one with --work-dir")?;
+        Ok(Self { path: temporary.path().to_owned(), _temporary: Some(temporary) })
+    }
+
+    /// Both folders, without what an executor left there that was killed.
+    fn emptied(&self) -> anyhow::Result<(PathBuf, PathBuf)> {
+        let emptied = |name: &str| {
+            let folder = self.path.join(name);
+            empty(&folder)
+                .with_context(|| format!("cannot empty {}; give another folder with --work-dir", folder.display()))?;
+            anyhow::Ok(folder)
+        };
+        Ok((emptied("shuffle")?, emptied("spill")?))
+    }
+}
+
+fn empty(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::create_dir_all(folder),
+    }
+}
+
+/// What probes and figures are read off.
+#[derive(Clone)]
+struct Probes {
+    registered: ExecutorHealth,
+    told: CancellationToken,
+    figures: Arc<Figures>,
+}
+
+/// Serves probes and figures over HTTP.
+async fn serve_probes(address: SocketAddr, shared: &Shared) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+    let probes = Probes {
+        registered: shared.registered.clone(),
+        told: shared.told.clone(),
+        figures: Arc::clone(&shared.figures),
+    };
+    let routes: Router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(probes);
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    Ok(tokio::spawn(axum::serve(listener, routes).into_future()))
+}
+
+async fn readyz(State(probes): State<Probes>) -> (StatusCode, &'static str) {
+    if probes.told.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready: the executor is stopping\n")
+    } else if probes.registered.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready: no scheduler answers\n")
+    }
+}
+
+async fn metrics(State(probes): State<Probes>) -> Result<String, StatusCode> {
+    probes.figures.text().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Waits for a scheduler that is started at the same time, for as long as `patience` lasts.
+async fn wait_for(scheduler: &Scheduler, patience: Duration) -> std::io::Result<()> {
+    let end = Instant::now() + patience;
+    let mut told = false;
+    while let Err(error) = has_executors(scheduler).await {
+        if Instant::now() >= end {
+            return Err(error);
+        }
+        if !told {
+            tracing::warn!(%error, "waiting up to {} s for the scheduler {scheduler}", patience.as_secs());
+            told = true;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    Ok(())
+}
+
+/// Why a scheduler that answers does not take an executor. It calls each one back at once.
+fn refused(scheduler: &Scheduler, error: &str) -> anyhow::Error {
+    let called =
+        error.split_once("Failed to register executor at ").and_then(|(_, rest)| rest.split_once(", could not"));
+    match called {
+        Some((address, _)) => anyhow!(
+            "the scheduler {scheduler} cannot reach this executor at {address}; give an address that it can reach with \
+             --external-host, and open the port (--bind-grpc-port) to it"
+        ),
+        None => anyhow!("the executor cannot work for the scheduler {scheduler}: {error}"),
+    }
+}
