@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn counts_that_do_not_add_up_are_refused() {
-        let args = ["prowl-preprocess", "--store", "file:///s", "--export", "latest"];
+        let args = ["prowl-preprocess", "--store", "file:///s", "--export", "latest", "--max-reject-share", "0.5"];
         let Ok(Ask::Run(ask)) = Ask::try_from(CommandLine::parse_from(args)) else { panic!("{args:?} make a run") };
         let all = Report { read: 9, kept: 6, superseded: 2, rejected: 1, ..Report::default() };
         check(&ask, &all).unwrap();

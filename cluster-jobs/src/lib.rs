@@ -22,6 +22,7 @@ pub mod args;
 mod columns;
 mod export;
 mod failure;
+mod gathered;
 pub mod inspect;
 pub mod job;
 mod outcomes;
@@ -36,7 +37,3 @@ mod scan;
 pub mod session;
 mod sources;
 mod statistics;
-
-/// Rows are made of small vectors, on several threads: an allocator that is made for that takes a tenth off.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

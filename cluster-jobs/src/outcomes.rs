@@ -22,11 +22,17 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 use prowl_features::{Maturity, Outcome, Outcomes};
 
-use crate::requirements::{by_bucket, sorted};
+use crate::requirements::{by_bucket, order};
 use crate::rows::{
     BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, Row, RowBuilder, RowReader, Tally,
     UPDATED_AT,
 };
+
+/// The rows of a repository together.
+pub(crate) const BY_REPOSITORY: [(usize, bool); 2] = [(BUCKET, false), (REPOSITORY, false)];
+
+const NEWEST_FIRST: [(usize, bool); 6] =
+    [BY_REPOSITORY[0], BY_REPOSITORY[1], (NUMBER, true), (UPDATED_AT, true), (FETCHED_AT, true), (DIGEST, false)];
 
 /// Keeps the newest versions and adds their outcomes.
 #[derive(Debug)]
@@ -38,8 +44,10 @@ pub(crate) struct OutcomesExec {
 
 impl OutcomesExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, maturity: Maturity) -> Self {
+        // Rows are left out and columns added, in the order of the input.
+        let ordered = [order(&OUTCOME_ROWS, &BY_REPOSITORY)];
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&OUTCOME_ROWS)),
+            EquivalenceProperties::new_with_orderings(Arc::clone(&OUTCOME_ROWS), ordered),
             input.output_partitioning().clone(),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -73,15 +81,11 @@ impl ExecutionPlan for OutcomesExec {
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let newest_first = [
-            (BUCKET, false),
-            (REPOSITORY, false),
-            (NUMBER, true),
-            (UPDATED_AT, true),
-            (FETCHED_AT, true),
-            (DIGEST, false),
-        ];
-        vec![Some(sorted(&FACT_ROWS, &newest_first))]
+        vec![Some(order(&FACT_ROWS, &NEWEST_FIRST).into())]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -1,14 +1,15 @@
 //! Publishing: replays the history of each repository, calls the kernel, and writes what comes out.
 //!
-//! Rows arrive by bucket, repository and creation. A bucket becomes one file of features and one of profiles, named
+//! Rows arrive by bucket and repository, and are put in the order of creation a repository at a time
+//! ([`crate::gathered`]). A bucket becomes one file of features and one of profiles, named
 //! after it; rows that belong to no repository (rejects, tallies) come last. Each partition answers with one report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -21,17 +22,17 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use prowl_features::{Facts, Replay, profile_schema, repository_batch};
+use prowl_features::{Outcome, Replay, profile_schema, repository_batch};
 use prowl_platform::FileEntry;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::columns::{FeatureColumns, RejectColumns, feature_schema, file_metadata, reject_schema};
+use crate::gathered::Gathered;
+use crate::outcomes::BY_REPOSITORY;
 use crate::parts::Part;
-use crate::requirements::{by_bucket, sorted};
-use crate::rows::{
-    BUCKET, CREATED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, REVERTED, REVERTED_AT, Reject, Row, RowReader, Tally,
-};
+use crate::requirements::{by_bucket, order};
+use crate::rows::{OUTCOME_ROWS, Reject, Row, RowReader, Tally};
 use crate::sources::Sources;
 use crate::statistics::Sketches;
 
@@ -60,6 +61,8 @@ pub(crate) struct Publication {
 /// What one partition did.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
+    /// The buckets that it is about: no other partition has them.
+    pub(crate) buckets: BTreeSet<u32>,
     pub(crate) files: Vec<FileEntry>,
     pub(crate) read: u64,
     pub(crate) kept: u64,
@@ -116,7 +119,14 @@ impl Report {
     }
 
     /// Adds what another partition did.
-    pub(crate) fn add(&mut self, other: Self) {
+    ///
+    /// A task that runs again, since its executor was given up for lost, may have answered before: the same thing, since it
+    /// does the same.
+    pub(crate) fn add(&mut self, mut other: Self) {
+        if !self.buckets.is_disjoint(&other.buckets) {
+            return;
+        }
+        self.buckets.append(&mut other.buckets);
         self.files.extend(other.files);
         self.read += other.read;
         self.kept += other.kept;
@@ -205,8 +215,7 @@ impl ExecutionPlan for PublishExec {
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        let as_it_happened = [(BUCKET, false), (REPOSITORY, false), (CREATED_AT, false), (NUMBER, false)];
-        vec![Some(sorted(&OUTCOME_ROWS, &as_it_happened))]
+        vec![Some(order(&OUTCOME_ROWS, &BY_REPOSITORY).into())]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -233,6 +242,8 @@ impl ExecutionPlan for PublishExec {
             features: feature_schema(self.publication.keep_history),
             keep_history: self.publication.keep_history,
             now: self.publication.now,
+            repository: None,
+            gathered: Gathered::new(&context.runtime_env().memory_pool),
             bucket: None,
             rejects: None,
             sources: Sources::default(),
@@ -258,33 +269,37 @@ struct Press {
     features: SchemaRef,
     keep_history: bool,
     now: i64,
+    /// The repository that is being gathered, or the group of what belongs to none.
+    repository: Option<u64>,
+    gathered: Gathered,
     bucket: Option<Bucket>,
     rejects: Option<(Part, RejectColumns)>,
     sources: Sources,
     report: Report,
 }
 
-/// The files of one bucket, and the repository that is being replayed.
+/// The files of one bucket.
 struct Bucket {
     number: u32,
     features: Part,
     profiles: Part,
     columns: FeatureColumns,
-    repository: Option<(String, Replay)>,
 }
 
 impl Press {
     async fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
         let rows = RowReader::new(batch);
-        let reverted_at: &Int64Array = batch.column(REVERTED_AT).as_primitive::<Int64Type>();
-        let reverted: &BooleanArray = batch.column(REVERTED).as_boolean();
         for row in 0..rows.len() {
+            if self.repository != Some(rows.repository(row)) {
+                self.replay().await?;
+                self.repository = Some(rows.repository(row));
+            }
+            if rows.is_document(row) {
+                self.gathered.push(batch, &rows, row)?;
+                continue;
+            }
             match rows.row(row)? {
-                Row::Document(facts) => {
-                    let reverted_at = reverted_at.is_valid(row).then(|| reverted_at.value(row));
-                    let reverted = reverted.is_valid(row).then(|| reverted.value(row));
-                    self.document(rows.bucket(row), &facts, reverted_at, reverted).await?;
-                }
+                Row::Document(_) => {}
                 Row::Reject(reject) => {
                     let reject = self.sources.number(reject);
                     self.report.rejected += 1;
@@ -302,50 +317,59 @@ impl Press {
                 Row::Tally(Tally { read, superseded, source }) => {
                     self.report.read += read;
                     self.report.superseded += superseded;
-                    source.into_iter().for_each(|source| self.sources.add(source));
+                    if let Some(source) = source {
+                        self.report.buckets.insert(rows.bucket(row));
+                        self.sources.add(source);
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    async fn document(
-        &mut self,
-        bucket: u32,
-        facts: &Facts,
-        reverted_at: Option<i64>,
-        reverted: Option<bool>,
-    ) -> Result<()> {
-        if self.bucket.as_ref().is_none_or(|open| open.number != bucket) {
-            self.close_bucket().await?;
-            let name = format!("part-{bucket:05}.parquet");
-            self.bucket = Some(Bucket {
-                number: bucket,
-                features: self.part(&name, Arc::clone(&self.features), &file_metadata())?,
-                profiles: self.part(&format!("profiles/{name}"), profile_schema(), &[])?,
-                columns: FeatureColumns::new(Arc::clone(&self.features), self.keep_history),
-                repository: None,
-            });
+    /// Lets the history of the repository that was gathered happen.
+    async fn replay(&mut self) -> Result<()> {
+        let repository = self.gathered.take();
+        let Some(number) = repository.bucket() else { return Ok(()) };
+        self.open_bucket(number).await?;
+        let Some(bucket) = &mut self.bucket else { return Ok(()) };
+        let (mut name, mut replay) = (None, Replay::new(self.now));
+        for pull_request in repository.iter() {
+            let (facts, Outcome { reverted_at, reverted }) = pull_request?;
+            let history = replay.next(&facts, reverted_at);
+            let vector = facts.vector(&history);
+            bucket.columns.push(&facts, &vector, &history, reverted_at, reverted)?;
+            name.get_or_insert(facts.repository);
+            self.report.kept += 1;
+            if bucket.columns.len() >= BATCH_ROWS || bucket.columns.bytes() >= BATCH_BYTES {
+                bucket.write_rows(&mut self.report).await?;
+            }
         }
-        let Some(open) = &mut self.bucket else { return Ok(()) };
-        if open.repository.as_ref().is_none_or(|(name, _)| !name.eq_ignore_ascii_case(&facts.repository)) {
-            open.close_repository(&mut self.report).await?;
-            open.repository = Some((facts.repository.clone(), Replay::new(self.now)));
+        let ledger = replay.finish();
+        self.report.repositories += 1;
+        self.report.as_of = self.report.as_of.max(ledger.as_of());
+        bucket.profiles.write(&repository_batch(&name.unwrap_or_default(), &ledger)?).await
+    }
+
+    /// Begins the files of a bucket, unless they are.
+    async fn open_bucket(&mut self, bucket: u32) -> Result<()> {
+        if self.bucket.as_ref().is_some_and(|open| open.number == bucket) {
+            return Ok(());
         }
-        let Some((_, replay)) = &mut open.repository else { return Ok(()) };
-        let history = replay.next(facts, reverted_at);
-        let vector = facts.vector(&history);
-        open.columns.push(facts, &vector, &history, reverted_at, reverted)?;
-        self.report.kept += 1;
-        if open.columns.len() >= BATCH_ROWS || open.columns.bytes() >= BATCH_BYTES {
-            open.write_rows(&mut self.report).await?;
-        }
+        self.close_bucket().await?;
+        self.report.buckets.insert(bucket);
+        let name = format!("part-{bucket:05}.parquet");
+        self.bucket = Some(Bucket {
+            number: bucket,
+            features: self.part(&name, Arc::clone(&self.features), &file_metadata())?,
+            profiles: self.part(&format!("profiles/{name}"), profile_schema(), &[])?,
+            columns: FeatureColumns::new(Arc::clone(&self.features), self.keep_history),
+        });
         Ok(())
     }
 
     async fn close_bucket(&mut self) -> Result<()> {
         let Some(mut open) = self.bucket.take() else { return Ok(()) };
-        open.close_repository(&mut self.report).await?;
         open.write_rows(&mut self.report).await?;
         self.report.files.push(open.features.finish().await?);
         self.report.files.push(open.profiles.finish().await?);
@@ -353,6 +377,7 @@ impl Press {
     }
 
     async fn finish(&mut self) -> Result<Report> {
+        self.replay().await?;
         self.close_bucket().await?;
         if let Some((mut part, mut columns)) = self.rejects.take() {
             part.write(&columns.finish()?).await?;
@@ -374,20 +399,22 @@ impl Bucket {
         report.statistics.add(&rows)?;
         self.features.write(&rows).await
     }
-
-    /// Lets the rest of the repository's history happen and keeps it as its profile.
-    async fn close_repository(&mut self, report: &mut Report) -> Result<()> {
-        let Some((name, replay)) = self.repository.take() else { return Ok(()) };
-        let ledger = replay.finish();
-        report.repositories += 1;
-        report.as_of = report.as_of.max(ledger.as_of());
-        self.profiles.write(&repository_batch(&name, &ledger)?).await
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_answered_twice_counts_once() {
+        let of =
+            |buckets: &[u32], kept| Report { buckets: buckets.iter().copied().collect(), kept, ..Report::default() };
+        let mut sum = Report::default();
+        for report in [of(&[], 0), of(&[1, 5], 7), of(&[2], 1), of(&[1, 5], 7), of(&[32], 3), of(&[2], 1)] {
+            sum.add(report);
+        }
+        assert_eq!(sum.kept, 11);
+    }
 
     #[test]
     fn reasons_are_counted_by_kind_and_not_without_end() {
@@ -420,6 +447,7 @@ mod tests {
     #[test]
     fn partitions_add_up_in_any_order() {
         let report = |index: u64, as_of: Option<i64>| Report {
+            buckets: BTreeSet::from([index as u32]),
             files: vec![FileEntry { path: format!("part-{index}"), bytes: index, sha256: String::new() }],
             read: index,
             kept: 10 * index,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 
 use crate::rows::BUCKET;
 
@@ -15,13 +15,12 @@ pub(crate) fn by_bucket() -> Vec<Arc<dyn PhysicalExpr>> {
 }
 
 /// An order by columns of `schema`, each ascending or, with `true`, descending; nulls come last either way.
-pub(crate) fn sorted(schema: &Schema, columns: &[(usize, bool)]) -> OrderingRequirements {
+pub(crate) fn order(schema: &Schema, columns: &[(usize, bool)]) -> LexOrdering {
     let by = columns.iter().map(|(index, descending)| {
         PhysicalSortExpr::new(
             Arc::new(Column::new(schema.field(*index).name(), *index)),
             SortOptions { descending: *descending, nulls_first: false },
         )
     });
-    let ordering = LexOrdering::new(by).expect("every operator sorts by at least one column");
-    OrderingRequirements::from(ordering)
+    LexOrdering::new(by).expect("every operator sorts by at least one column")
 }

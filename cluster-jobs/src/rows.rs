@@ -10,7 +10,7 @@ use arrow::array::{
     ArrayBuilder, ArrayRef, AsArray, Int64Builder, LargeBinaryArray, LargeBinaryBuilder, RecordBatch, UInt8Builder,
     UInt32Builder, UInt64Builder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt8Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt8Type, UInt32Type, UInt64Type};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use prowl_features::{Facts, repository_key};
@@ -129,12 +129,16 @@ pub(crate) struct RowBuilder {
     kind: UInt8Builder,
     payload: LargeBinaryBuilder,
     bytes: usize,
+    /// Room for one row.
+    packed: Vec<u8>,
 }
 
 impl RowBuilder {
     pub(crate) fn document(&mut self, facts: &Facts) -> Result<()> {
         let repository = repository_key(&facts.repository);
-        let payload = pack(facts)?;
+        let mut payload = std::mem::take(&mut self.packed);
+        payload.clear();
+        let payload = postcard::to_extend(facts, payload).map_err(|error| DataFusionError::External(error.into()))?;
         self.bucket.append_value((repository % u64::from(BUCKETS)) as u32);
         self.repository.append_value(repository);
         self.created_at.append_value(facts.created_at);
@@ -144,6 +148,7 @@ impl RowBuilder {
         // Two versions of the same age are told apart by content, never by where they stood.
         self.digest.append_value(xxh3_64(&payload));
         self.end(Kind::Document, &payload);
+        self.packed = payload;
         Ok(())
     }
 
@@ -167,7 +172,8 @@ impl RowBuilder {
         self.bucket.append_value(BUCKETS);
         self.repository.append_value(group);
         self.created_at.append_value(time);
-        self.number.append_value(number);
+        // Within a group rows are sorted from the highest number to the lowest.
+        self.number.append_value(!number);
         self.updated_at.append_null();
         self.fetched_at.append_null();
         self.digest.append_value(0);
@@ -191,6 +197,8 @@ impl RowBuilder {
 
     /// The rows so far as a batch; the builder starts anew.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
+        // The next batch is about as large, and growing by and by would copy it several times.
+        let next = LargeBinaryBuilder::with_capacity(self.len(), self.bytes + self.bytes / 16);
         self.bytes = 0;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.bucket.finish()),
@@ -201,7 +209,7 @@ impl RowBuilder {
             Arc::new(self.fetched_at.finish()),
             Arc::new(self.digest.finish()),
             Arc::new(self.kind.finish()),
-            Arc::new(self.payload.finish()),
+            Arc::new(std::mem::replace(&mut self.payload, next).finish()),
         ];
         Ok(RecordBatch::try_new(Arc::clone(&FACT_ROWS), columns)?)
     }
@@ -211,6 +219,7 @@ impl RowBuilder {
 pub(crate) struct RowReader<'a> {
     bucket: &'a [u32],
     repository: &'a [u64],
+    created_at: &'a [i64],
     number: &'a [u64],
     kind: &'a [u8],
     payload: &'a LargeBinaryArray,
@@ -221,6 +230,7 @@ impl<'a> RowReader<'a> {
         Self {
             bucket: batch.column(BUCKET).as_primitive::<UInt32Type>().values(),
             repository: batch.column(REPOSITORY).as_primitive::<UInt64Type>().values(),
+            created_at: batch.column(CREATED_AT).as_primitive::<Int64Type>().values(),
             number: batch.column(NUMBER).as_primitive::<UInt64Type>().values(),
             kind: batch.column(KIND).as_primitive::<UInt8Type>().values(),
             payload: batch.column(PAYLOAD).as_binary::<i64>(),
@@ -237,6 +247,14 @@ impl<'a> RowReader<'a> {
 
     pub(crate) fn repository(&self, row: usize) -> u64 {
         self.repository[row]
+    }
+
+    pub(crate) fn created_at(&self, row: usize) -> i64 {
+        self.created_at[row]
+    }
+
+    pub(crate) fn is_document(&self, row: usize) -> bool {
+        self.kind[row] == Kind::Document as u8
     }
 
     pub(crate) fn number(&self, row: usize) -> u64 {

@@ -67,12 +67,12 @@ fn a_run_that_loses_an_executor_publishes_the_same() {
         let stages = running.wait_for("the middle", || {
             let stages = cluster.stages();
             let half = stages.get(stage).is_some_and(|stage| stage["stage_status"] == "Running" && done(stage) >= 2);
-            half.then_some(stages)
+            // Both have done something that is needed later.
+            (half && cluster.executors_with_shuffle_files() == 2).then_some(stages)
         });
         assert_eq!(done(&stages[1]) > 0, stage == 1, "{stages:?}");
         cluster.kill_executor(0);
         job.check(running.wait());
-        assert!(cluster.scheduler_said("lost Executor") > 0, "the killed one had nothing to do with it");
         assert_eq!(cluster.stop(), [0, 0]);
     }
 }

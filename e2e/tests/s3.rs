@@ -94,7 +94,10 @@ fn each_mistake_is_one_clear_error() {
         ("prowl-preprocess", ["--export", "20200101T000000Z", "--cores=1", "--store", "s3://no-such-bucket/store"]),
     ] {
         let said = refused(&right, name, &arguments);
-        assert!(said.contains("s3://no-such-bucket/store lies in a bucket that does not exist"), "{said}");
+        assert!(
+            said.contains("S3 has no such bucket (404 NoSuchBucket); correct --store, or create the bucket"),
+            "{said}"
+        );
     }
 
     let nobody = changed(right.clone(), "SPACES_ENDPOINT", &format!("http://127.0.0.1:{}", free_port()));

@@ -308,7 +308,7 @@ fn a_store_that_cannot_be_used_is_one_clear_line() {
         message
     };
     assert!(run(2, "data").contains("write file:///"));
-    assert!(run(2, "s3://bucket/x").contains("no s3:// store"));
+    assert!(run(1, "s3://bucket/x").contains("set SPACES_ENDPOINT, SPACES_KEY, SPACES_SECRET"));
     std::fs::write(directory.path().join("file"), "").unwrap();
     let message = run(1, &format!("{}/file", url(directory.path())));
     assert!(message.contains("/file is a file: give a folder with --store"), "{message}");

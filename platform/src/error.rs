@@ -181,12 +181,6 @@ pub enum Error {
         /// Why not, and the way out.
         reason: String,
     },
-    /// There is no bucket of the store's name.
-    #[error("the store {store} lies in a bucket that does not exist: correct --store, or create the bucket")]
-    BucketMissing {
-        /// URL of the store.
-        store: String,
-    },
     /// Secrets that lead to S3 are not there.
     #[error("a store on S3 needs the secrets {}: set {}, or keep them in Vault", names.join(", "), names.join(", ").to_uppercase())]
     SecretsMissing {

@@ -222,23 +222,28 @@ impl Store {
     /// When an answer was lost on the way, one's own file may be found there, or one that another program is about to put, so
     /// that what is found decides.
     pub(crate) async fn create(&self, path: &Path, content: &Bytes) -> Result<bool, object_store::Error> {
-        let began = Instant::now();
+        let (began, mut tries) = (Instant::now(), 0);
         loop {
             let create = PutOptions::from(PutMode::Create);
             let error = match self.objects.put_opts(path, content.clone().into(), create).await {
                 Ok(_) => return Ok(true),
                 Err(error @ object_store::Error::AlreadyExists { .. }) => match self.objects.get(path).await {
                     Ok(found) => return Ok(found.bytes().await? == *content),
+                    // It is gone again, or S3 has spoken of one that is still being put.
                     Err(object_store::Error::NotFound { .. }) => error,
                     Err(error) => return Err(error),
                 },
                 Err(error) if innermost(&error).is::<NoAnswer>() => error,
                 Err(error) => return Err(error),
             };
-            if self.directory.is_some() || began.elapsed() >= CREATION_PATIENCE {
+            tries += 1;
+            // In a file system the answer is final, unless the file went in between.
+            if began.elapsed() >= CREATION_PATIENCE || (self.directory.is_some() && tries == 3) {
                 return Err(error);
             }
-            tokio::time::sleep(CREATION_PAUSE).await;
+            if self.directory.is_none() {
+                tokio::time::sleep(CREATION_PAUSE).await;
+            }
         }
     }
 
@@ -258,12 +263,7 @@ impl Store {
     pub(crate) async fn names(&self, kind: Kind) -> Result<Vec<String>, Error> {
         let path = self.path(kind.as_str());
         let listed = self.objects.list_with_delimiter(Some(&path)).await;
-        let listed = listed.map_err(|error| match error {
-            object_store::Error::NotFound { .. } if self.directory.is_none() => {
-                Error::BucketMissing { store: self.url.to_string() }
-            }
-            error => Error::read(format_args!("{}/{kind}", self.url), &error),
-        })?;
+        let listed = listed.map_err(|error| Error::read(format_args!("{}/{kind}", self.url), &error))?;
         let mut names: Vec<String> = listed
             .common_prefixes
             .iter()

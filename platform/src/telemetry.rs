@@ -44,7 +44,7 @@ const TRACEPARENT: &str = "traceparent";
 #[must_use = "spans are sent until it goes"]
 #[derive(Debug)]
 pub struct Telemetry {
-    traces: Option<Traces>,
+    _traces: Option<Traces>,
 }
 
 /// Starts logs and traces for the rest of the program `name`, such as `prowl-fetch`. `default_level` is a filter such as
@@ -69,7 +69,7 @@ pub fn init(name: &'static str, default_level: &str) -> Result<Telemetry, Error>
     });
     // An error means that a subscriber is there already, as in tests that run several programs in one process.
     let _ = Registry::default().with(spans).with(logs(default_level)?).try_init();
-    Ok(Telemetry { traces })
+    Ok(Telemetry { _traces: traces })
 }
 
 /// The value of an environment variable that is set, and not to nothing.

@@ -55,6 +55,7 @@ pub struct Facts {
     /// The features that need no history: one value a row of the catalog that computes from the row, in its order.
     pub row: Vec<f32>,
     /// Hashes of its words: ascending, each once.
+    #[serde(with = "as_bytes")]
     pub tokens: Vec<u32>,
     /// The kind of change it declares.
     pub category: Option<Category>,
@@ -269,4 +270,39 @@ impl FileFacts {
 
 fn add(total: Option<u64>, more: Option<u64>) -> Option<u64> {
     Some(total?.saturating_add(more?))
+}
+
+/// Hashes are written as they are: a form that spares bytes of small numbers needs more for them, and takes longer.
+mod as_bytes {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Error, Visitor};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(hashes: &[u32], output: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+        output.serialize_bytes(&bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u32>, D::Error> {
+        struct Hashes;
+
+        impl Visitor<'_> for Hashes {
+            type Value = Vec<u32>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("hashes of four bytes each")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u32>, E> {
+                let (hashes, rest) = bytes.as_chunks();
+                if !rest.is_empty() {
+                    return Err(E::invalid_length(bytes.len(), &self));
+                }
+                Ok(hashes.iter().map(|hash| u32::from_le_bytes(*hash)).collect())
+            }
+        }
+
+        input.deserialize_bytes(Hashes)
+    }
 }

