@@ -1,0 +1,79 @@
+"""What every race needs: rows of figures with their goals, the table that is printed, and the file that is kept."""
+
+import json
+import os
+import pathlib
+import platform
+import statistics
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "target" / "bench"
+
+
+def row(figure, unit, ours, peer, peer_name, at_most=None):
+    """One figure from the values of all runs of both sides; `peer` may be one number, a bound.
+
+    `ratio` is ours to the peer's, of the medians. `spread` is how far the ratio of a single round, ours to the peer's
+    beside it, lies from that at most, as a share of it. `holds` says whether the ratio is `at_most` that; None without a goal.
+    """
+    peers = [peer] * len(ours) if isinstance(peer, (int, float)) else peer
+    median, peer_median = statistics.median(ours), statistics.median(peers)
+    ratio = median / peer_median
+    spread = max((abs(a / b / ratio - 1) for a, b in zip(ours, peers)), default=0.0)
+    return {
+        "figure": figure,
+        "ours": median,
+        "peer": peer_median,
+        "peer_name": peer_name,
+        "unit": unit,
+        "ratio": ratio,
+        "spread": spread,
+        "goal": None if at_most is None else f"ratio at most {at_most:.3g}",
+        "holds": None if at_most is None else ratio <= at_most,
+    }
+
+
+def number(value, unit):
+    if unit == "MiB":
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def lines(rows):
+    """The rows as lines of a table in Markdown, aligned, so that it reads well on a terminal, too."""
+    table = [["figure", "ours", "peer", "", "unit", "ratio", "spread", "goal", "holds"]]
+    for r in rows:
+        verdict = {None: "", True: "yes", False: "**no**"}[r["holds"]]
+        table.append([
+            r["figure"], number(r["ours"], r["unit"]), number(r["peer"], r["unit"]), r["peer_name"], r["unit"],
+            f"{r['ratio']:.3f}", f"{r['spread']:.1%}", r["goal"] or "", verdict,
+        ])
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    right = {1, 2, 5, 6}
+    pad = lambda text, i: text.rjust(widths[i]) if i in right else text.ljust(widths[i])
+    rendered = ["| " + " | ".join(pad(text, i) for i, text in enumerate(line)) + " |" for line in table]
+    rule = "|" + "|".join("-" * (w + 1) + (":" if i in right else "-") for i, w in enumerate(widths)) + "|"
+    return [rendered[0], rule, *rendered[1:]]
+
+
+def machine(cores):
+    """What the figures were measured on, and how busy it was before."""
+    model = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
+    memory = int(next(l.split()[1] for l in open("/proc/meminfo") if l.startswith("MemTotal"))) / 1024**2
+    return {
+        "processor": model,
+        "cores": len(cores),
+        "memory_gib": round(memory, 1),
+        "kernel": platform.release(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def publish(name, rows, **more):
+    """Prints the table and keeps it as `target/bench/<name>.json`. Returns whether every goal is reached."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({**more, "rows": rows}, indent=2) + "\n")
+    print("\n" + "\n".join(lines(rows)))
+    print(f"\nkept as {path.relative_to(ROOT)}")
+    return all(r["holds"] is not False for r in rows)
