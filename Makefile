@@ -13,7 +13,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # Always the same selection: with another one, cargo builds shared dependencies anew, with other features.
 build := cargo build --release --workspace --bins
 
-.PHONY: help demo serve test e2e-cluster fuzz lint fmt bench clean-store
+.PHONY: help demo serve test e2e-cluster fuzz lint fmt bench bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,12 +47,27 @@ fmt: ## Format the code
 	cargo fmt --all
 
 bench: ## List the races against other programs; each is run by `make bench-<name>`
-	@races=$$(find bench -mindepth 2 -maxdepth 2 -name run 2>/dev/null | sort); \
-	if [ -z "$$races" ]; then echo "no races yet: each arrives with its part, as a folder below bench/"; fi; \
-	for race in $$races; do name=$${race#bench/}; echo "  make bench-$${name%/run}"; done
+	@for race in $$(find bench -mindepth 2 -maxdepth 2 -name run | sort); do \
+	    name=$${race#bench/}; printf '  make bench-%-18s %s\n' "$${name%/run}" "$$(sed -n '2s/"""//gp' "$$race")"; done
+	@echo '  make bench-preprocess-large   Ten times the rows on two executors (40 GB of disk, an hour)'
+
+# BIN names release binaries that are there already; without it they are built. COUNT and RUNS are handed on where they
+# were given, since the demo's own defaults do not fit.
+race = BIN='$(or $(BIN),$(bin))' COUNT='$(if $(filter command line environment,$(origin COUNT)),$(COUNT))'
 
 bench-%: bench/%/run
-	@$<
+	$(if $(BIN),,$(build))
+	@$(race) $<
+
+bench-preprocess-large:
+	$(if $(BIN),,$(build))
+	@$(race) bench/preprocess/run --large
+
+bench-test:
+	@bench/preprocess/run --test
+
+benchmarks: ## Write BENCHMARKS.md from what the races kept in target/bench
+	@bench/report
 
 clean-store: ## Remove what the demo made, and the default store
 	rm -rf target/demo target/store

@@ -100,7 +100,8 @@ def measure(command, log, cores, beside=(), environment=None):
         )
         watch = Watch([child.pid, *beside])
         try:
-            stdout = child.stdout.read()
+            with child.stdout:
+                stdout = child.stdout.read()
             _, status, usage = os.wait4(child.pid, 0)
             wall = time.perf_counter() - started
             child.returncode = os.waitstatus_to_exitcode(status)
