@@ -49,7 +49,7 @@ fmt: ## Format the code
 bench: ## List the races against other programs; each is run by `make bench-<name>`
 	@for race in $$(find bench -mindepth 2 -maxdepth 2 -name run | sort); do \
 	    name=$${race#bench/}; printf '  make bench-%-18s %s\n' "$${name%/run}" "$$(sed -n '2s/"""//gp' "$$race")"; done
-	@echo '  make bench-preprocess-large   Ten times the rows on two executors (40 GB of disk, an hour)'
+	@echo '  make bench-preprocess-large   Ten times the rows on two executors (30 GB of disk)'
 
 # BIN names release binaries that are there already; without it they are built. COUNT and RUNS are handed on where they
 # were given, since the demo's own defaults do not fit.

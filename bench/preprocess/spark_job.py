@@ -12,6 +12,8 @@ output, spill, heap, *inputs = sys.argv[1:]
 spark = (
     SparkSession.builder.master("local[2]")
     .config("spark.driver.memory", heap)
+    .config("spark.driver.extraJavaOptions", "-XX:-DontCompileHugeMethods")
+    .config("spark.sql.optimizer.excludedRules", "org.apache.spark.sql.catalyst.optimizer.CollapseProject")
     .config("spark.driver.host", "127.0.0.1")
     .config("spark.ui.enabled", "false")
     .config("spark.ui.showConsoleProgress", "false")
