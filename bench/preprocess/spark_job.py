@@ -12,8 +12,12 @@ output, spill, heap, *inputs = sys.argv[1:]
 spark = (
     SparkSession.builder.master("local[2]")
     .config("spark.driver.memory", heap)
-    .config("spark.driver.extraJavaOptions", "-XX:-DontCompileHugeMethods")
+    # Merged projections would evaluate an expression once for each use of its name.
     .config("spark.sql.optimizer.excludedRules", "org.apache.spark.sql.catalyst.optimizer.CollapseProject")
+    # Java does not compile methods beyond this; Spark's own default is 65,535.
+    .config("spark.sql.codegen.hugeMethodLimit", "8000")
+    # The partitions are few and known: planning anew after each stage costs more than it saves.
+    .config("spark.sql.adaptive.enabled", "false")
     .config("spark.driver.host", "127.0.0.1")
     .config("spark.ui.enabled", "false")
     .config("spark.ui.showConsoleProgress", "false")
@@ -62,7 +66,9 @@ read as (
         unix_millis(fetched_at.`$date`) as fetched,
         case when merged_at is not null then greatest(unix_millis(merged_at.`$date`), unix_millis(created_at.`$date`)) end as merged,
         unix_millis(reverted_at.`$date`) as told_reverted, merge_commit_sha, additions, deletions, changed_files, commits, draft,
-        files, author_association in ('OWNER', 'MEMBER', 'COLLABORATOR') as insider,
+        files, size(array_distinct(transform(
+            files, f -> case when contains(f.filename, '/') then split_part(f.filename, '/', 1) else '' end))) as subsystems,
+        author_association in ('OWNER', 'MEMBER', 'COLLABORATOR') as insider,
         user.type = 'Bot' or user.login like '%[bot]' as bot,
         case when head is null then null when head.repo is null then true
             else lower(head.repo.full_name) <> lower(repository) end as from_fork,
@@ -117,14 +123,14 @@ by_title as (
     from reference r left anti join by_number n on r.repository_key = n.repository_key and r.number = n.number
     where reverts_title <> ''),
 found as (
-    select p.id, r.merged as known from by_number r join pr p on p.repository_key = r.repository_key and p.number = r.target
+    select /*+ BROADCAST(r) */ p.id, r.merged as known from by_number r join pr p on p.repository_key = r.repository_key and p.number = r.target
     where r.number > p.number and r.merged >= p.merged
     union all
-    select p.id, r.merged from by_commit r join pr p
+    select /*+ BROADCAST(r) */ p.id, r.merged from by_commit r join pr p
         on p.repository_key = r.repository_key and left(p.merge_commit_sha, 7) = left(r.commit, 7)
     where startswith(p.merge_commit_sha, r.commit) and r.number > p.number and r.merged >= p.merged
     union all
-    select max_by(p.id, p.number), r.merged from by_title r join pr p
+    select /*+ BROADCAST(r) */ max_by(p.id, p.number), r.merged from by_title r join pr p
         on p.repository_key = r.repository_key and p.title_key = r.title
     where r.number > p.number and r.merged >= p.merged group by r.repository_key, r.number, r.merged
     union all
@@ -134,7 +140,7 @@ select id, min(known) as reverted from found group by id""",
 # What later histories need of each pull request, and no more.
 table(
     "deed",
-    """select id, repository_key, author_key, has_author, created, merged, reverted, is_fix, files,
+    """select /*+ BROADCAST(known_revert) */ id, repository_key, author_key, has_author, created, merged, reverted, is_fix, files,
     aggregate(files, 0L, (sum, f) -> sum + coalesce(f.additions, 0) + coalesce(f.deletions, 0)) as lines
 from pr left join known_revert using (id)""",
     keep=True,
@@ -167,21 +173,20 @@ table(
 )
 table(
     "path",
-    f"""with filename as (select path, first(filename) as filename from touched group by path),
+    f"""with filename as (select distinct path, filename from touched),
 named as (select *, lower(filename) as lower, regexp_extract(filename, '[^/]*$', 0) as own_name from filename),
 split as (
     select *, lower(own_name) as name, regexp_replace(own_name, '\\.[^.]*$', '') as stem,
         regexp_extract(lower, '\\.([^./]*)$', 1) as extension from named),
 spoken as (select *, {LANGUAGE} as language from split)
 select path, xxhash64(regexp_replace(filename, '/?[^/]*$', '')) as directory,
-    xxhash64(case when contains(filename, '/') then split_part(filename, '/', 1) end) as subsystem,
     length(filename) - length(replace(filename, '/', '')) as depth, language, {KIND} as kind,
     {", ".join(f"{test} as {name}" for name, test in SENSITIVE.items())}
 from spoken""",
 )
 table(
     "file",
-    """select path.*, id, status, case when lines > 0 then own_lines / lines else 1 / listed end as share,
+    """select /*+ BROADCAST(path) */ path.*, id, status, case when lines > 0 then own_lines / lines else 1 / listed end as share,
     repository_key, author_key, created, merged, reverted, is_fix, has_author
 from (select * except (filename) from touched) join path using (path)""",
     keep=True,
@@ -190,7 +195,7 @@ table(
     "spread",
     f"""select id, count(*) as listed, max(share) as largest_share,
     greatest(-sum(case when share > 0 then share * log2(share) else 0 end), 0) as entropy,
-    size(collect_set(subsystem)) as subsystems, bit_count(bit_or(shiftleft(1L, language))) as languages, max(depth) as deepest,
+    bit_count(bit_or(shiftleft(1L, language))) as languages, max(depth) as deepest,
     count(status) as with_status, count_if(status = 'added') as added, count_if(status = 'removed') as removed,
     count_if(status = 'renamed') as renamed, {", ".join(f"bool_or({name}) as {name}" for name in SENSITIVE)},
     {", ".join(f"coalesce(sum(case when kind = '{kind}' then share end), 0) as share_{kind}" for kind in KINDS)}
