@@ -15,7 +15,10 @@ use url::Url;
 /// MiB below which sorting cannot spill: a task holds a few batches and what merging spills needs, for two sorts.
 pub(crate) const MEMORY_PER_CORE: usize = 64;
 
-/// Tasks after the exchange on a cluster, of which the client does not know the cores.
+/// Tasks for each core: repositories are of unlike size, so that with one task a core most would wait for the slowest.
+const PARTITIONS_PER_CORE: usize = 3;
+
+/// Tasks on a cluster, of which the client does not know the cores.
 const REMOTE_PARTITIONS: usize = 8;
 
 /// The command line of `prowl-preprocess`: a run, or what there is to do with the runs of before.
@@ -200,7 +203,7 @@ pub(crate) struct PreprocessArgs {
     #[arg(long)]
     keep_history: bool,
 
-    /// Tasks that the work is split into after the exchange [default: one a core, or 8 with --scheduler]
+    /// Tasks that each stage of the work is split into [default: three a core, or 8 with --scheduler]
     ///
     /// More than the cluster has cores cost a twentieth of a second each, fewer leave cores idle; beyond 32 there is
     /// nothing to split.
@@ -292,7 +295,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             return Err(wrong_use(format!("--fail-on-drift {most} is no bound; give a number from 0, such as 0.25")));
         }
         let store = args.store.ok_or_else(|| wrong_use("no store is named; give --store URL"))?;
-        let (cluster, tasks_at_once) = match args.scheduler {
+        let (cluster, partitions) = match args.scheduler {
             Some(url) => {
                 let scheduler = Scheduler::parse(&url)
                     .ok_or_else(|| wrong_use(format!("--scheduler {url} names no scheduler; give df://HOST:PORT")))?;
@@ -312,7 +315,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
                         "--memory-limit {memory} is too little for {cores} cores; give at least {least}, or fewer --cores"
                     )));
                 }
-                (Cluster::Local { cores, memory: memory << 20, work_dir: args.work_dir }, cores)
+                (Cluster::Local { cores, memory: memory << 20, work_dir: args.work_dir }, PARTITIONS_PER_CORE * cores)
             }
         };
         Ok(Self {
@@ -324,7 +327,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             fail_on_drift: args.fail_on_drift,
             max_line_bytes: args.max_line_bytes as usize,
             keep_history: args.keep_history,
-            partitions: args.partitions.map_or(tasks_at_once, |partitions| partitions as usize),
+            partitions: args.partitions.map_or(partitions, |partitions| partitions as usize),
             json: args.json,
         })
     }

@@ -117,6 +117,8 @@ pub(crate) fn config() -> SessionConfig {
     SessionConfig::new_with_ballista()
         .with_ballista_logical_extension_codec(Arc::new(LogicalCodec::default()))
         .with_ballista_physical_extension_codec(Arc::new(PhysicalCodec::default()))
+        // A task of several partitions writes its shuffle file by one thread, when all of them have been read.
+        .set_usize("ballista.scheduler.max_partitions_per_task", 1)
         // Shuffles spill when the memory pool is full and not before: what is spilled is written twice.
         .set_usize("ballista.shuffle.sort_based.memory_limit_per_task_bytes", 0)
         // The adaptive planner may merge or split partitions between stages, which our operators rely on.
