@@ -43,7 +43,9 @@ impl Sources {
             [whole] => hex::encode(whole.sha256),
             ranges => {
                 let mut hash = Sha256::new();
-                ranges.iter().for_each(|part| hash.update(part.sha256));
+                for part in ranges {
+                    hash.update(part.sha256);
+                }
                 hex::encode(hash.finalize())
             }
         };

@@ -76,7 +76,9 @@ impl Sketch {
             (Self::Numbers(mine), Self::Numbers(theirs)) => mine.merge(theirs),
             (Self::Names(mine, missing), Self::Names(theirs, theirs_missing)) => {
                 *missing += theirs_missing;
-                theirs.iter().for_each(|(name, times)| count(mine, name, *times));
+                for (name, times) in theirs {
+                    count(mine, name, *times);
+                }
             }
             // One version of the program writes a column in one way.
             _ => {}

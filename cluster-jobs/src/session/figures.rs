@@ -217,7 +217,7 @@ mod tests {
         let reservation = MemoryConsumer::new("test").register(&pool);
         reservation.try_grow(300).unwrap();
         let written = ShuffleWritePartition { num_rows: 7, num_bytes: 90, ..Default::default() };
-        figures.add(&[written.clone(), written], &[]);
+        figures.add(&[written, written], &[]);
         let text = figures.text().unwrap();
         for line in [
             "prowl_executor_tasks_running 1",

@@ -26,7 +26,8 @@ struct Stages {
 
 #[derive(Deserialize)]
 struct Stage {
-    stage_status: String,
+    #[serde(rename = "stage_status")]
+    status: String,
     output_rows: u64,
     tasks: Vec<Option<Task>>,
 }
@@ -42,7 +43,7 @@ impl Standing {
         let Stages { stages } = serde_json::from_slice(answer).ok()?;
         let mut standing = Self { stages: stages.len(), ..Self::default() };
         for stage in stages {
-            standing.stages_done += usize::from(stage.stage_status == "Successful");
+            standing.stages_done += usize::from(stage.status == "Successful");
             standing.rows += stage.output_rows;
             for task in stage.tasks.into_iter().flatten() {
                 standing.tasks += 1;

@@ -93,7 +93,9 @@ impl From<Distinct> for Vec<u64> {
 impl From<Vec<u64>> for Distinct {
     fn from(hashes: Vec<u64>) -> Self {
         let mut distinct = Self::default();
-        hashes.into_iter().for_each(|hash| distinct.push(hash));
+        for hash in hashes {
+            distinct.push(hash);
+        }
         distinct
     }
 }

@@ -224,7 +224,9 @@ mod tests {
 
     fn of(values: &[f32]) -> NumberSketch {
         let mut sketch = NumberSketch::default();
-        values.iter().for_each(|&value| sketch.add(value));
+        for &value in values {
+            sketch.add(value);
+        }
         sketch
     }
 
