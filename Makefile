@@ -32,7 +32,7 @@ test: ## Build everything and run every test
 
 e2e-cluster: ## Kill and stop the parts of a cluster at work, and compare what is published (builds first)
 	cargo build --workspace --all-targets
-	cargo test --workspace --test cluster
+	cargo test --workspace --test cluster -- --include-ignored
 
 fuzz: ## Read damaged exports for SECONDS
 	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test -p prowl-cluster --lib -- --nocapture scan::fuzz
