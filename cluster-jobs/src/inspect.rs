@@ -69,12 +69,13 @@ impl fmt::Display for Inspection {
         let count = |name: &str| HumanCount(manifest.counts.get(name).copied().unwrap_or_default());
         writeln!(
             f,
-            "read {} = kept {} + superseded {} + rejected {}, of {} repositories",
+            "read {} = kept {} + superseded {} + rejected {}, of {} {}",
             count("read"),
             count("kept"),
             count("superseded"),
             count("rejected"),
             count("repositories"),
+            if manifest.counts.get("repositories") == Some(&1) { "repository" } else { "repositories" },
         )?;
         for rejected in Details::deserialize(&manifest.details).map(|details| details.rejects).unwrap_or_default() {
             writeln!(f, "  rejected {rejected}")?;
