@@ -12,7 +12,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use prowl_features::{Facts, Outcome};
 
 use crate::failure::failure;
-use crate::rows::{REVERTED, REVERTED_AT, Row, RowReader};
+use crate::rows::{REVERTED, REVERTED_AT, RowReader};
 
 /// Rows that wait until their repository is whole.
 pub(crate) struct Gathered {
@@ -80,24 +80,19 @@ impl InOrder {
     }
 
     /// Each pull request with its outcome.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(Box<Facts>, Outcome)>> {
-        let readers: Vec<_> = self.batches.iter().map(RowReader::new).collect();
-        self.places.iter().filter_map(move |place| {
-            let batch = &self.batches[place.batch];
-            match readers[place.batch].row(place.row) {
-                Ok(Row::Document(facts)) => Some(Ok((facts, outcome(batch, place.row)))),
-                Ok(Row::Reject(_) | Row::Tally(_)) => None,
-                Err(error) => Some(Err(error)),
-            }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(Facts, Outcome)>> {
+        let columns = |batch| {
+            let reverted_at = RecordBatch::column(batch, REVERTED_AT).as_primitive::<Int64Type>();
+            (RowReader::new(batch), reverted_at, batch.column(REVERTED).as_boolean())
+        };
+        let batches: Vec<_> = self.batches.iter().map(columns).collect();
+        self.places.iter().map(move |place| {
+            let (rows, reverted_at, reverted) = &batches[place.batch];
+            let outcome = Outcome {
+                reverted_at: reverted_at.is_valid(place.row).then(|| reverted_at.value(place.row)),
+                reverted: reverted.is_valid(place.row).then(|| reverted.value(place.row)),
+            };
+            Ok((rows.facts(place.row)?, outcome))
         })
-    }
-}
-
-fn outcome(batch: &RecordBatch, row: usize) -> Outcome {
-    let reverted_at = batch.column(REVERTED_AT).as_primitive::<Int64Type>();
-    let reverted = batch.column(REVERTED).as_boolean();
-    Outcome {
-        reverted_at: reverted_at.is_valid(row).then(|| reverted_at.value(row)),
-        reverted: reverted.is_valid(row).then(|| reverted.value(row)),
     }
 }

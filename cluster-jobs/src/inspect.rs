@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::Context;
 use indicatif::HumanCount;
-use prowl_platform::{Folder, Kind, Manifest, Secrets, Store};
+use prowl_platform::{Folder, Kind, Manifest, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Inspect;
@@ -38,7 +38,7 @@ struct Details {
 /// # Errors
 /// There is no such run, or it or the one to compare with has no statistics or is damaged.
 pub async fn inspect(ask: &Inspect) -> anyhow::Result<Inspection> {
-    let store = Store::open(&ask.store, &Secrets::open(&Store::SECRETS).await?)?;
+    let store = Store::connect(&ask.store).await?;
     let run = store.folder(Kind::Features, &ask.run).await?;
     let statistics = statistics::read(&run).await?;
     let drift = match &ask.against {

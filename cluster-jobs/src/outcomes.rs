@@ -138,7 +138,7 @@ impl Pass {
         let mut outcomes = Columns::default();
         for row in 0..rows.len() {
             let identity = (rows.repository(row), rows.number(row));
-            let Row::Document(facts) = rows.row(row)? else {
+            let Row::Document = rows.row(row)? else {
                 newest.push(true);
                 outcomes.push(Outcome::default());
                 continue;
@@ -154,7 +154,7 @@ impl Pass {
                 self.outcomes = Outcomes::new(self.maturity);
             }
             newest.push(true);
-            outcomes.push(self.outcomes.next(&facts));
+            outcomes.push(self.outcomes.next(&rows.facts(row)?));
         }
         outcomes.join(&filter_record_batch(batch, &BooleanArray::from(newest))?)
     }

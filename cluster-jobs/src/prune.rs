@@ -3,7 +3,7 @@
 use std::fmt;
 
 use indicatif::{HumanBytes, HumanCount};
-use prowl_platform::{Keep, Kind, Pruned, Secrets, Store};
+use prowl_platform::{Keep, Kind, Pruned, Store};
 use serde::Serialize;
 
 use crate::args::Prune;
@@ -22,7 +22,7 @@ pub struct Pruning {
 /// The store cannot be read or written.
 pub async fn prune(ask: &Prune) -> anyhow::Result<Pruning> {
     let keep = Keep { dry_run: ask.dry_run, ..Keep::newest(ask.keep) };
-    let store = Store::open(&ask.store, &Secrets::open(&Store::SECRETS).await?)?;
+    let store = Store::connect(&ask.store).await?;
     Ok(Pruning { dry_run: ask.dry_run, pruned: store.prune(Kind::Features, keep).await? })
 }
 

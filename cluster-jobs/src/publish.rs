@@ -294,12 +294,8 @@ impl Press {
                 self.replay().await?;
                 self.repository = Some(rows.repository(row));
             }
-            if rows.is_document(row) {
-                self.gathered.push(batch, &rows, row)?;
-                continue;
-            }
             match rows.row(row)? {
-                Row::Document(_) => {}
+                Row::Document => self.gathered.push(batch, &rows, row)?,
                 Row::Reject(reject) => {
                     let reject = self.sources.number(reject);
                     self.report.rejected += 1;

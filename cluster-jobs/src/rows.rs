@@ -111,7 +111,8 @@ enum Kind {
 
 /// A row, unpacked.
 pub(crate) enum Row {
-    Document(Box<Facts>),
+    /// Its facts are unpacked on request ([`RowReader::facts`]): not all who meet one need them.
+    Document,
     Reject(Reject),
     Tally(Tally),
 }
@@ -138,7 +139,7 @@ impl RowBuilder {
         let repository = repository_key(&facts.repository);
         let mut payload = std::mem::take(&mut self.packed);
         payload.clear();
-        let payload = postcard::to_extend(facts, payload).map_err(|error| DataFusionError::External(error.into()))?;
+        let payload = pack_behind(facts, payload)?;
         self.bucket.append_value((repository % u64::from(BUCKETS)) as u32);
         self.repository.append_value(repository);
         self.created_at.append_value(facts.created_at);
@@ -253,18 +254,19 @@ impl<'a> RowReader<'a> {
         self.created_at[row]
     }
 
-    pub(crate) fn is_document(&self, row: usize) -> bool {
-        self.kind[row] == Kind::Document as u8
-    }
-
     pub(crate) fn number(&self, row: usize) -> u64 {
         self.number[row]
+    }
+
+    /// What a document says.
+    pub(crate) fn facts(&self, row: usize) -> Result<Facts> {
+        unpack(self.payload.value(row))
     }
 
     pub(crate) fn row(&self, row: usize) -> Result<Row> {
         let payload = self.payload.value(row);
         match self.kind[row] {
-            kind if kind == Kind::Document as u8 => unpack(payload).map(|facts| Row::Document(Box::new(facts))),
+            kind if kind == Kind::Document as u8 => Ok(Row::Document),
             kind if kind == Kind::Reject as u8 => unpack(payload).map(Row::Reject),
             kind if kind == Kind::Tally as u8 => unpack(payload).map(Row::Tally),
             kind => Err(DataFusionError::Internal(format!("a row of unknown kind {kind}"))),
@@ -274,7 +276,12 @@ impl<'a> RowReader<'a> {
 
 /// Packs a value for another process of the same version.
 pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    postcard::to_stdvec(value).map_err(|error| DataFusionError::External(error.into()))
+    pack_behind(value, Vec::new())
+}
+
+/// The same, behind what is in `bytes`.
+fn pack_behind<T: Serialize>(value: &T, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    postcard::to_extend(value, bytes).map_err(|error| DataFusionError::External(error.into()))
 }
 
 /// Unpacks what [`pack`] packed.

@@ -12,14 +12,17 @@ mod trace;
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use ballista::extension::SessionContextExt;
+use ballista_core::RuntimeProducer;
 use ballista_core::extension::SessionConfigExt;
 use datafusion::common::Result;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -32,6 +35,7 @@ use ask::has_executors;
 pub use executor::run_executor;
 pub use scheduler::run_scheduler;
 pub(crate) use standing::Standing;
+use stores::Stores;
 pub(crate) use submission::{JobName, Submission};
 use trace::Trace;
 
@@ -126,6 +130,16 @@ pub(crate) fn config() -> SessionConfig {
         // Shuffle files that cannot be had are gone with their executor more often than not: rather write them anew.
         .set_usize("ballista.client.io_retry_wait_time_ms", 1000)
         .with_option_extension(Trace::default())
+}
+
+/// The one runtime of all tasks of a process: what one does not need of the pool, another may use.
+fn runtime(pool: Arc<dyn MemoryPool>, spill: &Path, stores: Arc<Stores>) -> Result<RuntimeProducer> {
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(pool)
+        .with_temp_file_path(spill)
+        .with_object_store_registry(stores)
+        .build_arc()?;
+    Ok(Arc::new(move |_| Ok(Arc::clone(&runtime))))
 }
 
 /// An address that nothing listens on yet. Ballista would find out late, and an executor end as if all were well.

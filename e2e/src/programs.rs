@@ -237,11 +237,15 @@ impl Server {
     }
 }
 
-/// The status and the body that a GET of `path` answers with.
+/// The status and the body that a GET of `path` answers with, in JSON where there is a choice.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    ask(address, &format!("GET {path} HTTP/1.0\r\nhost: test\r\naccept: application/json\r\n\r\n"))
+}
+
+/// The status and the body that a request in HTTP/1.0 answers with: in one piece, which ends with the connection.
+pub(crate) fn ask(address: &str, request: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
-    // An answer to HTTP/1.0 comes in one piece.
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: test\r\n\r\n").ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

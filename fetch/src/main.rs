@@ -7,7 +7,7 @@ use prowl_fetch::{
     args::{Args, Config, SourceConfig},
     export, git, synth,
 };
-use prowl_platform::{Secrets, Store, arguments, exit, telemetry};
+use prowl_platform::{Store, arguments, exit, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
 
 async fn run(Config { store, part_size, json, source }: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("prowl-fetch", "info")?;
-    let store = Store::open(&store, &Secrets::open(&Store::SECRETS).await?)?;
+    let store = Store::connect(&store).await?;
     let report = match source {
         SourceConfig::Git(git) => export::publish(&store, part_size, move |outlet| git::read(&git, outlet)).await,
         SourceConfig::Synth(synth) => {

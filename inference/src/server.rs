@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, pin::pin};
 
 use anyhow::{Context, anyhow};
-use prowl_platform::{Secrets, Store};
+use prowl_platform::Store;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
@@ -56,7 +56,7 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
 }
 
 async fn load_from_store(config: &Config) -> Result<Engine, LoadError> {
-    let store = Store::open(&config.store, &Secrets::open(&Store::SECRETS).await?)?;
+    let store = Store::connect(&config.store).await?;
     load(&store, &config.model, config.limits.reasons).await
 }
 

@@ -37,6 +37,11 @@ pub fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// An environment variable, by the same rule: one that is empty is not set.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn without_empty_variables(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let value = arg.get_env().and_then(std::env::var_os);

@@ -13,7 +13,7 @@ use object_store::{
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
-use crate::{Error, Secrets};
+use crate::{Error, Secrets, arguments::variable};
 pub(crate) use line::NoAnswer;
 
 /// The secrets that lead to a bucket. All but the region have to be there.
@@ -43,7 +43,7 @@ pub(crate) fn open(bucket: &str, secrets: &Secrets) -> Result<Arc<dyn ObjectStor
     let (Some(endpoint), true) = (secrets.get(ENDPOINT), missing.is_empty()) else {
         return Err(Error::SecretsMissing { names: missing });
     };
-    let style = std::env::var(STYLE).ok().filter(|style| !style.is_empty());
+    let style = variable(STYLE);
     let Endpoint { url, host_style } = Endpoint::of(endpoint.expose_secret(), bucket, style.as_deref())?;
     let region = secrets.get(REGION);
     let retry = RetryConfig {

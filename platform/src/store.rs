@@ -95,6 +95,14 @@ impl Store {
     /// each request, endpoint and region once.
     pub const SECRETS: [&str; 4] = s3::NAMES;
 
+    /// Opens a store with the secrets of this program, which come from Vault or from the environment.
+    ///
+    /// # Errors
+    /// Those of [`Secrets::open`] and [`Store::open`].
+    pub async fn connect(url: &StoreUrl) -> Result<Self, Error> {
+        Self::open(url, &Secrets::open(&Self::SECRETS).await?)
+    }
+
     /// Opens a store; one in a file system needs none of the secrets. Nothing is read or written yet, and it need not exist.
     ///
     /// # Errors
@@ -134,16 +142,12 @@ impl Store {
         if self.directory.as_ref().is_some_and(|directory| !directory.is_dir()) {
             return Err(Error::StoreMissing { store: self.url.to_string(), kind });
         }
-        // Also for a name: in a bucket that is not there nothing is found, either, and that has another way out.
-        let names = self.names(kind).await?;
         if name == "latest" {
-            for name in names.into_iter().rev() {
-                if let Some(folder) = Folder::load(self, kind, &name).await? {
-                    return Ok(folder);
-                }
-            }
-            return Err(Error::NothingPublished { store: self.url.to_string(), kind });
+            let newest = self.newest(kind, |_| true).await?;
+            return newest.ok_or_else(|| Error::NothingPublished { store: self.url.to_string(), kind });
         }
+        // In a bucket that is not there nothing is found, either, and that has another way out.
+        self.names(kind).await?;
         if !name.contains('/')
             && !name.is_empty()
             && let Some(folder) = Folder::load(self, kind, name).await?

@@ -26,7 +26,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
-use crate::Error;
+use crate::{Error, arguments::variable};
 
 const FILTER: &str = "PROWL_LOG";
 const FORMAT: &str = "PROWL_LOG_FORMAT";
@@ -54,7 +54,7 @@ pub struct Telemetry {
 /// # Errors
 /// [`Error::Telemetry`] when one of the variables cannot be understood.
 pub fn init(name: &'static str, default_level: &str) -> Result<Telemetry, Error> {
-    let traces = match set(COLLECTOR) {
+    let traces = match variable(COLLECTOR) {
         None => None,
         Some(endpoint) => Some(Traces::start(name, &endpoint)?),
     };
@@ -72,16 +72,11 @@ pub fn init(name: &'static str, default_level: &str) -> Result<Telemetry, Error>
     Ok(Telemetry { _traces: traces })
 }
 
-/// The value of an environment variable that is set, and not to nothing.
-fn set(variable: &str) -> Option<String> {
-    std::env::var(variable).ok().filter(|value| !value.is_empty())
-}
-
 fn logs<S>(default_level: &str) -> Result<Box<dyn Layer<S> + Send + Sync>, Error>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
 {
-    let value = set(FILTER);
+    let value = variable(FILTER);
     // Each request that is tried again, where the store itself says once that it cannot be reached.
     let default = format!("{default_level},object_store=warn");
     let filter = value.as_deref().unwrap_or(&default);
@@ -90,7 +85,7 @@ where
         value: filter.to_owned(),
         hint: format!("{error}; write a level such as info, or prowl_fetch=debug,warn"),
     })?;
-    let json = match set(FORMAT).as_deref() {
+    let json = match variable(FORMAT).as_deref() {
         Some("json") => true,
         Some("text") => false,
         None => !std::io::stderr().is_terminal(),

@@ -75,8 +75,8 @@ impl Upload {
         if self.length > 0 {
             self.send().await?;
         }
-        while let Some(sent) = self.sending.join_next().await {
-            sent.map_err(|source| object_store::Error::JoinError { source })??;
+        while !self.sending.is_empty() {
+            self.wait_for_a_part().await?;
         }
         let Some(parts) = &mut self.parts else { return Ok(()) };
         let completed = match parts.complete().await.map(drop) {
@@ -103,12 +103,17 @@ impl Upload {
         std::mem::take(&mut self.gathered).into_iter().collect()
     }
 
+    async fn wait_for_a_part(&mut self) -> object_store::Result<()> {
+        match self.sending.join_next().await {
+            Some(sent) => sent.map_err(|source| object_store::Error::JoinError { source })?,
+            None => Ok(()),
+        }
+    }
+
     /// Sends what was gathered as the next part, once few enough others are on their way.
     async fn send(&mut self) -> object_store::Result<()> {
         while self.sending.len() >= AT_ONCE {
-            if let Some(sent) = self.sending.join_next().await {
-                sent.map_err(|source| object_store::Error::JoinError { source })??;
-            }
+            self.wait_for_a_part().await?;
         }
         if self.parts.is_none() {
             self.parts = Some(self.store.put_multipart(&self.location).await?);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use prowl_model::{Details, Model, digest};
-use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
+use prowl_platform::{Draft, Folder, Input, Kind, Store, shutdown};
 use serde_json::json;
 use tracing::{Instrument, info_span};
 
@@ -46,7 +46,7 @@ impl Published {
 pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
     let start = Instant::now();
     let signal = shutdown::signal();
-    let store = Store::open(&config.store, &Secrets::open(&Store::SECRETS).await?)?;
+    let store = Store::connect(&config.store).await?;
     let run = store.folder(Kind::Features, &config.features).await?;
     // A store that cannot be written is found out before the work, not after it.
     let mut draft = store.draft(Kind::Models).await?;

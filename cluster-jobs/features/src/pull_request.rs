@@ -64,11 +64,13 @@ pub struct PullRequest<'a> {
 }
 
 /// An account.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct User<'a> {
     /// The login.
+    #[serde(borrow, deserialize_with = "text")]
     pub login: Cow<'a, str>,
     /// `User`, `Bot` or another of GitHub's words.
+    #[serde(borrow, default, deserialize_with = "some_text", rename = "type")]
     pub kind: Option<Cow<'a, str>>,
 }
 
@@ -187,16 +189,16 @@ struct Document<'a> {
     merged_at: Option<i64>,
     #[serde(default, deserialize_with = "extended_json::moment")]
     reverted_at: Option<i64>,
-    #[serde(borrow)]
-    merge_commit_sha: Option<Text<'a>>,
-    #[serde(borrow)]
-    title: Option<Text<'a>>,
-    #[serde(borrow)]
-    body: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "some_text")]
+    merge_commit_sha: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "some_text")]
+    title: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "some_text")]
+    body: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "object")]
-    user: Option<Account<'a>>,
-    #[serde(borrow)]
-    author_association: Option<Text<'a>>,
+    user: Option<User<'a>>,
+    #[serde(borrow, default, deserialize_with = "some_text")]
+    author_association: Option<Cow<'a, str>>,
     #[serde(borrow)]
     labels: Option<Vec<Object<Label<'a>>>>,
     #[serde(default, deserialize_with = "length")]
@@ -221,23 +223,15 @@ struct Document<'a> {
 }
 
 #[derive(Deserialize)]
-struct Account<'a> {
-    #[serde(borrow)]
-    login: Text<'a>,
-    #[serde(borrow, rename = "type")]
-    kind: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
 struct Label<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
+    #[serde(borrow, deserialize_with = "text")]
+    name: Cow<'a, str>,
 }
 
 #[derive(Default, Deserialize)]
 struct Branch<'a> {
-    #[serde(borrow, rename = "ref")]
-    name: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "some_text", rename = "ref")]
+    name: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "home")]
     repo: Home<'a>,
 }
@@ -255,17 +249,17 @@ enum Home<'a> {
 
 #[derive(Deserialize)]
 struct Repository<'a> {
-    #[serde(borrow)]
-    full_name: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "some_text")]
+    full_name: Option<Cow<'a, str>>,
     fork: Option<bool>,
 }
 
 #[derive(Deserialize)]
 struct File<'a> {
-    #[serde(borrow)]
-    filename: Text<'a>,
-    #[serde(borrow)]
-    status: Option<Text<'a>>,
+    #[serde(borrow, deserialize_with = "text")]
+    filename: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "some_text")]
+    status: Option<Cow<'a, str>>,
     #[serde(default, deserialize_with = "extended_json::count")]
     additions: Option<u64>,
     #[serde(default, deserialize_with = "extended_json::count")]
@@ -275,7 +269,7 @@ struct File<'a> {
 /// Null as a value of its own, apart from a field that is left out.
 fn home<'de, D: Deserializer<'de>>(input: D) -> Result<Home<'de>, D::Error> {
     Ok(match object::<Repository<'de>, D>(input)? {
-        Some(Repository { full_name: Some(name), .. }) => Home::Named(name.0),
+        Some(Repository { full_name: Some(name), .. }) => Home::Named(name),
         // Beside a name it says nothing: the repository itself may be a fork of another.
         None | Some(Repository { fork: Some(true), .. }) => Home::Elsewhere,
         Some(_) => Home::Untold,
@@ -321,12 +315,12 @@ impl<'a> TryFrom<Document<'a>> for PullRequest<'a> {
             fetched_at: document.fetched_at,
             merged_at: document.merged_at,
             reverted_at: document.reverted_at,
-            merge_commit_sha: text(document.merge_commit_sha),
-            title: text(document.title),
-            body: text(document.body),
-            user: document.user.map(|user| User { login: user.login.0, kind: text(user.kind) }),
-            author_association: text(document.author_association),
-            labels: document.labels.map(|labels| labels.into_iter().map(|label| label.0.name.0).collect()),
+            merge_commit_sha: document.merge_commit_sha,
+            title: document.title,
+            body: document.body,
+            user: document.user,
+            author_association: document.author_association,
+            labels: document.labels.map(|labels| labels.into_iter().map(|label| label.0.name).collect()),
             assignees: document.assignees,
             requested_reviewers: document.requested_reviewers,
             draft: document.draft,
@@ -334,7 +328,7 @@ impl<'a> TryFrom<Document<'a>> for PullRequest<'a> {
             deletions: document.deletions,
             changed_files: document.changed_files,
             commits: document.commits,
-            base_ref: text(base.name),
+            base_ref: base.name,
             from_fork,
             files: document.files.map(|files| files.into_iter().map(|file| file.0.into()).collect()),
         })
@@ -344,8 +338,8 @@ impl<'a> TryFrom<Document<'a>> for PullRequest<'a> {
 impl<'a> From<File<'a>> for ChangedFile<'a> {
     fn from(file: File<'a>) -> Self {
         Self {
-            filename: new_name(file.filename.0),
-            status: text(file.status),
+            filename: new_name(file.filename),
+            status: file.status,
             additions: file.additions,
             deletions: file.deletions,
         }
@@ -383,12 +377,17 @@ fn renamed(filename: &str) -> Option<String> {
     })
 }
 
-/// A text that is borrowed from the document where it can be.
-struct Text<'a>(Cow<'a, str>);
-
-fn text(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
-    text.map(|text| text.0)
+/// For `#[serde(deserialize_with)]`: a text, borrowed from the document where it can be. (Serde's own `Cow` always owns.)
+fn text<'de: 'a, 'a, D: Deserializer<'de>>(input: D) -> Result<Cow<'a, str>, D::Error> {
+    Text::deserialize(input).map(|text| text.0)
 }
+
+/// The same, or null.
+fn some_text<'de: 'a, 'a, D: Deserializer<'de>>(input: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+    Ok(Option::<Text<'_>>::deserialize(input)?.map(|text| text.0))
+}
+
+struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {

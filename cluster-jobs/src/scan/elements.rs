@@ -80,11 +80,10 @@ impl<R: Read> Elements<R> {
                 (_, None) => return Err(self.broken(0, "it does not end")),
                 (Place::Before, Some(b'[')) => {
                     self.window.take(1);
+                    self.place = Place::Between;
                     if self.next_sign()? != Some(b']') {
-                        self.place = Place::Between;
                         return self.starts_element();
                     }
-                    self.place = Place::Between;
                 }
                 (Place::Between, Some(b']')) if !after_comma => {
                     self.window.take(1);

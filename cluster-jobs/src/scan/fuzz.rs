@@ -104,7 +104,9 @@ fn outcome(bytes: &[u8], ranges: &[Option<Range<u64>>], at_once: usize, limit: u
             let rows = RowReader::new(&batch);
             for row in 0..rows.len() {
                 match rows.row(row).map_err(|error| error.to_string())? {
-                    Row::Document(facts) => outcome.documents.push(facts.number),
+                    Row::Document => {
+                        outcome.documents.push(rows.facts(row).map_err(|error| error.to_string())?.number);
+                    }
                     Row::Reject(reject) => rejects.push(reject),
                     Row::Tally(tally) => {
                         outcome.read += tally.read;

@@ -12,14 +12,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use ballista_core::RuntimeProducer;
 use ballista_core::ids::new_instance_id;
 use ballista_executor::config::Config;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::executor_server::TERMINATING;
 use ballista_executor::health::ExecutorHealth;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use prowl_platform::{Secrets, Store, shutdown};
@@ -146,13 +144,7 @@ fn process(shared: &Shared, work_dir: &WorkDir) -> anyhow::Result<ExecutorProces
     let Shared { options, .. } = shared;
     // Those of a life before may be gone.
     let (shuffle, spill) = work_dir.emptied()?;
-    // One pool for all tasks: what one does not need, another may use.
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::clone(&shared.pool))
-        .with_temp_file_path(spill)
-        .with_object_store_registry(Arc::clone(&shared.stores) as _)
-        .build_arc()?;
-    let runtime: RuntimeProducer = Arc::new(move |_| Ok(Arc::clone(&runtime)));
+    let runtime = super::runtime(Arc::clone(&shared.pool), &spill, Arc::clone(&shared.stores))?;
     let clean_up = match options.job_data_clean_up_interval_seconds {
         0 => (CLEAN_UP_EVERY, options.job_data_ttl_seconds.min(CLEAN_UP_AFTER)),
         every => (every, options.job_data_ttl_seconds),

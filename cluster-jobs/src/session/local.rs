@@ -15,7 +15,7 @@ use ballista_core::serde::protobuf::ExecutorRegistration;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::scheduler::{ExecutorOperatingSystemSpecification, ExecutorSpecification};
 use ballista_core::utils::{GrpcServerConfig, create_grpc_server};
-use ballista_core::{BALLISTA_PROTOCOL_VERSION, ConfigProducer, RuntimeProducer};
+use ballista_core::{BALLISTA_PROTOCOL_VERSION, ConfigProducer};
 use ballista_executor::execution_loop::poll_loop;
 use ballista_executor::executor::Executor;
 use ballista_executor::flight_service::BallistaFlightService;
@@ -23,7 +23,6 @@ use ballista_executor::health::ExecutorHealth;
 use ballista_executor::metrics::LoggingMetricsCollector;
 use ballista_scheduler::config::SchedulerConfig;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use prowl_platform::Secrets;
@@ -70,12 +69,7 @@ impl LocalCluster {
         // One pool for all tasks: what one does not need, another may use.
         let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(memory));
         let engine = Engine::new(Arc::new(Figures::new(Arc::clone(&pool))?));
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(pool)
-            .with_temp_file_path(files.path())
-            .with_object_store_registry(Stores::new(secrets.clone()))
-            .build_arc()?;
-        let runtime: RuntimeProducer = Arc::new(move |_| Ok(Arc::clone(&runtime)));
+        let runtime = super::runtime(pool, files.path(), Stores::new(secrets.clone()))?;
 
         let listener = TcpListener::bind("localhost:0").await.context("cannot open a port on loopback")?;
         let folder = files.path().to_string_lossy().into_owned();

@@ -1,13 +1,12 @@
 //! OpenBao, the open Vault: a server in memory, with a KV engine of version 2 at `secret/`.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::{Process, free_port, program};
+use crate::programs::ask;
 
 /// The token of its root.
 pub const ROOT_TOKEN: &str = "root-of-the-tests";
@@ -122,20 +121,14 @@ impl OpenBao {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// HTTP/1.0, in which an answer ends with the connection.
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let length = body.len();
         let head =
             format!("{method} /v1/{path} HTTP/1.0\r\nx-vault-token: {ROOT_TOKEN}\r\ncontent-length: {length}\r\n\r\n");
-        stream.write_all((head + &body).as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
-        assert!(status < 300, "{method} {path}: {answer}");
-        if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() }
+        let (status, body) = ask(&format!("127.0.0.1:{}", self.port), &(head + &body)).unwrap();
+        assert!(status < 300, "{method} {path}: {status} {body}");
+        if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() }
     }
 }
 

@@ -1,15 +1,13 @@
 //! A real S3 server, `SeaweedFS`: one bucket, a key that may do all in it and one that may only read.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
 use prowl_platform::{Secrets, Store, StoreUrl};
 
 use super::{Process, free_port, program};
-use crate::Variable;
+use crate::{Variable, get};
 
 const BUCKET: &str = "prowl-test";
 /// Planted: nobody may ever say them.
@@ -99,9 +97,10 @@ impl Seaweedfs {
     /// How many uploads were begun and neither completed nor given up.
     pub fn unfinished_uploads(&self) -> usize {
         let filer = self.ports.iter().find(|(part, _)| *part == "filer.port").unwrap().1;
-        let listed = get(filer, &format!("/buckets/{BUCKET}/.uploads/")).unwrap();
-        let Some((_, entries)) = listed.split_once("\r\n\r\n").filter(|_| !listed.contains(" 404 ")) else { return 0 };
-        entries.matches("\"FullPath\"").count()
+        match get(&format!("127.0.0.1:{filer}"), &format!("/buckets/{BUCKET}/.uploads/")).unwrap() {
+            (404, _) => 0,
+            (_, entries) => entries.matches("\"FullPath\"").count(),
+        }
     }
 
     /// The URL of a store in its bucket.
@@ -147,14 +146,5 @@ fn weed() -> PathBuf {
 }
 
 fn is_healthy(port: u16) -> bool {
-    get(port, "/healthz").is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
-}
-
-/// The whole answer to a GET.
-fn get(port: u16, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\naccept: application/json\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    get(&format!("127.0.0.1:{port}"), "/healthz").is_some_and(|(status, _)| status == 200)
 }
