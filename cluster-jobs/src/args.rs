@@ -21,6 +21,9 @@ const PARTITIONS_PER_CORE: usize = 3;
 /// Tasks on a cluster, of which the client does not know the cores.
 const REMOTE_PARTITIONS: usize = 8;
 
+/// Bytes of an export that are worth a task: to hand one out takes as long as a core needs for them.
+const BYTES_PER_PARTITION: u64 = 2 << 20;
+
 /// The command line of `prowl-preprocess`: a run, or what there is to do with the runs of before.
 #[derive(Debug, Parser)]
 #[command(
@@ -203,7 +206,8 @@ pub(crate) struct PreprocessArgs {
     #[arg(long)]
     keep_history: bool,
 
-    /// Tasks that each stage of the work is split into [default: three a core, or 8 with --scheduler]
+    /// Tasks that each stage of the work is split into [default: three a core, or 8 with --scheduler, and fewer for a
+    /// small export]
     ///
     /// More than the cluster has cores cost a twentieth of a second each, fewer leave cores idle; beyond 32 there is
     /// nothing to split.
@@ -241,9 +245,21 @@ pub struct Preprocess {
     pub(crate) fail_on_drift: Option<f64>,
     pub(crate) max_line_bytes: usize,
     pub(crate) keep_history: bool,
-    pub(crate) partitions: usize,
+    /// Tasks of a stage, where they were asked for.
+    partitions: Option<usize>,
     /// Whether the result is wanted as JSON.
     pub json: bool,
+}
+
+impl Preprocess {
+    /// Tasks of a stage, for an export of so many bytes.
+    pub(crate) fn partitions(&self, bytes: u64) -> usize {
+        let most = match self.cluster {
+            Cluster::Remote(_) => REMOTE_PARTITIONS,
+            Cluster::Local { cores, .. } => PARTITIONS_PER_CORE * cores,
+        };
+        self.partitions.unwrap_or_else(|| most.min(bytes.div_ceil(BYTES_PER_PARTITION).max(1) as usize))
+    }
 }
 
 /// Where the job runs.
@@ -295,11 +311,11 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             return Err(wrong_use(format!("--fail-on-drift {most} is no bound; give a number from 0, such as 0.25")));
         }
         let store = args.store.ok_or_else(|| wrong_use("no store is named; give --store URL"))?;
-        let (cluster, partitions) = match args.scheduler {
+        let cluster = match args.scheduler {
             Some(url) => {
                 let scheduler = Scheduler::parse(&url)
                     .ok_or_else(|| wrong_use(format!("--scheduler {url} names no scheduler; give df://HOST:PORT")))?;
-                (Cluster::Remote(scheduler), REMOTE_PARTITIONS)
+                Cluster::Remote(scheduler)
             }
             None => {
                 let cores = match args.cores {
@@ -315,7 +331,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
                         "--memory-limit {memory} is too little for {cores} cores; give at least {least}, or fewer --cores"
                     )));
                 }
-                (Cluster::Local { cores, memory: memory << 20, work_dir: args.work_dir }, PARTITIONS_PER_CORE * cores)
+                Cluster::Local { cores, memory: memory << 20, work_dir: args.work_dir }
             }
         };
         Ok(Self {
@@ -327,7 +343,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             fail_on_drift: args.fail_on_drift,
             max_line_bytes: args.max_line_bytes as usize,
             keep_history: args.keep_history,
-            partitions: args.partitions.map_or(partitions, |partitions| partitions as usize),
+            partitions: args.partitions.map(|partitions| partitions as usize),
             json: args.json,
         })
     }

@@ -16,11 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::args::{Preprocess, Scheduler};
 use crate::export::Export;
 use crate::failure::retell;
+use crate::parts::RunFolder;
 use crate::plan;
 use crate::progress::Progress;
-use crate::publish::{Complaint, Publication, Report, reports};
+use crate::publish::Publication;
+use crate::report::{Complaint, Report};
 use crate::scan::Scan;
-use crate::session::{self, Submission};
+use crate::session;
 use crate::statistics::{self, Drift, Previous};
 
 /// Reasons for rejects that the manifest names, and columns that a summary or a failure does.
@@ -100,7 +102,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     let previous = previous(ask, &store).await?;
     let mut draft = store.draft(Kind::Features).await?;
     let progress = Progress::start(export.files.len());
-    let ran = run_into(ask, &secrets, &export, &draft, &progress, &mut stop).await;
+    let ran = run_into(ask, &secrets, &export, &store, &draft, &progress, &mut stop).await;
     progress.finish();
     let examined = match ran {
         Ok(report) => examine(ask, report, previous.as_ref(), &mut draft).await,
@@ -194,13 +196,15 @@ async fn run_into(
     ask: &Preprocess,
     secrets: &Secrets,
     export: &Export,
+    store: &Store,
     draft: &Draft,
     progress: &Progress,
     stop: &mut LocalBoxFuture<'_, &'static str>,
 ) -> anyhow::Result<Report> {
     let stopped = |signal| anyhow::anyhow!("stopped by {signal}; nothing was published");
+    let partitions = ask.partitions(export.files.iter().map(|file| file.bytes).sum());
     let session = tokio::select! {
-        session = session::connect(&ask.cluster, ask.partitions, secrets) => session?,
+        session = session::connect(&ask.cluster, partitions, secrets) => session?,
         signal = &mut *stop => return Err(stopped(signal)),
     };
     let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
@@ -209,8 +213,8 @@ async fn run_into(
     let maturity = Maturity { window: ask.maturity, now };
     let mut submission = session.submit(plan::job(scan, maturity, publication)?).await?;
     let name = submission.name();
-    let report = tokio::select! {
-        report = answer(&mut submission) => report.map_err(|error| retell(&error, session.scheduler()))?,
+    tokio::select! {
+        done = submission.done() => done.map_err(|error| retell(&error, session.scheduler()))?,
         signal = stop => {
             if let Err(error) = submission.cancel().await {
                 tracing::warn!("the job may still be running on the cluster, it could not be cancelled: {error:#}");
@@ -219,7 +223,9 @@ async fn run_into(
         }
         never = session.miss_executors(|scheduler| progress.suspend(|| missing_executor(scheduler))) => match never {},
         never = session.follow(name, |standing| progress.show(standing)) => match never {},
-    };
+    }
+    let folder = RunFolder::new(store.object_store(), &draft.url())?;
+    let report = folder.take_reports().await.context("cannot read what the tasks report of the run")?;
     check(ask, &report)?;
     Ok(report)
 }
@@ -228,14 +234,6 @@ async fn run_into(
 fn now() -> anyhow::Result<i64> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Ok(since.context("the clock of this machine stands before 1970; set it")?.as_millis() as i64)
-}
-
-async fn answer(submission: &mut Submission) -> datafusion::common::Result<Report> {
-    let mut sum = Report::default();
-    while let Some(batch) = submission.next().await? {
-        sum.add(reports(&batch)?);
-    }
-    Ok(sum)
 }
 
 fn missing_executor(scheduler: &Scheduler) {

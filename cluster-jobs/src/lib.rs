@@ -8,7 +8,7 @@
 //! outcomes      newest version wins, finds what was taken back             (outcomes.rs)
 //!   │           the rows of a repository by creation                       (gathered.rs)
 //! publish       replays history, calls the kernel, writes Parquet          (publish.rs, parts.rs, sources.rs)
-//!   │           one report a partition
+//!   │           one report a partition, in the store                       (report.rs)
 //! job           adds the counts up, compares with the run before, writes the manifest   (job.rs)
 //! ```
 //!
@@ -32,6 +32,7 @@ mod plan;
 mod progress;
 pub mod prune;
 mod publish;
+mod report;
 mod requirements;
 mod rows;
 mod scan;

@@ -111,7 +111,7 @@ impl ExecutionPlan for OutcomesExec {
             let Some((mut input, mut pass)) = state else { return Ok(None) };
             match input.try_next().await? {
                 Some(batch) => Ok(Some((pass.batch(&batch)?, Some((input, pass))))),
-                None => Ok(Some((pass.finish()?, None))),
+                None => Ok(pass.finish()?.map(|tally| (tally, None))),
             }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output.boxed())))
@@ -159,12 +159,16 @@ impl Pass {
         outcomes.join(&filter_record_batch(batch, &BooleanArray::from(newest))?)
     }
 
-    fn finish(self) -> Result<RecordBatch> {
+    /// How many were superseded, unless none was: a partition without rows stays without.
+    fn finish(self) -> Result<Option<RecordBatch>> {
+        if self.superseded == 0 {
+            return Ok(None);
+        }
         let mut rows = RowBuilder::default();
         rows.tally(&Tally { superseded: self.superseded, ..Tally::default() })?;
         let mut outcomes = Columns::default();
         outcomes.push(Outcome::default());
-        outcomes.join(&rows.finish()?)
+        outcomes.join(&rows.finish()?).map(Some)
     }
 }
 

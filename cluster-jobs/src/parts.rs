@@ -1,5 +1,7 @@
-//! One Parquet file in the making: written piece by piece, hashed on the way.
+//! The folder of a run in the making, and a Parquet file in it: written piece by piece, hashed on the way.
 
+use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,8 +9,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::AsyncArrowWriter;
@@ -19,8 +21,10 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use prowl_platform::{FileEntry, MARKER, Upload, reason};
+use url::Url;
 
 use crate::failure::failure;
+use crate::report::Report;
 
 /// Rows of a row group, or encoded bytes, whichever comes first: what a writer or reader holds at once.
 const ROW_GROUP: usize = 65_536;
@@ -30,12 +34,90 @@ const ROW_GROUP_BYTES: usize = 128 << 20;
 /// is given up. On S3 each look is a request.
 const STILL_WANTED: Duration = Duration::from_millis(500);
 
-/// A Parquet file that is being written, for as long as the folder is a draft. Ballista lets the tasks of a failed or
-/// cancelled job run on; without the marker of the draft they would bring the folder back.
-pub(crate) struct Part {
+/// What the names of reports begin with, which like the marker lie only in a draft. They lie in the store, since what an
+/// executor keeps goes with it.
+const REPORT: &str = ".report-";
+const REPORTS_AT_ONCE: usize = 8;
+
+/// The folder of a run, for as long as it is a draft. Ballista lets the tasks of a failed or cancelled job run on; without
+/// the marker of the draft they would bring the folder back.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFolder {
     store: Arc<dyn ObjectStore>,
-    marker: Path,
-    /// When the marker was last seen.
+    path: Path,
+}
+
+impl RunFolder {
+    /// The folder at `url`, in the store that it is a part of.
+    ///
+    /// # Errors
+    /// The URL has no path.
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, url: &Url) -> Result<Self> {
+        Ok(Self { store, path: Path::from_url_path(url.path())? })
+    }
+
+    /// Begins the Parquet file `path` in it, with `metadata` as its key-value metadata.
+    pub(crate) fn part(&self, path: &str, schema: SchemaRef, metadata: &[(&str, String)]) -> Result<Part> {
+        let metadata = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())).collect();
+        let properties = properties(&schema).set_key_value_metadata(Some(metadata)).build();
+        let location = path.split('/').fold(self.path.clone(), Path::join);
+        let upload = ParquetUpload(Upload::new(Arc::clone(&self.store), location));
+        let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties))?;
+        Ok(Part { folder: self.clone(), seen: None, path: path.to_owned(), writer })
+    }
+
+    /// Writes what a task says of its partition. A task that runs again says the same, in the same place.
+    pub(crate) async fn put_report(&self, bucket: u32, report: &Report) -> Result<()> {
+        let path = format!("{REPORT}{bucket:05}");
+        let json = serde_json::to_vec(report).map_err(|error| DataFusionError::External(error.into()))?;
+        self.still_wanted(&path).await?;
+        let written = self.store.put(&self.path.clone().join(path.as_str()), json.into()).await;
+        written.map(drop).map_err(|error| unwritten(&path, &error))
+    }
+
+    /// Takes out what the tasks have said of their partitions, and adds it up.
+    pub(crate) async fn take_reports(&self) -> Result<Report> {
+        let files = self.store.list_with_delimiter(Some(&self.path)).await?.objects.into_iter();
+        let mut found: Vec<_> = files.map(|file| file.location).filter(is_report).collect();
+        found.sort_unstable();
+        let contents =
+            stream::iter(found.clone()).map(|path| async move { self.store.get(&path).await?.bytes().await });
+        let mut contents = pin!(contents.buffered(REPORTS_AT_ONCE));
+        let mut sum = Report::default();
+        while let Some(json) = contents.try_next().await? {
+            sum.add(serde_json::from_slice(&json).map_err(|error| DataFusionError::External(error.into()))?);
+        }
+        self.store
+            .delete_stream(stream::iter(found.into_iter().map(Ok)).boxed())
+            .try_for_each(async |_| Ok(()))
+            .await?;
+        Ok(sum)
+    }
+
+    async fn still_wanted(&self, path: &str) -> Result<()> {
+        let marker = self.path.clone().join(MARKER);
+        self.store.head(&marker).await.map(drop).map_err(|error| match error {
+            object_store::Error::NotFound { .. } => failure(&format_args!(
+                "cannot write {path} of the run: there is no /{marker}, so the run was given up, or the store is not at \
+                 the same path on every machine of the cluster"
+            )),
+            error => failure(&format_args!(
+                "cannot write {path} of the run: /{marker} cannot be read ({}); every machine of the cluster has to see \
+                 the store and may read and write it",
+                reason(&error)
+            )),
+        })
+    }
+}
+
+fn is_report(path: &Path) -> bool {
+    path.filename().is_some_and(|name| name.starts_with(REPORT))
+}
+
+/// A Parquet file that is being written.
+pub(crate) struct Part {
+    folder: RunFolder,
+    /// When the folder was last seen to be a draft.
     seen: Option<Instant>,
     /// Its path below the folder.
     path: String,
@@ -43,34 +125,19 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Begins `path` below `folder`, with `metadata` as its key-value metadata.
-    pub(crate) fn create(
-        store: Arc<dyn ObjectStore>,
-        folder: &Path,
-        path: &str,
-        schema: SchemaRef,
-        metadata: &[(&str, String)],
-    ) -> Result<Self> {
-        let metadata = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())).collect();
-        let properties = properties(&schema).set_key_value_metadata(Some(metadata)).build();
-        let location = path.split('/').fold(folder.clone(), Path::join);
-        let upload = ParquetUpload(Upload::new(Arc::clone(&store), location));
-        let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties))?;
-        Ok(Self { store, marker: folder.clone().join(MARKER), seen: None, path: path.to_owned(), writer })
-    }
-
     /// Appends rows.
     pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if self.seen.is_none_or(|seen| seen.elapsed() >= STILL_WANTED) {
-            self.still_wanted().await?;
+            self.folder.still_wanted(&self.path).await?;
+            self.seen = Some(Instant::now());
         }
-        self.writer.write(batch).await.map_err(|error| self.unwritten(&error))
+        self.writer.write(batch).await.map_err(|error| unwritten(&self.path, &error))
     }
 
     /// Completes the file and tells what was written.
     pub(crate) async fn finish(mut self) -> Result<FileEntry> {
-        self.still_wanted().await?;
-        self.writer.finish().await.map_err(|error| self.unwritten(&error))?;
+        self.folder.still_wanted(&self.path).await?;
+        self.writer.finish().await.map_err(|error| unwritten(&self.path, &error))?;
         Ok(self.writer.into_inner().0.entry(self.path))
     }
 }
@@ -93,28 +160,8 @@ fn properties(schema: &Schema) -> WriterPropertiesBuilder {
     })
 }
 
-impl Part {
-    async fn still_wanted(&mut self) -> Result<()> {
-        let Self { store, path, marker, seen, .. } = self;
-        store.head(marker).await.map(drop).map_err(|error| match error {
-            object_store::Error::NotFound { .. } => failure(&format_args!(
-                "cannot write {path} of the run: there is no /{marker}, so the run was given up, or the store is not at \
-                 the same path on every machine of the cluster"
-            )),
-            error => failure(&format_args!(
-                "cannot write {path} of the run: /{marker} cannot be read ({}); every machine of the cluster has to see \
-                 the store and may read and write it",
-                reason(&error)
-            )),
-        })?;
-        *seen = Some(Instant::now());
-        Ok(())
-    }
-
-    fn unwritten(&self, error: &ParquetError) -> DataFusionError {
-        let (path, cause) = (&self.path, reason(error));
-        failure(&format_args!("cannot write {path} of the run: {cause}; is there space left in the store?"))
-    }
+fn unwritten(path: &str, error: &(dyn Error + 'static)) -> DataFusionError {
+    failure(&format_args!("cannot write {path} of the run: {}; is there space left in the store?", reason(error)))
 }
 
 /// Lets Parquet write into an upload.
@@ -142,11 +189,9 @@ mod tests {
     async fn a_run_that_was_given_up_is_told_from_a_store_that_cannot_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
-        let location = Path::from_filesystem_path(folder.path()).unwrap().join("run");
-        let part = || {
-            let store = Arc::new(LocalFileSystem::new());
-            Part::create(store, &location, "part-7.parquet", Arc::new(Schema::empty()), &[]).unwrap()
-        };
+        let url = Url::from_directory_path(&run).unwrap();
+        let destination = RunFolder::new(Arc::new(LocalFileSystem::new()), &url).unwrap();
+        let part = || destination.part("part-7.parquet", Arc::new(Schema::empty()), &[]).unwrap();
         let refused = async || part().finish().await.unwrap_err().to_string();
         fs::create_dir(&run).unwrap();
         fs::write(run.join(MARKER), "").unwrap();
@@ -160,5 +205,20 @@ mod tests {
         let said = refused().await;
         assert!(said.contains("Not a directory") && said.contains("may read and write it"), "{said}");
         assert!(!said.contains("given up"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_is_reported_twice_counts_once_and_reports_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::from_directory_path(folder.path()).unwrap();
+        let run = RunFolder::new(Arc::new(LocalFileSystem::new()), &url).unwrap();
+        let of = |kept| Report { kept, ..Report::default() };
+        assert!(run.put_report(1, &of(7)).await.unwrap_err().to_string().contains("the run was given up"));
+        fs::write(folder.path().join(MARKER), "").unwrap();
+        for (bucket, kept) in [(1, 7), (2, 1), (1, 7), (32, 3), (2, 1)] {
+            run.put_report(bucket, &of(kept)).await.unwrap();
+        }
+        assert_eq!(run.take_reports().await.unwrap().kept, 11);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the marker alone");
     }
 }

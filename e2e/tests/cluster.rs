@@ -58,7 +58,6 @@ fn done(stage: &Value) -> usize {
 }
 
 #[test]
-#[ignore = "an executor that dies at an unlucky moment still costs the job: `make e2e-cluster` tries it"]
 fn a_run_that_loses_an_executor_publishes_the_same() {
     let job = Job::new(Vec::new());
     // While it reads, and while it writes what the other stage has left with both executors.

@@ -68,7 +68,7 @@ fn the_same_input_gives_the_same_bytes_wherever_it_runs() {
     assert_eq!(once.files, again.files, "another number of partitions and cores");
 
     let cluster = Cluster::start(2);
-    let remote = store.preprocess("latest", &["--scheduler", &cluster.url()]);
+    let remote = store.preprocess("latest", &["--scheduler", &cluster.url(), "--partitions", "8"]);
     assert_eq!(once.files, remote.files, "a scheduler and two executors");
     assert_eq!(cluster.executors_with_shuffle_files(), 2, "both took tasks");
     assert_eq!(cluster.stop(), [0, 0, 0]);

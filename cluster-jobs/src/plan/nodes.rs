@@ -15,7 +15,7 @@ use prowl_features::Maturity;
 use serde::{Deserialize, Serialize};
 
 use crate::outcomes::OutcomesExec;
-use crate::publish::{Publication, PublishExec, REPORT_ROWS};
+use crate::publish::{NO_ROWS, Publication, PublishExec};
 use crate::rows::OUTCOME_ROWS;
 
 /// What a node does: all that crosses the wire of it.
@@ -37,7 +37,7 @@ impl Node {
     pub(crate) fn new(operation: Operation, input: LogicalPlan) -> Result<Self> {
         let schema = match operation {
             Operation::Outcomes(_) => &OUTCOME_ROWS,
-            Operation::Publish(_) => &REPORT_ROWS,
+            Operation::Publish(_) => &NO_ROWS,
         };
         let schema = Arc::new(DFSchema::try_from(schema.as_ref().clone())?);
         Ok(Self { operation, input, schema })

@@ -32,6 +32,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 
+use super::slots::Executors;
 use super::{build_state, config, free};
 use crate::args::SchedulerArgs;
 use crate::failure::STOPPING;
@@ -58,7 +59,8 @@ impl Running {
         scheduler.override_logical_codec = Some(Arc::new(LogicalCodec::default()));
         scheduler.override_physical_codec = Some(Arc::new(PhysicalCodec::default()));
         scheduler.validate()?;
-        let cluster = BallistaCluster::new_from_config(&scheduler).await.context("cannot set the cluster up")?;
+        let jobs = BallistaCluster::new_from_config(&scheduler).await.context("cannot set the cluster up")?.job_state();
+        let cluster = BallistaCluster::new(Arc::new(Executors::default()), jobs);
         let server = Arc::new(create_scheduler(cluster, Arc::new(scheduler)).await?);
         let stopping = Arc::new(AtomicBool::new(false));
         let close = CancellationToken::new();

@@ -8,7 +8,6 @@ use anyhow::bail;
 use ballista_core::execution_plans::DistributedQueryExec;
 use ballista_core::serde::protobuf::CancelJobParams;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
-use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
@@ -36,9 +35,22 @@ impl Submission {
         Ok(Self { query, answer, scheduler })
     }
 
-    /// The next part of the answer.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        self.answer.try_next().await
+    /// Waits for the end of the job.
+    pub(crate) async fn done(&mut self) -> Result<()> {
+        match (&mut self.answer).try_for_each(async |_| Ok(())).await {
+            // What the last tasks answer with has no rows. An executor that was lost since it gave it, or that cannot be
+            // reached from here, is no failure of the job.
+            Err(error) if self.has_ended_well() => {
+                tracing::debug!(%error, "an executor is gone, the job has ended");
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+
+    /// Whether the scheduler has said that all tasks are done: the client then notes how long they took.
+    fn has_ended_well(&self) -> bool {
+        self.query.metrics().is_some_and(|metrics| metrics.sum_by_name("job_execution_time_ms").is_some())
     }
 
     /// Tells the scheduler to give the job up; executors then drop its tasks.
@@ -50,7 +62,7 @@ impl Submission {
                     break job_id;
                 }
                 tokio::select! {
-                    next = self.next() => if !matches!(next, Ok(Some(_))) { return Ok(()) },
+                    next = self.answer.try_next() => if !matches!(next, Ok(Some(_))) { return Ok(()) },
                     () = sleep(Duration::from_millis(20)) => {}
                 }
             };
