@@ -30,9 +30,9 @@ serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
 test: ## Build everything and run every test
 	@.ci/test
 
-e2e-cluster: ## Kill and stop the parts of a cluster at work, and compare what is published (builds first)
+e2e-cluster: ## Kill and stop the parts of a cluster at work, with a real S3 server and Vault, and compare what is published
 	cargo build --workspace --all-targets
-	cargo test --workspace --test cluster -- --include-ignored
+	cargo test --workspace --test cluster --test real_parts
 
 fuzz: ## Read damaged exports for SECONDS
 	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test -p prowl-cluster --lib -- --nocapture scan::fuzz

@@ -16,7 +16,7 @@ use url::Url;
 pub(crate) const MEMORY_PER_CORE: usize = 64;
 
 /// Tasks for each core: repositories are of unlike size, so that with one task a core most would wait for the slowest.
-const PARTITIONS_PER_CORE: usize = 3;
+const PARTITIONS_PER_CORE: usize = 4;
 
 /// Tasks on a cluster, of which the client does not know the cores.
 const REMOTE_PARTITIONS: usize = 8;
@@ -206,7 +206,7 @@ pub(crate) struct PreprocessArgs {
     #[arg(long)]
     keep_history: bool,
 
-    /// Tasks that each stage of the work is split into [default: three a core, or 8 with --scheduler, and fewer for a
+    /// Tasks that each stage of the work is split into [default: four a core, or 8 with --scheduler, and fewer for a
     /// small export]
     ///
     /// More than the cluster has cores cost a twentieth of a second each, fewer leave cores idle; beyond 32 there is

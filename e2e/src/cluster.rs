@@ -1,7 +1,7 @@
 //! A scheduler and executors, each a process of its own.
 
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -67,9 +67,9 @@ impl Cluster {
         self.scheduler = Some(scheduler);
     }
 
-    /// Ends the scheduler without a warning.
-    pub fn kill_scheduler(&mut self) {
-        self.scheduler = None;
+    /// Ends the scheduler without a warning, and gives its log.
+    pub fn kill_scheduler(&mut self) -> String {
+        self.scheduler.take().unwrap().log()
     }
 
     /// Takes the scheduler out, to do with it what the caller wants.
@@ -84,11 +84,14 @@ impl Cluster {
         self.executors.push(executor);
     }
 
-    /// Ends an executor without a warning; its machine goes with all that is on it.
-    pub fn kill_executor(&mut self, index: usize) {
+    /// Ends an executor without a warning; its machine goes with all that is on it, except the log, which this
+    /// gives.
+    pub fn kill_executor(&mut self, index: usize) -> String {
         let executor = self.executors.remove(index);
+        let log = executor.process.log();
         drop(executor.process);
         std::fs::remove_dir_all(executor.folder).unwrap();
+        log
     }
 
     /// Takes an executor out, to do with it what the caller wants.
@@ -138,6 +141,16 @@ impl Cluster {
         let mut stages = answer["stages"].as_array().cloned().unwrap_or_default();
         stages.sort_by_key(|stage| stage["stage_id"].as_str().and_then(|id| id.parse::<u32>().ok()));
         stages
+    }
+
+    /// The processes that run.
+    pub fn processes(&self) -> impl Iterator<Item = &Running> {
+        self.executors.iter().map(|executor| &executor.process).chain(&self.scheduler)
+    }
+
+    /// The folder of what its executors keep.
+    pub fn work(&self) -> &Path {
+        self.work.path()
     }
 
     /// In how many lines of its log the scheduler has said `text`.

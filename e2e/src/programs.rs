@@ -148,6 +148,16 @@ impl Running {
         Self { name: name.to_owned(), child, log, readers: Some((stderr, stdout)) }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
     /// Waits for its end.
     pub fn wait(mut self) -> Outcome {
         let what = format!("the end of {}", self.name);

@@ -8,7 +8,7 @@ mod given;
 
 use std::time::Duration;
 
-use given::{Given, STAGES, TokenReview, approle, eventually, lines, log, policies, service_account_token, value};
+use given::{Given, STAGES, TokenReview, approle, eventually, lines, log, value};
 use prowl_e2e::servers::OpenBao;
 use prowl_platform::Secrets;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test(flavor = "multi_thread")]
 async fn each_stage_reads_its_own_path_and_no_other() {
     let vault = OpenBao::start();
-    policies(&vault);
+    vault.put_policies();
     for (stage, key) in STAGES {
         vault.put(&format!("secret/prowl/staging/{stage}"), &json!({ key: format!("planted-for-{stage}") }));
     }
@@ -50,7 +50,7 @@ async fn each_stage_reads_its_own_path_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_logs_in_as_its_surroundings_allow() {
     let vault = OpenBao::start();
-    policies(&vault);
+    vault.put_policies();
     vault.put("secret/prowl/staging/cluster", &json!({ "spaces_key": "planted-login" }));
     let given = Given::of(&vault, "secret/prowl/staging/cluster");
     let reads = async |given: Given| {
@@ -76,19 +76,14 @@ async fn a_program_logs_in_as_its_surroundings_allow() {
     let missing = by_file.refused(&["spaces_key"]).await;
     assert!(missing.starts_with(&format!("cannot read the token to log in with from {}", file.display())), "{missing}");
 
-    let key = given::signing_key(&vault);
-    vault.write("sys/auth/jwt", &json!({ "type": "jwt" }));
-    vault.write("auth/jwt/config", &json!({ "jwt_validation_pubkeys": [key] }));
-    let role = json!({ "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"],
-        "bound_subject": "system:serviceaccount:prowl:cluster", "token_policies": ["prowl-staging-cluster"] });
-    vault.write("auth/jwt/role/cluster", &role);
+    let token = vault.allow("cluster");
     let by_jwt = by_file.clone().with("VAULT_AUTH_MOUNT", "jwt");
-    std::fs::write(&file, service_account_token(&vault, "cluster", 3_600) + "\n").unwrap();
+    std::fs::write(&file, token + "\n").unwrap();
     reads(by_jwt.clone()).await;
     let wrong = by_jwt.clone().with("VAULT_ROLE", "trainer").refused(&["spaces_key"]).await;
     let jwt = format!("{refused}jwt: check VAULT_ROLE, VAULT_AUTH_MOUNT, and the role in Vault: ");
     assert_eq!(wrong, format!("{jwt}role \"trainer\" could not be found"));
-    std::fs::write(&file, service_account_token(&vault, "cluster", -3_600)).unwrap();
+    std::fs::write(&file, vault.service_account_token("cluster", -3_600)).unwrap();
     let expired = by_jwt.clone().refused(&["spaces_key"]).await;
     assert!(expired.starts_with(&jwt) && expired.ends_with("token is expired"), "{expired}");
     let nowhere = by_jwt.with("VAULT_AUTH_MOUNT", "nowhere").refused(&["spaces_key"]).await;
@@ -102,7 +97,7 @@ async fn a_program_logs_in_as_its_surroundings_allow() {
             "token_policies": [format!("prowl-staging-{name}")] });
         vault.write(&format!("auth/kubernetes/role/{name}"), &role);
     }
-    std::fs::write(&file, service_account_token(&vault, "cluster", 3_600)).unwrap();
+    std::fs::write(&file, vault.service_account_token("cluster", 3_600)).unwrap();
     reads(by_file.clone()).await;
     let other = by_file.with("VAULT_ROLE", "trainer").refused(&["spaces_key"]).await;
     assert!(other.starts_with(&format!("{refused}kubernetes: check VAULT_ROLE")), "{other}");
@@ -126,7 +121,7 @@ async fn a_program_logs_in_as_its_surroundings_allow() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_secret_or_with_vault_is_said() {
     let vault = OpenBao::start();
-    policies(&vault);
+    vault.put_policies();
     let path = "secret/prowl/staging/trainer";
     let (address, token) = (vault.address(), vault.token(&["prowl-staging-trainer"], &json!({})));
     let given = Given::of(&vault, path).with("VAULT_TOKEN", &token);
@@ -260,7 +255,7 @@ async fn a_secret_that_changes_is_used_without_a_restart() {
 async fn the_last_secrets_stay_while_vault_is_sealed_or_away() {
     let path = "secret/prowl/staging/inference";
     let set_up = |vault: &OpenBao, secret: &str| -> Given {
-        policies(vault);
+        vault.put_policies();
         vault.put(path, &json!({ "api_tokens": secret }));
         // The same on each of the two servers.
         let (role_id, secret_id) =

@@ -15,7 +15,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use futures::TryStreamExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 /// How long taking a job back may take.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,16 +35,21 @@ impl Submission {
         Ok(Self { query, answer, scheduler })
     }
 
-    /// Waits for the end of the job.
+    /// Waits for the end of the job. What its last tasks answer with has no rows and is not fetched, so that an executor
+    /// which is lost after them is no failure.
     pub(crate) async fn done(&mut self) -> Result<()> {
-        match (&mut self.answer).try_for_each(async |_| Ok(())).await {
-            // What the last tasks answer with has no rows. An executor that was lost since it gave it, or that cannot be
-            // reached from here, is no failure of the job.
-            Err(error) if self.has_ended_well() => {
-                tracing::debug!(%error, "an executor is gone, the job has ended");
-                Ok(())
+        let mut moments = interval(Duration::from_millis(10));
+        loop {
+            tokio::select! {
+                biased;
+                _ = moments.tick() => if self.has_ended_well() { return Ok(()) },
+                next = self.answer.try_next() => match next {
+                    Err(_) if self.has_ended_well() => return Ok(()),
+                    Err(error) => return Err(error),
+                    Ok(None) => return Ok(()),
+                    Ok(Some(_)) => {}
+                },
             }
-            ended => ended,
         }
     }
 

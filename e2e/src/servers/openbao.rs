@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{Process, free_port, program};
-use crate::programs::ask;
+use crate::programs::{Variable, ask, get, wait_for};
 
 /// The token of its root.
 pub const ROOT_TOKEN: &str = "root-of-the-tests";
@@ -108,6 +111,8 @@ impl OpenBao {
         let log = self.process.log();
         let key = log.lines().find_map(|line| line.strip_prefix("Unseal Key: ")).unwrap();
         self.write("sys/unseal", &json!({ "key": key.trim() }));
+        let address = format!("127.0.0.1:{}", self.port);
+        wait_for("the end of the seal", || get(&address, "/v1/sys/health").filter(|(status, _)| *status == 200));
     }
 
     /// Runs its own client with `arguments`, as its root.
@@ -119,6 +124,62 @@ impl OpenBao {
         }
         let output = command.output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Gives it the policies that the documentation shows, each under the name in its first line.
+    pub fn put_policies(&self) {
+        let text = include_str!("../../../docs/secrets.md");
+        let shown: Vec<&str> = text.split("```hcl\n# ").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert_eq!(shown.len(), 5, "one policy for each stage");
+        for policy in shown {
+            let (name, rules) = policy.split_once('\n').unwrap();
+            self.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": rules }));
+        }
+    }
+
+    /// Makes the key that signs the tokens of service accounts, in itself, and gives its public half in PEM.
+    pub fn signing_key(&self) -> String {
+        self.write("sys/mounts/transit", &json!({ "type": "transit" }));
+        self.write("transit/keys/issuer", &json!({ "type": "ecdsa-p256" }));
+        self.read("transit/keys/issuer")["data"]["keys"]["1"]["public_key"].as_str().unwrap().to_owned()
+    }
+
+    /// A token as Kubernetes gives it to the service account `name` of the namespace `prowl`, good for `seconds` from now.
+    pub fn service_account_token(&self, name: &str, seconds: i64) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+        let claims = json!({
+            "iss": "kubernetes/serviceaccount", "sub": format!("system:serviceaccount:prowl:{name}"), "aud": ["vault"],
+            "iat": now - 7_200, "nbf": now - 7_200, "exp": now + seconds,
+            "kubernetes.io": { "namespace": "prowl", "serviceaccount": { "name": name, "uid": "1" } },
+        });
+        let header = json!({ "alg": "ES256", "typ": "JWT" });
+        let signed = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let body = json!({ "input": BASE64_STANDARD.encode(&signed), "marshaling_algorithm": "jws" });
+        let signature = self.write("transit/sign/issuer/sha2-256", &body);
+        format!("{signed}.{}", signature["data"]["signature"].as_str().unwrap().strip_prefix("vault:v1:").unwrap())
+    }
+
+    /// Lets `stage` log in by JWT, and gives the token of it.
+    pub fn allow(&self, stage: &str) -> String {
+        let key = self.signing_key();
+        self.write("sys/auth/jwt", &json!({ "type": "jwt" }));
+        self.write("auth/jwt/config", &json!({ "jwt_validation_pubkeys": [key] }));
+        let role = json!({ "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"],
+            "bound_subject": format!("system:serviceaccount:prowl:{stage}"),
+            "token_policies": [format!("prowl-staging-{stage}")] });
+        self.write(&format!("auth/jwt/role/{stage}"), &role);
+        self.service_account_token(stage, 3_600)
+    }
+
+    /// Variables for a program of `stage` that logs in by the token in a file: none of them is a secret.
+    pub fn environment(&self, stage: &str, token: &Path) -> Vec<Variable> {
+        vec![
+            ("VAULT_ADDR", self.address()),
+            ("VAULT_SECRET_PATH", format!("secret/prowl/staging/{stage}")),
+            ("VAULT_AUTH_MOUNT", "jwt".to_owned()),
+            ("VAULT_ROLE", stage.to_owned()),
+            ("VAULT_JWT_FILE", token.display().to_string()),
+        ]
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {

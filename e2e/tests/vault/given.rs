@@ -3,10 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use prowl_e2e::servers::OpenBao;
 use prowl_platform::{Error, Secrets};
 use secrecy::ExposeSecret;
@@ -70,17 +68,6 @@ pub(crate) async fn eventually(what: &str, so: impl Fn() -> bool) {
     }
 }
 
-/// Gives `vault` the policies that the documentation shows, each under the name in its first line.
-pub(crate) fn policies(vault: &OpenBao) {
-    let text = include_str!("../../../docs/secrets.md");
-    let shown: Vec<&str> = text.split("```hcl\n# ").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(shown.len(), STAGES.len(), "one policy for each stage");
-    for policy in shown {
-        let (name, rules) = policy.split_once('\n').unwrap();
-        vault.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": rules }));
-    }
-}
-
 /// Lets `stage` log in by AppRole, and gives its role id and secret id. Options of both may be among `options`.
 pub(crate) fn approle(vault: &OpenBao, stage: &str, options: &Value) -> (String, String) {
     if vault.read("sys/auth")["data"]["approle/"].is_null() {
@@ -102,28 +89,6 @@ pub(crate) fn approle(vault: &OpenBao, stage: &str, options: &Value) -> (String,
             (role_id, secret_id)
         }
     }
-}
-
-/// Makes the key that signs the tokens of service accounts, in `vault` itself, and gives its public half in PEM.
-pub(crate) fn signing_key(vault: &OpenBao) -> String {
-    vault.write("sys/mounts/transit", &json!({ "type": "transit" }));
-    vault.write("transit/keys/issuer", &json!({ "type": "ecdsa-p256" }));
-    vault.read("transit/keys/issuer")["data"]["keys"]["1"]["public_key"].as_str().unwrap().to_owned()
-}
-
-/// A token as Kubernetes gives it to the service account `name` of the namespace `prowl`, good for `seconds` from now.
-pub(crate) fn service_account_token(vault: &OpenBao, name: &str, seconds: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-    let claims = json!({
-        "iss": "kubernetes/serviceaccount", "sub": format!("system:serviceaccount:prowl:{name}"), "aud": ["vault"],
-        "iat": now - 7_200, "nbf": now - 7_200, "exp": now + seconds,
-        "kubernetes.io": { "namespace": "prowl", "serviceaccount": { "name": name, "uid": "1" } },
-    });
-    let header = json!({ "alg": "ES256", "typ": "JWT" });
-    let signed = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-    let body = json!({ "input": BASE64_STANDARD.encode(&signed), "marshaling_algorithm": "jws" });
-    let signature = vault.write("transit/sign/issuer/sha2-256", &body);
-    format!("{signed}.{}", signature["data"]["signature"].as_str().unwrap().strip_prefix("vault:v1:").unwrap())
 }
 
 /// Lets `vault` ask `review` about the tokens of service accounts.
