@@ -362,7 +362,12 @@ impl TryFrom<PreprocessArgs> for Preprocess {
     mut_arg("expire_dead_executor_interval_seconds", |arg| arg.default_value("3")),
     mut_arg("cors_allowed_origins", |arg| {
         arg.default_value("http://localhost:8080").help("Web pages that may ask this scheduler, separated by commas")
-    })
+    }),
+    // Logs are those of all programs: `PROWL_LOG`.
+    mut_arg("log_dir", |arg| arg.hide(true)),
+    mut_arg("log_level_setting", |arg| arg.hide(true)),
+    mut_arg("log_rotation_policy", |arg| arg.hide(true)),
+    mut_arg("print_thread_info", |arg| arg.hide(true))
 )]
 pub struct SchedulerArgs {
     /// After SIGTERM: time for jobs at work to finish; those that need longer are given up, and their clients told so.
@@ -399,8 +404,19 @@ pub struct SchedulerArgs {
         arg.default_value("2GiB")
             .help("Memory that the tasks share for sorting, at least 64MiB a core; beyond it rows spill to disk")
     }),
+    mut_arg("job_data_clean_up_interval_seconds", |arg| {
+        arg.default_value("300").help("Seconds between two looks for old shuffle files; 0 looks never")
+    }),
+    mut_arg("job_data_ttl_seconds", |arg| {
+        arg.default_value("21600").help("Seconds after which shuffle files are old: longer than any job takes")
+    }),
     mut_arg("memory_pool_fraction", |arg| arg.hide(true)),
-    mut_arg("client_ttl", |arg| arg.hide(true))
+    mut_arg("client_ttl", |arg| arg.hide(true)),
+    // Logs are those of all programs: `PROWL_LOG`.
+    mut_arg("log_dir", |arg| arg.hide(true)),
+    mut_arg("log_level_setting", |arg| arg.hide(true)),
+    mut_arg("log_rotation_policy", |arg| arg.hide(true)),
+    mut_arg("print_thread_info", |arg| arg.hide(true))
 )]
 pub struct ExecutorArgs {
     /// After SIGTERM: time for tasks at work to finish; those that need longer run again on other executors.

@@ -8,9 +8,8 @@ use anyhow::{Context, bail};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use indicatif::HumanCount;
-use object_store::ObjectStoreExt;
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
-use prowl_platform::{Draft, Folder, Input, Kind, MARKER, Secrets, Store};
+use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{Preprocess, Scheduler};
@@ -96,10 +95,10 @@ pub fn run_until<'a>(
 #[tracing::instrument(name = "preprocess", skip_all)]
 async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Summary> {
     let started = Instant::now();
-    let secrets = Secrets::open(&Store::SECRETS).await?;
-    let store = Store::open(&ask.store, &secrets)?;
-    let export = Export::resolve(&store, &ask.export).await?;
-    let previous = previous(ask, &store).await?;
+    let (secrets, store, export, previous) = tokio::select! {
+        prepared = prepare(ask) => prepared?,
+        signal = &mut stop => return Err(stopped(signal)),
+    };
     let mut draft = store.draft(Kind::Features).await?;
     let progress = Progress::start(export.files.len());
     let ran = run_into(ask, &secrets, &export, &store, &draft, &progress, &mut stop).await;
@@ -111,7 +110,10 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     let (report, drift) = match examined {
         Ok(examined) => examined,
         Err(error) => {
-            give_up(&store, draft).await;
+            tokio::select! {
+                () = give_up(draft) => {}
+                signal = shutdown::signal() => tracing::warn!(signal, "ends at once, as it is told again"),
+            }
             return Err(error);
         }
     };
@@ -132,6 +134,19 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         seconds: started.elapsed().as_secs_f64(),
         store: store.url().to_string(),
     })
+}
+
+/// All that is needed before anything is written.
+async fn prepare(ask: &Preprocess) -> anyhow::Result<(Secrets, Store, Export, Option<Previous>)> {
+    let secrets = Secrets::open(&Store::SECRETS).await?;
+    let store = Store::open(&ask.store, &secrets)?;
+    let export = Export::resolve(&store, &ask.export).await?;
+    let previous = previous(ask, &store).await?;
+    Ok((secrets, store, export, previous))
+}
+
+fn stopped(signal: &str) -> anyhow::Error {
+    anyhow::anyhow!("stopped by {signal}; nothing was published")
 }
 
 /// The run to compare with, before any work is done.
@@ -185,9 +200,9 @@ fn check_drift(most: f64, drift: &Drift) -> anyhow::Result<()> {
 }
 
 /// Removes the folder for good: without its marker no task begins to write into it any more.
-async fn give_up(store: &Store, draft: Draft) {
+async fn give_up(draft: Draft) {
     // If that fails, so will the rest of the clean-up, which says so.
-    let _ = store.object_store().delete(&draft.path(MARKER)).await;
+    let _ = draft.close().await;
     tokio::time::sleep(LAST_WRITES).await;
     draft.discard().await;
 }
@@ -201,7 +216,6 @@ async fn run_into(
     progress: &Progress,
     stop: &mut LocalBoxFuture<'_, &'static str>,
 ) -> anyhow::Result<Report> {
-    let stopped = |signal| anyhow::anyhow!("stopped by {signal}; nothing was published");
     let partitions = ask.partitions(export.files.iter().map(|file| file.bytes).sum());
     let session = tokio::select! {
         session = session::connect(&ask.cluster, partitions, secrets) => session?,
@@ -224,6 +238,8 @@ async fn run_into(
         never = session.miss_executors(|scheduler| progress.suspend(|| missing_executor(scheduler))) => match never {},
         never = session.follow(name, |standing| progress.show(standing)) => match never {},
     }
+    // A task of an executor that was taken for lost may still be at it, and has nothing more to say.
+    draft.close().await.context("cannot close the run")?;
     let folder = RunFolder::new(store.object_store(), &draft.url())?;
     let report = folder.take_reports().await.context("cannot read what the tasks report of the run")?;
     check(ask, &report)?;
@@ -349,7 +365,7 @@ impl std::fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use prowl_platform::StoreUrl;
+    use prowl_platform::{MARKER, StoreUrl};
 
     use super::*;
     use crate::args::{Ask, CommandLine};
@@ -389,7 +405,7 @@ mod tests {
             tokio::time::sleep(LAST_WRITES / 2).await;
             part.exists()
         };
-        let (outlived, ()) = tokio::join!(part_outlives_marker, give_up(&store, draft));
+        let (outlived, ()) = tokio::join!(part_outlives_marker, give_up(draft));
         assert!(outlived, "tasks could begin to write until the folder was removed");
         assert!(!draft_folder.exists());
     }

@@ -98,8 +98,8 @@ impl RunFolder {
         let marker = self.path.clone().join(MARKER);
         self.store.head(&marker).await.map(drop).map_err(|error| match error {
             object_store::Error::NotFound { .. } => failure(&format_args!(
-                "cannot write {path} of the run: there is no /{marker}, so the run was given up, or the store is not at \
-                 the same path on every machine of the cluster"
+                "cannot write {path} of the run: there is no /{marker}, so the run was given up or is done without this, or \
+                 the store is not at the same path on every machine of the cluster"
             )),
             error => failure(&format_args!(
                 "cannot write {path} of the run: /{marker} cannot be read ({}); every machine of the cluster has to see \
@@ -197,7 +197,13 @@ mod tests {
         fs::write(run.join(MARKER), "").unwrap();
         part().finish().await.unwrap();
 
+        let (mut at_work, mut asleep) = (part(), part());
+        let rows = RecordBatch::new_empty(Arc::new(Schema::empty()));
+        at_work.write(&rows).await.unwrap();
         fs::remove_dir_all(&run).unwrap();
+        // It has just looked.
+        at_work.write(&rows).await.unwrap();
+        assert!(asleep.write(&rows).await.unwrap_err().to_string().contains("the run was given up"));
         let said = refused().await;
         assert!(said.contains("part-7.parquet") && said.contains("the run was given up"), "{said}");
         // A file in the folder's place fails as a folder does that one may not enter, which keeps nothing from root.

@@ -151,7 +151,7 @@ mod tests {
             sources: vec![(format!("file-{index}"), String::new())],
             reasons: BTreeMap::from([(
                 "missing".to_owned(),
-                Complaint { times: index, file: "file:///a.json".into(), line: index },
+                Complaint { times: index, file: format!("file:///{}.json", 9 - index), line: index },
             )]),
             statistics: Sketches::default(),
         };
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(counts, [10, 100, 1000, 10_000, 100_000].map(Some));
         assert_eq!(
             forwards["reasons"]["missing"],
-            serde_json::json!({ "times": 10, "file": "file:///a.json", "line": 1 })
+            serde_json::json!({ "times": 10, "file": "file:///5.json", "line": 4 })
         );
         assert_eq!(
             (forwards["files"].as_array().unwrap().len(), forwards["sources"].as_array().unwrap().len()),

@@ -32,7 +32,7 @@ use tokio::time::{Instant, interval, interval_at};
 
 use crate::args::{Cluster, Scheduler};
 use crate::plan::{LogicalCodec, PhysicalCodec, QueryPlanner};
-use ask::has_executors;
+use ask::{Readiness, readiness};
 pub use executor::run_executor;
 pub use scheduler::run_scheduler;
 pub(crate) use standing::Standing;
@@ -74,7 +74,7 @@ pub(crate) async fn connect(cluster: &Cluster, partitions: usize, secrets: &Secr
 
 /// Makes sure that a scheduler is there before anything is sent to it.
 async fn reach(scheduler: &Scheduler) -> anyhow::Result<()> {
-    has_executors(scheduler).await.map(drop).with_context(|| {
+    readiness(scheduler).await.map(drop).with_context(|| {
         format!("cannot reach the scheduler {scheduler}; start prowl-scheduler there, or leave --scheduler out")
     })
 }
@@ -110,7 +110,7 @@ impl Session {
         let mut moments = interval_at(Instant::now() + Duration::from_secs(2), Duration::from_secs(10));
         loop {
             moments.tick().await;
-            if self.local.is_none() && matches!(has_executors(&self.scheduler).await, Ok(false)) {
+            if self.local.is_none() && matches!(readiness(&self.scheduler).await, Ok(Readiness::MissesExecutors)) {
                 say(&self.scheduler);
             }
         }

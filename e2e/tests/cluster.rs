@@ -126,7 +126,9 @@ fn a_scheduler_that_is_told_to_stop_lets_jobs_finish_and_takes_no_more() {
     assert_eq!(refused.code, 1);
     let url = cluster.url();
     assert_eq!(refused.error(), format!("error: the scheduler {url} is stopping; run it again when it is back"));
-    job.check(running.wait());
+    let finished = running.wait();
+    assert!(!finished.stderr.contains("waiting for an executor"), "{}", finished.stderr);
+    job.check(finished);
     assert_eq!(scheduler.wait().code, 0);
 
     // One that may not wait tells the client that it gives the job up.
@@ -144,7 +146,19 @@ fn a_scheduler_that_is_told_to_stop_lets_jobs_finish_and_takes_no_more() {
 fn scheduler_and_executor_tell_their_figures() {
     let job = Job::new(Vec::new());
     let cluster = Cluster::start(1);
-    job.check(job.start(&cluster).wait());
+    let mut running = job.start(&cluster);
+    let tasks_at_work = || {
+        let figures = cluster.executor_get(0, "/metrics").unwrap().1;
+        let figure = figures.lines().find_map(|line| line.strip_prefix("prowl_executor_tasks_running ")).unwrap();
+        figure.parse::<u64>().unwrap()
+    };
+    let mut most = 0;
+    running.wait_for("its second stage", || {
+        most = most.max(tasks_at_work());
+        cluster.stages().get(1).filter(|stage| done(stage) >= 2).cloned()
+    });
+    assert_eq!(most, 1, "tasks at work on one core");
+    job.check(running.wait());
     assert_eq!(cluster.get("/healthz"), Some((200, "ok\n".to_owned())));
     assert_eq!(cluster.get("/readyz"), Some((200, "ready\n".to_owned())));
     let scheduler = cluster.get("/metrics").unwrap().1;

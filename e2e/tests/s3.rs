@@ -109,7 +109,7 @@ fn each_mistake_is_one_clear_error() {
 
     let without: Vec<Variable> = right.iter().filter(|(name, _)| *name != "SPACES_SECRET").cloned().collect();
     let said = refused(&without, "prowl-fetch", &synth);
-    let way_out = "a store on S3 needs the secrets spaces_secret: set SPACES_SECRET, or keep them in Vault";
+    let way_out = "there is no secret spaces_secret: set SPACES_SECRET, or VAULT_ADDR to read Vault";
     assert!(said.contains(way_out), "{said}");
 
     // Each executor needs the secrets itself: none ride in the plan.

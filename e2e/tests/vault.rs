@@ -137,7 +137,7 @@ async fn what_is_wrong_with_the_secret_or_with_vault_is_said() {
     assert_eq!((value(&secrets, "mlflow_token").as_str(), secrets.version()), ("planted-error", Some(2)));
     for key in ["spaces_key", "mlflow_uri"] {
         let text = format!(
-            "the secret {key} is missing: version 2 of {path} in Vault has no such key; add it with `vault kv patch`"
+            "there is no secret {key}: version 2 of {path} in Vault has no such key; add it with `vault kv patch`"
         );
         assert_eq!(secrets.need(key).unwrap_err().to_string(), text);
     }

@@ -88,6 +88,20 @@ impl Draft {
         lock(&self.files).push(entry);
     }
 
+    /// Takes the marker away before the folder is published or given up: other processes that write into it, for as long as
+    /// it is a draft, begin nothing more. Its name stays taken by the files in it.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub async fn close(&self) -> Result<(), Error> {
+        match self.store.object_store().delete(&self.path(MARKER)).await {
+            Err(error) if !matches!(error, object_store::Error::NotFound { .. }) => {
+                Err(Error::write(display(&self.store, self.kind, &self.name, MARKER), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Publishes the folder: writes `manifest.json`, which is the commit, and then removes the draft marker.
     ///
     /// # Errors
@@ -128,13 +142,12 @@ impl Draft {
             files,
         };
         let bytes = Bytes::from(manifest.to_bytes());
-        let store = self.store.object_store();
         let created = self.store.create(&self.path(manifest::FILE), &bytes).await;
         let path = || display(&self.store, self.kind, &self.name, manifest::FILE);
         if !created.map_err(|error| Error::write(path(), &error))? {
             return Err(Error::Taken { folder: self.url().to_string() });
         }
-        if let Err(error) = store.delete(&self.path(MARKER)).await {
+        if let Err(error) = self.close().await {
             // The folder is published already; the marker only means something without a manifest.
             tracing::debug!(folder = %self.url(), %error, "the draft marker stays behind");
         }

@@ -181,12 +181,6 @@ pub enum Error {
         /// Why not, and the way out.
         reason: String,
     },
-    /// Secrets that lead to S3 are not there.
-    #[error("a store on S3 needs the secrets {}: set {}, or keep them in Vault", names.join(", "), names.join(", ").to_uppercase())]
-    SecretsMissing {
-        /// Names of those that are missing.
-        names: Vec<&'static str>,
-    },
     /// A secret cannot be used.
     #[error("the secret {name} cannot be used: {reason}")]
     Secret {
@@ -212,17 +206,17 @@ pub enum Error {
     /// Vault does not give the secrets of this program.
     #[error(transparent)]
     Vault(#[from] Arc<VaultError>),
-    /// A secret is needed and is not there.
-    #[error("the secret {name} is missing: {hint}")]
+    /// Secrets are needed and are not there.
+    #[error("there is no secret {name}: {hint}")]
     SecretMissing {
-        /// Its name.
+        /// Its name, or several with commas between them.
         name: String,
         /// Where to put it.
         hint: String,
     },
-    /// `PROWL_LOG` or `PROWL_LOG_FORMAT` cannot be understood.
+    /// An environment variable cannot be understood.
     #[error("{variable}={value:?} cannot be understood: {hint}")]
-    Telemetry {
+    Variable {
         /// Name of the environment variable.
         variable: &'static str,
         /// Its value.

@@ -39,10 +39,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens a bucket. Nothing is sent yet.
 pub(crate) fn open(bucket: &str, secrets: &Secrets) -> Result<Arc<dyn ObjectStore>, Error> {
-    let missing: Vec<_> = [ENDPOINT, KEY, SECRET].into_iter().filter(|name| secrets.get(name).is_none()).collect();
-    let (Some(endpoint), true) = (secrets.get(ENDPOINT), missing.is_empty()) else {
-        return Err(Error::SecretsMissing { names: missing });
-    };
+    let [endpoint, ..] = secrets.need_all([ENDPOINT, KEY, SECRET])?;
     let style = variable(STYLE);
     let Endpoint { url, host_style } = Endpoint::of(endpoint.expose_secret(), bucket, style.as_deref())?;
     let region = secrets.get(REGION);
@@ -79,14 +76,16 @@ impl CredentialProvider for Credentials {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let get = |name| self.0.get(name).ok_or_else(|| Error::SecretsMissing { names: vec![name] });
-        let credential = |key: secrecy::SecretString, secret: secrecy::SecretString| AwsCredential {
+        // Together, since a new key has a new secret.
+        let [key, secret] = self
+            .0
+            .need_all([KEY, SECRET])
+            .map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
+        Ok(Arc::new(AwsCredential {
             key_id: key.expose_secret().to_owned(),
             secret_key: secret.expose_secret().to_owned(),
             token: None,
-        };
-        let credential = get(KEY).and_then(|key| Ok(credential(key, get(SECRET)?)));
-        credential.map(Arc::new).map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })
+        }))
     }
 }
 
@@ -116,11 +115,11 @@ impl Endpoint {
         let host_style = match style {
             None => by_name,
             Some("path") => false,
-            Some("host") if by_name || matches!(host, Host::Domain(_)) => true,
+            Some("host") if matches!(host, Host::Domain(_)) => true,
             Some("host") => return Err(wrong("PROWL_S3_STYLE=host needs a name in it, not an IP address")),
             Some(other) => {
                 let hint = "write path or host".to_owned();
-                return Err(Error::Telemetry { variable: STYLE, value: other.to_owned(), hint });
+                return Err(Error::Variable { variable: STYLE, value: other.to_owned(), hint });
             }
         };
         // Some consoles show the address of the bucket as that of the endpoint.

@@ -100,15 +100,33 @@ impl Secrets {
     /// # Errors
     /// [`Error::SecretMissing`], which says where to put it.
     pub fn need(&self, name: &str) -> Result<SecretString, Error> {
-        self.get(name).ok_or_else(|| {
-            let hint = match &self.source {
-                Source::Fixed(_) => format!("set {}, or VAULT_ADDR to take it from Vault", name.to_uppercase()),
-                Source::Vault(vault) => {
-                    let (path, version) = (vault.path(), vault.present().version);
+        self.need_all([name]).map(|[value]| value)
+    }
+
+    /// The present values of all `names`, which belong together: all are of one version.
+    ///
+    /// # Errors
+    /// [`Error::SecretMissing`], which names all that are not there and says where to put them.
+    pub fn need_all<const N: usize>(&self, names: [&str; N]) -> Result<[SecretString; N], Error> {
+        let all = |values: &BTreeMap<String, SecretString>| {
+            let missing: Vec<_> = names.iter().filter(|name| !values.contains_key(**name)).copied().collect();
+            if missing.is_empty() { Ok(names.map(|name| values[name].clone())) } else { Err(missing.join(", ")) }
+        };
+        let (found, version) = match &self.source {
+            Source::Fixed(values) => (all(values), None),
+            Source::Vault(vault) => {
+                let present = vault.present();
+                (all(&present.values), Some((vault.path(), present.version)))
+            }
+        };
+        found.map_err(|name| {
+            let hint = match version {
+                None => format!("set {}, or VAULT_ADDR to read Vault", name.to_uppercase()),
+                Some((path, version)) => {
                     format!("version {version} of {path} in Vault has no such key; add it with `vault kv patch`")
                 }
             };
-            Error::SecretMissing { name: name.to_owned(), hint }
+            Error::SecretMissing { name, hint }
         })
     }
 
@@ -120,7 +138,7 @@ impl Secrets {
         }
     }
 
-    /// Looks for new values now. For whoever's secret was refused: it may just have been changed.
+    /// Looks for new values now.
     ///
     /// # Errors
     /// [`Error::Vault`] where Vault does not give them. Then the values stay as they were.
@@ -163,7 +181,7 @@ mod tests {
         assert!(secrets.get("spaces_secret").is_none());
         assert_eq!(
             secrets.need("mongo_uri").unwrap_err().to_string(),
-            "the secret mongo_uri is missing: set MONGO_URI, or VAULT_ADDR to take it from Vault"
+            "there is no secret mongo_uri: set MONGO_URI, or VAULT_ADDR to read Vault"
         );
     }
 }

@@ -106,7 +106,7 @@ impl Store {
     /// Opens a store; one in a file system needs none of the secrets. Nothing is read or written yet, and it need not exist.
     ///
     /// # Errors
-    /// [`Error::SecretsMissing`], [`Error::Secret`].
+    /// [`Error::SecretMissing`], [`Error::Secret`], [`Error::Variable`].
     pub fn open(url: &StoreUrl, secrets: &Secrets) -> Result<Self, Error> {
         let (directory, objects): (_, Arc<dyn ObjectStore>) = match &url.place {
             Place::Directory(directory) => (Some(directory.clone()), Arc::new(LocalFileSystem::new())),

@@ -52,7 +52,7 @@ pub struct Telemetry {
 /// presence. A second call changes nothing.
 ///
 /// # Errors
-/// [`Error::Telemetry`] when one of the variables cannot be understood.
+/// [`Error::Variable`] when one of the variables cannot be understood.
 pub fn init(name: &'static str, default_level: &str) -> Result<Telemetry, Error> {
     let traces = match variable(COLLECTOR) {
         None => None,
@@ -80,7 +80,7 @@ where
     // Each request that is tried again, where the store itself says once that it cannot be reached.
     let default = format!("{default_level},object_store=warn");
     let filter = value.as_deref().unwrap_or(&default);
-    let filter = EnvFilter::try_new(filter).map_err(|error| Error::Telemetry {
+    let filter = EnvFilter::try_new(filter).map_err(|error| Error::Variable {
         variable: FILTER,
         value: filter.to_owned(),
         hint: format!("{error}; write a level such as info, or prowl_fetch=debug,warn"),
@@ -91,7 +91,7 @@ where
         None => !std::io::stderr().is_terminal(),
         Some(other) => {
             let hint = "write text or json".to_owned();
-            return Err(Error::Telemetry { variable: FORMAT, value: other.to_owned(), hint });
+            return Err(Error::Variable { variable: FORMAT, value: other.to_owned(), hint });
         }
     };
     // Spans are for traces: a line of the log says by itself what it is about.
@@ -115,7 +115,7 @@ struct Traces {
 
 impl Traces {
     fn start(name: &'static str, endpoint: &str) -> Result<Self, Error> {
-        let wrong = |hint: String| Error::Telemetry { variable: COLLECTOR, value: endpoint.to_owned(), hint };
+        let wrong = |hint: String| Error::Variable { variable: COLLECTOR, value: endpoint.to_owned(), hint };
         if !endpoint.starts_with("http://") {
             return Err(wrong(
                 "write the address of a collector's gRPC port, such as http://localhost:4317".to_owned(),

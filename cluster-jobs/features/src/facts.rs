@@ -49,10 +49,13 @@ pub struct Facts {
     /// Files changed.
     pub changed_files: Option<u64>,
     /// Keys of the files touched, each once, in the order of the document.
+    #[serde(with = "as_bytes")]
     pub files: Vec<u64>,
     /// Keys of the directories that hold them, each once, in the order of first appearance.
+    #[serde(with = "as_bytes")]
     pub directories: Vec<u64>,
     /// The features that need no history: one value a row of the catalog that computes from the row, in its order.
+    #[serde(with = "as_bytes")]
     pub row: Vec<f32>,
     /// Hashes of its words: ascending, each once.
     #[serde(with = "as_bytes")]
@@ -272,37 +275,61 @@ fn add(total: Option<u64>, more: Option<u64>) -> Option<u64> {
     Some(total?.saturating_add(more?))
 }
 
-/// Hashes are written as they are: a form that spares bytes of small numbers needs more for them, and takes longer.
+/// Keys and numbers are written as they are: a form that spares bytes of small numbers needs more for them, and takes longer.
 mod as_bytes {
     use std::fmt;
+    use std::marker::PhantomData;
 
     use serde::de::{Deserializer, Error, Visitor};
     use serde::ser::Serializer;
 
-    pub(super) fn serialize<S: Serializer>(hashes: &[u32], output: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+    /// A number of a fixed width.
+    pub(super) trait Fixed: Copy {
+        fn push(self, bytes: &mut Vec<u8>);
+        /// The numbers in `bytes`, unless some are left over.
+        fn all(bytes: &[u8]) -> Option<Vec<Self>>;
+    }
+
+    macro_rules! fixed {
+        ($($number:ty)*) => {
+            $(impl Fixed for $number {
+                fn push(self, bytes: &mut Vec<u8>) {
+                    bytes.extend_from_slice(&self.to_le_bytes());
+                }
+
+                fn all(bytes: &[u8]) -> Option<Vec<Self>> {
+                    let (numbers, rest) = bytes.as_chunks();
+                    rest.is_empty().then(|| numbers.iter().map(|number| Self::from_le_bytes(*number)).collect())
+                }
+            })*
+        };
+    }
+
+    fixed!(u32 u64 f32);
+
+    pub(super) fn serialize<N: Fixed, S: Serializer>(numbers: &[N], output: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(size_of_val(numbers));
+        for number in numbers {
+            number.push(&mut bytes);
+        }
         output.serialize_bytes(&bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u32>, D::Error> {
-        struct Hashes;
+    pub(super) fn deserialize<'de, N: Fixed, D: Deserializer<'de>>(input: D) -> Result<Vec<N>, D::Error> {
+        struct Numbers<N>(PhantomData<N>);
 
-        impl Visitor<'_> for Hashes {
-            type Value = Vec<u32>;
+        impl<N: Fixed> Visitor<'_> for Numbers<N> {
+            type Value = Vec<N>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("hashes of four bytes each")
+                write!(f, "numbers of {} bytes each", size_of::<N>())
             }
 
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u32>, E> {
-                let (hashes, rest) = bytes.as_chunks();
-                if !rest.is_empty() {
-                    return Err(E::invalid_length(bytes.len(), &self));
-                }
-                Ok(hashes.iter().map(|hash| u32::from_le_bytes(*hash)).collect())
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<N>, E> {
+                N::all(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
             }
         }
 
-        input.deserialize_bytes(Hashes)
+        input.deserialize_bytes(Numbers(PhantomData))
     }
 }

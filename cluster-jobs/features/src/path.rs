@@ -1,6 +1,9 @@
 //! What a path tells: the kind of file, its language, its directory, and whether it is a sensitive place.
 
-use memchr::{memchr_iter, memrchr};
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr_iter, memrchr};
 
 /// What a file is for. Each file is of one kind; the first rule that fits decides, in the order of the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub(crate) struct PathFacts<'a> {
     pub(crate) depth: u32,
 }
 
+static TEST: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("test"));
+
 impl<'a> PathFacts<'a> {
     /// Reads a path. `lower` is room for its lower-case form, reused from call to call.
     pub(crate) fn of(path: &'a str, lower: &mut String) -> Self {
@@ -53,8 +58,10 @@ impl<'a> PathFacts<'a> {
         let name = &lower[begin..];
         let extension = memrchr(b'.', name.as_bytes()).map_or("", |at| &name[at + 1..]);
         let language = language(extension);
+        // Few names hold the word at all.
+        let is_test = TEST.find(name.as_bytes()).is_some() && is_named_test(&path[begin..]);
         Self {
-            kind: kind(&lower[..begin], name, extension, language, is_named_test(&path[begin..])),
+            kind: kind(&lower[..begin], name, extension, language, is_test),
             language,
             sensitive: sensitive(lower),
             directory,
@@ -115,6 +122,16 @@ fn is_named_test(name: &str) -> bool {
             .any(|test| first.strip_prefix(test).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())))
 }
 
+/// The parts of `directories`, each of which ends in a slash.
+fn parts(directories: &str) -> impl Iterator<Item = &str> {
+    let mut begin = 0;
+    memchr_iter(b'/', directories.as_bytes()).map(move |end| {
+        let part = &directories[begin..end];
+        begin = end + 1;
+        part
+    })
+}
+
 /// What the directories of a path and its name by itself say of the kind of a file.
 #[derive(Default)]
 struct Places {
@@ -127,7 +144,7 @@ struct Places {
 impl Places {
     fn of(directories: &str, name: &str) -> Self {
         let mut places = Self::default();
-        for part in directories.split('/') {
+        for part in parts(directories) {
             match part {
                 "ci" => places.ci = true,
                 "test" | "tests" | "testing" | "spec" | "specs" | "__tests__" | "testdata" | "fixtures" => {
@@ -160,7 +177,7 @@ fn kind(
     is_named_test: bool,
 ) -> FileKind {
     let places = Places::of(directories, name);
-    let stem = name.split('.').next().unwrap_or(name);
+    let stem = memchr(b'.', name.as_bytes()).map_or(name, |dot| &name[..dot]);
     if places.generated
         || [".min.js", ".min.css", ".pb.go", "_pb2.py", "_pb2_grpc.py", ".g.dart", ".snap"]
             .iter()

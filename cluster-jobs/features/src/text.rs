@@ -45,7 +45,7 @@ impl TextFacts {
         if let Some(body) = pull_request.body.as_deref() {
             facts.body_characters = Some(body.chars().count());
             facts.issue_link = ISSUES.find(body.as_bytes()).is_some() || has_issue_number(body);
-            for line in body.lines() {
+            for line in lines(body) {
                 let line = line.trim_start();
                 // Most lines begin like none of these.
                 match line.as_bytes().first() {
@@ -92,6 +92,16 @@ fn has_issue_number(text: &str) -> bool {
     })
 }
 
+/// What stands between the line feeds of a text.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut begin = 0;
+    memchr_iter(b'\n', text.as_bytes()).chain([text.len()]).map(move |end| {
+        let line = &text[begin..end];
+        begin = end + 1;
+        line
+    })
+}
+
 /// The words of a text: runs of letters and digits.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut at = 0;
@@ -103,20 +113,31 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Where the run of characters ends that begins at `at` and are, or are not, part of a word.
+#[inline]
 fn run(text: &str, mut at: usize, of_word: bool) -> usize {
-    while let Some(byte) = text.as_bytes().get(at) {
+    let bytes = text.as_bytes();
+    loop {
         // Most characters are plain ones, which need no look into Unicode's tables.
-        let (is_of_word, length) = match byte {
-            0..=0x7F => (byte.is_ascii_alphanumeric(), 1),
-            _ => text[at..].chars().next().map_or((of_word, 1), |c| (c.is_alphanumeric(), c.len_utf8())),
-        };
-        if is_of_word != of_word {
-            break;
+        at += bytes[at..].iter().take_while(|byte| PLAIN[usize::from(**byte)] == Some(of_word)).count();
+        match text[at..].chars().next() {
+            Some(character) if !character.is_ascii() && character.is_alphanumeric() == of_word => {
+                at += character.len_utf8();
+            }
+            _ => return at,
         }
-        at += length;
     }
-    at
 }
+
+/// By byte: whether the plain character is part of a word.
+static PLAIN: [Option<bool>; 256] = {
+    let mut plain = [None; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        plain[byte] = Some((byte as u8).is_ascii_alphanumeric());
+        byte += 1;
+    }
+    plain
+};
 
 /// Where a token stands is part of what it says; each place hashes with a seed of its own.
 #[derive(Clone, Copy)]

@@ -200,8 +200,13 @@ struct Opener {
 impl FileOpener for Opener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
         let part = part(&file).ok_or_else(|| DataFusionError::Internal("a file of another scan".into()))?;
-        let fetch =
-            Fetch { store: Arc::clone(&self.store), path: file.object_meta.location, runtime: Handle::current() };
+        let fetch = Fetch {
+            store: Arc::clone(&self.store),
+            path: file.object_meta.location,
+            runtime: Handle::current(),
+            bytes: part.file.bytes,
+            has_digest: part.file.sha256.is_some(),
+        };
         let (columns, limit) = (self.columns.clone(), self.max_line_bytes);
         let mut output = RecordBatchReceiverStreamBuilder::new(Arc::clone(&FACT_ROWS), 2);
         let rows = output.tx();
@@ -209,7 +214,7 @@ impl FileOpener for Opener {
         output.spawn_blocking(move || {
             let input = match &part.range {
                 None => fetch.whole(),
-                Some(range) => fetch.lines_of(range, part.file.bytes),
+                Some(range) => fetch.lines_of(range),
             };
             let input = input.map_err(|error| unreadable(&part.file.url, &error))?;
             read(&part, input, limit, |batch| {
@@ -282,11 +287,11 @@ mod tests {
                 r#"{{"number":{number},"created_at":"2024-01-01T00:00:00Z","base":{{"repo":{{"full_name":"o/r"}}}}}}"#
             )
         };
-        std::fs::write(&path, (1..=9).map(line).collect::<Vec<_>>().join("\n")).unwrap();
-        let table = ExportTable(Scan {
-            files: vec![file(Url::from_file_path(&path).unwrap().into(), None)],
-            max_line_bytes: 1000,
-        });
+        let text = (1..=9).map(line).collect::<Vec<_>>().join("\n");
+        std::fs::write(&path, &text).unwrap();
+        let url = Url::from_file_path(&path).unwrap().into();
+        let file = ExportFile { bytes: text.len() as u64, ..file(url, None) };
+        let table = ExportTable(Scan { files: vec![file], max_line_bytes: 1000 });
         let context = SessionContext::new();
         context.register_table("export", Arc::new(table)).unwrap();
         let query = context.table("export").await.unwrap().select_columns(&["number"]).unwrap();
@@ -301,5 +306,10 @@ mod tests {
         let all = context.table("export").await.unwrap().collect().await.unwrap();
         assert_eq!(all.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 10);
         assert_eq!(all[0].schema(), *FACT_ROWS);
+
+        // Somebody writes into it: read from there on it would be another export.
+        std::fs::write(&path, format!("{text}\n{}", line(10))).unwrap();
+        let said = context.table("export").await.unwrap().collect().await.unwrap_err().to_string();
+        assert!(said.contains(&format!("it had {} bytes when the run began", text.len())), "{said}");
     }
 }

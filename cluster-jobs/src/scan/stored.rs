@@ -59,6 +59,10 @@ pub(super) struct Fetch {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) path: Path,
     pub(super) runtime: Handle,
+    /// Its size when the run began.
+    pub(super) bytes: u64,
+    /// Whether the digest of the whole is known, by which a change is found.
+    pub(super) has_digest: bool,
 }
 
 type Input = Box<dyn Read + Send>;
@@ -71,10 +75,10 @@ impl Fetch {
 
     /// The bytes from one before `range` on, which tells whether a line begins there, up to wherever the last line may
     /// end.
-    pub(super) fn lines_of(self, range: &Range<u64>, file_bytes: u64) -> io::Result<Input> {
+    pub(super) fn lines_of(self, range: &Range<u64>) -> io::Result<Input> {
         let first = range.start.saturating_sub(1)..range.end;
         let input = self.get_range(first)?;
-        Ok(Box::new(Onwards { fetch: self, input, next: range.end, end: file_bytes }))
+        Ok(Box::new(Onwards { input, next: range.end, end: self.bytes, fetch: self }))
     }
 
     fn get_range(&self, range: Range<u64>) -> io::Result<Input> {
@@ -83,6 +87,11 @@ impl Fetch {
 
     fn get(&self, options: GetOptions) -> io::Result<Input> {
         let result = self.runtime.block_on(self.store.get_opts(&self.path, options))?;
+        // Its parts would be of several files.
+        if result.meta.size != self.bytes && !self.has_digest {
+            let (before, now) = (self.bytes, result.meta.size);
+            return Err(io::Error::other(format!("it had {before} bytes when the run began, and has {now} now")));
+        }
         let range = result.range.clone();
         match result.payload {
             // A file of this machine is read without a detour over other threads.

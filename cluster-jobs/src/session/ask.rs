@@ -38,12 +38,34 @@ pub(super) async fn get(scheduler: &Scheduler, path: &str) -> io::Result<(u16, V
     timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// What the probe of the scheduler for Kubernetes says: ready with an executor, 503 without. An error is that no
-/// scheduler answers.
-pub(super) async fn has_executors(scheduler: &Scheduler) -> io::Result<bool> {
-    match get(scheduler, "/readyz").await?.0 {
-        200 => Ok(true),
-        503 => Ok(false),
+/// What a scheduler says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// It takes jobs, and there are executors for them.
+    Ready,
+    /// There are too few executors.
+    MissesExecutors,
+    /// It was told to stop.
+    Stopping,
+}
+
+impl Readiness {
+    /// What its probe for Kubernetes answers when it is not ready.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Ready => "ready\n",
+            Self::MissesExecutors => "not ready: too few executors\n",
+            Self::Stopping => "not ready: the scheduler is stopping\n",
+        }
+    }
+}
+
+/// Asks that probe. An error is that no scheduler answers.
+pub(super) async fn readiness(scheduler: &Scheduler) -> io::Result<Readiness> {
+    match get(scheduler, "/readyz").await? {
+        (200, _) => Ok(Readiness::Ready),
+        (503, text) if text == Readiness::Stopping.text().as_bytes() => Ok(Readiness::Stopping),
+        (503, _) => Ok(Readiness::MissesExecutors),
         _ => Err(io::Error::other("what answers is no scheduler")),
     }
 }

@@ -26,17 +26,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::has_executors;
+use super::ask::readiness;
 use super::figures::{Engine, Figures};
 use super::stores::Stores;
 use super::{config, free};
 use crate::args::{ExecutorArgs, MEMORY_PER_CORE, Scheduler};
 use crate::plan::{LogicalCodec, PhysicalCodec};
-
-/// How often an executor removes the shuffle files of finished jobs, and how old they are then, in seconds.
-/// Ballista's own default is never.
-const CLEAN_UP_EVERY: u64 = 300;
-const CLEAN_UP_AFTER: u64 = 6 * 3600;
 
 /// What the parts of an executor share.
 struct Shared {
@@ -102,14 +97,17 @@ async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) ->
             tracing::info!(signal, tasks = shared.figures.running(), "executor stops");
         }
     }
-    match timeout(drain_timeout, work).await {
-        Ok(worked) => worked,
-        Err(_) => {
-            let tasks = shared.figures.running();
-            tracing::warn!(tasks, "tasks were not finished in time, the scheduler gives them to other executors");
-            Ok(())
-        }
-    }
+    let again = shutdown::signal();
+    let why = tokio::select! {
+        worked = timeout(drain_timeout, work) => match worked {
+            Ok(worked) => return worked,
+            Err(_) => "the time is over",
+        },
+        _ = again => "it is told again",
+    };
+    let tasks = shared.figures.running();
+    tracing::warn!(tasks, "ends, as {why}; the scheduler gives unfinished tasks to other executors");
+    Ok(())
 }
 
 /// Works for the scheduler until told to stop, and for the one that comes in its place when it is lost.
@@ -145,10 +143,6 @@ fn process(shared: &Shared, work_dir: &WorkDir) -> anyhow::Result<ExecutorProces
     // Those of a life before may be gone.
     let (shuffle, spill) = work_dir.emptied()?;
     let runtime = super::runtime(Arc::clone(&shared.pool), &spill, Arc::clone(&shared.stores))?;
-    let clean_up = match options.job_data_clean_up_interval_seconds {
-        0 => (CLEAN_UP_EVERY, options.job_data_ttl_seconds.min(CLEAN_UP_AFTER)),
-        every => (every, options.job_data_ttl_seconds),
-    };
     Ok(ExecutorProcessConfig {
         executor_id: options.executor_id.clone().unwrap_or_else(new_instance_id),
         bind_host: options.bind_host.clone(),
@@ -162,8 +156,8 @@ fn process(shared: &Shared, work_dir: &WorkDir) -> anyhow::Result<ExecutorProces
         vcores: shared.vcores,
         task_scheduling_policy: options.task_scheduling_policy,
         work_dir: Some(shuffle.to_string_lossy().into_owned()),
-        job_data_clean_up_interval_seconds: clean_up.0,
-        job_data_ttl_seconds: clean_up.1,
+        job_data_clean_up_interval_seconds: options.job_data_clean_up_interval_seconds,
+        job_data_ttl_seconds: options.job_data_ttl_seconds,
         grpc_max_decoding_message_size: options.grpc_server_max_decoding_message_size,
         grpc_max_encoding_message_size: options.grpc_server_max_encoding_message_size,
         executor_heartbeat_interval_seconds: options.executor_heartbeat_interval_seconds,
@@ -279,7 +273,7 @@ async fn metrics(State(probes): State<Probes>) -> Result<String, StatusCode> {
 async fn wait_for(scheduler: &Scheduler, patience: Duration) -> std::io::Result<()> {
     let end = Instant::now() + patience;
     let mut told = false;
-    while let Err(error) = has_executors(scheduler).await {
+    while let Err(error) = readiness(scheduler).await {
         if Instant::now() >= end {
             return Err(error);
         }

@@ -32,6 +32,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
 
+use super::ask::Readiness;
 use super::slots::Executors;
 use super::{build_state, config, free};
 use crate::args::SchedulerArgs;
@@ -128,13 +129,15 @@ fn routes(server: &Arc<Server>, stopping: &Arc<AtomicBool>) -> Router {
 }
 
 async fn readyz(State((server, stopping)): State<(Arc<Server>, Arc<AtomicBool>)>) -> (StatusCode, &'static str) {
-    if stopping.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: the scheduler is stopping\n")
+    let readiness = if stopping.load(Ordering::Relaxed) {
+        Readiness::Stopping
     } else if server.is_ready() {
-        (StatusCode::OK, "ready\n")
+        Readiness::Ready
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: too few executors\n")
-    }
+        Readiness::MissesExecutors
+    };
+    let status = if readiness == Readiness::Ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, readiness.text())
 }
 
 /// Ballista's own figures, in Prometheus' text format.

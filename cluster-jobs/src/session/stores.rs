@@ -49,7 +49,7 @@ impl ObjectStoreRegistry for Stores {
 
 fn unusable(error: &prowl_platform::Error) -> DataFusionError {
     match error {
-        prowl_platform::Error::SecretsMissing { .. } => {
+        prowl_platform::Error::SecretMissing { .. } => {
             failure(&format_args!("{error} (each executor of the cluster needs them itself)"))
         }
         error => failure(error),
