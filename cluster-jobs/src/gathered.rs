@@ -44,7 +44,8 @@ impl Gathered {
     pub(crate) fn push(&mut self, batch: &RecordBatch, rows: &RowReader<'_>, row: usize) -> Result<()> {
         let is_same = |last: &RecordBatch| Arc::ptr_eq(last.column(0), batch.column(0));
         if !self.batches.last().is_some_and(is_same) {
-            self.memory.try_grow(batch.get_array_memory_size()).map_err(|_| {
+            let bytes = batch.get_array_memory_size() + batch.num_rows() * size_of::<Place>();
+            self.memory.try_grow(bytes).map_err(|_| {
                 failure(
                     &"a repository has more pull requests than fit into memory; raise --memory-limit, or on a cluster \
                       --memory-pool-size of prowl-executor",

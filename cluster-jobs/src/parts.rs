@@ -134,6 +134,11 @@ impl Part {
         self.writer.write(batch).await.map_err(|error| unwritten(&self.path, &error))
     }
 
+    /// Bytes of the row group that is in the making.
+    pub(crate) fn memory(&self) -> usize {
+        self.writer.memory_size()
+    }
+
     /// Completes the file and tells what was written.
     pub(crate) async fn finish(mut self) -> Result<FileEntry> {
         self.folder.still_wanted(&self.path).await?;

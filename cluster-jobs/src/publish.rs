@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, OrderingRequirements, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
@@ -124,6 +125,7 @@ impl ExecutionPlan for PublishExec {
             now: self.publication.now,
             first_bucket: None,
             repository: None,
+            pool: Arc::clone(&context.runtime_env().memory_pool),
             gathered: Gathered::new(&context.runtime_env().memory_pool),
             bucket: None,
             rejects: None,
@@ -151,6 +153,7 @@ struct Press {
     first_bucket: Option<u32>,
     /// The repository that is being gathered, or the group of what belongs to none.
     repository: Option<u64>,
+    pool: Arc<dyn MemoryPool>,
     gathered: Gathered,
     bucket: Option<Bucket>,
     rejects: Option<(Part, RejectColumns)>,
@@ -164,6 +167,8 @@ struct Bucket {
     features: Part,
     profiles: Part,
     columns: FeatureColumns,
+    /// What the writers hold of their row groups. It cannot be less, so it is not asked for: sorts get what is left.
+    memory: MemoryReservation,
 }
 
 impl Press {
@@ -224,7 +229,9 @@ impl Press {
         let ledger = replay.finish();
         self.report.repositories += 1;
         self.report.as_of = self.report.as_of.max(ledger.as_of());
-        bucket.profiles.write(&repository_batch(&name.unwrap_or_default(), &ledger)?).await
+        bucket.profiles.write(&repository_batch(&name.unwrap_or_default(), &ledger)?).await?;
+        bucket.count_memory();
+        Ok(())
     }
 
     /// Begins the files of a bucket, unless they are.
@@ -239,6 +246,7 @@ impl Press {
             features: self.folder.part(&name, Arc::clone(&self.features), &file_metadata())?,
             profiles: self.folder.part(&format!("profiles/{name}"), profile_schema(), &[])?,
             columns: FeatureColumns::new(Arc::clone(&self.features), self.keep_history),
+            memory: MemoryConsumer::new("row groups").register(&self.pool),
         });
         Ok(())
     }
@@ -270,6 +278,12 @@ impl Bucket {
     async fn write_rows(&mut self, report: &mut Report) -> Result<()> {
         let rows = self.columns.finish()?;
         report.statistics.add(&rows)?;
-        self.features.write(&rows).await
+        self.features.write(&rows).await?;
+        self.count_memory();
+        Ok(())
+    }
+
+    fn count_memory(&mut self) {
+        self.memory.resize(self.features.memory() + self.profiles.memory());
     }
 }

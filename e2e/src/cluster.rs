@@ -176,3 +176,8 @@ impl Cluster {
         executors.chain(self.scheduler).map(|process| process.stop().code).collect()
     }
 }
+
+/// How many tasks of a stage, as [`Cluster::stages`] gives it, are done.
+pub fn done(stage: &Value) -> usize {
+    stage["tasks"].as_array().into_iter().flatten().filter(|task| task["status"] == "Successful").count()
+}

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use prowl_e2e::{Cluster, Outcome, Running, TestStore, Variable, read_run, run, wait_for};
-use serde_json::Value;
+use prowl_e2e::{Cluster, Outcome, Running, TestStore, Variable, done, read_run, run, wait_for};
 
 /// A store and an export that several tasks read, and what a run in one process makes of it.
 struct Job {
@@ -50,11 +49,6 @@ impl Job {
         assert_eq!(others, [&run.folder.join("manifest.json")]);
         std::fs::remove_dir_all(run.folder).unwrap();
     }
-}
-
-/// How many tasks of a stage are done.
-fn done(stage: &Value) -> usize {
-    stage["tasks"].as_array().into_iter().flatten().filter(|task| task["status"] == "Successful").count()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use prowl_e2e::servers::{OpenBao, ROOT_TOKEN, Seaweedfs};
-use prowl_e2e::{Cluster, Outcome, Running, Variable, run_with};
+use prowl_e2e::{Cluster, Outcome, Running, Variable, done, run_with};
 use prowl_platform::{Folder, Kind, Store};
 use serde_json::{Value, json};
 
@@ -126,10 +126,8 @@ fn digests(folder: &Folder) -> BTreeMap<String, String> {
 fn wait_for_the_middle(job: &mut Running, cluster: &Cluster) {
     job.wait_for("the middle", || {
         let first = cluster.stages().into_iter().next()?;
-        let tasks = first["tasks"].as_array().into_iter().flatten();
-        let done = tasks.filter(|task| task["status"] == "Successful").count();
         // Not that of the job before.
-        (first["stage_status"] == "Running" && done >= 2).then_some(())
+        (first["stage_status"] == "Running" && done(&first) >= 2).then_some(())
     });
 }
 

@@ -71,7 +71,7 @@ fn damage(text: &mut Vec<u8>, dice: &mut Dice) {
 }
 
 /// Hands out a few bytes at a time.
-struct Slowly<'a>(&'a [u8], usize);
+pub(super) struct Slowly<'a>(pub(super) &'a [u8], pub(super) usize);
 
 impl Read for Slowly<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

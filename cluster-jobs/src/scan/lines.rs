@@ -96,18 +96,9 @@ impl<R: Read> Lines<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::fuzz::Slowly;
 
     type Seen = (u64, u64, bool, String);
-
-    /// Hands out a few bytes at a time.
-    struct Slowly<'a>(&'a [u8], usize);
-
-    impl Read for Slowly<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let amount = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..amount])
-        }
-    }
 
     /// The lines of a range, and its line feeds.
     fn lines(text: &[u8], range: Range<u64>, limit: usize, at_once: usize) -> (Vec<Seen>, u64) {

@@ -1,17 +1,14 @@
 //! The executor: Ballista's, with our sessions, one memory pool for all its tasks, figures, and an end within a limit.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+mod probes;
+mod work_dir;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::get;
 use ballista_core::ids::new_instance_id;
 use ballista_executor::config::Config;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
@@ -21,8 +18,6 @@ use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use prowl_platform::{Secrets, Store, shutdown};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +27,7 @@ use super::stores::Stores;
 use super::{config, free};
 use crate::args::{ExecutorArgs, MEMORY_PER_CORE, Scheduler};
 use crate::plan::{LogicalCodec, PhysicalCodec};
+use work_dir::WorkDir;
 
 /// What the parts of an executor share.
 struct Shared {
@@ -78,7 +74,7 @@ async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) ->
         told: CancellationToken::new(),
         options,
     };
-    let probes = serve_probes(http, &shared).await?;
+    let probes = probes::serve(http, &shared).await?;
 
     let mut work = pin!(work(&shared, &work_dir));
     tokio::select! {
@@ -188,85 +184,6 @@ fn memory_pool(bytes: Option<u64>, vcores: usize) -> anyhow::Result<Arc<dyn Memo
         );
     }
     Ok(Arc::new(FairSpillPool::new(bytes as usize)))
-}
-
-/// The folder of an executor, with one for shuffle files, which Ballista cleans up, and one for spills.
-struct WorkDir {
-    path: PathBuf,
-    /// A temporary folder must live as long as the process; Ballista's own is dropped before it is used.
-    _temporary: Option<tempfile::TempDir>,
-}
-
-impl WorkDir {
-    fn open(path: Option<&str>) -> anyhow::Result<Self> {
-        if let Some(path) = path {
-            std::fs::create_dir_all(path)
-                .and_then(|()| tempfile::tempfile_in(path))
-                .with_context(|| format!("cannot write into the work folder {path}; give another with --work-dir"))?;
-            return Ok(Self { path: path.into(), _temporary: None });
-        }
-        let temporary = tempfile::Builder::new()
-            .prefix("prowl-executor-")
-            .tempdir()
-            .context("cannot create a temporary folder; give one with --work-dir")?;
-        Ok(Self { path: temporary.path().to_owned(), _temporary: Some(temporary) })
-    }
-
-    /// Both folders, without what an executor left there that was killed.
-    fn emptied(&self) -> anyhow::Result<(PathBuf, PathBuf)> {
-        let emptied = |name: &str| {
-            let folder = self.path.join(name);
-            empty(&folder)
-                .with_context(|| format!("cannot empty {}; give another folder with --work-dir", folder.display()))?;
-            anyhow::Ok(folder)
-        };
-        Ok((emptied("shuffle")?, emptied("spill")?))
-    }
-}
-
-fn empty(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => std::fs::create_dir_all(folder),
-    }
-}
-
-/// What probes and figures are read off.
-#[derive(Clone)]
-struct Probes {
-    registered: ExecutorHealth,
-    told: CancellationToken,
-    figures: Arc<Figures>,
-}
-
-/// Serves probes and figures over HTTP.
-async fn serve_probes(address: SocketAddr, shared: &Shared) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
-    let probes = Probes {
-        registered: shared.registered.clone(),
-        told: shared.told.clone(),
-        figures: Arc::clone(&shared.figures),
-    };
-    let routes: Router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(probes);
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    Ok(tokio::spawn(axum::serve(listener, routes).into_future()))
-}
-
-async fn readyz(State(probes): State<Probes>) -> (StatusCode, &'static str) {
-    if probes.told.is_cancelled() {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: the executor is stopping\n")
-    } else if probes.registered.is_ready() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: no scheduler answers\n")
-    }
-}
-
-async fn metrics(State(probes): State<Probes>) -> Result<String, StatusCode> {
-    probes.figures.text().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Waits for a scheduler that is started at the same time, for as long as `patience` lasts.

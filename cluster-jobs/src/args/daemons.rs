@@ -1,0 +1,94 @@
+//! Ballista's own options of scheduler and executor, with our defaults where its own would not do.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use prowl_platform::arguments::duration;
+
+/// A Ballista scheduler that knows Prowl's plans.
+#[derive(Debug, Parser)]
+#[command(
+    name = "prowl-scheduler",
+    version,
+    about = "A Ballista scheduler that knows Prowl's plans",
+    mut_arg("bind_host", |arg| arg.value_parser(ip_address)),
+    mut_arg("executor_timeout_seconds", |arg| {
+        arg.default_value("20").help("Seconds without a word of an executor after which its tasks run on others")
+    }),
+    mut_arg("expire_dead_executor_interval_seconds", |arg| arg.default_value("3")),
+    mut_arg("cors_allowed_origins", |arg| {
+        arg.default_value("http://localhost:8080").help("Web pages that may ask this scheduler, separated by commas")
+    }),
+    // Logs are those of all programs: `PROWL_LOG`.
+    mut_arg("log_dir", |arg| arg.hide(true)),
+    mut_arg("log_level_setting", |arg| arg.hide(true)),
+    mut_arg("log_rotation_policy", |arg| arg.hide(true)),
+    mut_arg("print_thread_info", |arg| arg.hide(true))
+)]
+pub struct SchedulerArgs {
+    /// After SIGTERM: time for jobs at work to finish; those that need longer are given up, and their clients told so.
+    /// Kubernetes kills 30s after SIGTERM
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) ballista: ballista_scheduler::config::Config,
+}
+
+/// A Ballista executor that knows Prowl's plans. Its ports are none of `prowl-inference`, which Ballista's own would be.
+#[derive(Debug, Parser)]
+#[command(
+    name = "prowl-executor",
+    version,
+    about = "A Ballista executor that knows Prowl's plans",
+    mut_arg("bind_host", |arg| arg.value_parser(ip_address)),
+    mut_arg("bind_port", |arg| arg.default_value("50061").help("Port that hands out shuffle files, over Arrow Flight")),
+    mut_arg("bind_grpc_port", |arg| arg.default_value("50062").help("Port that takes tasks, over gRPC")),
+    mut_arg("bind_health_port", |arg| {
+        arg.default_value("50063").help("Port for probes and figures, over HTTP: /healthz, /readyz, /metrics")
+    }),
+    mut_arg("scheduler_connect_timeout_seconds", |arg| {
+        arg.default_value("60").help("Seconds to wait for a scheduler that does not answer yet, or not any more")
+    }),
+    mut_arg("executor_heartbeat_interval_seconds", |arg| {
+        arg.default_value("5").help("Seconds between two words to the scheduler; after five without an answer it is lost")
+    }),
+    mut_arg("work_dir", |arg| {
+        arg.help("Folder of this executor alone for shuffle files and spills [default: a temporary one]")
+    }),
+    mut_arg("memory_pool_size", |arg| {
+        arg.default_value("2GiB")
+            .help("Memory that the tasks share for sorting, at least 64MiB a core; beyond it rows spill to disk")
+    }),
+    mut_arg("job_data_clean_up_interval_seconds", |arg| {
+        arg.default_value("300").help("Seconds between two looks for old shuffle files; 0 looks never")
+    }),
+    mut_arg("job_data_ttl_seconds", |arg| {
+        arg.default_value("21600").help("Seconds after which shuffle files are old: longer than any job takes")
+    }),
+    mut_arg("memory_pool_fraction", |arg| arg.hide(true)),
+    mut_arg("client_ttl", |arg| arg.hide(true)),
+    // Logs are those of all programs: `PROWL_LOG`.
+    mut_arg("log_dir", |arg| arg.hide(true)),
+    mut_arg("log_level_setting", |arg| arg.hide(true)),
+    mut_arg("log_rotation_policy", |arg| arg.hide(true)),
+    mut_arg("print_thread_info", |arg| arg.hide(true))
+)]
+pub struct ExecutorArgs {
+    /// After SIGTERM: time for tasks at work to finish; those that need longer run again on other executors.
+    /// Kubernetes kills 30s after SIGTERM
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) ballista: ballista_executor::config::Config,
+}
+
+/// Ballista takes any text, and fails on a name once it has started.
+fn ip_address(host: &str) -> Result<String, String> {
+    match format!("{host}:0").parse::<SocketAddr>() {
+        Ok(_) => Ok(host.to_owned()),
+        Err(_) => Err("an IP address is needed, such as 127.0.0.1, 0.0.0.0 or [::1]".to_owned()),
+    }
+}

@@ -1,0 +1,46 @@
+//! The folder that an executor works in.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// The folder of an executor, with one for shuffle files, which Ballista cleans up, and one for spills.
+pub(super) struct WorkDir {
+    path: PathBuf,
+    /// A temporary folder must live as long as the process; Ballista's own is dropped before it is used.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl WorkDir {
+    pub(super) fn open(path: Option<&str>) -> anyhow::Result<Self> {
+        if let Some(path) = path {
+            std::fs::create_dir_all(path)
+                .and_then(|()| tempfile::tempfile_in(path))
+                .with_context(|| format!("cannot write into the work folder {path}; give another with --work-dir"))?;
+            return Ok(Self { path: path.into(), _temporary: None });
+        }
+        let temporary = tempfile::Builder::new()
+            .prefix("prowl-executor-")
+            .tempdir()
+            .context("cannot create a temporary folder; give one with --work-dir")?;
+        Ok(Self { path: temporary.path().to_owned(), _temporary: Some(temporary) })
+    }
+
+    /// Both folders, without what an executor left there that was killed.
+    pub(super) fn emptied(&self) -> anyhow::Result<(PathBuf, PathBuf)> {
+        let emptied = |name: &str| {
+            let folder = self.path.join(name);
+            empty(&folder)
+                .with_context(|| format!("cannot empty {}; give another folder with --work-dir", folder.display()))?;
+            anyhow::Ok(folder)
+        };
+        Ok((emptied("shuffle")?, emptied("spill")?))
+    }
+}
+
+fn empty(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::create_dir_all(folder),
+    }
+}
