@@ -162,8 +162,12 @@ impl RowBuilder {
 
     pub(crate) fn tally(&mut self, tally: &Tally) -> Result<()> {
         let payload = pack(tally)?;
-        // Before all rejects, and the parts of a file in their order: lines are numbered by them.
-        self.outside(0, i64::MIN, tally.source.as_ref().map_or(0, |source| source.start));
+        match &tally.source {
+            // Before all rejects, and the parts of a file in their order: lines are numbered by them.
+            Some(source) => self.outside(0, i64::MIN, source.start),
+            // What follows a pass over sorted rows is the last of them.
+            None => self.outside(u64::MAX, i64::MIN, 0),
+        }
         self.end(Kind::Tally, &payload);
         Ok(())
     }
