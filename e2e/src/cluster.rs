@@ -143,6 +143,15 @@ impl Cluster {
         stages
     }
 
+    /// Waits until so many tasks of the first stage of `job` are done, and others are not.
+    pub fn wait_for_the_middle(&self, job: &mut Running, least: usize) {
+        job.wait_for("the middle", || {
+            let first = self.stages().into_iter().next()?;
+            // Not that of a job before.
+            (first["stage_status"] == "Running" && done(&first) >= least).then_some(())
+        });
+    }
+
     /// The processes that run.
     pub fn processes(&self) -> impl Iterator<Item = &Running> {
         self.executors.iter().map(|executor| &executor.process).chain(&self.scheduler)
@@ -155,7 +164,7 @@ impl Cluster {
 
     /// In how many lines of its log the scheduler has said `text`.
     pub fn scheduler_said(&self, text: &str) -> usize {
-        let log = self.scheduler.as_ref().unwrap().log.lock().unwrap();
+        let log = self.scheduler.as_ref().unwrap().log();
         log.lines().filter(|line| line.contains(text)).count()
     }
 

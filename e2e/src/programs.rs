@@ -108,7 +108,7 @@ pub fn run_unheard(name: &str, arguments: &[&str]) -> i32 {
 pub struct Running {
     name: String,
     child: Child,
-    pub(crate) log: Arc<Mutex<String>>,
+    log: Arc<Mutex<String>>,
     /// The threads that drain its log and its standard output, so that it never waits for a reader.
     readers: Option<(JoinHandle<()>, JoinHandle<String>)>,
 }

@@ -1,14 +1,20 @@
 //! A store for a test.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use prowl_platform::{Secrets, Store, StoreUrl};
+use prowl_platform::{Folder, Secrets, Store, StoreUrl};
 
 use crate::{Documents, Run, read_run, run};
 
 /// Opens a store in the file system.
 pub fn open(url: &str) -> Store {
     Store::open(&StoreUrl::parse(url).unwrap(), &Secrets::fixed([].into())).unwrap()
+}
+
+/// The digest of each file of a folder.
+pub fn digests(folder: &Folder) -> BTreeMap<String, String> {
+    folder.files("").map(|entry| (entry.path.clone(), entry.sha256.clone())).collect()
 }
 
 /// A store in a temporary folder, and the programs that fill it.

@@ -76,7 +76,7 @@ fn a_run_that_loses_its_scheduler_fails_and_the_next_one_does_not() {
     let job = Job::new(Vec::new());
     let mut cluster = Cluster::start(2);
     let mut running = job.start(&cluster);
-    running.wait_for("the middle", || cluster.stages().first().filter(|stage| done(stage) >= 2).cloned());
+    cluster.wait_for_the_middle(&mut running, 2);
     cluster.kill_scheduler();
     let killed = Instant::now();
     let lost = running.wait();
@@ -98,7 +98,7 @@ fn an_executor_that_is_told_to_stop_finishes_its_tasks_and_hands_the_rest_on() {
     let job = Job::new(Vec::new());
     let mut cluster = Cluster::start(2);
     let mut running = job.start(&cluster);
-    running.wait_for("the middle", || cluster.stages().first().filter(|stage| done(stage) >= 2).cloned());
+    cluster.wait_for_the_middle(&mut running, 2);
     let ended = cluster.take_executor(0).process.stop();
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     job.check(running.wait());
@@ -112,7 +112,7 @@ fn a_scheduler_that_is_told_to_stop_lets_jobs_finish_and_takes_no_more() {
     cluster.start_scheduler_with(&["--drain-timeout", "5m"]);
     cluster.add_executor();
     let mut running = job.start(&cluster);
-    running.wait_for("the middle", || cluster.stages().first().filter(|stage| done(stage) >= 1).cloned());
+    cluster.wait_for_the_middle(&mut running, 1);
     let scheduler = cluster.take_scheduler();
     scheduler.tell_to_stop();
     wait_for("the end of readiness", || cluster.get("/readyz").filter(|(status, _)| *status == 503));
@@ -128,7 +128,7 @@ fn a_scheduler_that_is_told_to_stop_lets_jobs_finish_and_takes_no_more() {
     // One that may not wait tells the client that it gives the job up.
     cluster.start_scheduler_with(&["--drain-timeout", "0s"]);
     let mut running = job.start(&cluster);
-    running.wait_for("the middle", || cluster.stages().first().filter(|stage| done(stage) >= 1).cloned());
+    cluster.wait_for_the_middle(&mut running, 1);
     assert_eq!(cluster.take_scheduler().stop().code, 0);
     let given_up = running.wait();
     assert_eq!(given_up.code, 1);

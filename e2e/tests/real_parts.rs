@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use prowl_e2e::servers::{OpenBao, ROOT_TOKEN, Seaweedfs};
-use prowl_e2e::{Cluster, Outcome, Running, Variable, done, run_with};
+use prowl_e2e::{Cluster, Outcome, Running, Variable, digests, run_with};
 use prowl_platform::{Folder, Kind, Store};
 use serde_json::{Value, json};
 
@@ -116,19 +116,6 @@ fn holds_token_of_vault(text: &str) -> bool {
             .or_else(|| word.strip_prefix("hvs."))
             .is_some_and(|rest| rest.len() >= 24 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
     })
-}
-
-fn digests(folder: &Folder) -> BTreeMap<String, String> {
-    folder.files("").map(|entry| (entry.path.clone(), entry.sha256.clone())).collect()
-}
-
-/// Waits until tasks of the first stage are done, and others are not.
-fn wait_for_the_middle(job: &mut Running, cluster: &Cluster) {
-    job.wait_for("the middle", || {
-        let first = cluster.stages().into_iter().next()?;
-        // Not that of the job before.
-        (first["stage_status"] == "Running" && done(&first) >= 2).then_some(())
-    });
 }
 
 /// What others can see of the processes while they work.
@@ -236,7 +223,7 @@ async fn whatever_happens_to_its_parts_the_cluster_publishes_the_same() {
 
     // The S3 server is away for 5 seconds.
     let mut job = parts.job(&cluster);
-    wait_for_the_middle(&mut job, &cluster);
+    cluster.wait_for_the_middle(&mut job, 2);
     parts.s3.stop();
     thread::sleep(Duration::from_secs(5));
     parts.s3.start_again();
@@ -244,19 +231,19 @@ async fn whatever_happens_to_its_parts_the_cluster_publishes_the_same() {
 
     // Nobody who has logged in needs Vault to go on.
     let mut job = parts.job(&cluster);
-    wait_for_the_middle(&mut job, &cluster);
+    cluster.wait_for_the_middle(&mut job, 2);
     parts.vault.seal();
     parts.check(job.wait()).await;
     parts.vault.unseal();
 
     let mut job = parts.job(&cluster);
-    wait_for_the_middle(&mut job, &cluster);
+    cluster.wait_for_the_middle(&mut job, 2);
     let log = cluster.kill_executor(0);
     assert!(!parts.is_given_away_by(&log));
     parts.check(job.wait()).await;
 
     let mut job = parts.job(&cluster);
-    wait_for_the_middle(&mut job, &cluster);
+    cluster.wait_for_the_middle(&mut job, 2);
     let log = cluster.kill_scheduler();
     let killed = Instant::now();
     assert!(!parts.is_given_away_by(&log));

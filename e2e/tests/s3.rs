@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use prowl_e2e::servers::{Seaweedfs, free_port};
-use prowl_e2e::{Cluster, Outcome, Server, TestStore, Variable, open, run, run_with};
+use prowl_e2e::{Cluster, Outcome, Server, TestStore, Variable, digests, open, run, run_with};
 use prowl_platform::{Kind, Store};
 use sha2::{Digest, Sha256};
 
@@ -173,9 +173,8 @@ async fn a_server_that_is_away_for_5_seconds_is_waited_for() {
 }
 
 /// The digests of the files of the newest folder.
-async fn digests(store: &Store, kind: Kind) -> BTreeMap<String, String> {
-    let folder = store.folder(kind, "latest").await.unwrap();
-    folder.files("").map(|entry| (entry.path.clone(), entry.sha256.clone())).collect()
+async fn newest(store: &Store, kind: Kind) -> BTreeMap<String, String> {
+    digests(&store.folder(kind, "latest").await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -195,20 +194,20 @@ async fn the_whole_chain_gives_the_same_bytes_on_s3() {
 
     let said = on_s3("prowl-fetch", &[&synth[..], &[&url]].concat()).stderr;
     assert!(said.contains(&format!("next: prowl-preprocess --store {url} --export latest")), "{said}");
-    assert_eq!(digests(&found, Kind::Exports).await, digests(&expected, Kind::Exports).await);
+    assert_eq!(newest(&found, Kind::Exports).await, newest(&expected, Kind::Exports).await);
 
     on_s3("prowl-preprocess", &["--export", "latest", "--store", &url]);
-    let features = digests(&expected, Kind::Features).await;
-    assert_eq!(digests(&found, Kind::Features).await, features);
+    let features = newest(&expected, Kind::Features).await;
+    assert_eq!(newest(&found, Kind::Features).await, features);
     let cluster = Cluster::start_with(2, environment.clone());
     let scheduler = cluster.url();
     on_s3("prowl-preprocess", &["--export", "latest", "--store", &url, "--scheduler", &scheduler]);
-    assert_eq!(digests(&found, Kind::Features).await, features);
+    assert_eq!(newest(&found, Kind::Features).await, features);
     assert_eq!(found.prune(Kind::Features, prowl_platform::Keep::newest(9)).await.unwrap().finished, [""; 0]);
 
     on_s3("prowl-trainer", &[&train[..], &[&url]].concat());
     let model = |mut files: BTreeMap<String, String>| files.remove("profiles.parquet").unwrap();
-    assert_eq!(model(digests(&found, Kind::Models).await), model(digests(&expected, Kind::Models).await));
+    assert_eq!(model(newest(&found, Kind::Models).await), model(newest(&expected, Kind::Models).await));
     let served = Server::start_with(&environment, &url, "latest");
     assert_eq!(served.stop(), 0);
 }

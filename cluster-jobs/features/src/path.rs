@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter, memrchr};
 
+use crate::text::split;
+
 /// What a file is for. Each file is of one kind; the first rule that fits decides, in the order of the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -122,16 +124,6 @@ fn is_named_test(name: &str) -> bool {
             .any(|test| first.strip_prefix(test).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase())))
 }
 
-/// The parts of `directories`, each of which ends in a slash.
-fn parts(directories: &str) -> impl Iterator<Item = &str> {
-    let mut begin = 0;
-    memchr_iter(b'/', directories.as_bytes()).map(move |end| {
-        let part = &directories[begin..end];
-        begin = end + 1;
-        part
-    })
-}
-
 /// What the directories of a path and its name by itself say of the kind of a file.
 #[derive(Default)]
 struct Places {
@@ -144,7 +136,7 @@ struct Places {
 impl Places {
     fn of(directories: &str, name: &str) -> Self {
         let mut places = Self::default();
-        for part in parts(directories) {
+        for part in split(directories, b'/') {
             match part {
                 "ci" => places.ci = true,
                 "test" | "tests" | "testing" | "spec" | "specs" | "__tests__" | "testdata" | "fixtures" => {

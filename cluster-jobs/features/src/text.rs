@@ -45,7 +45,7 @@ impl TextFacts {
         if let Some(body) = pull_request.body.as_deref() {
             facts.body_characters = Some(body.chars().count());
             facts.issue_link = ISSUES.find(body.as_bytes()).is_some() || has_issue_number(body);
-            for line in lines(body) {
+            for line in split(body, b'\n') {
                 let line = line.trim_start();
                 // Most lines begin like none of these.
                 match line.as_bytes().first() {
@@ -92,13 +92,14 @@ fn has_issue_number(text: &str) -> bool {
     })
 }
 
-/// What stands between the line feeds of a text.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+/// What stands between the places of a plain character: as [`str::split`], which looks at one byte after the other.
+pub(crate) fn split(text: &str, plain: u8) -> impl Iterator<Item = &str> {
+    debug_assert!(plain.is_ascii());
     let mut begin = 0;
-    memchr_iter(b'\n', text.as_bytes()).chain([text.len()]).map(move |end| {
-        let line = &text[begin..end];
+    memchr_iter(plain, text.as_bytes()).chain([text.len()]).map(move |end| {
+        let part = &text[begin..end];
         begin = end + 1;
-        line
+        part
     })
 }
 

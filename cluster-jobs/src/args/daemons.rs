@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Arg, Parser};
 use prowl_platform::arguments::duration;
 
 /// A Ballista scheduler that knows Prowl's plans.
@@ -20,11 +20,7 @@ use prowl_platform::arguments::duration;
     mut_arg("cors_allowed_origins", |arg| {
         arg.default_value("http://localhost:8080").help("Web pages that may ask this scheduler, separated by commas")
     }),
-    // Logs are those of all programs: `PROWL_LOG`.
-    mut_arg("log_dir", |arg| arg.hide(true)),
-    mut_arg("log_level_setting", |arg| arg.hide(true)),
-    mut_arg("log_rotation_policy", |arg| arg.hide(true)),
-    mut_arg("print_thread_info", |arg| arg.hide(true))
+    mut_args(hide_logging)
 )]
 pub struct SchedulerArgs {
     /// After SIGTERM: time for jobs at work to finish; those that need longer are given up, and their clients told so.
@@ -69,11 +65,7 @@ pub struct SchedulerArgs {
     }),
     mut_arg("memory_pool_fraction", |arg| arg.hide(true)),
     mut_arg("client_ttl", |arg| arg.hide(true)),
-    // Logs are those of all programs: `PROWL_LOG`.
-    mut_arg("log_dir", |arg| arg.hide(true)),
-    mut_arg("log_level_setting", |arg| arg.hide(true)),
-    mut_arg("log_rotation_policy", |arg| arg.hide(true)),
-    mut_arg("print_thread_info", |arg| arg.hide(true))
+    mut_args(hide_logging)
 )]
 pub struct ExecutorArgs {
     /// After SIGTERM: time for tasks at work to finish; those that need longer run again on other executors.
@@ -83,6 +75,12 @@ pub struct ExecutorArgs {
 
     #[command(flatten)]
     pub(crate) ballista: ballista_executor::config::Config,
+}
+
+/// Hides the options of a log of Ballista's own: logs are those of all programs, by `PROWL_LOG`.
+fn hide_logging(arg: Arg) -> Arg {
+    let of_logs = ["log_dir", "log_level_setting", "log_rotation_policy", "print_thread_info"];
+    if of_logs.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg }
 }
 
 /// Ballista takes any text, and fails on a name once it has started.
