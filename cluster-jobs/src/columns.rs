@@ -99,9 +99,9 @@ impl FeatureColumns {
     ) -> Result<()> {
         self.rows += 1;
         self.repository.append_value(&facts.repository);
-        self.number.append_value(facts.number as i64);
-        self.created_at.append_value(facts.created_at);
-        self.merged_at.append_option(facts.merged_at);
+        self.number.append_value(facts.lifecycle.number as i64);
+        self.created_at.append_value(facts.lifecycle.created_at);
+        self.merged_at.append_option(facts.lifecycle.merged_at);
         for (column, value) in self.values.iter_mut().zip(vector.values) {
             column.append_option((!value.is_nan()).then_some(value));
         }

@@ -1,4 +1,4 @@
-//! The outcomes: the newest version of each pull request, and what later became of it.
+//! The outcomes: which version of a pull request is the newest, and what later became of it.
 //!
 //! Rows arrive by bucket, repository, descending number and descending age of version, so one pass with a small state
 //! suffices: the first row of an identity is its newest version, and a revert has a higher number than what it
@@ -7,8 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, BooleanBuilder, Int64Builder, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{ArrayRef, BooleanBuilder, Int64Builder, RecordBatch};
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -19,13 +18,12 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements, PlanProperties,
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::StreamExt;
 use prowl_features::{Maturity, Outcome, Outcomes};
 
 use crate::requirements::{by_bucket, order};
 use crate::rows::{
-    BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, Row, RowBuilder, RowReader, Tally,
-    UPDATED_AT,
+    BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, Row, RowReader, UPDATED_AT,
 };
 
 /// The rows of a repository together.
@@ -34,7 +32,7 @@ pub(crate) const BY_REPOSITORY: [(usize, bool); 2] = [(BUCKET, false), (REPOSITO
 const NEWEST_FIRST: [(usize, bool); 6] =
     [BY_REPOSITORY[0], BY_REPOSITORY[1], (NUMBER, true), (UPDATED_AT, true), (FETCHED_AT, true), (DIGEST, false)];
 
-/// Keeps the newest versions and adds their outcomes.
+/// Tells the newest versions and their outcomes.
 #[derive(Debug)]
 pub(crate) struct OutcomesExec {
     input: Arc<dyn ExecutionPlan>,
@@ -44,7 +42,7 @@ pub(crate) struct OutcomesExec {
 
 impl OutcomesExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, maturity: Maturity) -> Self {
-        // Rows are left out and columns added, in the order of the input.
+        // Columns are added, in the order of the input.
         let ordered = [order(&OUTCOME_ROWS, &BY_REPOSITORY)];
         let properties = PlanProperties::new(
             EquivalenceProperties::new_with_orderings(Arc::clone(&OUTCOME_ROWS), ordered),
@@ -106,15 +104,9 @@ impl ExecutionPlan for OutcomesExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
-        let pass = Pass::new(self.maturity);
-        let output = stream::try_unfold(Some((input, pass)), |state| async move {
-            let Some((mut input, mut pass)) = state else { return Ok(None) };
-            match input.try_next().await? {
-                Some(batch) => Ok(Some((pass.batch(&batch)?, Some((input, pass))))),
-                None => Ok(pass.finish()?.map(|tally| (tally, None))),
-            }
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output.boxed())))
+        let mut pass = Pass::new(self.maturity);
+        let output = input.map(move |batch| pass.batch(&batch?));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output)))
     }
 }
 
@@ -124,71 +116,48 @@ struct Pass {
     repository: Option<u64>,
     outcomes: Outcomes,
     identity: Option<(u64, u64)>,
-    superseded: u64,
 }
 
 impl Pass {
     fn new(maturity: Maturity) -> Self {
-        Self { maturity, repository: None, outcomes: Outcomes::new(maturity), identity: None, superseded: 0 }
+        Self { maturity, repository: None, outcomes: Outcomes::new(maturity), identity: None }
     }
 
+    /// The same rows with what became of them. None is left out, since that would copy the others.
     fn batch(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let rows = RowReader::new(batch);
-        let mut newest = Vec::with_capacity(rows.len());
-        let mut outcomes = Columns::default();
+        let mut newest = BooleanBuilder::with_capacity(rows.len());
+        let mut reverted_at = Int64Builder::with_capacity(rows.len());
+        let mut reverted = BooleanBuilder::with_capacity(rows.len());
         for row in 0..rows.len() {
-            let identity = (rows.repository(row), rows.number(row));
-            let Row::Document = rows.row(row)? else {
-                newest.push(true);
-                outcomes.push(Outcome::default());
-                continue;
+            let (is_newest, outcome) = match rows.row(row)? {
+                Row::Document => self.document(&rows, row)?,
+                Row::Reject(_) | Row::Tally(_) => (true, Outcome::default()),
             };
-            if self.identity == Some(identity) {
-                self.superseded += 1;
-                newest.push(false);
-                continue;
-            }
-            self.identity = Some(identity);
-            if self.repository != Some(identity.0) {
-                self.repository = Some(identity.0);
-                self.outcomes = Outcomes::new(self.maturity);
-            }
-            newest.push(true);
-            outcomes.push(self.outcomes.next(&rows.facts(row)?));
+            newest.append_value(is_newest);
+            reverted_at.append_option(outcome.reverted_at);
+            reverted.append_option(outcome.reverted);
         }
-        outcomes.join(&filter_record_batch(batch, &BooleanArray::from(newest))?)
-    }
-
-    /// How many were superseded, unless none was: a partition without rows stays without.
-    fn finish(self) -> Result<Option<RecordBatch>> {
-        if self.superseded == 0 {
-            return Ok(None);
-        }
-        let mut rows = RowBuilder::default();
-        rows.tally(&Tally { superseded: self.superseded, ..Tally::default() })?;
-        let mut outcomes = Columns::default();
-        outcomes.push(Outcome::default());
-        outcomes.join(&rows.finish()?).map(Some)
-    }
-}
-
-/// The two columns that are added.
-#[derive(Default)]
-struct Columns {
-    reverted_at: Int64Builder,
-    reverted: BooleanBuilder,
-}
-
-impl Columns {
-    fn push(&mut self, outcome: Outcome) {
-        self.reverted_at.append_option(outcome.reverted_at);
-        self.reverted.append_option(outcome.reverted);
-    }
-
-    fn join(mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-        columns.push(Arc::new(self.reverted_at.finish()));
-        columns.push(Arc::new(self.reverted.finish()));
+        columns.extend([
+            Arc::new(newest.finish()) as ArrayRef,
+            Arc::new(reverted_at.finish()),
+            Arc::new(reverted.finish()),
+        ]);
         Ok(RecordBatch::try_new(Arc::clone(&OUTCOME_ROWS), columns)?)
+    }
+
+    /// Whether it is the newest version, and what became of it.
+    fn document(&mut self, rows: &RowReader<'_>, row: usize) -> Result<(bool, Outcome)> {
+        let identity = (rows.repository(row), rows.number(row));
+        if self.identity == Some(identity) {
+            return Ok((false, Outcome::default()));
+        }
+        self.identity = Some(identity);
+        if self.repository != Some(identity.0) {
+            self.repository = Some(identity.0);
+            self.outcomes = Outcomes::new(self.maturity);
+        }
+        Ok((true, self.outcomes.next(&rows.lifecycle(row)?)))
     }
 }

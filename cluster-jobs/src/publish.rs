@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
@@ -31,7 +31,7 @@ use crate::outcomes::BY_REPOSITORY;
 use crate::parts::{Part, RunFolder};
 use crate::report::Report;
 use crate::requirements::{by_bucket, order};
-use crate::rows::{OUTCOME_ROWS, Row, RowReader, Tally};
+use crate::rows::{NEWEST, OUTCOME_ROWS, Row, RowReader, Tally};
 use crate::sources::Sources;
 
 /// Rows that are gathered before they are handed to the writer, or bytes, whichever comes first.
@@ -149,7 +149,7 @@ struct Press {
     features: SchemaRef,
     keep_history: bool,
     now: i64,
-    /// The bucket of its first row, which no other partition has: only the sum that follows the documents is in none.
+    /// The bucket of its first row, which no other partition has.
     first_bucket: Option<u32>,
     /// The repository that is being gathered, or the group of what belongs to none.
     repository: Option<u64>,
@@ -173,7 +173,7 @@ struct Bucket {
 
 impl Press {
     async fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let rows = RowReader::new(batch);
+        let (rows, newest) = (RowReader::new(batch), batch.column(NEWEST).as_boolean());
         for row in 0..rows.len() {
             self.first_bucket.get_or_insert_with(|| rows.bucket(row));
             if self.repository != Some(rows.repository(row)) {
@@ -181,7 +181,8 @@ impl Press {
                 self.repository = Some(rows.repository(row));
             }
             match rows.row(row)? {
-                Row::Document => self.gathered.push(batch, &rows, row)?,
+                Row::Document if newest.value(row) => self.gathered.push(batch, &rows, row)?,
+                Row::Document => self.report.superseded += 1,
                 Row::Reject(reject) => {
                     let reject = self.sources.number(reject);
                     self.report.rejected += 1;
@@ -196,12 +197,9 @@ impl Press {
                         part.write(&columns.finish()?).await?;
                     }
                 }
-                Row::Tally(Tally { read, superseded, source }) => {
+                Row::Tally(Tally { read, source }) => {
                     self.report.read += read;
-                    self.report.superseded += superseded;
-                    if let Some(source) = source {
-                        self.sources.add(source);
-                    }
+                    self.sources.add(source);
                 }
             }
         }

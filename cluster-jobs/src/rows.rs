@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt8Type, UInt32Type, UInt64Type};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
-use prowl_features::{Facts, repository_key};
+use prowl_features::{Facts, Lifecycle, repository_key};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -32,8 +32,9 @@ pub(crate) const DIGEST: usize = 6;
 const KIND: usize = 7;
 const PAYLOAD: usize = 8;
 /// The columns that [`crate::outcomes`] adds.
-pub(crate) const REVERTED_AT: usize = 9;
-pub(crate) const REVERTED: usize = 10;
+pub(crate) const NEWEST: usize = 9;
+pub(crate) const REVERTED_AT: usize = 10;
+pub(crate) const REVERTED: usize = 11;
 
 /// What the scan puts out.
 pub(crate) static FACT_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fact_fields())));
@@ -41,6 +42,7 @@ pub(crate) static FACT_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Sch
 /// What the outcomes add to it.
 pub(crate) static OUTCOME_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| {
     let mut fields = fact_fields();
+    fields.push(Field::new("newest", DataType::Boolean, false));
     fields.push(Field::new("reverted_at", DataType::Int64, true));
     fields.push(Field::new("reverted", DataType::Boolean, true));
     Arc::new(Schema::new(fields))
@@ -77,15 +79,13 @@ pub(crate) struct Reject {
     pub(crate) sample: String,
 }
 
-/// What was counted where rows begin or end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What was counted where a file, or a range of one, was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// Documents read: lines that are not blank, or elements of an array.
     pub(crate) read: u64,
-    /// Documents of which a newer version was read.
-    pub(crate) superseded: u64,
     /// What was read.
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Source,
 }
 
 /// A file of the export, or a range of one.
@@ -142,10 +142,10 @@ impl RowBuilder {
         let payload = pack_behind(facts, payload)?;
         self.bucket.append_value((repository % u64::from(BUCKETS)) as u32);
         self.repository.append_value(repository);
-        self.created_at.append_value(facts.created_at);
-        self.number.append_value(facts.number);
-        self.updated_at.append_option(facts.updated_at);
-        self.fetched_at.append_option(facts.fetched_at);
+        self.created_at.append_value(facts.lifecycle.created_at);
+        self.number.append_value(facts.lifecycle.number);
+        self.updated_at.append_option(facts.lifecycle.updated_at);
+        self.fetched_at.append_option(facts.lifecycle.fetched_at);
         // Two versions of the same age are told apart by content, never by where they stood.
         self.digest.append_value(xxh3_64(&payload));
         self.end(Kind::Document, &payload);
@@ -162,12 +162,8 @@ impl RowBuilder {
 
     pub(crate) fn tally(&mut self, tally: &Tally) -> Result<()> {
         let payload = pack(tally)?;
-        match &tally.source {
-            // Before all rejects, and the parts of a file in their order: lines are numbered by them.
-            Some(source) => self.outside(0, i64::MIN, source.start),
-            // What follows a pass over sorted rows is the last of them.
-            None => self.outside(u64::MAX, i64::MIN, 0),
-        }
+        // Before all rejects, and the parts of a file in their order: lines are numbered by them.
+        self.outside(0, i64::MIN, tally.source.start);
         self.end(Kind::Tally, &payload);
         Ok(())
     }
@@ -260,6 +256,11 @@ impl<'a> RowReader<'a> {
 
     pub(crate) fn number(&self, row: usize) -> u64 {
         self.number[row]
+    }
+
+    /// When what happened to the pull request of a document.
+    pub(crate) fn lifecycle(&self, row: usize) -> Result<Lifecycle> {
+        unpack_first(self.payload.value(row)).map(|(lifecycle, _)| lifecycle)
     }
 
     /// What a document says.

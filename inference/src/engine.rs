@@ -73,19 +73,22 @@ impl Engine {
             (None, Some(ledger)) => (known_of(ledger, &facts), v1::HistorySource::Profiles, ledger.as_of()),
             (None, None) => (Ledger::default().history(&facts), v1::HistorySource::None, None),
         };
-        let counted_up_to = history_as_of.filter(|as_of| *as_of >= facts.created_at);
+        let counted_up_to = history_as_of.filter(|as_of| *as_of >= facts.lifecycle.created_at);
         let vector = facts.vector(&history);
         let score =
             self.model.score(&vector.values, &vector.tokens).map_err(|error| Error::Model(error.to_string()))?;
         if !(score.anomaly.is_finite() && score.percentile.is_finite()) {
-            return Err(Error::Model(format!("its score of {}#{} is no number", facts.repository, facts.number)));
+            return Err(Error::Model(format!(
+                "its score of {}#{} is no number",
+                facts.repository, facts.lifecycle.number
+            )));
         }
         let mut response = v1::ScoreResponse {
             missing_fields: vector.missing_fields().into_iter().map(str::to_owned).collect(),
             unknown_features: vector.values.iter().filter(|value| value.is_nan()).count() as u32,
             repository: facts.repository,
-            number: facts.number,
-            created_at: Some(timestamp(facts.created_at)),
+            number: facts.lifecycle.number,
+            created_at: Some(timestamp(facts.lifecycle.created_at)),
             anomaly: score.anomaly,
             percentile: score.percentile,
             band: band(score.band).into(),
@@ -164,7 +167,7 @@ impl Engine {
 /// time of an event that was yet to come is left out, or it would read as a negative number of days.
 fn known_of(ledger: &Ledger, facts: &Facts) -> History {
     let mut history = ledger.history(facts);
-    let leave_out_later = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.created_at);
+    let leave_out_later = |time: &mut Option<i64>| *time = time.filter(|at| *at < facts.lifecycle.created_at);
     leave_out_later(&mut history.author.last_opened_at);
     history.files.iter_mut().for_each(|file| leave_out_later(&mut file.last_merged_at));
     history

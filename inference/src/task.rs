@@ -125,7 +125,7 @@ fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
     checks.length("history.directories", message.directories.len(), "distinct directories", facts.directories.len());
     let author = message.author.unwrap_or_default();
     let repository = message.repository.unwrap_or_default();
-    let opened = facts.created_at;
+    let opened = facts.lifecycle.created_at;
     checks.parts("history.repository", &[("merged", repository.merged)], ("opened", repository.opened));
     checks.parts("history.repository", &[("reverted", repository.reverted)], ("merged", repository.merged));
     checks.parts("history.author", &[("opened", author.opened)], ("the repository's opened", repository.opened));
@@ -262,7 +262,7 @@ mod tests {
         };
         let (first, last) = (-62_135_596_800, 253_402_300_799);
         for (seconds, nanos, milliseconds) in [(first, 0, first * 1_000), (last, 999_999_999, last * 1_000 + 999)] {
-            assert_eq!(opened(seconds, nanos).unwrap().facts.created_at, milliseconds);
+            assert_eq!(opened(seconds, nanos).unwrap().facts.lifecycle.created_at, milliseconds);
         }
         for (seconds, nanos) in [(first - 1, 0), (last + 1, 0), (0, -1), (0, 1_000_000_000)] {
             assert_eq!(violated(&opened(seconds, nanos).unwrap_err()), ["pull_request.created_at"]);

@@ -247,7 +247,7 @@ fn in_spreads(value: Option<u64>, usual: Option<Quartiles>) -> f32 {
 }
 
 fn file_days(facts: &Facts) -> impl Fn(&FileHistory) -> f32 {
-    let now = facts.created_at;
+    let now = facts.lifecycle.created_at;
     move |file| days(file.last_merged_at, now)
 }
 
@@ -314,7 +314,7 @@ const LIST: &[Feature] = &[
     past(("author_opened", Author, Unit::PullRequests), ("author's history", Unknown), "Earlier pull requests of the author.", AmountOrNone("comes from an author with {earlier pull request|earlier pull requests} here", "comes from an author without an earlier pull request here"), |f, h| if f.author.is_none() { f32::NAN } else { h.author.opened as f32 }),
     past(("author_merged_share", Author, Unit::Share), ("author's history", Unknown), "Share of the author's earlier pull requests that was merged.", AmountOrNone("comes from an author of whose pull requests {} were merged", "comes from an author of whose pull requests none was merged"), |_, h| share(u64::from(h.author.merged), u64::from(h.author.opened))),
     past(("author_reverted_share", Author, Unit::Share), ("author's history", Unknown), "Share of the author's earlier merges that was taken back.", AmountOrNone("comes from an author of whose merges {} were reverted", "comes from an author of whose merges none was reverted"), |_, h| reverted_share(h.author.reverted, h.author.merged)),
-    past(("author_days_since_last", Author, Unit::Days), ("author's history", Unknown), "Days since the author's last pull request here.", Amount("comes {} after its author's last pull request"), |f, h| days(h.author.last_opened_at, f.created_at)),
+    past(("author_days_since_last", Author, Unit::Days), ("author's history", Unknown), "Days since the author's last pull request here.", Amount("comes {} after its author's last pull request"), |f, h| days(h.author.last_opened_at, f.lifecycle.created_at)),
     past(("author_knows_files", Author, Unit::Share), ("author's and files' history", Unknown), "Share of the files that the author has changed before.", AmountOrNone("changes files of which its author knows {}", "changes no file that its author knows"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.files, |file| flag(file.by_author > 0)) }),
     past(("author_knows_directories", Author, Unit::Share), ("author's and directories' history", Unknown), "Share of the directories that the author has worked in before.", AmountOrNone("works in directories of which its author knows {}", "works in no directory that its author knows"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.directories, |directory| flag(directory.by_author > 0)) }),
     past(("author_file_experience", Author, Unit::PullRequests), ("author's and files' history", Unknown), "Earlier merges of the author in these files, on average.", AmountOrNone("changes files that its author has changed in {} before, on average", "changes no file that its author has changed before"), |f, h| if f.author.is_none() { f32::NAN } else { mean(&h.files, |file| file.by_author as f32) }),
@@ -335,11 +335,11 @@ const LIST: &[Feature] = &[
     past(("directory_reverts_max", Files, Unit::PullRequests), ("directories' history", Unknown), "Earlier reverts in the directory with most of them.", AmountOrNone("works in a directory that had {} reverted", "works in no directory that had a pull request reverted"), |_, h| largest(&h.directories, |directory| directory.reverts as f32)),
 
     // When.
-    past(("hour_sin", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a sine.", Plain("was opened at an unusual time of day"), |f, _| libm::sin(turn(f.created_at, DAY)) as f32),
-    past(("hour_cos", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a cosine.", Plain("was opened at an unusual time of day"), |f, _| libm::cos(turn(f.created_at, DAY)) as f32),
-    past(("weekday_sin", Time, Unit::Coordinate), ("created_at", Never), "Day of the week (UTC), as a sine.", Plain("was opened on an unusual day of the week"), |f, _| libm::sin(turn(f.created_at, 7.0 * DAY)) as f32),
-    past(("weekday_cos", Time, Unit::Coordinate), ("created_at", Never), "Day of the week (UTC), as a cosine.", Plain("was opened on an unusual day of the week"), |f, _| libm::cos(turn(f.created_at, 7.0 * DAY)) as f32),
-    past(("weekend", Time, Unit::YesNo), ("created_at", Never), "Whether it was opened on a Saturday or Sunday (UTC).", Flag("was opened on a weekend", "was opened on a working day"), |f, _| flag(turn(f.created_at, 7.0 * DAY) >= std::f64::consts::TAU * 5.0 / 7.0)),
+    past(("hour_sin", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a sine.", Plain("was opened at an unusual time of day"), |f, _| libm::sin(turn(f.lifecycle.created_at, DAY)) as f32),
+    past(("hour_cos", Time, Unit::Coordinate), ("created_at", Never), "Hour of the day (UTC), as a cosine.", Plain("was opened at an unusual time of day"), |f, _| libm::cos(turn(f.lifecycle.created_at, DAY)) as f32),
+    past(("weekday_sin", Time, Unit::Coordinate), ("created_at", Never), "Day of the week (UTC), as a sine.", Plain("was opened on an unusual day of the week"), |f, _| libm::sin(turn(f.lifecycle.created_at, 7.0 * DAY)) as f32),
+    past(("weekday_cos", Time, Unit::Coordinate), ("created_at", Never), "Day of the week (UTC), as a cosine.", Plain("was opened on an unusual day of the week"), |f, _| libm::cos(turn(f.lifecycle.created_at, 7.0 * DAY)) as f32),
+    past(("weekend", Time, Unit::YesNo), ("created_at", Never), "Whether it was opened on a Saturday or Sunday (UTC).", Flag("was opened on a weekend", "was opened on a working day"), |f, _| flag(turn(f.lifecycle.created_at, 7.0 * DAY) >= std::f64::consts::TAU * 5.0 / 7.0)),
 
     // In which words.
     row(("title_length", Text, Unit::Characters), ("title", Unknown), "Length of the title, its type of change left out.", Amount("has a title of {} without its type of change"), |r| count(r.text.title_characters.map(|n| n as u64))),

@@ -6,7 +6,7 @@ use crate::catalog::{Compute, FEATURE_COUNT, FEATURES, Missing};
 use crate::category::{Category, declared_category};
 use crate::hash::{Distinct, key, name_key};
 use crate::path::{FileKind, PathFacts};
-use crate::reverts::{RevertReference, commit_key, title_key};
+use crate::reverts::Lifecycle;
 use crate::text::{TextFacts, tokens};
 use crate::{FeatureVector, History, PullRequest};
 
@@ -23,23 +23,13 @@ pub const ROW_FEATURES: usize = {
     count
 };
 
-/// What one pull request says by itself. Times are milliseconds since 1970 UTC, keys are 64-bit hashes.
+/// What one pull request says by itself. Keys are 64-bit hashes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
+    /// When what happened to it. The first field, since it is read without the others.
+    pub lifecycle: Lifecycle,
     /// `owner/name`, as the document spells it; its case does not count.
     pub repository: String,
-    /// Number within the repository.
-    pub number: u64,
-    /// When it was opened.
-    pub created_at: i64,
-    /// When it last changed.
-    pub updated_at: Option<i64>,
-    /// When it was read.
-    pub fetched_at: Option<i64>,
-    /// When it was merged; a document that says this was before its creation counts from its creation.
-    pub merged_at: Option<i64>,
-    /// When its source says that it was taken back.
-    pub reverted_at: Option<i64>,
     /// Key of the author's login.
     pub author: Option<u64>,
     /// Whether it mends a fault: it declares so, or its title says so.
@@ -62,12 +52,6 @@ pub struct Facts {
     pub tokens: Vec<u32>,
     /// The kind of change it declares.
     pub category: Option<Category>,
-    /// Key of its title.
-    pub title_key: u64,
-    /// The first 16 hexadecimal digits of its merge commit.
-    pub merge_commit: Option<u64>,
-    /// What it says it takes back.
-    pub reverts: Vec<RevertReference>,
 }
 
 impl Facts {
@@ -77,8 +61,6 @@ impl Facts {
         let text = TextFacts::of(pull_request);
         let category = declared_category(pull_request);
         let (file_keys, directory_keys) = (std::mem::take(&mut files.keys), std::mem::take(&mut files.directories));
-        let title = pull_request.title.as_deref().unwrap_or_default();
-        let body = pull_request.body.as_deref().unwrap_or_default();
         let row = Row {
             pull_request,
             additions: pull_request.additions.or(files.additions),
@@ -89,13 +71,8 @@ impl Facts {
             text,
         };
         Self {
+            lifecycle: Lifecycle::of(pull_request),
             repository: pull_request.repository.to_string(),
-            number: pull_request.number,
-            created_at: pull_request.created_at,
-            updated_at: pull_request.updated_at,
-            fetched_at: pull_request.fetched_at,
-            merged_at: pull_request.merged_at.map(|at| at.max(pull_request.created_at)),
-            reverted_at: pull_request.reverted_at,
             author: pull_request.user.as_ref().map(|user| name_key(&user.login)),
             is_fix: category == Some(Category::Fix) || row.text.says_fix,
             churn: row.churn(),
@@ -111,9 +88,6 @@ impl Facts {
                 .collect(),
             tokens: tokens(pull_request),
             category,
-            title_key: title_key(title),
-            merge_commit: pull_request.merge_commit_sha.as_deref().and_then(commit_key),
-            reverts: RevertReference::find(title, body, &pull_request.repository),
         }
     }
 

@@ -222,8 +222,11 @@ impl Replay {
     /// `facts` must come in ascending order of `created_at`; `reverted_at` is when it became known that it was taken
     /// back ([`crate::Outcomes`]).
     pub fn next(&mut self, facts: &Facts, reverted_at: Option<i64>) -> History {
-        self.advance(facts.created_at);
-        debug_assert!(self.ledger.as_of.is_none_or(|at| at < facts.created_at), "pull requests come by creation");
+        self.advance(facts.lifecycle.created_at);
+        debug_assert!(
+            self.ledger.as_of.is_none_or(|at| at < facts.lifecycle.created_at),
+            "pull requests come by creation"
+        );
         let history = self.ledger.history(facts);
         let deed = Arc::new(Deed {
             author: facts.author,
@@ -238,8 +241,8 @@ impl Replay {
                 self.pending.push(Reverse(Pending { at, what, deed: Arc::clone(&deed) }));
             }
         };
-        queue(Some(facts.created_at), What::Opened);
-        queue(facts.merged_at, What::Merged);
+        queue(Some(facts.lifecycle.created_at), What::Opened);
+        queue(facts.lifecycle.merged_at, What::Merged);
         queue(reverted_at, What::Reverted);
         history
     }

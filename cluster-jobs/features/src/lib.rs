@@ -46,7 +46,7 @@ pub use ledger::{Ledger, Replay};
 pub use profile_batches::{ProfileBatchError, profile_schema, push_batch, repository_batch};
 pub use profiles::Profiles;
 pub use pull_request::{ChangedFile, DocumentError, PullRequest, User};
-pub use reverts::{Maturity, Outcome, Outcomes, RevertReference, commit_key, title_key};
+pub use reverts::{Lifecycle, Maturity, Outcome, Outcomes, RevertReference, commit_key, title_key};
 pub use wording::Usual;
 
 /// The features of one pull request.

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
-use crate::Facts;
+use crate::PullRequest;
 use crate::hash::{KeyMap, key};
 
 /// What a pull request or a commit says it takes back.
@@ -106,6 +106,49 @@ fn number(text: &str, repository: &str) -> Option<RevertReference> {
     rest[..digits].parse().ok().map(RevertReference::Number)
 }
 
+/// What a pull request says of when it was opened, merged and taken back, and by which others know it: all that outcomes
+/// are found by. Times are milliseconds since 1970 UTC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// Number within the repository.
+    pub number: u64,
+    /// When it was opened.
+    pub created_at: i64,
+    /// When it last changed.
+    pub updated_at: Option<i64>,
+    /// When it was read.
+    pub fetched_at: Option<i64>,
+    /// When it was merged; a document that says this was before its creation counts from its creation.
+    pub merged_at: Option<i64>,
+    /// When its source says that it was taken back.
+    pub reverted_at: Option<i64>,
+    /// Key of its title.
+    pub title_key: u64,
+    /// The first 16 hexadecimal digits of its merge commit.
+    pub merge_commit: Option<u64>,
+    /// What it says it takes back.
+    pub reverts: Vec<RevertReference>,
+}
+
+impl Lifecycle {
+    /// Reads it off a pull request.
+    pub(crate) fn of(pull_request: &PullRequest<'_>) -> Self {
+        let title = pull_request.title.as_deref().unwrap_or_default();
+        let body = pull_request.body.as_deref().unwrap_or_default();
+        Self {
+            number: pull_request.number,
+            created_at: pull_request.created_at,
+            updated_at: pull_request.updated_at,
+            fetched_at: pull_request.fetched_at,
+            merged_at: pull_request.merged_at.map(|at| at.max(pull_request.created_at)),
+            reverted_at: pull_request.reverted_at,
+            title_key: title_key(title),
+            merge_commit: pull_request.merge_commit_sha.as_deref().and_then(commit_key),
+            reverts: RevertReference::find(title, body, &pull_request.repository),
+        }
+    }
+}
+
 /// What became of a pull request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -152,26 +195,32 @@ impl Outcomes {
         }
     }
 
-    /// The outcome of `facts`, which must not have a higher number than those before it.
-    pub fn next(&mut self, facts: &Facts) -> Outcome {
+    /// The outcome of a pull request, which must not have a higher number than those before it.
+    pub fn next(&mut self, lifecycle: &Lifecycle) -> Outcome {
         let Maturity { window, now } = self.maturity;
         let past = |at: Option<i64>| at.filter(|at| *at <= now);
-        let (merged_at, reverted_at) = (past(facts.merged_at), past(facts.reverted_at));
-        let times =
-            [past(Some(facts.created_at)), merged_at, past(facts.updated_at), past(facts.fetched_at), reverted_at];
+        let (merged_at, reverted_at) = (past(lifecycle.merged_at), past(lifecycle.reverted_at));
+        let times = [
+            past(Some(lifecycle.created_at)),
+            merged_at,
+            past(lifecycle.updated_at),
+            past(lifecycle.fetched_at),
+            reverted_at,
+        ];
         self.seen_until = times.into_iter().flatten().fold(self.seen_until, i64::max);
         let Some(merged_at) = merged_at else { return Outcome::default() };
-        let known = [reverted_at, self.reverted_at(facts, merged_at)];
-        self.remember(facts, merged_at);
+        let known = [reverted_at, self.reverted_at(lifecycle, merged_at)];
+        self.remember(lifecycle, merged_at);
         // Nothing can be taken back before it was merged, whatever a document says.
         let reverted_at = known.into_iter().flatten().filter(|at| *at >= merged_at).min();
         let mature = merged_at.saturating_add(window) <= self.seen_until;
         Outcome { reverted_at, reverted: mature.then_some(reverted_at.is_some()) }
     }
 
-    fn reverted_at(&mut self, facts: &Facts, merged_at: i64) -> Option<i64> {
-        let by_number = self.numbers.remove(&facts.number).into_iter().flatten().filter(|at| *at >= merged_at).min();
-        let by_commit = facts.merge_commit.and_then(|commit| {
+    fn reverted_at(&mut self, lifecycle: &Lifecycle, merged_at: i64) -> Option<i64> {
+        let by_number =
+            self.numbers.remove(&lifecycle.number).into_iter().flatten().filter(|at| *at >= merged_at).min();
+        let by_commit = lifecycle.merge_commit.and_then(|commit| {
             let candidates = self.commits.get(&first_seven(commit))?;
             let same = |digits: u8| u64::MAX << (64 - 4 * u32::from(digits));
             candidates
@@ -181,15 +230,15 @@ impl Outcomes {
                 .min()
         });
         // A title names the newest earlier pull request of that title only, so the reference is used up.
-        let by_title = self.titles.get_mut(&facts.title_key).and_then(|waiting| {
+        let by_title = self.titles.get_mut(&lifecycle.title_key).and_then(|waiting| {
             let met: Vec<i64> = waiting.extract_if(.., |at| *at >= merged_at).collect();
             met.into_iter().min()
         });
         [by_number, by_commit, by_title].into_iter().flatten().min()
     }
 
-    fn remember(&mut self, facts: &Facts, at: i64) {
-        for reference in &facts.reverts {
+    fn remember(&mut self, lifecycle: &Lifecycle, at: i64) {
+        for reference in &lifecycle.reverts {
             match *reference {
                 RevertReference::Number(number) => self.numbers.entry(number).or_default().push(at),
                 RevertReference::Commit(value, digits) => {

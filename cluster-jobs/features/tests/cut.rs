@@ -36,7 +36,8 @@ fn the_set_holds_what_the_test_is_about() {
     assert!(all.iter().filter(|pull_request| pull_request.merged_at.is_none()).count() > 30, "never merged");
     let reverted = answers.iter().filter(|answer| answer.outcome.reverted_at.is_some()).count();
     assert!((20..150).contains(&reverted), "{reverted} reverted");
-    let told = answers.iter().filter(|a| a.facts.reverted_at.is_none() && a.outcome.reverted_at.is_some()).count();
+    let told =
+        answers.iter().filter(|a| a.facts.lifecycle.reverted_at.is_none() && a.outcome.reverted_at.is_some()).count();
     assert!(told > 15, "{told} reverts are told by another pull request");
     let spanning = |moment: i64| {
         let later = |at: &Option<i64>| at.is_some_and(|at| at >= moment);
@@ -54,9 +55,9 @@ fn what_happens_later_changes_nothing_earlier() {
             let (known, _) = batch(&cut(&all, moment));
             assert!(!known.is_empty());
             for (one, other) in known.iter().zip(&whole) {
-                assert_eq!(one.facts.number, other.facts.number);
+                assert_eq!(one.facts.lifecycle.number, other.facts.lifecycle.number);
                 let differ = differing(&one.vector, &other.vector);
-                assert_eq!(differ, [""; 0], "number {}, cut at {moment}, seed {seed}", one.facts.number);
+                assert_eq!(differ, [""; 0], "number {}, cut at {moment}, seed {seed}", one.facts.lifecycle.number);
                 assert_eq!(one.vector.tokens, other.vector.tokens);
                 assert_eq!(one.history, other.history);
             }
@@ -75,11 +76,11 @@ fn profiles_of_the_set_so_far_answer_for_the_next_as_the_batch_does() {
             profiles.insert(REPOSITORY, ledger);
             assert!(profiles.as_of().is_some_and(|at| at < moment));
             // Everything opened at that very moment sees the same past.
-            let now: Vec<_> = whole.iter().filter(|answer| answer.facts.created_at == moment).collect();
+            let now: Vec<_> = whole.iter().filter(|answer| answer.facts.lifecycle.created_at == moment).collect();
             assert!(!now.is_empty());
             for answer in now {
                 let history = profiles.ledger(REPOSITORY).unwrap().history(&answer.facts);
-                assert_eq!(history, answer.history, "number {}, seed {seed}", answer.facts.number);
+                assert_eq!(history, answer.history, "number {}, seed {seed}", answer.facts.lifecycle.number);
                 assert_eq!(differing(&answer.facts.vector(&history), &answer.vector), [""; 0]);
             }
         }

@@ -29,7 +29,7 @@ fn at(number: u64) -> Option<i64> {
 /// For each pull request, by number, when it was known to be taken back.
 fn reverted_at(pull_requests: &[PullRequest<'_>]) -> Vec<Option<i64>> {
     let mut answers = batch(pull_requests).0;
-    answers.sort_by_key(|answer| answer.facts.number);
+    answers.sort_by_key(|answer| answer.facts.lifecycle.number);
     answers.iter().map(|answer| answer.outcome.reverted_at).collect()
 }
 
@@ -183,8 +183,8 @@ fn a_label_waits_until_it_is_ripe() {
     let change = merged(1, "Add it");
     let outcome = |later: &PullRequest<'_>| {
         let mut outcomes = outcomes();
-        outcomes.next(&Facts::of(later));
-        outcomes.next(&Facts::of(&change))
+        outcomes.next(&Facts::of(later).lifecycle);
+        outcomes.next(&Facts::of(&change).lifecycle)
     };
     let opened = |at: i64| bare(9, at);
     let ripe_at = MONDAY + DAY + DAY / 2 + MATURITY;
@@ -210,8 +210,8 @@ fn a_label_waits_until_it_is_ripe() {
 fn a_time_that_has_not_come_ripens_no_label() {
     let label = |later: &PullRequest<'_>| {
         let mut outcomes = outcomes();
-        outcomes.next(&Facts::of(later));
-        outcomes.next(&Facts::of(&merged(1, "Add it"))).reverted
+        outcomes.next(&Facts::of(later).lifecycle);
+        outcomes.next(&Facts::of(&merged(1, "Add it")).lifecycle).reverted
     };
     for field in [
         |at: i64| bare(9, at),

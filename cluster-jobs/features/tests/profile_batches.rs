@@ -37,7 +37,7 @@ fn what_comes_back_answers_as_what_went_in() {
     let mut asked: Vec<Facts> = all.iter().map(Facts::of).collect();
     asked.push(Facts::of(&by("nobody", 999, MONDAY, &["no/such/file.rs"])));
     for facts in &asked {
-        assert_eq!(known(&profiles).history(facts), ledger.history(facts), "number {}", facts.number);
+        assert_eq!(known(&profiles).history(facts), ledger.history(facts), "number {}", facts.lifecycle.number);
     }
 }
 

@@ -180,7 +180,7 @@ fn events_of_one_moment_give_the_same_in_any_order() {
             .map(|index| {
                 let facts = Facts::of(&all[*index]);
                 let history = replay.next(&facts, all[*index].reverted_at);
-                (facts.number, facts.vector(&history))
+                (facts.lifecycle.number, facts.vector(&history))
             })
             .collect();
         vectors.push((99, question.vector(&replay.next(&question, None))));

@@ -105,12 +105,12 @@ fn outcome(bytes: &[u8], ranges: &[Option<Range<u64>>], at_once: usize, limit: u
             for row in 0..rows.len() {
                 match rows.row(row).map_err(|error| error.to_string())? {
                     Row::Document => {
-                        outcome.documents.push(rows.facts(row).map_err(|error| error.to_string())?.number);
+                        outcome.documents.push(rows.facts(row).map_err(|error| error.to_string())?.lifecycle.number);
                     }
                     Row::Reject(reject) => rejects.push(reject),
                     Row::Tally(tally) => {
                         outcome.read += tally.read;
-                        tally.source.into_iter().for_each(|source| sources.add(source));
+                        sources.add(tally.source);
                     }
                 }
             }

@@ -69,7 +69,7 @@ pub(super) fn read(
     }
     let start = part.range.as_ref().map_or(0, |range| range.start);
     let source = Source { file: file.url.clone(), start, newlines, sha256 };
-    rows.tally(&Tally { read, superseded: 0, source: Some(source) })?;
+    rows.tally(&Tally { read, source })?;
     hand_on(rows.finish()?)
 }
 

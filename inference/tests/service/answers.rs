@@ -146,7 +146,7 @@ async fn every_answer_names_its_model_and_its_history() {
     assert_eq!(described.model, Some(id));
 
     assert_eq!(answer.history_source(), HistorySource::Profiles);
-    let newest = made().known.iter().filter_map(|known| known.facts.merged_at).max();
+    let newest = made().known.iter().filter_map(|known| known.facts.lifecycle.merged_at).max();
     assert_eq!(answer.history_as_of, time(newest), "of its own repository");
     assert_eq!(described.history_as_of.unwrap().to_string(), NEWEST, "of any");
 

@@ -163,7 +163,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
 }
 
 fn rows_time(index: usize) -> i64 {
-    made().known[index].facts.created_at
+    made().known[index].facts.lifecycle.created_at
 }
 
 fn column(values: impl Iterator<Item = f32>) -> Column {

@@ -123,16 +123,16 @@ pub fn outcomes() -> Outcomes {
 /// replay by creation. Answers come by creation and number.
 pub fn batch(pull_requests: &[PullRequest<'_>]) -> (Vec<Answer>, Ledger) {
     let mut facts: Vec<Facts> = pull_requests.iter().map(Facts::of).collect();
-    facts.sort_by_key(|facts| std::cmp::Reverse(facts.number));
+    facts.sort_by_key(|facts| std::cmp::Reverse(facts.lifecycle.number));
     let mut outcomes = outcomes();
     let mut rows: Vec<(Facts, Outcome)> = facts
         .into_iter()
         .map(|facts| {
-            let outcome = outcomes.next(&facts);
+            let outcome = outcomes.next(&facts.lifecycle);
             (facts, outcome)
         })
         .collect();
-    rows.sort_by_key(|(facts, _)| (facts.created_at, facts.number));
+    rows.sort_by_key(|(facts, _)| (facts.lifecycle.created_at, facts.lifecycle.number));
     let mut replay = Replay::new(NOW);
     let answers = rows
         .into_iter()
@@ -147,7 +147,10 @@ pub fn batch(pull_requests: &[PullRequest<'_>]) -> (Vec<Answer>, Ledger) {
 
 /// The answer for the pull request of that number.
 pub fn numbered(answers: &[Answer], number: u64) -> &Answer {
-    answers.iter().find(|answer| answer.facts.number == number).unwrap_or_else(|| panic!("no number {number}"))
+    answers
+        .iter()
+        .find(|answer| answer.facts.lifecycle.number == number)
+        .unwrap_or_else(|| panic!("no number {number}"))
 }
 
 /// `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): small, and the same everywhere.
