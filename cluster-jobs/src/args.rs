@@ -12,10 +12,9 @@ use prowl_platform::{
 };
 use url::Url;
 
-pub use daemons::{ExecutorArgs, SchedulerArgs};
+use crate::memory;
 
-/// MiB below which sorting cannot spill: a task holds a few batches and what merging spills needs, for two sorts.
-pub(crate) const MEMORY_PER_CORE: usize = 64;
+pub use daemons::{ExecutorArgs, SchedulerArgs};
 
 /// Tasks for each core: repositories are of unlike size, so that with one task a core most would wait for the slowest.
 const PARTITIONS_PER_CORE: usize = 4;
@@ -220,7 +219,8 @@ pub(crate) struct PreprocessArgs {
     #[arg(long, value_name = "N", conflicts_with = "scheduler", value_parser = within(1, 4096))]
     cores: Option<u64>,
 
-    /// Memory for sorting in this process, in MiB; beyond it rows spill to disk [default: 2048, or 64 a core if more]
+    /// Memory that this process may take, in MiB; rows that do not fit spill to disk [default: 2048, or what its cores need
+    /// if that is more: 256, and 128 a core]
     #[arg(long, value_name = "MIB", conflicts_with = "scheduler", value_parser = within(1, 1 << 30))]
     memory_limit: Option<u64>,
 
@@ -273,7 +273,7 @@ pub(crate) enum Cluster {
     Local {
         /// Cores to use.
         cores: usize,
-        /// Bytes that sorting may hold in memory.
+        /// Bytes that the process may take.
         memory: usize,
         /// Folder for shuffle files and spills; `None` for a temporary one.
         work_dir: Option<PathBuf>,
@@ -326,8 +326,8 @@ impl TryFrom<PreprocessArgs> for Preprocess {
                         .map_err(|error| wrong_use(format!("cannot tell the number of cores, give --cores: {error}")))?
                         .get(),
                 };
-                let least = MEMORY_PER_CORE * cores;
-                let memory = args.memory_limit.map_or(least.max(2048), |memory| memory as usize);
+                let least = memory::least_mib(cores);
+                let memory = args.memory_limit.map_or(memory::default_mib(cores), |memory| memory as usize);
                 if memory < least {
                     return Err(wrong_use(format!(
                         "--memory-limit {memory} is too little for {cores} cores; give at least {least}, or fewer --cores"

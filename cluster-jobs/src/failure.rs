@@ -26,10 +26,7 @@ pub(crate) const STOPPING: &str = "the scheduler is stopping";
 
 /// What the failures of executors say somewhere in their text, and what it means for the person who started the job.
 const KNOWN: [(&str, &str); 5] = [
-    (
-        "ResourcesExhausted",
-        "sorting needs more memory; raise --memory-limit, or on a cluster --memory-pool-size of prowl-executor",
-    ),
+    ("ResourcesExhausted", "sorting needs more memory; raise --memory-limit, on a cluster that of prowl-executor"),
     (
         "StorageFull",
         "the disk for shuffle files and spills is full; free it, or give another folder with --work-dir \

@@ -26,6 +26,7 @@ mod failure;
 mod gathered;
 pub mod inspect;
 pub mod job;
+mod memory;
 mod outcomes;
 mod parts;
 mod plan;

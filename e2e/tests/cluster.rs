@@ -268,9 +268,9 @@ fn an_executor_without_a_scheduler_ends_when_it_is_told_or_has_waited_enough() {
 
 #[test]
 fn an_executor_without_memory_to_sort_with_says_so() {
-    let ended = Cluster::planned().start_executor(&["--memory-pool-size", "63MiB"]).process.wait();
+    let ended = Cluster::planned().start_executor(&["--memory-limit", "383MiB"]).process.wait();
     assert_eq!(ended.code, 1);
-    let said = "error: --memory-pool-size 66060288 is too little for 1 cores; give at least 64MiB, or fewer --vcores";
+    let said = "error: --memory-limit 401604608 is too little for 1 cores; give at least 384MiB, or fewer --vcores";
     assert_eq!(ended.error(), said);
 }
 

@@ -369,7 +369,7 @@ fn wrong_use_is_told_from_failure() {
         (&["--scheduler", "df://127.0.0.1:9", "--cores", "1"][..], "--cores"),
         (&["--scheduler", "df://127.0.0.1:9", "--memory-limit", "512"], "--memory-limit"),
         (&["--scheduler", "http://127.0.0.1:9"], "df://HOST:PORT"),
-        (&["--cores", "2", "--memory-limit", "127"], "at least 128"),
+        (&["--cores", "2", "--memory-limit", "511"], "at least 512"),
         (&["--partitions", "0"], "--partitions"),
         (&["--max-reject-share", "1.5"], "--max-reject-share"),
     ] {
@@ -388,7 +388,7 @@ fn wrong_use_is_told_from_failure() {
 fn the_least_memory_is_enough() {
     let store = TestStore::empty();
     store.synth(3000, 4);
-    let done = store.preprocess("latest", &["--cores", "1", "--memory-limit", "64", "--partitions", "1"]);
+    let done = store.preprocess("latest", &["--cores", "1", "--memory-limit", "384", "--partitions", "1"]);
     assert_eq!(done.counts["kept"], 3000);
 }
 

@@ -54,8 +54,13 @@ pub struct SchedulerArgs {
         arg.help("Folder of this executor alone for shuffle files and spills [default: a temporary one]")
     }),
     mut_arg("memory_pool_size", |arg| {
-        arg.default_value("2GiB")
-            .help("Memory that the tasks share for sorting, at least 64MiB a core; beyond it rows spill to disk")
+        arg.long("memory-limit")
+            .alias("memory-pool-size")
+            .value_name("BYTES")
+            .help(
+                "Memory that it may take, such as 4GiB; rows that do not fit spill to disk [default: 2GiB, or what its cores \
+                 need if that is more: 256MiB, and 128MiB a core]",
+            )
     }),
     mut_arg("job_data_clean_up_interval_seconds", |arg| {
         arg.default_value("300").help("Seconds between two looks for old shuffle files; 0 looks never")

@@ -6,12 +6,7 @@ use anyhow::Context;
 use prowl_cluster::args::ExecutorArgs;
 use prowl_cluster::session::run_executor;
 use prowl_platform::{arguments, exit, telemetry};
-use tikv_jemallocator::Jemalloc;
 use tokio::runtime::Runtime;
-
-/// Gives back what is free, so that memory stays near the limit; the system's own keeps whatever was large once.
-#[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     exit::after(run(arguments::parse()))

@@ -7,11 +7,6 @@ use prowl_cluster::args::{Ask, CommandLine};
 use prowl_cluster::{inspect, job, prune};
 use prowl_platform::{arguments, exit, shutdown, telemetry};
 use serde::Serialize;
-use tikv_jemallocator::Jemalloc;
-
-/// Gives back what is free, so that memory stays near the limit; the system's own keeps whatever was large once.
-#[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let ask = Ask::try_from(arguments::parse::<CommandLine>()).unwrap_or_else(|wrong_use| wrong_use.exit());

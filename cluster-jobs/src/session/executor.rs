@@ -14,7 +14,7 @@ use ballista_executor::config::Config;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use ballista_executor::executor_server::TERMINATING;
 use ballista_executor::health::ExecutorHealth;
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use datafusion::execution::memory_pool::MemoryPool;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use prowl_platform::{Secrets, Store, shutdown};
@@ -25,7 +25,8 @@ use super::ask::readiness;
 use super::figures::{Engine, Figures};
 use super::stores::Stores;
 use super::{config, free};
-use crate::args::{ExecutorArgs, MEMORY_PER_CORE, Scheduler};
+use crate::args::{ExecutorArgs, Scheduler};
+use crate::memory;
 use crate::plan::{LogicalCodec, PhysicalCodec};
 use work_dir::WorkDir;
 
@@ -63,7 +64,11 @@ async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) ->
         0 => std::thread::available_parallelism().context("cannot tell the number of cores; give --vcores")?.get(),
         vcores => vcores,
     };
-    let pool = memory_pool(options.memory_pool_size, vcores)?;
+    let limit = options.memory_pool_size.map_or(memory::default_mib(vcores) << 20, |limit| limit as usize);
+    let pool = memory::pool(limit, vcores).with_context(|| {
+        let least = memory::least_mib(vcores);
+        format!("--memory-limit {limit} is too little for {vcores} cores; give at least {least}MiB, or fewer --vcores")
+    })?;
     let shared = Shared {
         vcores,
         scheduler: Scheduler { host: options.scheduler_host.clone(), port: options.scheduler_port },
@@ -169,21 +174,6 @@ fn process(shared: &Shared, work_dir: &WorkDir) -> anyhow::Result<ExecutorProces
         health: shared.registered.clone(),
         ..ExecutorProcessConfig::default()
     })
-}
-
-/// The pool that all tasks of a process share.
-///
-/// # Errors
-/// `bytes` are too few for `vcores` tasks to sort with.
-fn memory_pool(bytes: Option<u64>, vcores: usize) -> anyhow::Result<Arc<dyn MemoryPool>> {
-    let bytes = bytes.unwrap_or_default();
-    let least = (vcores * MEMORY_PER_CORE) as u64;
-    if bytes < least << 20 {
-        bail!(
-            "--memory-pool-size {bytes} is too little for {vcores} cores; give at least {least}MiB, or fewer --vcores"
-        );
-    }
-    Ok(Arc::new(FairSpillPool::new(bytes as usize)))
 }
 
 /// Waits for a scheduler that is started at the same time, for as long as `patience` lasts.

@@ -22,7 +22,6 @@ use ballista_executor::flight_service::BallistaFlightService;
 use ballista_executor::health::ExecutorHealth;
 use ballista_executor::metrics::LoggingMetricsCollector;
 use ballista_scheduler::config::SchedulerConfig;
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use prowl_platform::Secrets;
@@ -34,6 +33,7 @@ use super::figures::{Engine, Figures};
 use super::scheduler::Running;
 use super::stores::Stores;
 use crate::args::Scheduler;
+use crate::memory;
 
 /// A running cluster of one. Its files go when it is dropped.
 pub(super) struct LocalCluster {
@@ -48,7 +48,7 @@ impl LocalCluster {
     pub(super) async fn start(
         config: &SessionConfig,
         cores: usize,
-        memory: usize,
+        limit: usize,
         work_dir: Option<&Path>,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
@@ -66,8 +66,7 @@ impl LocalCluster {
             .await
             .context("cannot reach the scheduler in this process")?;
 
-        // One pool for all tasks: what one does not need, another may use.
-        let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(memory));
+        let pool = memory::pool(limit, cores).context("the memory limit is too little")?;
         let engine = Engine::new(Arc::new(Figures::new(Arc::clone(&pool))?));
         let runtime = super::runtime(pool, files.path(), Stores::new(secrets.clone()))?;
 
