@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Compute, FEATURE_COUNT, FEATURES, Missing};
 use crate::category::{Category, declared_category};
 use crate::hash::{Distinct, key, name_key};
+use crate::packed::{as_bytes, mostly_small};
 use crate::path::{FileKind, PathFacts};
 use crate::reverts::Lifecycle;
 use crate::text::{TextFacts, tokens};
@@ -45,7 +46,7 @@ pub struct Facts {
     #[serde(with = "as_bytes")]
     pub directories: Vec<u64>,
     /// The features that need no history: one value a row of the catalog that computes from the row, in its order.
-    #[serde(with = "as_bytes")]
+    #[serde(with = "mostly_small")]
     pub row: Vec<f32>,
     /// Hashes of its words: ascending, each once.
     #[serde(with = "as_bytes")]
@@ -247,63 +248,4 @@ impl FileFacts {
 
 fn add(total: Option<u64>, more: Option<u64>) -> Option<u64> {
     Some(total?.saturating_add(more?))
-}
-
-/// Keys and numbers are written as they are: a form that spares bytes of small numbers needs more for them, and takes longer.
-mod as_bytes {
-    use std::fmt;
-    use std::marker::PhantomData;
-
-    use serde::de::{Deserializer, Error, Visitor};
-    use serde::ser::Serializer;
-
-    /// A number of a fixed width.
-    pub(super) trait Fixed: Copy {
-        fn push(self, bytes: &mut Vec<u8>);
-        /// The numbers in `bytes`, unless some are left over.
-        fn all(bytes: &[u8]) -> Option<Vec<Self>>;
-    }
-
-    macro_rules! fixed {
-        ($($number:ty)*) => {
-            $(impl Fixed for $number {
-                fn push(self, bytes: &mut Vec<u8>) {
-                    bytes.extend_from_slice(&self.to_le_bytes());
-                }
-
-                fn all(bytes: &[u8]) -> Option<Vec<Self>> {
-                    let (numbers, rest) = bytes.as_chunks();
-                    rest.is_empty().then(|| numbers.iter().map(|number| Self::from_le_bytes(*number)).collect())
-                }
-            })*
-        };
-    }
-
-    fixed!(u32 u64 f32);
-
-    pub(super) fn serialize<N: Fixed, S: Serializer>(numbers: &[N], output: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(size_of_val(numbers));
-        for number in numbers {
-            number.push(&mut bytes);
-        }
-        output.serialize_bytes(&bytes)
-    }
-
-    pub(super) fn deserialize<'de, N: Fixed, D: Deserializer<'de>>(input: D) -> Result<Vec<N>, D::Error> {
-        struct Numbers<N>(PhantomData<N>);
-
-        impl<N: Fixed> Visitor<'_> for Numbers<N> {
-            type Value = Vec<N>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "numbers of {} bytes each", size_of::<N>())
-            }
-
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<N>, E> {
-                N::all(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
-            }
-        }
-
-        input.deserialize_bytes(Numbers(PhantomData))
-    }
 }

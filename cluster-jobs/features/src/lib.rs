@@ -24,6 +24,7 @@ mod history;
 pub mod identity;
 mod ledger;
 mod object;
+mod packed;
 mod path;
 mod profiles;
 mod pull_request;
