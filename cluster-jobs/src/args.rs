@@ -219,9 +219,9 @@ pub(crate) struct PreprocessArgs {
     #[arg(long, value_name = "N", conflicts_with = "scheduler", value_parser = within(1, 4096))]
     cores: Option<u64>,
 
-    /// Memory that this process may take, in MiB; rows that do not fit spill to disk [default: 2048, or what its cores need
-    /// if that is more: 256, and 128 a core]
-    #[arg(long, value_name = "MIB", conflicts_with = "scheduler", value_parser = within(1, 1 << 30))]
+    /// Memory that this process is to keep within, such as 4GiB; rows that do not fit spill to disk [default: 2GiB, or what
+    /// its cores need if that is more: 256MiB, and 128MiB a core]
+    #[arg(long, value_name = "SIZE", conflicts_with = "scheduler", value_parser = memory::parse)]
     memory_limit: Option<u64>,
 
     /// Folder for shuffle files and spills of this process [default: a temporary one]
@@ -326,14 +326,9 @@ impl TryFrom<PreprocessArgs> for Preprocess {
                         .map_err(|error| wrong_use(format!("cannot tell the number of cores, give --cores: {error}")))?
                         .get(),
                 };
-                let least = memory::least_mib(cores);
-                let memory = args.memory_limit.map_or(memory::default_mib(cores), |memory| memory as usize);
-                if memory < least {
-                    return Err(wrong_use(format!(
-                        "--memory-limit {memory} is too little for {cores} cores; give at least {least}, or fewer --cores"
-                    )));
-                }
-                Cluster::Local { cores, memory: memory << 20, work_dir: args.work_dir }
+                let memory = args.memory_limit.map_or(memory::default_limit(cores), |limit| limit as usize);
+                memory::suffices(memory, cores, "--cores").map_err(wrong_use)?;
+                Cluster::Local { cores, memory, work_dir: args.work_dir }
             }
         };
         Ok(Self {

@@ -1,5 +1,6 @@
 //! Which files `--export` means.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,10 @@ impl Export {
         let mut files = Vec::new();
         for path in asked {
             files.extend(files_of(path)?);
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = files.iter().find(|file| !seen.insert(&file.url)) {
+            bail!("--export names {} twice, by itself or in a folder; leave one out", twice.url);
         }
         Ok(Self { files, snapshot: None })
     }

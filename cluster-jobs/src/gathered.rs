@@ -47,7 +47,7 @@ impl Gathered {
             let bytes = batch.get_array_memory_size() + batch.num_rows() * size_of::<Place>();
             self.memory.try_grow(bytes).map_err(|_| {
                 failure(
-                    &"a repository has more pull requests than fit into memory; raise --memory-limit, on a cluster \
+                    &"a repository has more pull requests, and older versions of them, than fit into memory; raise --memory-limit, on a cluster \
                       that of prowl-executor",
                 )
             })?;

@@ -311,7 +311,11 @@ async fn publish(mut draft: Draft, export: &Export, report: &Report, drift: Opti
     } else {
         let mut sources = report.sources.clone();
         sources.sort();
-        let of_file = |(url, sha256): (String, String)| Input { kind: "file".into(), name: url, digest: Some(sha256) };
+        let of_file = |(url, digest): (String, String)| Input {
+            kind: "file".into(),
+            name: url,
+            digest: Some(format!("blake3:{digest}")),
+        };
         sources.into_iter().map(of_file).collect()
     };
     let counts = BTreeMap::from([

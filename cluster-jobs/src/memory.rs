@@ -2,38 +2,60 @@
 
 use std::sync::Arc;
 
+use bytesize::ByteSize;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use tikv_jemallocator::Jemalloc;
 
-/// Gives back what is free. The system's own keeps whatever was large once, beside the limit.
+/// Gives back what is free. The system's own keeps whatever was large once, beside the limit. How soon, is set when it is
+/// compiled (`.cargo/config.toml`). Code in C, such as Zstandard's, still uses the system's.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 const MIB: usize = 1 << 20;
 
 /// What a process takes beside its pool, measured with a million pull requests: the program itself, and for each core blocks
-/// that are being read, rows that are being packed, and files that are being written.
+/// that are being read, rows that are being packed, and bytes that are being uploaded.
 const BESIDE: usize = 256 * MIB;
 const BESIDE_PER_CORE: usize = 64 * MIB;
 
 /// Below which sorting cannot spill: a task holds a few batches and what merging spills needs, for two sorts.
 const POOL_PER_CORE: usize = 64 * MIB;
 
-/// MiB that a process of so many cores needs at least.
-pub(crate) fn least_mib(cores: usize) -> usize {
-    (BESIDE + cores * (BESIDE_PER_CORE + POOL_PER_CORE)) / MIB
+/// Bytes that a process of so many cores needs at least.
+fn least(cores: usize) -> usize {
+    BESIDE + cores * (BESIDE_PER_CORE + POOL_PER_CORE)
 }
 
-/// MiB that a process of so many cores may take where nobody says.
-pub(crate) fn default_mib(cores: usize) -> usize {
-    least_mib(cores).max(2048)
+/// Bytes that a process of so many cores may take where nobody says.
+pub(crate) fn default_limit(cores: usize) -> usize {
+    least(cores).max(2048 * MIB)
+}
+
+/// A limit as users write it: `4GiB`, `500MB`, or a number of MiB.
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(mib) => mib.checked_mul(MIB as u64).ok_or_else(|| "that is more than there is".to_owned()),
+        Err(_) => {
+            text.parse().map(|size: ByteSize| size.as_u64()).map_err(|_| "give MiB, or a size such as 4GiB".to_owned())
+        }
+    }
+}
+
+/// Whether `limit` bytes are enough for so many cores, of which there could be fewer with the option `fewer`.
+pub(crate) fn suffices(limit: usize, cores: usize, fewer: &str) -> Result<(), String> {
+    let least = least(cores);
+    if limit >= least {
+        return Ok(());
+    }
+    let (limit, least, s) = (limit / MIB, least / MIB, if cores == 1 { "" } else { "s" });
+    Err(format!(
+        "--memory-limit {limit}MiB is too little for {cores} core{s}; give at least {least}MiB, or fewer {fewer}"
+    ))
 }
 
 /// The pool that all tasks of a process share, which may take `limit` bytes: what one task does not need, another may use.
-/// `None` if that is less than it needs.
-pub(crate) fn pool(limit: usize, cores: usize) -> Option<Arc<dyn MemoryPool>> {
-    let sorting = limit.checked_sub(BESIDE + cores * BESIDE_PER_CORE)?;
-    (sorting >= cores * POOL_PER_CORE).then(|| Arc::new(FairSpillPool::new(sorting)) as Arc<dyn MemoryPool>)
+pub(crate) fn pool(limit: usize, cores: usize) -> Arc<dyn MemoryPool> {
+    Arc::new(FairSpillPool::new(limit.saturating_sub(BESIDE + cores * BESIDE_PER_CORE)))
 }
 
 #[cfg(test)]
@@ -45,15 +67,21 @@ mod tests {
     #[test]
     fn the_least_is_just_enough() {
         for cores in [1, 2, 64] {
-            let least = least_mib(cores) * MIB;
-            let bytes = |limit| match pool(limit, cores)?.memory_limit() {
-                MemoryLimit::Finite(bytes) => Some(bytes),
-                _ => None,
-            };
-            assert_eq!(bytes(least), Some(cores * POOL_PER_CORE));
-            assert_eq!(bytes(least - 1), None);
-            assert_eq!(bytes(least + 5), Some(cores * POOL_PER_CORE + 5));
-            assert_eq!(bytes(0), None);
+            let least = least(cores);
+            assert_eq!(suffices(least, cores, "--cores"), Ok(()));
+            assert!(suffices(least - 1, cores, "--cores").unwrap_err().ends_with("MiB, or fewer --cores"));
+            let pool = pool(least + 5, cores);
+            assert!(matches!(pool.memory_limit(), MemoryLimit::Finite(bytes) if bytes == cores * POOL_PER_CORE + 5));
+        }
+    }
+
+    #[test]
+    fn a_limit_is_a_size_or_a_number_of_mib() {
+        assert_eq!(parse("384"), Ok(384 << 20));
+        assert_eq!(parse("4GiB"), Ok(4 << 30));
+        assert_eq!(parse("500MB"), Ok(500_000_000));
+        for wrong in ["", "much", "-1", "99999999999999999999", "17592186044416"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -22,9 +22,7 @@ use futures::StreamExt;
 use prowl_features::{Maturity, Outcome, Outcomes};
 
 use crate::requirements::{by_bucket, order};
-use crate::rows::{
-    BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, Row, RowReader, UPDATED_AT,
-};
+use crate::rows::{BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, RowReader, UPDATED_AT};
 
 /// The rows of a repository together.
 pub(crate) const BY_REPOSITORY: [(usize, bool); 2] = [(BUCKET, false), (REPOSITORY, false)];
@@ -130,10 +128,8 @@ impl Pass {
         let mut reverted_at = Int64Builder::with_capacity(rows.len());
         let mut reverted = BooleanBuilder::with_capacity(rows.len());
         for row in 0..rows.len() {
-            let (is_newest, outcome) = match rows.row(row)? {
-                Row::Document => self.document(&rows, row)?,
-                Row::Reject(_) | Row::Tally(_) => (true, Outcome::default()),
-            };
+            let (is_newest, outcome) =
+                if rows.is_document(row) { self.document(&rows, row)? } else { (true, Outcome::default()) };
             newest.append_value(is_newest);
             reverted_at.append_option(outcome.reverted_at);
             reverted.append_option(outcome.reverted);

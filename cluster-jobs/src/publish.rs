@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
@@ -173,7 +174,13 @@ struct Bucket {
 
 impl Press {
     async fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let (rows, newest) = (RowReader::new(batch), batch.column(NEWEST).as_boolean());
+        let superseded = batch.column(NEWEST).as_boolean().false_count();
+        self.report.superseded += superseded as u64;
+        // Few are not worth a copy of the others; many would be held with a repository for nothing.
+        let without =
+            (2 * superseded > batch.num_rows()).then(|| filter_record_batch(batch, batch.column(NEWEST).as_boolean()));
+        let batch = without.transpose()?.as_ref().unwrap_or(batch).clone();
+        let (rows, newest) = (RowReader::new(&batch), batch.column(NEWEST).as_boolean());
         for row in 0..rows.len() {
             self.first_bucket.get_or_insert_with(|| rows.bucket(row));
             if self.repository != Some(rows.repository(row)) {
@@ -181,8 +188,8 @@ impl Press {
                 self.repository = Some(rows.repository(row));
             }
             match rows.row(row)? {
-                Row::Document if newest.value(row) => self.gathered.push(batch, &rows, row)?,
-                Row::Document => self.report.superseded += 1,
+                Row::Document if newest.value(row) => self.gathered.push(&batch, &rows, row)?,
+                Row::Document => {}
                 Row::Reject(reject) => {
                     let reject = self.sources.number(reject);
                     self.report.rejected += 1;

@@ -21,6 +21,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// on how many cores or executors there are.
 pub(crate) const BUCKETS: u32 = 32;
 
+/// How rows are laid out and packed: raised with each change, so that programs of different builds refuse each other.
+pub(crate) const LAYOUT: u32 = 2;
+
 /// Columns by position.
 pub(crate) const BUCKET: usize = 0;
 pub(crate) const REPOSITORY: usize = 1;
@@ -97,8 +100,8 @@ pub(crate) struct Source {
     pub(crate) start: u64,
     /// Line feeds in the range; of a whole file, nobody asks.
     pub(crate) newlines: u64,
-    /// SHA-256 of its bytes as stored.
-    pub(crate) sha256: [u8; 32],
+    /// Of its bytes as stored: SHA-256 of a published file, else BLAKE3, of a range its chaining value.
+    pub(crate) digest: [u8; 32],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -155,7 +158,7 @@ impl RowBuilder {
 
     pub(crate) fn reject(&mut self, reject: &Reject) -> Result<()> {
         let payload = pack(reject)?;
-        self.outside(xxh3_64(reject.file.as_bytes()), 0, reject.offset);
+        self.outside(xxh3_64(reject.file.as_bytes()), reject.offset);
         self.end(Kind::Reject, &payload);
         Ok(())
     }
@@ -163,16 +166,16 @@ impl RowBuilder {
     pub(crate) fn tally(&mut self, tally: &Tally) -> Result<()> {
         let payload = pack(tally)?;
         // Before all rejects, and the parts of a file in their order: lines are numbered by them.
-        self.outside(0, i64::MIN, tally.source.start);
+        self.outside(0, tally.source.start);
         self.end(Kind::Tally, &payload);
         Ok(())
     }
 
     /// Keys of a row that belongs to no repository: it sorts after all that do.
-    fn outside(&mut self, group: u64, time: i64, number: u64) {
+    fn outside(&mut self, group: u64, number: u64) {
         self.bucket.append_value(BUCKETS);
         self.repository.append_value(group);
-        self.created_at.append_value(time);
+        self.created_at.append_value(0);
         // Within a group rows are sorted from the highest number to the lowest.
         self.number.append_value(!number);
         self.updated_at.append_null();
@@ -258,6 +261,10 @@ impl<'a> RowReader<'a> {
         self.number[row]
     }
 
+    pub(crate) fn is_document(&self, row: usize) -> bool {
+        self.kind[row] == Kind::Document as u8
+    }
+
     /// When what happened to the pull request of a document.
     pub(crate) fn lifecycle(&self, row: usize) -> Result<Lifecycle> {
         unpack_first(self.payload.value(row)).map(|(lifecycle, _)| lifecycle)
@@ -297,4 +304,27 @@ pub(crate) fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
 /// Unpacks the first of several values, and hands back the bytes of the others.
 pub(crate) fn unpack_first<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8])> {
     postcard::take_from_bytes(bytes).map_err(|error| DataFusionError::External(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use prowl_features::PullRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_lifecycle_is_read_without_the_rest() {
+        let document = br#"{"number":7,"title":"Revert \"Add it (#3)\"","created_at":"2024-01-01T00:00:00Z",
+            "updated_at":"2024-01-05T00:00:00Z","fetched_at":"2024-01-06T00:00:00Z","merged_at":"2024-01-02T00:00:00Z",
+            "reverted_at":"2024-01-04T00:00:00Z","merge_commit_sha":"0123456789abcdef0123456789abcdef01234567",
+            "base":{"repo":{"full_name":"o/r"}},"files":[{"filename":"a/b.rs"}]}"#;
+        let facts = Facts::of(&PullRequest::from_json(document).unwrap());
+        let mut rows = RowBuilder::default();
+        rows.document(&facts).unwrap();
+        let batch = rows.finish().unwrap();
+        let rows = RowReader::new(&batch);
+        assert_eq!(rows.lifecycle(0).unwrap(), facts.lifecycle);
+        assert_eq!(rows.facts(0).unwrap().files, facts.files);
+        assert!(rows.is_document(0) && facts.lifecycle.merge_commit.is_some() && facts.lifecycle.reverts.len() == 1);
+    }
 }

@@ -168,7 +168,7 @@ fn scheduler_and_executor_tell_their_figures() {
     let done: usize = cluster.stages().iter().map(done).sum();
     assert_eq!(figure("prowl_executor_tasks_total{outcome=\"done\"}"), done as u64);
     assert_eq!(figure("prowl_executor_tasks_running"), 0);
-    assert_eq!(figure("prowl_executor_memory_limit_bytes"), 2 << 30);
+    assert_eq!(figure("prowl_executor_memory_pool_bytes"), 1728 << 20);
     assert_eq!(figure("prowl_executor_memory_reserved_bytes"), 0);
     // Each document goes from the task that reads it to the one that writes it, and the tallies of the files with them.
     assert!(figure("prowl_executor_rows_written_total") > 4000);
@@ -270,7 +270,7 @@ fn an_executor_without_a_scheduler_ends_when_it_is_told_or_has_waited_enough() {
 fn an_executor_without_memory_to_sort_with_says_so() {
     let ended = Cluster::planned().start_executor(&["--memory-limit", "383MiB"]).process.wait();
     assert_eq!(ended.code, 1);
-    let said = "error: --memory-limit 401604608 is too little for 1 cores; give at least 384MiB, or fewer --vcores";
+    let said = "error: --memory-limit 383MiB is too little for 1 core; give at least 384MiB, or fewer --vcores";
     assert_eq!(ended.error(), said);
 }
 

@@ -136,6 +136,8 @@ mod tests {
         let bytes = postcard::to_stdvec(&Row(row.clone())).unwrap();
         let bits = |row: &[f32]| row.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&postcard::from_bytes::<Row>(&bytes).unwrap().0), bits(&row));
+        let length = |values: &[f32]| postcard::to_stdvec(&Row(values.to_vec())).unwrap().len() - 1;
+        assert_eq!((length(&[0.0, 253.0, f32::NAN]), length(&[254.0]), length(&[-0.0])), (3, 5, 5));
         // One byte of length, the tag, and a value that is cut.
         assert!(postcard::from_bytes::<Row>(&[4, super::mostly_small::WIDE, 0, 0, 0]).is_err());
     }

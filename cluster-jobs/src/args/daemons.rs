@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Arg, Parser};
 use prowl_platform::arguments::duration;
 
+use crate::memory;
+
 /// A Ballista scheduler that knows Prowl's plans.
 #[derive(Debug, Parser)]
 #[command(
@@ -55,10 +57,10 @@ pub struct SchedulerArgs {
     }),
     mut_arg("memory_pool_size", |arg| {
         arg.long("memory-limit")
-            .alias("memory-pool-size")
-            .value_name("BYTES")
+            .value_name("SIZE")
+            .value_parser(memory::parse)
             .help(
-                "Memory that it may take, such as 4GiB; rows that do not fit spill to disk [default: 2GiB, or what its cores \
+                "Memory that it is to keep within, such as 4GiB; rows that do not fit spill to disk [default: 2GiB, or what its cores \
                  need if that is more: 256MiB, and 128MiB a core]",
             )
     }),

@@ -22,15 +22,16 @@ use super::nodes::{Node, Operation};
 use crate::failure::failure;
 use crate::outcomes::OutcomesExec;
 use crate::publish::PublishExec;
-use crate::rows::{pack, unpack, unpack_first};
+use crate::rows::{LAYOUT, pack, unpack, unpack_first};
 use crate::scan::{ExportTable, FileScan, Scan};
 
 /// What begins our messages. Ballista's are protocol buffers, which never begin with a byte of zeros.
 const MARK: &[u8] = b"\0prowl";
 
 /// What both ends of a message have to agree on.
-static VERSION: LazyLock<String> =
-    LazyLock::new(|| format!("prowl {} with features {}", env!("CARGO_PKG_VERSION"), prowl_features::digest()));
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!("prowl {} with rows {LAYOUT} and features {}", env!("CARGO_PKG_VERSION"), prowl_features::digest())
+});
 
 fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
     buffer.extend_from_slice(MARK);

@@ -86,6 +86,7 @@ struct Outcome {
     read: u64,
     documents: Vec<u64>,
     rejects: Vec<Reject>,
+    digests: Vec<(String, String)>,
 }
 
 fn outcome(bytes: &[u8], ranges: &[Option<Range<u64>>], at_once: usize, limit: usize) -> Result<Outcome, String> {
@@ -117,6 +118,7 @@ fn outcome(bytes: &[u8], ranges: &[Option<Range<u64>>], at_once: usize, limit: u
         }
     }
     outcome.rejects = rejects.into_iter().map(|reject| sources.number(reject)).collect();
+    outcome.digests = sources.digests();
     assert_eq!(outcome.read as usize, outcome.documents.len() + outcome.rejects.len());
     Ok(outcome)
 }
@@ -149,17 +151,30 @@ fn round(dice: &mut Dice) {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(&text).unwrap();
     let mut packed = packed.finish().unwrap();
-    assert_eq!(outcome(&packed, &[None], at_once, limit), whole, "compressed");
+    let unpacked = outcome(&packed, &[None], at_once, limit);
+    let of_file = |bytes| vec![("file:///x".to_owned(), blake3::hash(bytes).to_string())];
+    match (&unpacked, &whole) {
+        (Ok(unpacked), Ok(whole)) => {
+            assert_eq!((&unpacked.digests, &whole.digests), (&of_file(&packed), &of_file(&text)));
+            assert_eq!(
+                (unpacked.read, &unpacked.documents, &unpacked.rejects),
+                (whole.read, &whole.documents, &whole.rejects)
+            );
+        }
+        (unpacked, whole) => assert_eq!(unpacked, whole, "compressed"),
+    }
     damage(&mut packed, dice);
     let _ = outcome(&packed, &[None], at_once, limit);
 
     let length = text.len() as u64;
-    let size = 1 + length / 20 + dice.below(text.len()) as u64;
+    // As a range of a real file, each but the last is a subtree of the file's hash.
+    let size = 1024 << dice.below(4);
     let ranges: Vec<_> =
         (0..length).step_by(size as usize).map(|start| Some(start..length.min(start + size))).collect();
     let in_ranges = outcome(&text, &ranges, at_once, limit).unwrap();
     let is_lines = super::Form::of(&text[..text.len().min(super::START)]) == super::Form::Lines;
-    if is_lines && length > 0 {
+    // A file of one range is read as a whole.
+    if is_lines && ranges.len() > 1 {
         assert_eq!(in_ranges, whole.unwrap(), "in ranges of {size}: {}", String::from_utf8_lossy(&text));
     }
 }

@@ -1,7 +1,7 @@
 //! Which part of which file is read where.
 //!
 //! A big file of lines is cut into ranges of one fixed size, whatever the number of partitions: the digest of the file is
-//! made of those of its ranges, and has to come out the same wherever they are read.
+//! made of those of its ranges, which have to be subtrees of its hash.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,6 +13,8 @@ use super::ExportFile;
 
 /// Bytes of a range. Small enough that partitions end at about the same time, and that a store answers for it at once.
 const RANGE_BYTES: u64 = 16 << 20;
+
+const _: () = assert!(RANGE_BYTES.is_power_of_two() && RANGE_BYTES >= 1024, "a range is a subtree of the file's hash");
 
 /// What is read in one go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +86,9 @@ mod tests {
             let mut next = 0;
             for (_, range) in ranges {
                 let range = range.unwrap();
-                assert!(range.start == next && range.end - range.start <= RANGE_BYTES);
+                assert!(
+                    range.start == next && range.start % RANGE_BYTES == 0 && range.end - range.start <= RANGE_BYTES
+                );
                 next = range.end;
             }
             assert_eq!(next, files[0].bytes);

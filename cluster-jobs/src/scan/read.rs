@@ -30,7 +30,7 @@ pub(super) fn read(
     let file = &part.file;
     let fail = |error: io::Error| unreadable(&file.url, &error);
     let mut documents = match &part.range {
-        None => Text::of(input).and_then(|text| Documents::of(text, limit)).map_err(fail)?,
+        None => Text::of(input, file.sha256.is_some()).and_then(|text| Documents::of(text, limit)).map_err(fail)?,
         Some(range) => Documents::of_range(Text::of_range(input, range), range.clone(), limit),
     };
     let mut rows = RowBuilder::default();
@@ -58,8 +58,8 @@ pub(super) fn read(
         }
     }
     let newlines = documents.newlines();
-    let sha256 = documents.into_inner().finish().map_err(fail)?;
-    let found = hex::encode(sha256);
+    let digest = documents.into_inner().finish().map_err(fail)?;
+    let found = hex::encode(digest);
     if let Some(expected) = file.sha256.as_ref().filter(|expected| **expected != found) {
         return Err(failure(&format_args!(
             "{} was changed after it was published: its manifest says SHA-256 {expected}, found {found}; \
@@ -68,7 +68,7 @@ pub(super) fn read(
         )));
     }
     let start = part.range.as_ref().map_or(0, |range| range.start);
-    let source = Source { file: file.url.clone(), start, newlines, sha256 };
+    let source = Source { file: file.url.clone(), start, newlines, digest };
     rows.tally(&Tally { read, source })?;
     hand_on(rows.finish()?)
 }

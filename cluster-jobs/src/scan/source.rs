@@ -178,7 +178,7 @@ impl FileSource for ExportSource {
     }
 
     fn supports_repartitioning(&self) -> bool {
-        // The parts are even already, and their ranges are part of the digest.
+        // The parts are even already, and their ranges have to be subtrees of the file's hash.
         false
     }
 

@@ -4,6 +4,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 
+use blake3::hazmat::HasherExt;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore};
@@ -129,10 +130,37 @@ impl Read for Onwards {
     }
 }
 
+/// The digest in the making of a file, or of a range of one.
+enum Hash {
+    /// Of a file that was published: its manifest tells what it has to be.
+    Sha256(Sha256),
+    /// Of any other: faster, and the digest of a file follows from those of its ranges ([`crate::sources`]).
+    Blake3(Box<blake3::Hasher>),
+    /// Of a range: the chaining value.
+    Subtree(Box<blake3::Hasher>),
+}
+
+impl Hash {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Blake3(hash) | Self::Subtree(hash) => drop(hash.update(bytes)),
+        }
+    }
+
+    fn finish(self) -> [u8; 32] {
+        match self {
+            Self::Sha256(hash) => hash.finalize().into(),
+            Self::Blake3(hash) => hash.finalize().into(),
+            Self::Subtree(hash) => hash.finalize_non_root(),
+        }
+    }
+}
+
 /// Hashes a range of what is read through it.
 pub(super) struct Hashed<R> {
     input: R,
-    hash: Sha256,
+    hash: Hash,
     /// Bytes before the range.
     skip: u64,
     /// Bytes of it.
@@ -163,9 +191,10 @@ pub(super) enum Text<R: Read> {
 type Begun<R> = io::Chain<io::Cursor<Vec<u8>>, Hashed<R>>;
 
 impl<R: Read> Text<R> {
-    /// The text of a whole file.
-    pub(super) fn of(input: R) -> io::Result<Self> {
-        let mut stored = Hashed { input, hash: Sha256::new(), skip: 0, left: u64::MAX };
+    /// The text of a whole file, which was published or not.
+    pub(super) fn of(input: R, is_published: bool) -> io::Result<Self> {
+        let hash = if is_published { Hash::Sha256(Sha256::new()) } else { Hash::Blake3(Box::default()) };
+        let mut stored = Hashed { input, hash, skip: 0, left: u64::MAX };
         let mut start = Vec::new();
         (&mut stored).take(4).read_to_end(&mut start)?;
         let form = Form::of(&start);
@@ -180,22 +209,28 @@ impl<R: Read> Text<R> {
 
     /// The text of a range of a plain file; `input` begins one byte before it, if there is one.
     pub(super) fn of_range(input: R, range: &Range<u64>) -> Self {
-        let skip = range.start.min(1);
-        Self::Range(Hashed { input, hash: Sha256::new(), skip, left: range.end - range.start })
+        let mut hash = Box::new(blake3::Hasher::new());
+        hash.set_input_offset(range.start);
+        Self::Range(Hashed {
+            input,
+            hash: Hash::Subtree(hash),
+            skip: range.start.min(1),
+            left: range.end - range.start,
+        })
     }
 
-    /// SHA-256 of the range, or of the whole file, also of what a decoder left unread at its end.
+    /// The digest of the whole file, also of what a decoder left unread at its end, or the chaining value of the range.
     pub(super) fn finish(self) -> io::Result<[u8; 32]> {
         let begun = match self {
             Self::Range(stored) if stored.left > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Self::Range(stored) => return Ok(stored.hash.finalize().into()),
+            Self::Range(stored) => return Ok(stored.hash.finish()),
             Self::Plain(begun) => begun,
             Self::Gzip(decoder) => decoder.into_inner().into_inner(),
             Self::Zstd(decoder) => decoder.finish().into_inner(),
         };
         let (_, mut stored) = begun.into_inner();
         io::copy(&mut BufReader::with_capacity(BLOCK, &mut stored), &mut io::sink())?;
-        Ok(stored.hash.finalize().into())
+        Ok(stored.hash.finish())
     }
 }
 

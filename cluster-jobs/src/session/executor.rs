@@ -64,11 +64,9 @@ async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) ->
         0 => std::thread::available_parallelism().context("cannot tell the number of cores; give --vcores")?.get(),
         vcores => vcores,
     };
-    let limit = options.memory_pool_size.map_or(memory::default_mib(vcores) << 20, |limit| limit as usize);
-    let pool = memory::pool(limit, vcores).with_context(|| {
-        let least = memory::least_mib(vcores);
-        format!("--memory-limit {limit} is too little for {vcores} cores; give at least {least}MiB, or fewer --vcores")
-    })?;
+    let limit = options.memory_pool_size.map_or(memory::default_limit(vcores), |limit| limit as usize);
+    memory::suffices(limit, vcores, "--vcores").map_err(anyhow::Error::msg)?;
+    let pool = memory::pool(limit, vcores);
     let shared = Shared {
         vcores,
         scheduler: Scheduler { host: options.scheduler_host.clone(), port: options.scheduler_port },

@@ -43,7 +43,7 @@ impl Figures {
             let counter = IntCounter::new(name, help)?;
             registry.register(Box::new(counter.clone())).map(|()| counter)
         };
-        let limit = gauge("prowl_executor_memory_limit_bytes", "Memory that tasks may reserve together")?;
+        let limit = gauge("prowl_executor_memory_pool_bytes", "Memory that tasks may reserve together")?;
         if let MemoryLimit::Finite(bytes) = pool.memory_limit() {
             limit.set(bytes as i64);
         }
@@ -225,7 +225,7 @@ mod tests {
             "prowl_executor_tasks_total{outcome=\"cancelled\"} 1",
             "prowl_executor_tasks_total{outcome=\"failed\"} 0",
             "prowl_executor_memory_reserved_bytes 300",
-            "prowl_executor_memory_limit_bytes 1000",
+            "prowl_executor_memory_pool_bytes 1000",
             "prowl_executor_rows_written_total 14",
             "prowl_executor_bytes_written_total 180",
         ] {

@@ -66,7 +66,7 @@ impl LocalCluster {
             .await
             .context("cannot reach the scheduler in this process")?;
 
-        let pool = memory::pool(limit, cores).context("the memory limit is too little")?;
+        let pool = memory::pool(limit, cores);
         let engine = Engine::new(Arc::new(Figures::new(Arc::clone(&pool))?));
         let runtime = super::runtime(pool, files.path(), Stores::new(secrets.clone()))?;
 
