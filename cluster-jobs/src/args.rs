@@ -210,8 +210,8 @@ pub(crate) struct PreprocessArgs {
     /// Tasks that each stage of the work is split into [default: four a core, or 8 with --scheduler, and fewer for a
     /// small export]
     ///
-    /// More than the cluster has cores cost a twentieth of a second each, fewer leave cores idle; beyond 32 there is
-    /// nothing to split.
+    /// Two or three for each core of a cluster even out repositories of unlike size. Each costs a twentieth of a second;
+    /// beyond 32 there is nothing to split.
     #[arg(long, value_name = "N", value_parser = within(1, 65_536))]
     partitions: Option<u64>,
 
@@ -219,7 +219,7 @@ pub(crate) struct PreprocessArgs {
     #[arg(long, value_name = "N", conflicts_with = "scheduler", value_parser = within(1, 4096))]
     cores: Option<u64>,
 
-    /// Memory that this process is to keep within, such as 4GiB; rows that do not fit spill to disk [default: 2GiB, or what
+    /// Memory that this process is to keep within, such as 4GiB or 4096 (MiB); rows that do not fit spill to disk [default: 2GiB, or what
     /// its cores need if that is more: 256MiB, and 128MiB a core]
     #[arg(long, value_name = "SIZE", conflicts_with = "scheduler", value_parser = memory::parse)]
     memory_limit: Option<u64>,

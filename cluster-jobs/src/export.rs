@@ -26,6 +26,9 @@ impl Export {
         {
             return Self::of_snapshot(store, name).await;
         }
+        if let Some(name) = asked.iter().find(|name| *name == "latest") {
+            bail!("--export {name} stands alone: an export of the store is not read together with files");
+        }
         let mut files = Vec::new();
         for path in asked {
             files.extend(files_of(path)?);
@@ -67,6 +70,17 @@ impl Export {
 
 /// The file at `path`, or the files of an export in the folder there, by name.
 fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
+    let path = &match Url::parse(path).ok().filter(|url| url.scheme().len() > 1) {
+        Some(url) if url.scheme() == "file" => {
+            let Ok(path) = url.to_file_path() else { bail!("the export {url} is no path of this machine") };
+            path.to_string_lossy().into_owned()
+        }
+        Some(url) if path.contains("://") => bail!(
+            "cannot read the export {url}: what was not published is read from paths, which each machine of the cluster has to \
+             see; copy it, or mount it"
+        ),
+        _ => path.to_owned(),
+    };
     // A pipe of the shell has a name that leads to no path.
     let here = match std::fs::canonicalize(path) {
         Err(_) if Path::new(path).exists() => Path::new(path).to_owned(),
@@ -76,17 +90,30 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
     if !here.is_dir() {
         return Ok(vec![file_at(&here)?]);
     }
-    let mut files: Vec<PathBuf> = Vec::new();
+    let (mut files, mut passed): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(&here).with_context(|| format!("cannot list the folder {path}"))? {
         let file = entry.with_context(|| format!("cannot list the folder {path}"))?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+        let lower = name.to_ascii_lowercase();
+        let text = lower.strip_suffix(".gz").or_else(|| lower.strip_suffix(".zst")).unwrap_or(&lower);
         let is_export = [".json", ".ndjson", ".jsonl"].iter().any(|end| text.ends_with(end));
         // What the store and the generator write beside the documents.
         let beside = name == "manifest.json" || name == "planted.json";
         if is_export && !beside && !file.is_dir() {
             files.push(file);
+        } else if !beside {
+            passed.push(name);
         }
+    }
+    passed.sort();
+    if let Some(first) = passed.first() {
+        let count = passed.len();
+        tracing::warn!(
+            folder = path,
+            first,
+            count,
+            "passed over what has no ending of an export; name it to have it read"
+        );
     }
     if files.is_empty() {
         bail!("the folder {path} holds no .json, .ndjson or .jsonl file (also .gz or .zst)");

@@ -46,10 +46,11 @@ impl Gathered {
         if !self.batches.last().is_some_and(is_same) {
             let bytes = batch.get_array_memory_size() + batch.num_rows() * size_of::<Place>();
             self.memory.try_grow(bytes).map_err(|_| {
-                failure(
-                    &"a repository has more pull requests, and older versions of them, than fit into memory; raise --memory-limit, on a cluster \
-                      that of prowl-executor",
-                )
+                let name = rows.facts(row).map(|facts| facts.repository).unwrap_or_default();
+                failure(&format_args!(
+                    "the repository {name} has more pull requests, and older versions of them, than fit into memory; raise \
+                     --memory-limit, on a cluster that of prowl-executor"
+                ))
             })?;
             self.batches.push(batch.clone());
         }

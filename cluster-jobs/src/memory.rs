@@ -13,6 +13,9 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 const MIB: usize = 1 << 20;
 
+/// 16 TiB.
+const MOST_MIB: u64 = 16 << 20;
+
 /// What a process takes beside its pool, measured with a million pull requests: the program itself, and for each core blocks
 /// that are being read, rows that are being packed, and bytes that are being uploaded.
 const BESIDE: usize = 256 * MIB;
@@ -34,7 +37,10 @@ pub(crate) fn default_limit(cores: usize) -> usize {
 /// A limit as users write it: `4GiB`, `500MB`, or a number of MiB.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
-        Ok(mib) => mib.checked_mul(MIB as u64).ok_or_else(|| "that is more than there is".to_owned()),
+        Ok(mib) if mib > MOST_MIB => {
+            Err("that is more than any machine has: a number without a unit counts MiB".to_owned())
+        }
+        Ok(mib) => Ok(mib * MIB as u64),
         Err(_) => {
             text.parse().map(|size: ByteSize| size.as_u64()).map_err(|_| "give MiB, or a size such as 4GiB".to_owned())
         }
@@ -80,7 +86,7 @@ mod tests {
         assert_eq!(parse("384"), Ok(384 << 20));
         assert_eq!(parse("4GiB"), Ok(4 << 30));
         assert_eq!(parse("500MB"), Ok(500_000_000));
-        for wrong in ["", "much", "-1", "99999999999999999999", "17592186044416"] {
+        for wrong in ["", "much", "-1", "99999999999999999999", "1073741824"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -166,7 +166,10 @@ fn properties(schema: &Schema) -> WriterPropertiesBuilder {
 }
 
 fn unwritten(path: &str, error: &(dyn Error + 'static)) -> DataFusionError {
-    failure(&format_args!("cannot write {path} of the run: {}; is there space left in the store?", reason(error)))
+    failure(&format_args!(
+        "cannot write {path} of the run: {}; is there space left in the store, and may every machine of the cluster write there?",
+        reason(error)
+    ))
 }
 
 /// Lets Parquet write into an upload.

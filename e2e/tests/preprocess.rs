@@ -298,6 +298,19 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
 
     let good = store.root.join("good.ndjson");
     Documents(store.synth(100, 1).0).write(&good);
+    let url = format!("file://{}", good.display());
+    let said = store.refuse(good.to_str().unwrap(), &[&url]);
+    assert!(said.contains("good.ndjson twice, by itself or in a folder; leave one out"), "{said}");
+    assert!(store.refuse("s3://bucket/a.json", &[]).contains("copy it, or mount it"), "no path");
+    assert!(store.refuse("latest", &[&url]).contains("stands alone"), "an export and a file");
+
+    let mixed = store.root.join("mixed");
+    std::fs::create_dir_all(mixed.join("below")).unwrap();
+    std::fs::copy(&good, mixed.join("GOOD.JSON")).unwrap();
+    std::fs::write(mixed.join("part-00001"), "{}").unwrap();
+    let told = run("prowl-preprocess", &["--store", &store.url, "--export", mixed.to_str().unwrap(), &url]).stderr;
+    assert!(told.contains("passed over") && told.contains("\"first\":\"below\",\"count\":2"), "{told}");
+    std::fs::remove_dir_all(store.root.join("features")).unwrap();
     let said = store.refuse(good.to_str().unwrap(), &["--scheduler", "df://127.0.0.1:9"]);
     assert!(said.contains("cannot reach the scheduler df://127.0.0.1:9"), "{said}");
     let said = store.refuse(good.to_str().unwrap(), &["--work-dir", &format!("{}/inside", good.display())]);

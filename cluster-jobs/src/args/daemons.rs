@@ -60,7 +60,7 @@ pub struct SchedulerArgs {
             .value_name("SIZE")
             .value_parser(memory::parse)
             .help(
-                "Memory that it is to keep within, such as 4GiB; rows that do not fit spill to disk [default: 2GiB, or what its cores \
+                "Memory that it is to keep within, such as 4GiB or 4096 (MiB); rows that do not fit spill to disk [default: 2GiB, or what its cores \
                  need if that is more: 256MiB, and 128MiB a core]",
             )
     }),

@@ -13,7 +13,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: ExecutorArgs) -> anyhow::Result<()> {
-    let _telemetry = telemetry::init("prowl-executor", "info,datafusion=warn,ballista=info")?;
+    // Ballista would say that memory is unbounded, since the pool is ours and not its own.
+    let _telemetry =
+        telemetry::init("prowl-executor", "info,datafusion=warn,ballista_executor::executor_process=warn")?;
     let runtime = Runtime::new().context("cannot start")?;
     let ended = runtime.block_on(run_executor(args));
     // What has not ended within its limit is not waited for.

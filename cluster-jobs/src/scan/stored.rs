@@ -244,3 +244,34 @@ impl<R: Read> Read for Text<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_range_is_read_on_from_a_store_that_streams() {
+        let text: Vec<u8> = (0..3 * BEYOND + 77).map(|at| (at % 251) as u8).collect();
+        let (store, path, bytes) = (Arc::new(InMemory::new()), Path::from("export.json"), text.len() as u64);
+        store.put(&path, text.clone().into()).await.unwrap();
+        let read_on = async |range: Range<u64>, bytes| {
+            let (store, path, runtime) = (Arc::clone(&store) as _, path.clone(), Handle::current());
+            let fetch = Fetch { store, path, runtime, bytes, has_digest: false };
+            let read = move || {
+                let mut read = Vec::new();
+                fetch.lines_of(&range)?.read_to_end(&mut read)?;
+                io::Result::Ok(read)
+            };
+            tokio::task::spawn_blocking(read).await.unwrap()
+        };
+        for (range, from) in [(0..10, 0), (10..BEYOND, 9), (2 * BEYOND..bytes, 2 * BEYOND - 1)] {
+            let read = read_on(range.clone(), bytes).await.unwrap();
+            assert!(read == text[from as usize..], "{range:?}: {} bytes", read.len());
+        }
+        let said = read_on(0..10, bytes - 1).await.unwrap_err().to_string();
+        assert!(said.contains("when the run began"), "{said}");
+    }
+}

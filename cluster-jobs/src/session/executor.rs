@@ -67,6 +67,7 @@ async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) ->
     let limit = options.memory_pool_size.map_or(memory::default_limit(vcores), |limit| limit as usize);
     memory::suffices(limit, vcores, "--vcores").map_err(anyhow::Error::msg)?;
     let pool = memory::pool(limit, vcores);
+    tracing::info!(cores = vcores, limit_mib = limit >> 20, "keeps within its memory limit");
     let shared = Shared {
         vcores,
         scheduler: Scheduler { host: options.scheduler_host.clone(), port: options.scheduler_port },
