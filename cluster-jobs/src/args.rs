@@ -326,8 +326,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
                         .map_err(|error| wrong_use(format!("cannot tell the number of cores, give --cores: {error}")))?
                         .get(),
                 };
-                let memory = args.memory_limit.map_or(memory::default_limit(cores), |limit| limit as usize);
-                memory::suffices(memory, cores, "--cores").map_err(wrong_use)?;
+                let memory = memory::limit(args.memory_limit, cores, "--cores").map_err(wrong_use)?;
                 Cluster::Local { cores, memory, work_dir: args.work_dir }
             }
         };

@@ -29,11 +29,6 @@ fn least(cores: usize) -> usize {
     BESIDE + cores * (BESIDE_PER_CORE + POOL_PER_CORE)
 }
 
-/// Bytes that a process of so many cores may take where nobody says.
-pub(crate) fn default_limit(cores: usize) -> usize {
-    least(cores).max(2048 * MIB)
-}
-
 /// A limit as users write it: `4GiB`, `500MB`, or a number of MiB.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     match text.parse::<u64>() {
@@ -47,11 +42,13 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Whether `limit` bytes are enough for so many cores, of which there could be fewer with the option `fewer`.
-pub(crate) fn suffices(limit: usize, cores: usize, fewer: &str) -> Result<(), String> {
+/// Bytes that a process of so many cores may take: what was asked for, if it is enough. There could be fewer cores with the
+/// option `fewer`.
+pub(crate) fn limit(asked: Option<u64>, cores: usize, fewer: &str) -> Result<usize, String> {
     let least = least(cores);
+    let limit = asked.map_or(least.max(2048 * MIB), |limit| limit as usize);
     if limit >= least {
-        return Ok(());
+        return Ok(limit);
     }
     let (limit, least, s) = (limit / MIB, least / MIB, if cores == 1 { "" } else { "s" });
     Err(format!(
@@ -74,8 +71,10 @@ mod tests {
     fn the_least_is_just_enough() {
         for cores in [1, 2, 64] {
             let least = least(cores);
-            assert_eq!(suffices(least, cores, "--cores"), Ok(()));
-            assert!(suffices(least - 1, cores, "--cores").unwrap_err().ends_with("MiB, or fewer --cores"));
+            let limit = |bytes| limit(bytes, cores, "--cores");
+            assert_eq!(limit(Some(least as u64)), Ok(least));
+            assert!(limit(Some(least as u64 - 1)).unwrap_err().ends_with("MiB, or fewer --cores"));
+            assert_eq!(limit(None), Ok(least.max(2 << 30)));
             let pool = pool(least + 5, cores);
             assert!(matches!(pool.memory_limit(), MemoryLimit::Finite(bytes) if bytes == cores * POOL_PER_CORE + 5));
         }

@@ -174,12 +174,11 @@ struct Bucket {
 
 impl Press {
     async fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let superseded = batch.column(NEWEST).as_boolean().false_count();
+        let newest = batch.column(NEWEST).as_boolean();
+        let superseded = newest.false_count();
         self.report.superseded += superseded as u64;
         // Few are not worth a copy of the others; many would be held with a repository for nothing.
-        let without =
-            (2 * superseded > batch.num_rows()).then(|| filter_record_batch(batch, batch.column(NEWEST).as_boolean()));
-        let batch = without.transpose()?.as_ref().unwrap_or(batch).clone();
+        let batch = if 2 * superseded > batch.num_rows() { filter_record_batch(batch, newest)? } else { batch.clone() };
         let (rows, newest) = (RowReader::new(&batch), batch.column(NEWEST).as_boolean());
         for row in 0..rows.len() {
             self.first_bucket.get_or_insert_with(|| rows.bucket(row));

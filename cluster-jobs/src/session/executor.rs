@@ -64,8 +64,7 @@ async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) ->
         0 => std::thread::available_parallelism().context("cannot tell the number of cores; give --vcores")?.get(),
         vcores => vcores,
     };
-    let limit = options.memory_pool_size.map_or(memory::default_limit(vcores), |limit| limit as usize);
-    memory::suffices(limit, vcores, "--vcores").map_err(anyhow::Error::msg)?;
+    let limit = memory::limit(options.memory_pool_size, vcores, "--vcores").map_err(anyhow::Error::msg)?;
     let pool = memory::pool(limit, vcores);
     tracing::info!(cores = vcores, limit_mib = limit >> 20, "keeps within its memory limit");
     let shared = Shared {
