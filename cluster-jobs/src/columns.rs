@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float32Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Float32Builder, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
     TimestampMillisecondBuilder, UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -61,19 +61,23 @@ pub(crate) struct FeatureColumns {
 
 impl FeatureColumns {
     pub(crate) fn new(schema: SchemaRef, keep_history: bool) -> Self {
-        let utc = || TimestampMillisecondBuilder::new().with_timezone("UTC");
+        Self::with_capacity(schema, keep_history, 0, 0)
+    }
+
+    fn with_capacity(schema: SchemaRef, keep_history: bool, rows: usize, tokens: usize) -> Self {
+        let times = || TimestampMillisecondBuilder::with_capacity(rows).with_timezone("UTC");
         Self {
             schema,
             repository: StringBuilder::new(),
-            number: Int64Builder::new(),
-            created_at: utc(),
-            merged_at: utc(),
-            values: FEATURES.iter().map(|_| Float32Builder::new()).collect(),
-            tokens: ListBuilder::new(UInt32Builder::new())
+            number: Int64Builder::with_capacity(rows),
+            created_at: times(),
+            merged_at: times(),
+            values: FEATURES.iter().map(|_| Float32Builder::with_capacity(rows)).collect(),
+            tokens: ListBuilder::with_capacity(UInt32Builder::with_capacity(tokens), rows)
                 .with_field(Arc::new(Field::new_list_field(DataType::UInt32, false))),
             category: StringBuilder::new(),
-            reverted: BooleanBuilder::new(),
-            reverted_at: utc(),
+            reverted: BooleanBuilder::with_capacity(rows),
+            reverted_at: times(),
             history: keep_history.then(StringBuilder::new),
             rows: 0,
             bytes: 0,
@@ -119,24 +123,26 @@ impl FeatureColumns {
         Ok(())
     }
 
+    /// The rows so far as a batch. The next ones find as much room, since growing by and by would copy them several times.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
-        self.rows = 0;
-        self.bytes = 0;
+        let tokens = self.tokens.values_ref().len();
+        let next = Self::with_capacity(Arc::clone(&self.schema), self.history.is_some(), self.rows, tokens);
+        let mut full = std::mem::replace(self, next);
         let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(self.repository.finish()),
-            Arc::new(self.number.finish()),
-            Arc::new(self.created_at.finish()),
-            Arc::new(self.merged_at.finish()),
+            Arc::new(full.repository.finish()),
+            Arc::new(full.number.finish()),
+            Arc::new(full.created_at.finish()),
+            Arc::new(full.merged_at.finish()),
         ];
-        columns.extend(self.values.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
-        columns.push(Arc::new(self.tokens.finish()));
-        columns.push(Arc::new(self.category.finish()));
-        columns.push(Arc::new(self.reverted.finish()));
-        columns.push(Arc::new(self.reverted_at.finish()));
-        if let Some(column) = &mut self.history {
+        columns.extend(full.values.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
+        columns.push(Arc::new(full.tokens.finish()));
+        columns.push(Arc::new(full.category.finish()));
+        columns.push(Arc::new(full.reverted.finish()));
+        columns.push(Arc::new(full.reverted_at.finish()));
+        if let Some(mut column) = full.history {
             columns.push(Arc::new(column.finish()));
         }
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        Ok(RecordBatch::try_new(full.schema, columns)?)
     }
 }
 

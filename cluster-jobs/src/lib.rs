@@ -23,6 +23,7 @@ pub mod args;
 mod columns;
 mod export;
 mod failure;
+mod feature_file;
 mod gathered;
 pub mod inspect;
 pub mod job;

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::columns::{FeatureColumns, RejectColumns, feature_schema, file_metadata, reject_schema};
+use crate::feature_file::FeatureFile;
 use crate::gathered::Gathered;
 use crate::outcomes::BY_REPOSITORY;
 use crate::parts::{Part, RunFolder};
@@ -165,10 +166,10 @@ struct Press {
 /// The files of one bucket.
 struct Bucket {
     number: u32,
-    features: Part,
-    profiles: Part,
     columns: FeatureColumns,
-    /// What the writers hold of their row groups. It cannot be less, so it is not asked for: sorts get what is left.
+    features: FeatureFile,
+    profiles: Part,
+    /// What the profiles' writer holds.
     memory: MemoryReservation,
 }
 
@@ -226,15 +227,17 @@ impl Press {
             bucket.columns.push(&facts, &vector, &history, reverted_at, reverted)?;
             name.get_or_insert(facts.repository);
             self.report.kept += 1;
-            if bucket.columns.len() >= BATCH_ROWS || bucket.columns.bytes() >= BATCH_BYTES {
-                bucket.write_rows(&mut self.report).await?;
+            let is_full = bucket.columns.len() >= BATCH_ROWS || bucket.columns.bytes() >= BATCH_BYTES;
+            if is_full && bucket.features.write(bucket.columns.finish()?).await.is_err() {
+                // Its end tells why.
+                return self.close_bucket().await;
             }
         }
         let ledger = replay.finish();
         self.report.repositories += 1;
         self.report.as_of = self.report.as_of.max(ledger.as_of());
         bucket.profiles.write(&repository_batch(&name.unwrap_or_default(), &ledger)?).await?;
-        bucket.count_memory();
+        bucket.memory.resize(bucket.profiles.memory());
         Ok(())
     }
 
@@ -245,21 +248,24 @@ impl Press {
         }
         self.close_bucket().await?;
         let name = format!("part-{bucket:05}.parquet");
+        let features = self.folder.part(&name, Arc::clone(&self.features), &file_metadata())?;
+        let statistics = std::mem::take(&mut self.report.statistics);
+        let memory = || MemoryConsumer::new("row groups").register(&self.pool);
         self.bucket = Some(Bucket {
             number: bucket,
-            features: self.folder.part(&name, Arc::clone(&self.features), &file_metadata())?,
-            profiles: self.folder.part(&format!("profiles/{name}"), profile_schema(), &[])?,
             columns: FeatureColumns::new(Arc::clone(&self.features), self.keep_history),
-            memory: MemoryConsumer::new("row groups").register(&self.pool),
+            features: FeatureFile::begin(features, statistics, memory()),
+            profiles: self.folder.part(&format!("profiles/{name}"), profile_schema(), &[])?,
+            memory: memory(),
         });
         Ok(())
     }
 
     async fn close_bucket(&mut self) -> Result<()> {
-        let Some(mut open) = self.bucket.take() else { return Ok(()) };
-        open.write_rows(&mut self.report).await?;
-        self.report.files.push(open.features.finish().await?);
-        self.report.files.push(open.profiles.finish().await?);
+        let Some(Bucket { mut columns, features, profiles, .. }) = self.bucket.take() else { return Ok(()) };
+        let (features, statistics) = features.finish(columns.finish()?).await?;
+        self.report.statistics = statistics;
+        self.report.files.extend([features, profiles.finish().await?]);
         Ok(())
     }
 
@@ -274,20 +280,5 @@ impl Press {
         // A partition without rows has nothing to say.
         let Some(bucket) = self.first_bucket else { return Ok(()) };
         self.folder.put_report(bucket, &self.report).await
-    }
-}
-
-impl Bucket {
-    /// Hands the rows gathered so far to the writer.
-    async fn write_rows(&mut self, report: &mut Report) -> Result<()> {
-        let rows = self.columns.finish()?;
-        report.statistics.add(&rows)?;
-        self.features.write(&rows).await?;
-        self.count_memory();
-        Ok(())
-    }
-
-    fn count_memory(&mut self) {
-        self.memory.resize(self.features.memory() + self.profiles.memory());
     }
 }

@@ -1,5 +1,6 @@
 //! Profiles as Arrow batches: one row a known author, file, directory or pair, so that Parquet can hold them.
 
+use std::iter::{once, repeat_n};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -59,7 +60,6 @@ pub fn profile_schema() -> SchemaRef {
     ]))
 }
 
-#[derive(Default)]
 struct Columns {
     about: Vec<u8>,
     key: Vec<u64>,
@@ -69,8 +69,6 @@ struct Columns {
     authors: Vec<u32>,
     fixes: Vec<u32>,
     last_at: Vec<Option<i64>>,
-    churn: Vec<Vec<u32>>,
-    changed_files: Vec<Vec<u32>>,
 }
 
 #[derive(Default)]
@@ -84,6 +82,19 @@ struct Line {
 }
 
 impl Columns {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            about: Vec::with_capacity(rows),
+            key: Vec::with_capacity(rows),
+            opened: Vec::with_capacity(rows),
+            merged: Vec::with_capacity(rows),
+            reverted: Vec::with_capacity(rows),
+            authors: Vec::with_capacity(rows),
+            fixes: Vec::with_capacity(rows),
+            last_at: Vec::with_capacity(rows),
+        }
+    }
+
     fn push(&mut self, about: About, key: u64, line: &Line) {
         self.about.push(about as u8);
         self.key.push(key);
@@ -93,8 +104,6 @@ impl Columns {
         self.authors.push(line.authors);
         self.fixes.push(line.fixes);
         self.last_at.push(line.last_at);
-        self.churn.push(Vec::new());
-        self.changed_files.push(Vec::new());
     }
 }
 
@@ -103,36 +112,37 @@ impl Columns {
 /// # Errors
 /// None that a caller can cause: Arrow's own, if a column could not be built.
 pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch, ArrowError> {
-    let mut columns = Columns::default();
+    let Ledger { authors, files, directories, author_files, author_directories, .. } = ledger;
+    let maps = [authors.len(), files.len(), directories.len(), author_files.len(), author_directories.len()];
+    // And the first and the last, of the repository.
+    let rows = maps.iter().sum::<usize>() + 2;
+    let mut columns = Columns::with_capacity(rows);
     let state = &ledger.repository;
     columns.push(
         About::Repository,
         0,
         &Line { opened: state.opened, merged: state.merged, reverted: state.reverted, ..Line::default() },
     );
-    columns.churn[0].clone_from(&state.churn.0);
-    columns.changed_files[0].clone_from(&state.changed_files.0);
-    for (key, author) in sorted(&ledger.authors) {
+    for (key, author) in sorted(authors) {
         let AuthorHistory { opened, merged, reverted, last_opened_at: last_at } = *author;
         columns.push(About::Author, key, &Line { opened, merged, reverted, last_at, ..Line::default() });
     }
-    for (key, file) in sorted(&ledger.files) {
+    for (key, file) in sorted(files) {
         let FileState { merged, authors, fixes, reverts: reverted, last_merged_at: last_at } = *file;
         columns.push(About::File, key, &Line { merged, reverted, authors, fixes, last_at, ..Line::default() });
     }
-    for (key, directory) in sorted(&ledger.directories) {
+    for (key, directory) in sorted(directories) {
         let DirectoryState { merged, reverts: reverted } = *directory;
         columns.push(About::Directory, key, &Line { merged, reverted, ..Line::default() });
     }
-    for (key, merged) in sorted(&ledger.author_files) {
+    for (key, merged) in sorted(author_files) {
         columns.push(About::AuthorFile, key, &Line { merged: *merged, ..Line::default() });
     }
-    for (key, merged) in sorted(&ledger.author_directories) {
+    for (key, merged) in sorted(author_directories) {
         columns.push(About::AuthorDirectory, key, &Line { merged: *merged, ..Line::default() });
     }
     columns.push(About::AsOf, 0, &Line { last_at: ledger.as_of, ..Line::default() });
 
-    let rows = columns.about.len();
     let mut names = StringBuilder::with_capacity(rows, rows * repository.len());
     for _ in 0..rows {
         names.append_value(repository);
@@ -147,8 +157,8 @@ pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch
         Arc::new(UInt32Array::from(columns.authors)),
         Arc::new(UInt32Array::from(columns.fixes)),
         Arc::new(Int64Array::from(columns.last_at)),
-        Arc::new(lists(&columns.churn)?),
-        Arc::new(lists(&columns.changed_files)?),
+        Arc::new(of_first(&state.churn, rows)?),
+        Arc::new(of_first(&state.changed_files, rows)?),
     ];
     RecordBatch::try_new(profile_schema(), arrays)
 }
@@ -159,9 +169,10 @@ fn sorted<V>(map: &crate::hash::KeyMap<V>) -> Vec<(u64, &V)> {
     entries
 }
 
-fn lists(rows: &[Vec<u32>]) -> Result<ListArray, ArrowError> {
-    let offsets = OffsetBuffer::from_lengths(rows.iter().map(Vec::len));
-    let values = UInt32Array::from_iter_values(rows.iter().flatten().copied());
+/// A column that holds a histogram in the first of `rows`, and nothing in the others.
+fn of_first(histogram: &Histogram, rows: usize) -> Result<ListArray, ArrowError> {
+    let values = UInt32Array::from(histogram.0.clone());
+    let offsets = OffsetBuffer::from_lengths(once(values.len()).chain(repeat_n(0, rows - 1)));
     ListArray::try_new(Arc::new(Field::new_list_field(DataType::UInt32, false)), offsets, Arc::new(values), None)
 }
 

@@ -14,8 +14,8 @@ use crate::failure::failure;
 use crate::rows::{Reject, RowBuilder, Source, Tally};
 
 /// A batch is handed on when it holds this many rows or bytes, whichever comes first.
-const BATCH_ROWS: usize = 4096;
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_ROWS: usize = 1024;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Characters of a rejected document that are kept.
 const SAMPLE_CHARACTERS: usize = 200;

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Hashes that are kept. Fewer different values are counted exactly; of more the estimate is off by about 1 / √K = 3%.
 const K: usize = 1024;
 
-/// Hashes that were seen a moment ago. A column of few values is nearly always answered here.
+/// Values that were seen a moment ago. A column of few values is nearly always answered here.
 const RECENT: usize = 256;
 
 /// The smallest hashes of the values seen.
@@ -22,12 +22,12 @@ pub(super) struct Distinct {
     hashes: Vec<u64>,
     /// What is larger is none of the smallest any more.
     limit: u64,
-    recent: Box<[u64; RECENT]>,
+    recent: Box<[u32; RECENT]>,
 }
 
 impl Default for Distinct {
     fn default() -> Self {
-        // A hash stands at the place that its lowest bits name, so none equals 1 at 0 or 0 elsewhere.
+        // No value equals what stands at its place: 0 belongs at 0, 1 does not.
         let mut recent = Box::new([0; RECENT]);
         recent[0] = 1;
         Self { hashes: Vec::new(), limit: u64::MAX, recent }
@@ -38,13 +38,15 @@ impl Distinct {
     /// Sees a value.
     #[inline]
     pub(super) fn add(&mut self, value: u32) {
-        let hash = xxh3_64(&value.to_le_bytes());
-        let recent = &mut self.recent[hash as usize % RECENT];
-        if hash > self.limit || *recent == hash {
+        let recent = &mut self.recent[place(value)];
+        if *recent == value {
             return;
         }
-        *recent = hash;
-        self.push(hash);
+        *recent = value;
+        let hash = xxh3_64(&value.to_le_bytes());
+        if hash <= self.limit {
+            self.push(hash);
+        }
     }
 
     fn push(&mut self, hash: u64) {
@@ -81,6 +83,11 @@ impl Distinct {
             _ => self.hashes.len() as u64,
         }
     }
+}
+
+/// Where a value is remembered: the highest bits of a product, into which all of its own go.
+fn place(value: u32) -> usize {
+    (value.wrapping_mul(0x9E37_79B9) >> 24) as usize
 }
 
 impl From<Distinct> for Vec<u64> {

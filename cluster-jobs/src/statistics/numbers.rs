@@ -13,15 +13,13 @@ use super::distinct::Distinct;
 
 /// Bits of a float that are cut off by the histogram: of its 24 significant ones 7 stay.
 const CUT: u32 = 17;
-/// Cells: sign, exponent and 6 bits behind the leading one.
-const CELLS: usize = 1 << (32 - CUT);
 /// Signs and exponents.
 const BINADES: usize = 1 << 9;
+/// Cells of a binade: 6 bits behind the leading one.
+const CELLS: usize = 1 << (SIGNIFICAND - CUT);
 const SIGNIFICAND: u32 = 23;
 
-/// What is gathered of a column.
-///
-/// The counts are zeroed memory that the system hands out as it is touched: 16 KiB of 256 for a usual column.
+/// What is gathered of a column: some 16 KiB for a usual one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "Packed", into = "Packed")]
 pub(super) struct NumberSketch {
@@ -29,10 +27,17 @@ pub(super) struct NumberSketch {
     missing: u64,
     least: f32,
     most: f32,
-    cells: Box<[u64]>,
-    /// Sums of significands (24 bits each, so 10^12 values fit), by sign and exponent.
-    sums: Box<[u64]>,
+    /// By sign and exponent, the negative ones last; only where there are values.
+    binades: Vec<Option<Box<Binade>>>,
     distinct: Distinct,
+}
+
+/// The values of one sign and exponent.
+#[derive(Clone, Debug)]
+struct Binade {
+    /// Sum of significands (24 bits each, so 10^12 values fit).
+    sum: u64,
+    cells: [u64; CELLS],
 }
 
 /// A finished column of numbers.
@@ -71,10 +76,15 @@ impl Default for NumberSketch {
             missing: 0,
             least: f32::INFINITY,
             most: f32::NEG_INFINITY,
-            cells: vec![0; CELLS].into(),
-            sums: vec![0; BINADES].into(),
+            binades: vec![None; BINADES],
             distinct: Distinct::default(),
         }
+    }
+}
+
+impl Default for Binade {
+    fn default() -> Self {
+        Self { sum: 0, cells: [0; CELLS] }
     }
 }
 
@@ -100,13 +110,14 @@ impl NumberSketch {
         // Of the two zeros that are equal one.
         let value = value + 0.0;
         let bits = value.to_bits();
-        let binade = bits >> SIGNIFICAND;
-        let leading = u32::from(binade & 0xff != 0) << SIGNIFICAND;
+        let at = bits >> SIGNIFICAND;
+        let leading = u32::from(at & 0xff != 0) << SIGNIFICAND;
         self.count += 1;
         self.least = self.least.min(value);
         self.most = self.most.max(value);
-        self.cells[(bits >> CUT) as usize] += 1;
-        self.sums[binade as usize] += u64::from(leading | (bits & ((1 << SIGNIFICAND) - 1)));
+        let binade = self.binades[at as usize].get_or_insert_default();
+        binade.sum += u64::from(leading | (bits & ((1 << SIGNIFICAND) - 1)));
+        binade.cells[(bits >> CUT) as usize % CELLS] += 1;
         self.distinct.add(bits);
     }
 
@@ -116,9 +127,11 @@ impl NumberSketch {
         self.missing += other.missing;
         self.least = self.least.min(other.least);
         self.most = self.most.max(other.most);
-        for (mine, theirs) in [(&mut self.cells, &other.cells), (&mut self.sums, &other.sums)] {
-            // Not written where there is nothing to add, so that what was never touched stays so.
-            mine.iter_mut().zip(theirs).filter(|(_, theirs)| **theirs > 0).for_each(|(mine, theirs)| *mine += theirs);
+        for (mine, theirs) in self.binades.iter_mut().zip(&other.binades) {
+            let Some(theirs) = theirs else { continue };
+            let mine = mine.get_or_insert_default();
+            mine.sum += theirs.sum;
+            mine.cells.iter_mut().zip(theirs.cells).for_each(|(mine, theirs)| *mine += theirs);
         }
         self.distinct.merge(&other.distinct);
     }
@@ -140,25 +153,33 @@ impl NumberSketch {
 
     /// Cells that are not empty, by value.
     fn histogram(&self) -> Vec<(f32, u64)> {
-        let (positive, negative) = self.cells.split_at(CELLS / 2);
-        let cell = |(sign, (cell, &count)): (u32, (usize, &u64))| {
-            (count > 0).then(|| (f32::from_bits((sign << 31) | ((cell as u32) << CUT)), count))
-        };
-        let negative = negative.iter().enumerate().rev().map(|counted| (1, counted));
-        let positive = positive.iter().enumerate().map(|counted| (0, counted));
-        negative.chain(positive).filter_map(cell).collect()
+        let mut cells: Vec<_> =
+            self.cells().map(|(cell, count)| (f32::from_bits(u32::from(cell) << CUT), count)).collect();
+        cells.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+        cells
+    }
+
+    /// Binades that are not empty, by sign and exponent.
+    fn filled(&self) -> impl Iterator<Item = (usize, &Binade)> {
+        self.binades.iter().enumerate().filter_map(|(at, binade)| Some((at, binade.as_deref()?)))
+    }
+
+    /// Cells that are not empty, by the bits that are not cut off.
+    fn cells(&self) -> impl Iterator<Item = (u16, u64)> {
+        let cells = self.filled().flat_map(|(at, binade)| (CELLS * at..).zip(binade.cells));
+        cells.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell as u16, count))
     }
 
     /// The sum of all values, of which only this last addition of at most 510 parts rounds.
     fn sum(&self) -> f64 {
-        let part = |(binade, &sum): (usize, &u64)| {
-            let exponent = (binade as u64 & 0xff).max(1);
+        let part = |(at, binade): (usize, &Binade)| {
+            let exponent = (at as u64 & 0xff).max(1);
             // 2^(exponent - 150): what the lowest bit of a significand is worth.
             let unit = f64::from_bits((exponent + 1023 - 150) << 52);
-            let sign = if binade < BINADES / 2 { 1.0 } else { -1.0 };
-            sign * unit * sum as f64
+            let sign = if at < BINADES / 2 { 1.0 } else { -1.0 };
+            sign * unit * binade.sum as f64
         };
-        self.sums.iter().enumerate().map(part).sum()
+        self.filled().map(part).sum()
     }
 
     fn quantiles(&self, histogram: &[(f32, u64)]) -> Quantiles {
@@ -188,14 +209,11 @@ struct Packed {
 
 impl From<NumberSketch> for Packed {
     fn from(sketch: NumberSketch) -> Self {
-        let filled = |counts: &[u64]| {
-            counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(at, count)| (at as u16, *count)).collect()
-        };
         Self {
             missing: sketch.missing,
             bounds: (sketch.count > 0).then_some((sketch.least, sketch.most)),
-            cells: filled(&sketch.cells),
-            sums: filled(&sketch.sums),
+            cells: sketch.cells().collect(),
+            sums: sketch.filled().map(|(at, binade)| (at as u16, binade.sum)).collect(),
             distinct: sketch.distinct,
         }
     }
@@ -205,14 +223,15 @@ impl From<Packed> for NumberSketch {
     fn from(packed: Packed) -> Self {
         let mut sketch = Self { missing: packed.missing, distinct: packed.distinct, ..Self::default() };
         (sketch.least, sketch.most) = packed.bounds.unwrap_or((sketch.least, sketch.most));
-        sketch.count = packed.cells.iter().map(|(_, count)| count).sum();
-        for (filled, counts) in [(&packed.cells, &mut sketch.cells), (&packed.sums, &mut sketch.sums)] {
-            for &(at, count) in filled {
-                // A process of the same version wrote it, so there is such a place.
-                if let Some(place) = counts.get_mut(usize::from(at)) {
-                    *place = count;
-                }
-            }
+        // A process of the same version wrote it, so there is such a place.
+        for (at, sum) in packed.sums {
+            let Some(binade) = sketch.binades.get_mut(usize::from(at)) else { continue };
+            binade.get_or_insert_default().sum = sum;
+        }
+        for (cell, count) in packed.cells {
+            let Some(binade) = sketch.binades.get_mut(usize::from(cell) / CELLS) else { continue };
+            binade.get_or_insert_default().cells[usize::from(cell) % CELLS] = count;
+            sketch.count += count;
         }
         sketch
     }
@@ -299,7 +318,9 @@ mod tests {
 
     #[test]
     fn a_cell_is_known_by_its_value_also_as_text() {
-        for cell in (0..CELLS as u32).map(|cell| f32::from_bits(cell << CUT)).filter(|cell| cell.is_finite()) {
+        for cell in
+            (0..(BINADES * CELLS) as u32).map(|cell| f32::from_bits(cell << CUT)).filter(|cell| cell.is_finite())
+        {
             let read: f32 = serde_json::from_str(&serde_json::to_string(&cell).unwrap()).unwrap();
             assert_eq!(read.to_bits(), cell.to_bits(), "{cell:e}");
         }
