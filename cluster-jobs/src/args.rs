@@ -124,9 +124,10 @@ impl TryFrom<InspectArgs> for Inspect {
     }
 }
 
-/// Removes all but the newest runs, and what programs that died have left of theirs
+/// Removes all but the newest runs, and what programs that died have left of theirs in the store
 ///
 /// A run from which a model of the store was made stays. An unfinished one goes when nothing was written into it for a day.
+/// Shuffle files of a process that was killed are not in the store: the next one with the same work folder removes them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     prowl-preprocess prune --store file:///data/prowl --keep 5 --dry-run\n  \
@@ -188,8 +189,8 @@ pub(crate) struct PreprocessArgs {
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     label_maturity_days: u32,
 
-    /// Fail when more than this share of the lines cannot be used
-    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    /// Fail when more than this share of the lines cannot be used, such as 0.05 or 5%
+    #[arg(long, default_value = "1%", value_name = "SHARE", value_parser = share)]
     max_reject_share: f64,
 
     /// Fail when a column is farther than this from the run before, by its population stability index
@@ -301,14 +302,19 @@ impl Scheduler {
     }
 }
 
+/// A share as users write it: `0.05` or `5%`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    let share = number.trim().parse::<f64>().ok().map(|number| number / whole);
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "give a number from 0 to 1, or from 0% to 100%".to_owned())
+}
+
 impl TryFrom<PreprocessArgs> for Preprocess {
     type Error = clap::Error;
 
     fn try_from(args: PreprocessArgs) -> Result<Self, clap::Error> {
-        let share = args.max_reject_share;
-        if !(0.0..=1.0).contains(&share) {
-            return Err(wrong_use(format!("--max-reject-share {share} is no share; give a number from 0 to 1")));
-        }
         if let Some(most) = args.fail_on_drift.filter(|most| !(0.0..f64::INFINITY).contains(most)) {
             return Err(wrong_use(format!("--fail-on-drift {most} is no bound; give a number from 0, such as 0.25")));
         }
@@ -335,7 +341,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             export: args.export,
             cluster,
             maturity: i64::from(args.label_maturity_days) * 86_400_000,
-            max_reject_share: share,
+            max_reject_share: args.max_reject_share,
             fail_on_drift: args.fail_on_drift,
             max_line_bytes: args.max_line_bytes as usize,
             keep_history: args.keep_history,

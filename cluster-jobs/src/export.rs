@@ -1,7 +1,7 @@
 //! Which files `--export` means.
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -84,6 +84,10 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
     // A pipe of the shell has a name that leads to no path.
     let here = match std::fs::canonicalize(path) {
         Err(_) if Path::new(path).exists() => Path::new(path).to_owned(),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(error)
+                .with_context(|| format!("cannot reach the export {path}; allow entering the folders above it"));
+        }
         found => found
             .with_context(|| format!("cannot find the export {path}; give `latest`, a name in the store, or a path"))?,
     };
@@ -91,8 +95,9 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
         return Ok(vec![file_at(&here)?]);
     }
     let (mut files, mut passed): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(&here).with_context(|| format!("cannot list the folder {path}"))? {
-        let file = entry.with_context(|| format!("cannot list the folder {path}"))?.path();
+    let unlisted = || format!("cannot list the folder {path}; allow reading it, or name its files");
+    for entry in std::fs::read_dir(&here).with_context(unlisted)? {
+        let file = entry.with_context(unlisted)?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let lower = name.to_ascii_lowercase();
         let text = lower.strip_suffix(".gz").or_else(|| lower.strip_suffix(".zst")).unwrap_or(&lower);
@@ -136,6 +141,10 @@ fn file_at(file: &Path) -> anyhow::Result<ExportFile> {
         .and_then(|file| file.take(START as u64).read_to_end(&mut start))
         .with_context(unreadable)?;
     let Ok(url) = Url::from_file_path(file) else { bail!("{shown} is not an absolute path") };
-    let divisible = Form::of(&start) == Form::Lines && !Form::is_unclear(&start);
+    let form = Form::of(&start);
+    if let Form::Foreign(what) = form {
+        bail!("the export file {shown} is {what}; give JSON as mongoexport writes it, plain or packed by gzip or zstd");
+    }
+    let divisible = form == Form::Lines && !Form::is_unclear(&start);
     Ok(ExportFile { url: url.into(), bytes: about.len(), sha256: None, divisible })
 }

@@ -278,7 +278,8 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
         let mut named: Vec<_> = reasons.iter().map(ToString::to_string).collect();
         named.extend((more > 0).then(|| and_more(more)));
         bail!(
-            "{rejected} of {read} lines cannot be used ({:.1}%, at most {:.1}% may; see --max-reject-share): {}",
+            "{rejected} of {read} lines cannot be used ({:.1}%, at most {:.1}% may): {}; mend the export, or publish the rest, with \
+             each of these in rejects/, by --max-reject-share",
             100.0 * share,
             100.0 * most,
             named.join("; ")

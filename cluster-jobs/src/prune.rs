@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use anyhow::bail;
 use indicatif::{HumanBytes, HumanCount};
 use prowl_platform::{Keep, Kind, Pruned, Store};
 use serde::Serialize;
@@ -19,10 +20,13 @@ pub struct Pruning {
 /// Removes features runs.
 ///
 /// # Errors
-/// The store cannot be read or written.
+/// There is no store, or it cannot be read or written.
 pub async fn prune(ask: &Prune) -> anyhow::Result<Pruning> {
     let keep = Keep { dry_run: ask.dry_run, ..Keep::newest(ask.keep) };
     let store = Store::connect(&ask.store).await?;
+    if !store.exists() {
+        bail!("there is no store {}; give the URL below which the runs are", store.url());
+    }
     Ok(Pruning { dry_run: ask.dry_run, pruned: store.prune(Kind::Features, keep).await? })
 }
 

@@ -52,10 +52,17 @@ impl Complaint {
 }
 
 impl Report {
-    /// Counts a reason. Alike goes with alike: what a message quotes and where in its line a text stops being JSON stand
-    /// in the reject.
+    /// Counts a reason. Alike goes with alike: what a message quotes of a document and where in its line a text stops being
+    /// JSON stand in the reject.
     pub(crate) fn reason(&mut self, reject: &Reject) {
-        let reason = without_quotes(reject.reason.split(" at line ").next().unwrap_or_default());
+        let reason = reject.reason.split(" at line ").next().unwrap_or_default();
+        // What is expected is always the same, and may have an example in quotation marks.
+        let reason = match reason.split_once(", found ").filter(|(expected, _)| expected.starts_with("expected ")) {
+            Some((expected, found)) => format!("{expected}, found {}", without_quotes(found)),
+            // Tells of characters that JSON has, of none in the document.
+            None if reason.starts_with("not JSON") => reason.to_owned(),
+            None => without_quotes(reason),
+        };
         let reason = match reject.field.as_str() {
             "" => reason,
             field => format!("field `{}`: {reason}", field.replace(|digit: char| digit.is_ascii_digit(), "")),
@@ -125,17 +132,19 @@ mod tests {
         };
         reject("files[7].additions", r#"expected a whole number, found string "a \"b\"""#, 9);
         reject("files[12].additions", "expected a whole number, found string \"c\"", 4);
-        reject("", "not JSON: expected value at line 1 column 2", 5);
+        reject("", "not JSON: expected `,` or `}` at line 1 column 2", 5);
+        reject("created_at", "expected a time, such as \"2024-01-31\", found string \"today, found\"", 6);
         for index in 0..2 * MOST_REASONS as u64 {
             let letters: String = index.to_string().bytes().map(|digit| char::from(digit + 49)).collect();
             reject(&letters, "missing", 10 + index);
         }
         let of = |reason: &str| report.reasons.get(reason).map(|complaint| (complaint.times, complaint.line));
         assert_eq!(of("field `files[].additions`: expected a whole number, found string …"), Some((2, 4)));
-        assert_eq!(of("not JSON: expected value"), Some((1, 5)));
+        assert_eq!(of("not JSON: expected `,` or `}`"), Some((1, 5)));
+        assert_eq!(of("field `created_at`: expected a time, such as \"2024-01-31\", found string …"), Some((1, 6)));
         assert_eq!(report.reasons.len(), MOST_REASONS + 1);
-        assert_eq!(report.reasons.values().map(|complaint| complaint.times).sum::<u64>(), 3 + 2 * MOST_REASONS as u64);
-        assert_eq!(of("other reasons").unwrap().0, MOST_REASONS as u64 + 2);
+        assert_eq!(report.reasons.values().map(|complaint| complaint.times).sum::<u64>(), 4 + 2 * MOST_REASONS as u64);
+        assert_eq!(of("other reasons").unwrap().0, MOST_REASONS as u64 + 3);
     }
 
     #[test]

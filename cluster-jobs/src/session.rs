@@ -5,6 +5,7 @@ mod executor;
 mod figures;
 mod local;
 mod scheduler;
+mod scratch;
 mod slots;
 mod standing;
 mod stores;

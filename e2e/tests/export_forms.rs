@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use flate2::{Compression, write::GzEncoder};
-use prowl_e2e::{Documents, Run, TestStore, reject_rows, servers};
+use prowl_e2e::{Documents, Run, TestStore, reject_rows, run, servers};
 use serde_json::{Value, json};
 
 /// Writes each document of a file with the reference implementation of extended JSON, in the mode that is asked for.
@@ -188,6 +188,22 @@ fn damage(line: &mut Vec<u8>, dice: &mut Dice) {
     }
     if line.is_empty() {
         line.push(b'x');
+    }
+}
+
+#[test]
+fn what_is_no_export_is_named() {
+    let store = TestStore::empty();
+    for (begin, what) in [
+        (&b"PAR1\x15\x04"[..], "a Parquet file"),
+        (b"BZh91AY&SY", "packed by bzip2"),
+        (b"\xfd7zXZ\0\0", "packed by xz"),
+        (b"\x52\x01\0\0\x07_id\0\x65", "BSON, as mongodump writes it"),
+    ] {
+        let path = store.root.join("given.json");
+        std::fs::write(&path, [begin, &[0xff; 100]].concat()).unwrap();
+        let said = run("prowl-preprocess", &["--store", &store.url, "--export", path.to_str().unwrap()]);
+        assert!(said.code == 1 && said.stderr.contains(what) && said.stderr.contains("given.json"), "{}", said.stderr);
     }
 }
 

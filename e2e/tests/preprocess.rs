@@ -107,7 +107,7 @@ fn every_line_is_accounted_for() {
     let path = store.root.join("export.json");
     std::fs::write(&path, lines.join("\n")).unwrap();
 
-    let done = store.preprocess(path.to_str().unwrap(), &["--max-line-bytes", "200000", "--max-reject-share", "0.05"]);
+    let done = store.preprocess(path.to_str().unwrap(), &["--max-line-bytes", "200000", "--max-reject-share", "5%"]);
     assert_eq!(done.counts["read"], read);
     assert_eq!(done.counts["rejected"], 5);
     assert_eq!(done.counts["kept"] + done.counts["superseded"] + 5, read);
@@ -385,6 +385,7 @@ fn wrong_use_is_told_from_failure() {
         (&["--cores", "2", "--memory-limit", "511"], "at least 512"),
         (&["--partitions", "0"], "--partitions"),
         (&["--max-reject-share", "1.5"], "--max-reject-share"),
+        (&["--max-reject-share", "101%"], "from 0% to 100%"),
     ] {
         let said = run("prowl-preprocess", &[&["--store", &store.url, "--export", "latest"], wrong].concat());
         assert_eq!(said.code, 2, "{wrong:?}: {}", said.stderr);

@@ -120,6 +120,11 @@ impl Store {
         &self.url
     }
 
+    /// Whether there can be anything in it: a directory may be missing, a bucket is there or nothing can be asked of it.
+    pub fn exists(&self) -> bool {
+        self.directory.as_ref().is_none_or(|directory| directory.exists())
+    }
+
     /// The object store behind the URL; its root is `/` for `file://` and that of the bucket for `s3://`, so use the paths of
     /// [`Draft::path`].
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {

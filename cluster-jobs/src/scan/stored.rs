@@ -32,7 +32,22 @@ pub(crate) enum Form {
     Array,
     /// A document a line.
     Lines,
+    /// Something else, that people give by mistake.
+    Foreign(&'static str),
 }
+
+/// What files begin with that are no export, and what these are.
+const FOREIGN: [(&[u8], &str); 6] = [
+    (b"PAR1", "a Parquet file"),
+    (b"ORC", "an ORC file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"BZh", "packed by bzip2"),
+    (b"\xfd7zXZ\0", "packed by xz"),
+    (b"PK\x03\x04", "a ZIP archive"),
+];
+
+/// Where in a document of BSON, as `mongodump` writes them, its first field stands, and what it is.
+const BSON: (usize, &[u8]) = (4, b"\x07_id\0");
 
 impl Form {
     /// Tells by the first [`START`] bytes and not by the name, which may be anything.
@@ -44,6 +59,10 @@ impl Form {
             Self::Zstd
         } else if text.trim_ascii_start().starts_with(b"[") {
             Self::Array
+        } else if let Some((_, what)) = FOREIGN.iter().find(|(begin, _)| start.starts_with(begin)) {
+            Self::Foreign(what)
+        } else if start.get(BSON.0..).is_some_and(|rest| rest.starts_with(BSON.1)) {
+            Self::Foreign("BSON, as mongodump writes it")
         } else {
             Self::Lines
         }
@@ -203,7 +222,7 @@ impl<R: Read> Text<R> {
         Ok(match form {
             Form::Gzip => Self::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(buffered(begun)))),
             Form::Zstd => Self::Zstd(zstd::stream::read::Decoder::with_buffer(buffered(begun))?),
-            Form::Array | Form::Lines => Self::Plain(begun),
+            Form::Array | Form::Lines | Form::Foreign(_) => Self::Plain(begun),
         })
     }
 

@@ -31,6 +31,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 
 use super::figures::{Engine, Figures};
 use super::scheduler::Running;
+use super::scratch::Scratch;
 use super::stores::Stores;
 use crate::args::Scheduler;
 use crate::memory;
@@ -40,7 +41,7 @@ pub(super) struct LocalCluster {
     scheduler: Scheduler,
     _running: Running,
     tasks: Vec<JoinHandle<()>>,
-    _files: tempfile::TempDir,
+    _files: Scratch,
 }
 
 impl LocalCluster {
@@ -129,13 +130,9 @@ impl Drop for LocalCluster {
 }
 
 /// A fresh folder inside `work_dir`, or in the system's temporary folder.
-fn files_in(work_dir: Option<&Path>) -> anyhow::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("prowl-preprocess-");
-    match work_dir {
-        None => builder.tempdir().context("cannot create a temporary folder; give --work-dir"),
-        Some(parent) => std::fs::create_dir_all(parent)
-            .and_then(|()| builder.tempdir_in(parent))
-            .with_context(|| format!("cannot use the work folder {}; give another with --work-dir", parent.display())),
-    }
+fn files_in(work_dir: Option<&Path>) -> anyhow::Result<Scratch> {
+    let parent = work_dir.map_or_else(std::env::temp_dir, Path::to_owned);
+    std::fs::create_dir_all(&parent)
+        .and_then(|()| Scratch::new_in(&parent, "prowl-preprocess-"))
+        .with_context(|| format!("cannot use the work folder {}; give another with --work-dir", parent.display()))
 }

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::super::scratch::Scratch;
+
 /// The folder of an executor, with one for shuffle files, which Ballista cleans up, and one for spills.
 pub(super) struct WorkDir {
     path: PathBuf,
     /// A temporary folder must live as long as the process; Ballista's own is dropped before it is used.
-    _temporary: Option<tempfile::TempDir>,
+    _temporary: Option<Scratch>,
 }
 
 impl WorkDir {
@@ -19,9 +21,7 @@ impl WorkDir {
                 .with_context(|| format!("cannot write into the work folder {path}; give another with --work-dir"))?;
             return Ok(Self { path: path.into(), _temporary: None });
         }
-        let temporary = tempfile::Builder::new()
-            .prefix("prowl-executor-")
-            .tempdir()
+        let temporary = Scratch::new_in(&std::env::temp_dir(), "prowl-executor-")
             .context("cannot create a temporary folder; give one with --work-dir")?;
         Ok(Self { path: temporary.path().to_owned(), _temporary: Some(temporary) })
     }
