@@ -185,7 +185,8 @@ pub(crate) struct PreprocessArgs {
 
     /// Days after its merge from which a pull request counts as not taken back
     ///
-    /// It is as late as the newest time in the repository's documents says; a time after the start of the run says nothing.
+    /// It is as late as the newest time in its document says and in those with higher numbers of its repository; a time after
+    /// the start of the run says nothing.
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     label_maturity_days: u32,
 

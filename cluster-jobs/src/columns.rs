@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::{DataFusionError, Result};
-use prowl_features::{FEATURES, Facts, FeatureVector, History, catalog_json, digest};
+use prowl_features::{FEATURES, Facts, History, catalog_json, digest};
 
 use crate::rows::Reject;
 
@@ -96,7 +96,6 @@ impl FeatureColumns {
     pub(crate) fn push(
         &mut self,
         facts: &Facts,
-        vector: &FeatureVector,
         history: &History,
         reverted_at: Option<i64>,
         reverted: Option<bool>,
@@ -106,12 +105,12 @@ impl FeatureColumns {
         self.number.append_value(facts.lifecycle.number as i64);
         self.created_at.append_value(facts.lifecycle.created_at);
         self.merged_at.append_option(facts.lifecycle.merged_at);
-        for (column, value) in self.values.iter_mut().zip(vector.values) {
+        for (column, value) in self.values.iter_mut().zip(facts.values(history)) {
             column.append_option((!value.is_nan()).then_some(value));
         }
-        self.tokens.values().append_slice(&vector.tokens);
+        self.tokens.values().append_slice(&facts.tokens);
         self.tokens.append(true);
-        self.bytes += size_of_val(vector.tokens.as_slice());
+        self.bytes += size_of_val(facts.tokens.as_slice());
         self.category.append_option(facts.category.map(prowl_features::Category::as_str));
         self.reverted.append_option(reverted);
         self.reverted_at.append_option(reverted_at);
@@ -126,7 +125,8 @@ impl FeatureColumns {
     /// The rows so far as a batch. The next ones find as much room, since growing by and by would copy them several times.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
         let tokens = self.tokens.values_ref().len();
-        let next = Self::with_capacity(Arc::clone(&self.schema), self.history.is_some(), self.rows, tokens);
+        let keep_history = self.history.is_some();
+        let next = Self::with_capacity(Arc::clone(&self.schema), keep_history, self.rows, tokens);
         let mut full = std::mem::replace(self, next);
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(full.repository.finish()),
@@ -210,14 +210,13 @@ mod tests {
         let title = Some("some words of a title".into());
         let facts = Facts::of(&PullRequest { repository: "o/r".into(), number: 1, title, ..PullRequest::default() });
         let history = History::default();
-        let vector = facts.vector(&history);
-        let tokens = 4 * vector.tokens.len();
+        let tokens = 4 * facts.tokens.len();
         let json = serde_json::to_string(&history).unwrap().len();
         assert!(tokens > 0 && json > 0);
         for (keep_history, bytes) in [(false, tokens), (true, tokens + json)] {
             let mut columns = FeatureColumns::new(feature_schema(keep_history), keep_history);
             for rows in 1..=2 {
-                columns.push(&facts, &vector, &history, None, None).unwrap();
+                columns.push(&facts, &history, None, None).unwrap();
                 assert_eq!((columns.len(), columns.bytes()), (rows, rows * bytes));
             }
             assert_eq!(columns.finish().unwrap().num_rows(), 2);

@@ -170,6 +170,9 @@ async fn examine(
     draft: &mut Draft,
 ) -> anyhow::Result<(Report, Option<Drift>)> {
     let found = std::mem::take(&mut report.statistics).finish();
+    if found.rows != report.kept {
+        bail!("{} rows of features were made, but {} were written; run it again", report.kept, found.rows);
+    }
     let drift = previous.map(|previous| previous.drift(&found));
     if let (Some(most), Some(drift)) = (ask.fail_on_drift, &drift) {
         check_drift(most, drift)?;
@@ -273,19 +276,22 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     }
     let share = *rejected as f64 / *read as f64;
     let most = ask.max_reject_share;
-    if kept + superseded == 0 || share > most {
-        let (reasons, more) = most_frequent(report, 3);
-        let mut named: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-        named.extend((more > 0).then(|| and_more(more)));
-        bail!(
-            "{rejected} of {read} lines cannot be used ({:.1}%, at most {:.1}% may): {}; mend the export, or publish the rest, with \
-             each of these in rejects/, by --max-reject-share",
-            100.0 * share,
-            100.0 * most,
-            named.join("; ")
-        );
+    if kept + superseded > 0 && share <= most {
+        return Ok(());
     }
-    Ok(())
+    let (reasons, more) = most_frequent(report, 3);
+    let mut named: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+    named.extend((more > 0).then(|| and_more(more)));
+    let named = named.join("; ");
+    if kept + superseded == 0 {
+        bail!("none of {read} lines can be used: {named}");
+    }
+    bail!(
+        "{rejected} of {read} lines cannot be used, {:.2}%, of which {}% may: {named}; mend the export, or have the rest \
+         published, with each of these in rejects/, by --max-reject-share",
+        100.0 * share,
+        100.0 * most,
+    )
 }
 
 /// The most frequent reasons, and how many more there are.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use anyhow::bail;
 use indicatif::{HumanBytes, HumanCount};
 use prowl_platform::{Keep, Kind, Pruned, Store};
 use serde::Serialize;
@@ -24,9 +23,6 @@ pub struct Pruning {
 pub async fn prune(ask: &Prune) -> anyhow::Result<Pruning> {
     let keep = Keep { dry_run: ask.dry_run, ..Keep::newest(ask.keep) };
     let store = Store::connect(&ask.store).await?;
-    if !store.exists() {
-        bail!("there is no store {}; give the URL below which the runs are", store.url());
-    }
     Ok(Pruning { dry_run: ask.dry_run, pruned: store.prune(Kind::Features, keep).await? })
 }
 

@@ -120,10 +120,12 @@ impl ExecutionPlan for PublishExec {
         let mut input = self.input.execute(partition, Arc::clone(&context))?;
         let url = Url::parse(&self.publication.folder).map_err(|error| DataFusionError::External(error.into()))?;
         let store = context.runtime_env().object_store_registry.get_store(&url)?;
+        let keep_history = self.publication.keep_history;
+        let features = feature_schema(keep_history);
         let mut press = Press {
             folder: RunFolder::new(store, &url)?,
-            features: feature_schema(self.publication.keep_history),
-            keep_history: self.publication.keep_history,
+            columns: FeatureColumns::new(Arc::clone(&features), keep_history),
+            features,
             now: self.publication.now,
             first_bucket: None,
             repository: None,
@@ -149,7 +151,6 @@ impl ExecutionPlan for PublishExec {
 struct Press {
     folder: RunFolder,
     features: SchemaRef,
-    keep_history: bool,
     now: i64,
     /// The bucket of its first row, which no other partition has.
     first_bucket: Option<u32>,
@@ -158,6 +159,8 @@ struct Press {
     pool: Arc<dyn MemoryPool>,
     gathered: Gathered,
     bucket: Option<Bucket>,
+    /// Rows of the bucket, until they are handed to its writer.
+    columns: FeatureColumns,
     rejects: Option<(Part, RejectColumns)>,
     sources: Sources,
     report: Report,
@@ -166,7 +169,6 @@ struct Press {
 /// The files of one bucket.
 struct Bucket {
     number: u32,
-    columns: FeatureColumns,
     features: FeatureFile,
     profiles: Part,
     /// What the profiles' writer holds.
@@ -223,14 +225,12 @@ impl Press {
         for pull_request in repository.iter() {
             let (facts, Outcome { reverted_at, reverted }) = pull_request?;
             let history = replay.next(&facts, reverted_at);
-            let vector = facts.vector(&history);
-            bucket.columns.push(&facts, &vector, &history, reverted_at, reverted)?;
+            self.columns.push(&facts, &history, reverted_at, reverted)?;
             name.get_or_insert(facts.repository);
             self.report.kept += 1;
-            let is_full = bucket.columns.len() >= BATCH_ROWS || bucket.columns.bytes() >= BATCH_BYTES;
-            if is_full && bucket.features.write(bucket.columns.finish()?).await.is_err() {
-                // Its end tells why.
-                return self.close_bucket().await;
+            let is_full = self.columns.len() >= BATCH_ROWS || self.columns.bytes() >= BATCH_BYTES;
+            if is_full {
+                bucket.features.write(self.columns.finish()?).await?;
             }
         }
         let ledger = replay.finish();
@@ -253,7 +253,6 @@ impl Press {
         let memory = || MemoryConsumer::new("row groups").register(&self.pool);
         self.bucket = Some(Bucket {
             number: bucket,
-            columns: FeatureColumns::new(Arc::clone(&self.features), self.keep_history),
             features: FeatureFile::begin(features, statistics, memory()),
             profiles: self.folder.part(&format!("profiles/{name}"), profile_schema(), &[])?,
             memory: memory(),
@@ -262,8 +261,8 @@ impl Press {
     }
 
     async fn close_bucket(&mut self) -> Result<()> {
-        let Some(Bucket { mut columns, features, profiles, .. }) = self.bucket.take() else { return Ok(()) };
-        let (features, statistics) = features.finish(columns.finish()?).await?;
+        let Some(Bucket { features, profiles, .. }) = self.bucket.take() else { return Ok(()) };
+        let (features, statistics) = features.finish(self.columns.finish()?).await?;
         self.report.statistics = statistics;
         self.report.files.extend([features, profiles.finish().await?]);
         Ok(())

@@ -201,7 +201,7 @@ impl RowBuilder {
 
     /// The rows so far as a batch; the builder starts anew.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
-        // The next batch is about as large, and growing by and by would copy it several times.
+        // The next batch is about as large, and growing by and by would copy it several times. The keys are small.
         let next = LargeBinaryBuilder::with_capacity(self.len(), self.bytes + self.bytes / 16);
         self.bytes = 0;
         let columns: Vec<ArrayRef> = vec![

@@ -262,7 +262,7 @@ fn too_many_rejects_fail_the_run() {
     };
     let export = path.to_str().unwrap();
     write(100, 30);
-    assert!(store.refuse(export, &[]).contains("30 of 130 lines cannot be used (23.1%, at most 1.0% may"));
+    assert!(store.refuse(export, &[]).contains("30 of 130 lines cannot be used, 23.08%, of which 1% may: "));
     write(10, 11);
     assert!(store.refuse(export, &[]).contains("11 of 21 lines"), "few, and yet most of them");
     write(100, 2);
@@ -282,7 +282,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let bad = store.root.join("bad.ndjson");
     std::fs::write(&bad, "no json\n{}\n").unwrap();
     let said = store.refuse(bad.to_str().unwrap(), &[]);
-    assert!(said.contains("2 of 2 lines") && said.contains("base.repo.full_name"), "{said}");
+    assert!(said.contains("none of 2 lines can be used: ") && said.contains("base.repo.full_name"), "{said}");
     assert!(said.contains("bad.ndjson line 1") && said.contains("bad.ndjson line 2"), "{said}");
 
     let empty = store.root.join("empty.ndjson");

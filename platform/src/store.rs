@@ -120,11 +120,6 @@ impl Store {
         &self.url
     }
 
-    /// Whether there can be anything in it: a directory may be missing, a bucket is there or nothing can be asked of it.
-    pub fn exists(&self) -> bool {
-        self.directory.as_ref().is_none_or(|directory| directory.exists())
-    }
-
     /// The object store behind the URL; its root is `/` for `file://` and that of the bucket for `s3://`, so use the paths of
     /// [`Draft::path`].
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
@@ -143,10 +138,7 @@ impl Store {
     /// The store is missing, nothing is published, there is no such name, the manifest is damaged or of a newer
     /// schema. A damaged newest folder is an error, too: an older one in its place would be a silent surprise.
     pub async fn folder(&self, kind: Kind, name: &str) -> Result<Folder, Error> {
-        self.check_no_file()?;
-        if self.directory.as_ref().is_some_and(|directory| !directory.is_dir()) {
-            return Err(Error::StoreMissing { store: self.url.to_string(), kind });
-        }
+        self.check_there(kind)?;
         if name == "latest" {
             let newest = self.newest(kind, |_| true).await?;
             return newest.ok_or_else(|| Error::NothingPublished { store: self.url.to_string(), kind });
@@ -160,6 +152,15 @@ impl Store {
             return Ok(folder);
         }
         Err(self.no_such_folder(kind, name).await?)
+    }
+
+    /// A directory may be missing; of a bucket that is, nothing is found.
+    pub(crate) fn check_there(&self, kind: Kind) -> Result<(), Error> {
+        self.check_no_file()?;
+        if self.directory.as_ref().is_some_and(|directory| !directory.is_dir()) {
+            return Err(Error::StoreMissing { store: self.url.to_string(), kind });
+        }
+        Ok(())
     }
 
     /// The newest finished folder that is `wanted`; `None` where there is none, or no store yet.

@@ -92,9 +92,14 @@ impl Facts {
         }
     }
 
+    /// The features and the words, as the model takes them.
+    pub fn vector(&self, history: &History) -> FeatureVector {
+        FeatureVector { values: self.values(history), tokens: self.tokens.clone() }
+    }
+
     /// The features: the row's own, joined with those that `history` gives. Before the first pull request that is known
     /// of a repository these are unknown: that none came earlier and that nobody looked are the same to see.
-    pub fn vector(&self, history: &History) -> FeatureVector {
+    pub fn values(&self, history: &History) -> [f32; FEATURE_COUNT] {
         let nothing_known = history.repository.opened == 0;
         let mut row = self.row.iter().copied();
         let mut values = [f32::NAN; FEATURE_COUNT];
@@ -109,7 +114,7 @@ impl Facts {
                 *value = f32::NAN;
             }
         }
-        FeatureVector { values, tokens: self.tokens.clone() }
+        values
     }
 
     /// Whether the author belongs to the repository. GitHub's finer words (`CONTRIBUTOR`, `FIRST_TIME_CONTRIBUTOR`,

@@ -31,6 +31,7 @@ mod pull_request;
 mod reverts;
 mod text;
 mod wording;
+mod words;
 
 #[cfg(feature = "arrow")]
 mod profile_batches;

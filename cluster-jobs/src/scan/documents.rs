@@ -33,13 +33,16 @@ impl<R: Read> Documents<R> {
     pub(super) fn of(input: R, limit: usize) -> io::Result<Self> {
         let mut window = Window::new(input, 0, limit);
         while window.ahead().len() < START && Form::is_unclear(window.ahead()) && window.more()? {}
-        if Form::of(&window.ahead()[..window.ahead().len().min(START)]) == Form::Array {
-            if window.ahead().starts_with(MARK) {
-                window.take(MARK.len());
+        match Form::of(&window.ahead()[..window.ahead().len().min(START)]) {
+            Form::Array => {
+                if window.ahead().starts_with(MARK) {
+                    window.take(MARK.len());
+                }
+                Ok(Self::Elements(Elements::new(window, limit)))
             }
-            return Ok(Self::Elements(Elements::new(window, limit)));
+            Form::Foreign(what) => Err(io::Error::other(format!("it is {what}, and no JSON"))),
+            _ => Ok(Self::Lines(Lines::new(window, 0..u64::MAX, limit))),
         }
-        Ok(Self::Lines(Lines::new(window, 0..u64::MAX, limit)))
     }
 
     /// The lines that begin in `range`; `input` begins one byte before it, if there is one.

@@ -13,7 +13,8 @@ use super::stored::Text;
 use crate::failure::failure;
 use crate::rows::{Reject, RowBuilder, Source, Tally};
 
-/// A batch is handed on when it holds this many rows or bytes, whichever comes first.
+/// A batch is handed on when it holds this many rows or bytes, whichever comes first: few enough that they are still in the
+/// cache when the exchange sorts them by bucket.
 const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: usize = 1 << 20;
 

@@ -57,12 +57,13 @@ impl Form {
             Self::Gzip
         } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
             Self::Zstd
-        } else if text.trim_ascii_start().starts_with(b"[") {
-            Self::Array
         } else if let Some((_, what)) = FOREIGN.iter().find(|(begin, _)| start.starts_with(begin)) {
             Self::Foreign(what)
         } else if start.get(BSON.0..).is_some_and(|rest| rest.starts_with(BSON.1)) {
+            // Before arrays: its first byte is a length, and may be a bracket.
             Self::Foreign("BSON, as mongodump writes it")
+        } else if text.trim_ascii_start().starts_with(b"[") {
+            Self::Array
         } else {
             Self::Lines
         }

@@ -1,30 +1,59 @@
-//! Temporary folders for shuffle files and spills. What a process leaves there that is killed, the next one takes away.
+//! Folders for shuffle files and spills, each of one process. What one that is killed leaves in a temporary folder, the next
+//! one takes away.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
 /// Held by the process that a folder belongs to: the system lets go of it, however the process ends.
 const LOCK: &str = ".lock";
 
+/// A folder that is younger may be about to be locked.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A folder without the file to lock is one that was only partly removed, unless it is in use where there are no locks.
+const DAY: Duration = Duration::from_hours(24);
+
+/// Takes a folder for this process, for as long as the file lives.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] if it belongs to another process; others where nothing can be written or locked there.
+pub(super) fn lock(folder: &Path) -> io::Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+    file.try_lock()?;
+    Ok(file)
+}
+
 /// A temporary folder of this process, which goes when it is dropped.
 pub(super) struct Scratch {
     folder: TempDir,
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Scratch {
-    /// A new one inside `parent`, with a name that begins with `prefix`. Those of dead processes that are named alike go.
+    /// A new one inside `parent`, with a name that begins with `prefix`. Those of dead processes that are named alike go
+    /// meanwhile.
     ///
     /// # Errors
     /// None can be made there.
-    pub(super) fn new_in(parent: &Path, prefix: &str) -> io::Result<Self> {
-        sweep(parent, prefix);
+    pub(super) fn new_in(parent: &Path, prefix: &'static str) -> io::Result<Self> {
+        let scratch = Self::alone_in(parent, prefix)?;
+        // Without locks nothing is known of others.
+        if scratch.lock.is_some() {
+            let parent = parent.to_owned();
+            // There may be much to remove; what is not done when this process ends, is left to the next.
+            std::thread::spawn(move || sweep(&parent, prefix, SystemTime::now()));
+        }
+        Ok(scratch)
+    }
+
+    fn alone_in(parent: &Path, prefix: &str) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
         let lock = lock(folder.path()).inspect_err(|error| tracing::debug!(%error, "cannot lock a temporary folder"));
-        Ok(Self { folder, _lock: lock.ok() })
+        Ok(Self { folder, lock: lock.ok() })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -32,31 +61,24 @@ impl Scratch {
     }
 }
 
-/// Some file systems know no locks: there the folder has none, and stays if its process is killed.
-fn lock(folder: &Path) -> io::Result<File> {
-    // Locked before it has the name by which others find it.
-    let unnamed = folder.join(".lock-to-be");
-    let file = File::create(&unnamed)?;
-    file.try_lock()?;
-    fs::rename(unnamed, folder.join(LOCK))?;
-    Ok(file)
-}
-
-fn sweep(parent: &Path, prefix: &str) {
+fn sweep(parent: &Path, prefix: &str, now: SystemTime) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let folder = entry.path();
         if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
+        let folder = entry.path();
+        let touched = entry.metadata().and_then(|about| about.modified());
+        let age = touched.ok().and_then(|touched| now.duration_since(touched).ok()).unwrap_or_default();
         // Held until the folder is gone, so that of two sweeping processes one does it.
-        let Ok(lock) = File::open(folder.join(LOCK)) else { continue };
-        if lock.try_lock().is_err() {
-            continue;
-        }
+        let _lock = match File::open(folder.join(LOCK)) {
+            Ok(lock) if age >= MINUTE && lock.try_lock().is_ok() => Some(lock),
+            Err(error) if age >= DAY && error.kind() == io::ErrorKind::NotFound => None,
+            _ => continue,
+        };
         let shown = folder.display();
-        match fs::remove_dir_all(&folder) {
-            Ok(()) => tracing::info!(folder = %shown, "removed what a killed process left"),
-            Err(error) => tracing::warn!(folder = %shown, %error, "cannot remove what a killed process left"),
+        tracing::info!(folder = %shown, "removing what a killed process left");
+        if let Err(error) = fs::remove_dir_all(&folder) {
+            tracing::warn!(folder = %shown, %error, "cannot remove what a killed process left");
         }
     }
 }
@@ -68,23 +90,35 @@ mod tests {
     #[test]
     fn folders_of_the_dead_go_and_no_others() {
         let parent = tempfile::tempdir().unwrap();
-        let alive = Scratch::new_in(parent.path(), "job-").unwrap();
-        let dead = Scratch::new_in(parent.path(), "job-").unwrap();
+        let scratch = || Scratch::alone_in(parent.path(), "job-").unwrap();
+        let (alive, dead) = (scratch(), scratch());
         fs::write(dead.path().join("shuffle"), "rows").unwrap();
         // As a kill does: the lock is let go, the folder stays.
-        let Scratch { folder, _lock: lock } = dead;
+        let Scratch { folder, lock: held } = dead;
         let left = folder.keep();
-        drop(lock);
-        let (other, unlocked) = (parent.path().join("other-1"), parent.path().join("job-by-hand"));
+        drop(held);
+        let (other, half) = (parent.path().join("other-1"), parent.path().join("job-2"));
         fs::create_dir(&other).unwrap();
         fs::write(other.join(LOCK), "").unwrap();
-        fs::create_dir(&unlocked).unwrap();
+        fs::create_dir(&half).unwrap();
 
-        let next = Scratch::new_in(parent.path(), "job-").unwrap();
-        assert!(!left.exists());
-        assert!(alive.path().exists() && next.path().exists() && other.exists() && unlocked.exists());
-        let path = next.path().to_owned();
-        drop(next);
-        assert!(!path.exists());
+        let there = || [&left, &half, &other].map(|folder| folder.exists());
+        let now = SystemTime::now();
+        for (later, expected) in
+            [(MINUTE / 2, [true; 3]), (2 * MINUTE, [false, true, true]), (2 * DAY, [false, false, true])]
+        {
+            sweep(parent.path(), "job-", now + later);
+            assert_eq!(there(), expected, "{later:?}");
+            assert!(alive.path().exists());
+        }
+    }
+
+    #[test]
+    fn a_folder_has_one_process_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock(folder.path()).unwrap();
+        assert_eq!(lock(folder.path()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        lock(folder.path()).unwrap();
     }
 }

@@ -19,7 +19,7 @@ const BINADES: usize = 1 << 9;
 const CELLS: usize = 1 << (SIGNIFICAND - CUT);
 const SIGNIFICAND: u32 = 23;
 
-/// What is gathered of a column: some 16 KiB for a usual one.
+/// What is gathered of a column: 6 KiB for a flag, up to 30 for one of many different values.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "Packed", into = "Packed")]
 pub(super) struct NumberSketch {
