@@ -14,6 +14,7 @@
 
 mod documents;
 mod elements;
+mod form;
 #[cfg(test)]
 mod fuzz;
 mod lines;
@@ -32,8 +33,8 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use form::{Form, START};
 pub(crate) use source::FileScan;
-pub(crate) use stored::{Form, START};
 
 use crate::rows::FACT_ROWS;
 

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use super::elements::Elements;
+use super::form::{Form, MARK, START};
 use super::lines::Lines;
-use super::stored::{Form, START};
 use super::window::Window;
 
 /// Bytes of a document over the limit that are kept, and more than a reject shows.
@@ -75,6 +75,3 @@ impl<R: Read> Documents<R> {
         }
     }
 }
-
-/// Some editors begin a file with a byte order mark, which is no JSON.
-pub(super) const MARK: &[u8] = b"\xEF\xBB\xBF";

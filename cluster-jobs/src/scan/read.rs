@@ -7,7 +7,8 @@ use datafusion::common::{DataFusionError, Result};
 use prowl_features::{Facts, PullRequest};
 use prowl_platform::reason;
 
-use super::documents::{Document, Documents, MARK};
+use super::documents::{Document, Documents};
+use super::form::MARK;
 use super::ranges::Part;
 use super::stored::Text;
 use crate::failure::failure;
