@@ -5,6 +5,7 @@ mod daemons;
 use std::fmt;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use prowl_platform::{
     StoreUrl,
@@ -201,8 +202,8 @@ pub(crate) struct PreprocessArgs {
     #[arg(long, value_name = "PSI")]
     fail_on_drift: Option<f64>,
 
-    /// Longest line, or element of an array, that is read; a longer one is rejected
-    #[arg(long, default_value_t = 64 << 20, value_name = "BYTES", value_parser = within(1, 1 << 31))]
+    /// Longest line, or element of an array, that is read, such as 64MiB or 65536 (bytes); a longer one is rejected
+    #[arg(long, default_value = "64MiB", value_name = "SIZE", value_parser = line_bytes)]
     max_line_bytes: u64,
 
     /// Keep with each row the history that it was computed from, as JSON in a column `history`
@@ -301,6 +302,12 @@ impl Scheduler {
         let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "df")?;
         Some(Self { host: parsed.host_str().filter(|host| !host.is_empty())?.to_owned(), port: parsed.port()? })
     }
+}
+
+/// A length as users write it: `64MiB`, or a number of bytes.
+fn line_bytes(text: &str) -> Result<u64, String> {
+    let bytes = text.parse().ok().map(|size: ByteSize| size.as_u64());
+    bytes.filter(|bytes| (1..=1 << 31).contains(bytes)).ok_or_else(|| "give a size from 1 byte to 2GiB".to_owned())
 }
 
 /// A share as users write it: `0.05` or `5%`.

@@ -111,13 +111,13 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
         }
     }
     passed.sort();
-    if let Some(first) = passed.first() {
-        let count = passed.len();
+    if !passed.is_empty() {
+        let (count, names) = (passed.len(), passed[..passed.len().min(10)].join(", "));
         tracing::warn!(
             folder = path,
-            first,
+            names,
             count,
-            "passed over what has no ending of an export; name it to have it read"
+            "passed over folders, and what has no ending of an export; name it to have it read"
         );
     }
     if files.is_empty() {

@@ -28,12 +28,15 @@ pub async fn prune(ask: &Prune) -> anyhow::Result<Pruning> {
 
 impl fmt::Display for Pruning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dry_run, pruned: Pruned { finished, unfinished, needed, files, bytes } } = self;
+        let Self { dry_run, pruned: Pruned { finished, unfinished, at_work, needed, files, bytes } } = self;
         for name in finished {
             writeln!(f, "{name}  old")?;
         }
         for name in unfinished {
             writeln!(f, "{name}  never finished")?;
+        }
+        for name in at_work {
+            writeln!(f, "{name}  stays: unfinished, and less than a day old")?;
         }
         for name in needed {
             writeln!(f, "{name}  stays: a model was made from it")?;

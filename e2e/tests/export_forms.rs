@@ -194,16 +194,25 @@ fn damage(line: &mut Vec<u8>, dice: &mut Dice) {
 #[test]
 fn what_is_no_export_is_named() {
     let store = TestStore::empty();
+    let tar = [&[b'['; 257][..], b"ustar\x0000", &[0; 250]].concat();
     for (begin, what) in [
+        (tar.as_slice(), "a tar archive"),
         (&b"PAR1\x15\x04"[..], "a Parquet file"),
         (b"BZh91AY&SY", "packed by bzip2"),
         (b"\xfd7zXZ\0\0", "packed by xz"),
         (b"\x52\x01\0\0\x07_id\0\x65", "BSON, as mongodump writes it"),
     ] {
         let path = store.root.join("given.json");
-        std::fs::write(&path, [begin, &[0xff; 100]].concat()).unwrap();
-        let said = run("prowl-preprocess", &["--store", &store.url, "--export", path.to_str().unwrap()]);
-        assert!(said.code == 1 && said.stderr.contains(what) && said.stderr.contains("given.json"), "{}", said.stderr);
+        let whole = [begin, &[0xff; 100]].concat();
+        for bytes in [gzip(&whole), whole] {
+            std::fs::write(&path, bytes).unwrap();
+            let said = run("prowl-preprocess", &["--store", &store.url, "--export", path.to_str().unwrap()]);
+            assert!(
+                said.code == 1 && said.stderr.contains(what) && said.stderr.contains("given.json"),
+                "{}",
+                said.stderr
+            );
+        }
     }
 }
 

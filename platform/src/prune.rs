@@ -34,6 +34,8 @@ pub struct Pruned {
     pub finished: Vec<String>,
     /// Names of the unfinished folders that went, oldest first.
     pub unfinished: Vec<String>,
+    /// Names of unfinished folders that stay, because something was written into them lately.
+    pub at_work: Vec<String>,
     /// Names of older finished folders that stay, because a finished folder of the next stage was made from them.
     pub needed: Vec<String>,
     /// How many files the folders that went held.
@@ -59,8 +61,12 @@ impl Store {
             let folder = FolderObjects::list(self, kind, name).await?;
             if folder.is_finished() {
                 finished.push(folder);
-            } else if folder.is_there(self) && folder.is_older_than(keep.unfinished) {
-                dead.push(folder);
+            } else if folder.is_there(self) {
+                if folder.is_older_than(keep.unfinished) {
+                    dead.push(folder);
+                } else {
+                    pruned.at_work.push(folder.name);
+                }
             }
         }
         finished.truncate(finished.len().saturating_sub(keep.newest));

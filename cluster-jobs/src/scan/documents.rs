@@ -32,7 +32,7 @@ impl<R: Read> Documents<R> {
     /// The documents of a whole text, none longer than `limit` bytes.
     pub(super) fn of(input: R, limit: usize) -> io::Result<Self> {
         let mut window = Window::new(input, 0, limit);
-        while window.ahead().len() < START && Form::is_unclear(window.ahead()) && window.more()? {}
+        while window.ahead().len() < START && window.more()? {}
         match Form::of(&window.ahead()[..window.ahead().len().min(START)]) {
             Form::Array => {
                 if window.ahead().starts_with(MARK) {

@@ -58,7 +58,9 @@ impl<R: Read> Elements<R> {
                 searched = 0;
             }
             if !self.window.more()? {
-                return Err(self.broken(searched, "it does not end"));
+                // Its end may be missing, or a bracket in its middle: where it begins is what can be looked at.
+                let place = format!("line {line}, byte {offset}");
+                return Err(self.broken(searched, &format!("the document that begins in {place} does not end")));
             }
         };
         self.newlines += scanner.newlines;

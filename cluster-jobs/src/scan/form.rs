@@ -29,8 +29,10 @@ const FOREIGN: [(&[u8], &str); 6] = [
     (b"PK\x03\x04", "a ZIP archive"),
 ];
 
-/// Where in a document of BSON, as `mongodump` writes them, its first field stands, and what it is.
-const BSON: (usize, &[u8]) = (4, b"\x07_id\0");
+/// What stands not at the beginning but at a place that many bytes behind it: the first field of a document, before which
+/// comes its length, and the mark behind the name of an archive's first file.
+const BEHIND: [(usize, &[u8], &str); 2] =
+    [(4, b"\x07_id\0", "BSON, as mongodump writes it"), (257, b"ustar", "a tar archive")];
 
 impl Form {
     /// Tells by the first [`START`] bytes.
@@ -42,9 +44,11 @@ impl Form {
             Self::Zstd
         } else if let Some((_, what)) = FOREIGN.iter().find(|(begin, _)| start.starts_with(begin)) {
             Self::Foreign(what)
-        } else if start.get(BSON.0..).is_some_and(|rest| rest.starts_with(BSON.1)) {
-            // Before arrays: its first byte is a length, and may be a bracket.
-            Self::Foreign("BSON, as mongodump writes it")
+        } else if let Some((.., what)) = BEHIND.iter().find(|(at, mark, _)| {
+            // Before arrays: what begins with a length or a name may begin with a bracket.
+            start.get(*at..).is_some_and(|rest| rest.starts_with(mark))
+        }) {
+            Self::Foreign(what)
         } else if text.trim_ascii_start().starts_with(b"[") {
             Self::Array
         } else {

@@ -59,13 +59,13 @@ async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) ->
     free(&options.bind_host, options.bind_port, "--bind-port")?;
     free(&options.bind_host, options.bind_grpc_port, "--bind-grpc-port")?;
     let http = free(&options.bind_host, options.bind_health_port, "--bind-health-port")?;
-    let work_dir = WorkDir::open(options.work_dir.as_deref())?;
     let vcores = match options.concurrent_tasks.unwrap_or(options.vcores) {
         0 => std::thread::available_parallelism().context("cannot tell the number of cores; give --vcores")?.get(),
         vcores => vcores,
     };
     let limit = memory::limit(options.memory_pool_size, vcores, "--vcores").map_err(anyhow::Error::msg)?;
     let pool = memory::pool(limit, vcores);
+    let work_dir = WorkDir::open(options.work_dir.as_deref())?;
     tracing::info!(cores = vcores, limit_mib = limit >> 20, "keeps within its memory limit");
     let shared = Shared {
         vcores,
