@@ -19,9 +19,10 @@ use crate::memory;
         arg.default_value("20").help("Seconds without a word of an executor after which its tasks run on others")
     }),
     mut_arg("expire_dead_executor_interval_seconds", |arg| arg.default_value("3")),
-    // Longer than executors are silent while they drain, and no longer: what they leave waits for it.
+    // Most tasks take seconds, and the job stands still until the shuffle files that went are made again: a task that takes
+    // longer runs twice rather.
     mut_arg("executor_termination_grace_period", |arg| {
-        arg.default_value("8").help("Seconds without a word of an executor that said it stops, after which its tasks run on others")
+        arg.default_value("8").help("Seconds after an executor said that it stops, until its tasks and files are made anew by others")
     }),
     mut_arg("cors_allowed_origins", |arg| {
         arg.default_value("http://localhost:8080").help("Web pages that may ask this scheduler, separated by commas")
