@@ -26,6 +26,8 @@ const NAMES_TRIED: u32 = 1_000;
 /// For how long a file is created anew whose fate is not known, and how often.
 const CREATION_PATIENCE: Duration = Duration::from_secs(20);
 const CREATION_PAUSE: Duration = Duration::from_secs(1);
+/// In a file system, whose answers are not lost: a file that went in between may come and go with other programs.
+const LOCAL_CREATION_PAUSE: Duration = Duration::from_millis(5);
 
 /// What a folder holds, and where below the store it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -232,7 +234,8 @@ impl Store {
     /// When an answer was lost on the way, one's own file may be found there, or one that another program is about to put, so
     /// that what is found decides.
     pub(crate) async fn create(&self, path: &Path, content: &Bytes) -> Result<bool, object_store::Error> {
-        let (began, mut tries) = (Instant::now(), 0);
+        let began = Instant::now();
+        let pause = if self.directory.is_some() { LOCAL_CREATION_PAUSE } else { CREATION_PAUSE };
         loop {
             let create = PutOptions::from(PutMode::Create);
             let error = match self.objects.put_opts(path, content.clone().into(), create).await {
@@ -246,14 +249,10 @@ impl Store {
                 Err(error) if innermost(&error).is::<NoAnswer>() => error,
                 Err(error) => return Err(error),
             };
-            tries += 1;
-            // In a file system the answer is final, unless the file went in between.
-            if began.elapsed() >= CREATION_PATIENCE || (self.directory.is_some() && tries == 3) {
+            if began.elapsed() >= CREATION_PATIENCE {
                 return Err(error);
             }
-            if self.directory.is_none() {
-                tokio::time::sleep(CREATION_PAUSE).await;
-            }
+            tokio::time::sleep(pause).await;
         }
     }
 
