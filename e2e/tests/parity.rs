@@ -99,6 +99,7 @@ fn history(kept: &Value) -> v1::History {
         (!value.is_null()).then(|| v1::Quartiles { lower: part("lower"), median: part("median"), upper: part("upper") })
     };
     let list = |name: &str| kept[name].as_array().unwrap();
+    let ratio = |name: &str| kept["reverts"][name].as_f64().map(|ratio| ratio as f32);
     let (author, repository) = (&kept["author"], &kept["repository"]);
     v1::History {
         author: Some(v1::AuthorHistory {
@@ -133,6 +134,7 @@ fn history(kept: &Value) -> v1::History {
                 by_author: count(&directory["by_author"]),
             })
             .collect(),
+        reverts: Some(v1::RevertRatios { paths: ratio("paths"), title: ratio("title"), author: ratio("author") }),
     }
 }
 

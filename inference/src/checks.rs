@@ -63,6 +63,14 @@ impl Checks {
         Some(Quartiles { lower, median, upper })
     }
 
+    /// A ratio's logarithm to base 2.
+    pub(crate) fn doublings(&mut self, field: &str, value: Option<f32>) -> Option<f32> {
+        if value.is_some_and(|value| !(-64.0..=64.0).contains(&value)) {
+            self.add(field, "the logarithm to base 2 of a ratio lies between -64 and 64");
+        }
+        value
+    }
+
     pub(crate) fn length(&mut self, field: &str, found: usize, what: &str, expected: usize) {
         if found != expected {
             self.add(field, format!("{found} entries, but the pull request touches {expected} {what}: one for each"));

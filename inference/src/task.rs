@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use prowl_features::{
-    AuthorHistory, ChangedFile, DirectoryHistory, Facts, FileHistory, History, PullRequest, RepositoryHistory, User,
-    identity,
+    AuthorHistory, ChangedFile, DirectoryHistory, Facts, FileHistory, History, PullRequest, RepositoryHistory,
+    RevertRatios, User, identity,
 };
 use prowl_proto::v1::{self, score_request::Source};
 use serde::Deserialize;
@@ -125,6 +125,7 @@ fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
     checks.length("history.directories", message.directories.len(), "distinct directories", facts.directories.len());
     let author = message.author.unwrap_or_default();
     let repository = message.repository.unwrap_or_default();
+    let ratios = message.reverts.unwrap_or_default();
     let opened = facts.lifecycle.created_at;
     checks.parts("history.repository", &[("merged", repository.merged)], ("opened", repository.opened));
     checks.parts("history.repository", &[("reverted", repository.reverted)], ("merged", repository.merged));
@@ -171,6 +172,11 @@ fn history(message: v1::History, facts: &Facts) -> Result<History, Error> {
                 DirectoryHistory { merged, reverts, by_author }
             })
             .collect(),
+        reverts: RevertRatios {
+            paths: checks.doublings("history.reverts.paths", ratios.paths),
+            title: checks.doublings("history.reverts.title", ratios.title),
+            author: checks.doublings("history.reverts.author", ratios.author),
+        },
     };
     checks.done(history)
 }
@@ -309,9 +315,13 @@ mod tests {
             repository: Some(repository),
             files: vec![v1::FileHistory::default(); 2],
             directories: vec![v1::DirectoryHistory::default()],
+            reverts: Some(v1::RevertRatios { paths: Some(-1.0), title: Some(f32::INFINITY), author: None }),
         };
         let error = task(Source::PullRequest(fields()), Some(history)).unwrap_err();
-        assert_eq!(violated(&error), ["history.author.last_opened_at", "history.repository.churn"]);
+        assert_eq!(
+            violated(&error),
+            ["history.author.last_opened_at", "history.repository.churn", "history.reverts.title"]
+        );
     }
 
     #[test]
@@ -348,6 +358,7 @@ mod tests {
                 v1::FileHistory { merged: 1, by_author: 2, ..v1::FileHistory::default() },
             ],
             directories: vec![v1::DirectoryHistory { merged: 5, reverts: 6, ..v1::DirectoryHistory::default() }],
+            reverts: None,
         };
         let error = task(Source::PullRequest(fields()), Some(history)).unwrap_err();
         assert_eq!(

@@ -1,5 +1,6 @@
 //! All that is read off the pull request alone: numbers and hashed keys, no text.
 
+use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Compute, FEATURE_COUNT, FEATURES, Missing};
@@ -8,7 +9,7 @@ use crate::hash::{Distinct, key, name_key};
 use crate::packed::{as_bytes, mostly_small};
 use crate::path::{FileKind, PathFacts};
 use crate::reverts::Lifecycle;
-use crate::text::{TextFacts, tokens};
+use crate::text::{TextFacts, Tokens};
 use crate::{FeatureVector, History, PullRequest};
 
 /// Number of features that need no history.
@@ -45,6 +46,13 @@ pub struct Facts {
     /// Keys of the directories that hold them, each once, in the order of first appearance.
     #[serde(with = "as_bytes")]
     pub directories: Vec<u64>,
+    /// Keys of the parts of the repository above these directories, the first one and two names of their paths, each once
+    /// and none that is among the directories.
+    #[serde(with = "as_bytes")]
+    pub areas: Vec<u64>,
+    /// Keys of the words of the title without its type of change: ascending, each once.
+    #[serde(with = "as_bytes")]
+    pub title: Vec<u64>,
     /// The features that need no history: one value a row of the catalog that computes from the row, in its order.
     #[serde(with = "mostly_small")]
     pub row: Vec<f32>,
@@ -62,6 +70,8 @@ impl Facts {
         let text = TextFacts::of(pull_request);
         let category = declared_category(pull_request);
         let (file_keys, directory_keys) = (std::mem::take(&mut files.keys), std::mem::take(&mut files.directories));
+        let areas = std::mem::take(&mut files.areas);
+        let Tokens { all: tokens, title } = Tokens::of(pull_request);
         let row = Row {
             pull_request,
             additions: pull_request.additions.or(files.additions),
@@ -80,6 +90,8 @@ impl Facts {
             changed_files: row.changed_files,
             files: file_keys,
             directories: directory_keys,
+            areas,
+            title,
             row: FEATURES
                 .iter()
                 .filter_map(|feature| match feature.compute {
@@ -87,7 +99,7 @@ impl Facts {
                     Compute::History(_) => None,
                 })
                 .collect(),
-            tokens: tokens(pull_request),
+            tokens,
             category,
         }
     }
@@ -166,6 +178,7 @@ pub(crate) struct FileFacts {
     deletions: Option<u64>,
     keys: Vec<u64>,
     directories: Vec<u64>,
+    areas: Vec<u64>,
     pub(crate) subsystems: usize,
     pub(crate) languages: usize,
     pub(crate) deepest: u32,
@@ -192,7 +205,7 @@ impl FileFacts {
             Self { additions: Some(0), deletions: Some(0), with_status: files.is_empty(), ..Self::default() };
         let mut keys = Distinct::with_capacity(files.len());
         let mut directories = Distinct::default();
-        let mut subsystems = Distinct::default();
+        let (mut subsystems, mut areas) = (Distinct::default(), Distinct::default());
         let mut languages: Vec<&str> = Vec::new();
         let mut changes: Vec<(FileKind, f64)> = Vec::with_capacity(files.len());
         let mut lower = String::new();
@@ -201,7 +214,11 @@ impl FileFacts {
                 continue;
             }
             let path = PathFacts::of(&file.filename, &mut lower);
-            directories.insert(key(path.directory));
+            if directories.insert(key(path.directory)) {
+                for area in areas_above(path.directory) {
+                    areas.insert(key(area));
+                }
+            }
             subsystems.insert(key(path.subsystem));
             // There are a few dozen languages at most; a list is faster than a set for them.
             if let Some(language) = path.language
@@ -227,6 +244,8 @@ impl FileFacts {
             changes.push((path.kind, lines as f64));
         }
         facts.keys = keys.into_vec();
+        facts.areas = areas.into_vec();
+        facts.areas.retain(|area| !directories.contains(*area));
         facts.directories = directories.into_vec();
         facts.listed = Some(changes.len());
         facts.subsystems = subsystems.into_vec().len();
@@ -249,6 +268,11 @@ impl FileFacts {
         // A single file gives -1 * log2(1) = -0; the sign would only confuse.
         self.entropy = self.entropy.max(0.0);
     }
+}
+
+/// The first one and two names of a directory's path, as far as it has more.
+fn areas_above(directory: &str) -> impl Iterator<Item = &str> {
+    memchr_iter(b'/', directory.as_bytes()).take(2).map(|end| &directory[..end])
 }
 
 fn add(total: Option<u64>, more: Option<u64>) -> Option<u64> {

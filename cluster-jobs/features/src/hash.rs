@@ -66,6 +66,10 @@ impl Distinct {
         is_new
     }
 
+    pub(crate) fn contains(&self, key: u64) -> bool {
+        if self.set.is_empty() { self.keys.contains(&key) } else { self.set.contains(&key) }
+    }
+
     pub(crate) fn into_vec(self) -> Vec<u64> {
         self.keys
     }

@@ -14,6 +14,22 @@ pub struct History {
     pub files: Vec<FileHistory>,
     /// Of each directory it touches, in the order of [`crate::Facts::directories`].
     pub directories: Vec<DirectoryHistory>,
+    /// How often what resembles it was taken back.
+    pub reverts: RevertRatios,
+}
+
+/// How often earlier merges that resemble a pull request were taken back, as the logarithm to base 2 of the ratio to the
+/// repository's own rate: 1 is twice as often. Rates are drawn towards the repository's where little is known. Unknown in a
+/// repository that has taken nothing back yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RevertRatios {
+    /// Those of about the last year that touched the same files, directories or parts of the repository: the mean of the
+    /// three highest ratios.
+    pub paths: Option<f32>,
+    /// Those with the same words in their titles: the mean over the words.
+    pub title: Option<f32>,
+    /// Those of about the last year by the same author.
+    pub author: Option<f32>,
 }
 
 /// An author's earlier work in one repository.

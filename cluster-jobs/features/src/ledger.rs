@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::Facts;
 use crate::hash::{KeyMap, pair};
 use crate::history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory, log2_1p};
+use crate::tally::{Recent, Total, ratios};
 
 /// All that is known of one repository at one moment.
 ///
@@ -15,9 +16,13 @@ use crate::history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quar
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub(crate) repository: RepositoryState,
-    pub(crate) authors: KeyMap<AuthorHistory>,
+    pub(crate) authors: KeyMap<AuthorState>,
     pub(crate) files: KeyMap<FileState>,
     pub(crate) directories: KeyMap<DirectoryState>,
+    /// Directories and the parts of the repository above them.
+    pub(crate) areas: KeyMap<Recent>,
+    /// Words of titles.
+    pub(crate) words: KeyMap<Total>,
     /// Merged pull requests of an author that touched a file, by the pair of their keys.
     pub(crate) author_files: KeyMap<u32>,
     /// The same for directories.
@@ -31,8 +36,15 @@ pub(crate) struct RepositoryState {
     pub(crate) opened: u32,
     pub(crate) merged: u32,
     pub(crate) reverted: u32,
+    pub(crate) recent: Recent,
     pub(crate) churn: Histogram,
     pub(crate) changed_files: Histogram,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AuthorState {
+    pub(crate) history: AuthorHistory,
+    pub(crate) recent: Recent,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +54,7 @@ pub(crate) struct FileState {
     pub(crate) fixes: u32,
     pub(crate) reverts: u32,
     pub(crate) last_merged_at: Option<i64>,
+    pub(crate) recent: Recent,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,6 +69,8 @@ struct Deed {
     author: Option<u64>,
     files: Vec<u64>,
     directories: Vec<u64>,
+    areas: Vec<u64>,
+    title: Vec<u64>,
     is_fix: bool,
     churn: Option<u64>,
     changed_files: Option<u64>,
@@ -76,34 +91,25 @@ impl Ledger {
 
     /// What is known for `facts`: of its author, repository, files and directories.
     pub fn history(&self, facts: &Facts) -> History {
-        let author = facts.author;
         let by_author = |map: &KeyMap<u32>, key: u64| {
-            author.and_then(|author| map.get(&pair(author, key)).copied()).unwrap_or_default()
+            facts.author.and_then(|author| map.get(&pair(author, key)).copied()).unwrap_or_default()
         };
+        let files: Vec<FileState> =
+            facts.files.iter().map(|file| self.files.get(file).copied().unwrap_or_default()).collect();
+        let author = facts.author.map(|author| self.authors.get(&author).copied().unwrap_or_default());
+        let RepositoryState { opened, merged, reverted, recent, churn, changed_files } = &self.repository;
+        let areas = facts.directories.iter().chain(&facts.areas);
+        let areas = areas.map(|area| self.areas.get(area).copied().unwrap_or_default());
+        let word = |word: &u64| self.words.get(word).copied().unwrap_or_default();
         History {
-            author: author.and_then(|author| self.authors.get(&author).copied()).unwrap_or_default(),
+            author: author.unwrap_or_default().history,
             repository: RepositoryHistory {
-                opened: self.repository.opened,
-                merged: self.repository.merged,
-                reverted: self.repository.reverted,
-                churn: self.repository.churn.quartiles(),
-                changed_files: self.repository.changed_files.quartiles(),
+                opened: *opened,
+                merged: *merged,
+                reverted: *reverted,
+                churn: churn.quartiles(),
+                changed_files: changed_files.quartiles(),
             },
-            files: facts
-                .files
-                .iter()
-                .map(|file| {
-                    let state = self.files.get(file).copied().unwrap_or_default();
-                    FileHistory {
-                        merged: state.merged,
-                        authors: state.authors,
-                        fixes: state.fixes,
-                        reverts: state.reverts,
-                        last_merged_at: state.last_merged_at,
-                        by_author: by_author(&self.author_files, *file),
-                    }
-                })
-                .collect(),
             directories: facts
                 .directories
                 .iter()
@@ -114,6 +120,26 @@ impl Ledger {
                         reverts: state.reverts,
                         by_author: by_author(&self.author_directories, *directory),
                     }
+                })
+                .collect(),
+            reverts: ratios(
+                facts.lifecycle.created_at,
+                (Total { merged: *merged, reverted: *reverted }, *recent),
+                files.iter().map(|file| file.recent).chain(areas),
+                facts.title.iter().map(word),
+                author.map(|author| author.recent),
+            ),
+            files: facts
+                .files
+                .iter()
+                .zip(files)
+                .map(|(file, state)| FileHistory {
+                    merged: state.merged,
+                    authors: state.authors,
+                    fixes: state.fixes,
+                    reverts: state.reverts,
+                    last_merged_at: state.last_merged_at,
+                    by_author: by_author(&self.author_files, *file),
                 })
                 .collect(),
         }
@@ -128,21 +154,25 @@ impl Ledger {
                 repository.churn.add(deed.churn);
                 repository.changed_files.add(deed.changed_files);
                 if let Some(author) = deed.author {
-                    let author = self.authors.entry(author).or_default();
+                    let author = &mut self.authors.entry(author).or_default().history;
                     author.opened += 1;
                     author.last_opened_at = author.last_opened_at.max(Some(at));
                 }
             }
             What::Merged => {
                 self.repository.merged += 1;
+                self.repository.recent.add_merge(at);
                 if let Some(author) = deed.author {
-                    self.authors.entry(author).or_default().merged += 1;
+                    let author = self.authors.entry(author).or_default();
+                    author.history.merged += 1;
+                    author.recent.add_merge(at);
                 }
                 for file in &deed.files {
                     let state = self.files.entry(*file).or_default();
                     state.merged += 1;
                     state.fixes += u32::from(deed.is_fix);
                     state.last_merged_at = state.last_merged_at.max(Some(at));
+                    state.recent.add_merge(at);
                     if let Some(author) = deed.author {
                         let times = self.author_files.entry(pair(author, *file)).or_default();
                         state.authors += u32::from(*times == 0);
@@ -155,17 +185,34 @@ impl Ledger {
                         *self.author_directories.entry(pair(author, *directory)).or_default() += 1;
                     }
                 }
+                for area in deed.directories.iter().chain(&deed.areas) {
+                    self.areas.entry(*area).or_default().add_merge(at);
+                }
+                for word in &deed.title {
+                    self.words.entry(*word).or_default().merged += 1;
+                }
             }
             What::Reverted => {
                 self.repository.reverted += 1;
+                self.repository.recent.add_revert(at);
                 if let Some(author) = deed.author {
-                    self.authors.entry(author).or_default().reverted += 1;
+                    let author = self.authors.entry(author).or_default();
+                    author.history.reverted += 1;
+                    author.recent.add_revert(at);
                 }
                 for file in &deed.files {
-                    self.files.entry(*file).or_default().reverts += 1;
+                    let file = self.files.entry(*file).or_default();
+                    file.reverts += 1;
+                    file.recent.add_revert(at);
                 }
                 for directory in &deed.directories {
                     self.directories.entry(*directory).or_default().reverts += 1;
+                }
+                for area in deed.directories.iter().chain(&deed.areas) {
+                    self.areas.entry(*area).or_default().add_revert(at);
+                }
+                for word in &deed.title {
+                    self.words.entry(*word).or_default().reverted += 1;
                 }
             }
         }
@@ -232,6 +279,8 @@ impl Replay {
             author: facts.author,
             files: facts.files.clone(),
             directories: facts.directories.clone(),
+            areas: facts.areas.clone(),
+            title: facts.title.clone(),
             is_fix: facts.is_fix,
             churn: facts.churn,
             changed_files: facts.changed_files,

@@ -29,6 +29,7 @@ mod path;
 mod profiles;
 mod pull_request;
 mod reverts;
+mod tally;
 mod text;
 mod wording;
 mod words;
@@ -42,7 +43,7 @@ pub use category::{Category, declared_category};
 pub use extended_json::{EARLIEST, LATEST};
 pub use facts::{Facts, ROW_FEATURES};
 pub use hash::repository_key;
-pub use history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory};
+pub use history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory, RevertRatios};
 pub use ledger::{Ledger, Replay};
 #[cfg(feature = "arrow")]
 pub use profile_batches::{ProfileBatchError, profile_schema, push_batch, repository_batch};

@@ -12,8 +12,9 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt8Type,
 use arrow::error::ArrowError;
 
 use crate::history::AuthorHistory;
-use crate::ledger::{DirectoryState, FileState, Histogram, Ledger, RepositoryState};
+use crate::ledger::{AuthorState, DirectoryState, FileState, Histogram, Ledger, RepositoryState};
 use crate::profiles::Profiles;
+use crate::tally::{Recent, Total};
 
 /// What a row is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,10 @@ enum About {
     AuthorDirectory = 5,
     /// The time of the newest event of any kind.
     AsOf = 6,
+    /// A directory or a part of the repository above one.
+    Area = 7,
+    /// A word of titles.
+    Word = 8,
 }
 
 /// Why a batch is no batch of profiles.
@@ -40,7 +45,9 @@ pub enum ProfileBatchError {
     About(u8),
 }
 
-/// The columns of profiles. `last_at` is in milliseconds since 1970 UTC; counts that do not apply to a row are 0.
+/// The columns of profiles. `last_at` is in milliseconds since 1970 UTC; counts that do not apply to a row are 0. `window` is
+/// the newest window of 365 days since 1970 in which something was merged or taken back; the four columns after it count what
+/// happened in it and in the one before.
 pub fn profile_schema() -> SchemaRef {
     let counts = |name: &str| Field::new(name, DataType::UInt32, false);
     let histogram =
@@ -57,6 +64,11 @@ pub fn profile_schema() -> SchemaRef {
         Field::new("last_at", DataType::Int64, true),
         histogram("churn"),
         histogram("changed_files"),
+        counts("window"),
+        counts("merged_in_window"),
+        counts("merged_before"),
+        counts("reverted_in_window"),
+        counts("reverted_before"),
     ]))
 }
 
@@ -69,6 +81,7 @@ struct Columns {
     authors: Vec<u32>,
     fixes: Vec<u32>,
     last_at: Vec<Option<i64>>,
+    recent: Vec<Recent>,
 }
 
 #[derive(Default)]
@@ -79,6 +92,7 @@ struct Line {
     authors: u32,
     fixes: u32,
     last_at: Option<i64>,
+    recent: Recent,
 }
 
 impl Columns {
@@ -92,6 +106,7 @@ impl Columns {
             authors: Vec::with_capacity(rows),
             fixes: Vec::with_capacity(rows),
             last_at: Vec::with_capacity(rows),
+            recent: Vec::with_capacity(rows),
         }
     }
 
@@ -104,6 +119,11 @@ impl Columns {
         self.authors.push(line.authors);
         self.fixes.push(line.fixes);
         self.last_at.push(line.last_at);
+        self.recent.push(line.recent);
+    }
+
+    fn recent(&self, of: impl Fn(&Recent) -> u32) -> ArrayRef {
+        Arc::new(UInt32Array::from_iter_values(self.recent.iter().map(of)))
     }
 }
 
@@ -112,28 +132,42 @@ impl Columns {
 /// # Errors
 /// None that a caller can cause: Arrow's own, if a column could not be built.
 pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch, ArrowError> {
-    let Ledger { authors, files, directories, author_files, author_directories, .. } = ledger;
-    let maps = [authors.len(), files.len(), directories.len(), author_files.len(), author_directories.len()];
+    let Ledger { authors, files, directories, areas, words, author_files, author_directories, .. } = ledger;
+    let places = files.len() + directories.len() + areas.len();
     // And the first and the last, of the repository.
-    let rows = maps.iter().sum::<usize>() + 2;
+    let rows = authors.len() + places + words.len() + author_files.len() + author_directories.len() + 2;
     let mut columns = Columns::with_capacity(rows);
     let state = &ledger.repository;
     columns.push(
         About::Repository,
         0,
-        &Line { opened: state.opened, merged: state.merged, reverted: state.reverted, ..Line::default() },
+        &Line {
+            opened: state.opened,
+            merged: state.merged,
+            reverted: state.reverted,
+            recent: state.recent,
+            ..Line::default()
+        },
     );
     for (key, author) in sorted(authors) {
-        let AuthorHistory { opened, merged, reverted, last_opened_at: last_at } = *author;
-        columns.push(About::Author, key, &Line { opened, merged, reverted, last_at, ..Line::default() });
+        let AuthorState { history, recent } = *author;
+        let AuthorHistory { opened, merged, reverted, last_opened_at: last_at } = history;
+        columns.push(About::Author, key, &Line { opened, merged, reverted, last_at, recent, ..Line::default() });
     }
     for (key, file) in sorted(files) {
-        let FileState { merged, authors, fixes, reverts: reverted, last_merged_at: last_at } = *file;
-        columns.push(About::File, key, &Line { merged, reverted, authors, fixes, last_at, ..Line::default() });
+        let FileState { merged, authors, fixes, reverts: reverted, last_merged_at: last_at, recent } = *file;
+        columns.push(About::File, key, &Line { opened: 0, merged, reverted, authors, fixes, last_at, recent });
     }
     for (key, directory) in sorted(directories) {
         let DirectoryState { merged, reverts: reverted } = *directory;
         columns.push(About::Directory, key, &Line { merged, reverted, ..Line::default() });
+    }
+    for (key, recent) in sorted(areas) {
+        columns.push(About::Area, key, &Line { recent: *recent, ..Line::default() });
+    }
+    for (key, word) in sorted(words) {
+        let Total { merged, reverted } = *word;
+        columns.push(About::Word, key, &Line { merged, reverted, ..Line::default() });
     }
     for (key, merged) in sorted(author_files) {
         columns.push(About::AuthorFile, key, &Line { merged: *merged, ..Line::default() });
@@ -147,7 +181,14 @@ pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch
     for _ in 0..rows {
         names.append_value(repository);
     }
-    let arrays: Vec<ArrayRef> = vec![
+    let recent = [
+        columns.recent(|recent| recent.window.into()),
+        columns.recent(|recent| recent.merged[0]),
+        columns.recent(|recent| recent.merged[1]),
+        columns.recent(|recent| recent.reverted[0].into()),
+        columns.recent(|recent| recent.reverted[1].into()),
+    ];
+    let mut arrays: Vec<ArrayRef> = vec![
         Arc::new(names.finish()),
         Arc::new(UInt8Array::from(columns.about)),
         Arc::new(UInt64Array::from(columns.key)),
@@ -160,6 +201,7 @@ pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch
         Arc::new(of_first(&state.churn, rows)?),
         Arc::new(of_first(&state.changed_files, rows)?),
     ];
+    arrays.extend(recent);
     RecordBatch::try_new(profile_schema(), arrays)
 }
 
@@ -192,6 +234,13 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
     let key = batch.column(2).as_primitive::<UInt64Type>();
     let count = |column: usize| batch.column(column).as_primitive::<UInt32Type>();
     let (opened, merged, reverted, authors, fixes) = (count(3), count(4), count(5), count(6), count(7));
+    let (window, merged_now, merged_before) = (count(11), count(12), count(13));
+    let (reverted_now, reverted_before) = (count(14), count(15));
+    let recent_of = |row: usize| Recent {
+        window: narrow(window.value(row)),
+        merged: [merged_now.value(row), merged_before.value(row)],
+        reverted: [narrow(reverted_now.value(row)), narrow(reverted_before.value(row))],
+    };
     let last = batch.column(8).as_primitive::<Int64Type>();
     let histogram = |column: usize, row: usize| {
         Histogram(batch.column(column).as_list::<i32>().value(row).as_primitive::<UInt32Type>().values().to_vec())
@@ -213,19 +262,20 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
                     opened: opened.value(row),
                     merged: merged.value(row),
                     reverted: reverted.value(row),
+                    recent: recent_of(row),
                     churn: histogram(9, row),
                     changed_files: histogram(10, row),
                 };
             }
             kind if kind == About::AsOf as u8 => ledger.as_of = last_at,
             kind if kind == About::Author as u8 => {
-                let author = AuthorHistory {
+                let history = AuthorHistory {
                     opened: opened.value(row),
                     merged: merged.value(row),
                     reverted: reverted.value(row),
                     last_opened_at: last_at,
                 };
-                ledger.authors.insert(key, author);
+                ledger.authors.insert(key, AuthorState { history, recent: recent_of(row) });
             }
             kind if kind == About::File as u8 => {
                 let file = FileState {
@@ -234,12 +284,19 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
                     fixes: fixes.value(row),
                     reverts: reverted.value(row),
                     last_merged_at: last_at,
+                    recent: recent_of(row),
                 };
                 ledger.files.insert(key, file);
             }
             kind if kind == About::Directory as u8 => {
                 let directory = DirectoryState { merged: merged.value(row), reverts: reverted.value(row) };
                 ledger.directories.insert(key, directory);
+            }
+            kind if kind == About::Area as u8 => {
+                ledger.areas.insert(key, recent_of(row));
+            }
+            kind if kind == About::Word as u8 => {
+                ledger.words.insert(key, Total { merged: merged.value(row), reverted: reverted.value(row) });
             }
             kind if kind == About::AuthorFile as u8 => {
                 ledger.author_files.insert(key, merged.value(row));
@@ -252,4 +309,9 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
         current = Some((name, ledger));
     }
     Ok(())
+}
+
+/// What was written is narrow; what was damaged is cut off.
+fn narrow(count: u32) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
 }

@@ -115,42 +115,57 @@ enum Place {
     Association = 5,
 }
 
-/// The hashed tokens: words and pairs of words of the title, words of the body, labels, and whether the author
-/// belongs to the repository. What declares the category (its type in the title, labels that name one) is left out.
-pub(crate) fn tokens(pull_request: &PullRequest<'_>) -> Vec<u32> {
-    let mut tokens = Vec::with_capacity(BODY_WORDS / 2);
-    let mut lower = String::new();
-    let mut pair = String::new();
-    let mut add = |place: Place, text: &str| tokens.push(xxh3_64_with_seed(text.as_bytes(), place as u64) as u32);
+/// The hashed words of a pull request.
+pub(crate) struct Tokens {
+    /// Words and pairs of words of the title, words of the body, labels, and whether the author belongs to the repository:
+    /// ascending, each once. What declares the category (its type in the title, labels that name one) is left out.
+    pub(crate) all: Vec<u32>,
+    /// Keys of the words of the title: ascending, each once.
+    pub(crate) title: Vec<u64>,
+}
 
-    let title = split_title(pull_request.title.as_deref().unwrap_or_default()).rest.to_ascii_lowercase();
-    for word in words(&title) {
-        let word = fully_lower(word, &mut lower);
-        add(Place::Title, word);
-        if !pair.is_empty() {
-            pair.push(' ');
+impl Tokens {
+    /// Reads them off a pull request.
+    pub(crate) fn of(pull_request: &PullRequest<'_>) -> Self {
+        let mut all = Vec::with_capacity(BODY_WORDS / 2);
+        let mut keys = Vec::new();
+        let mut lower = String::new();
+        let mut pair = String::new();
+        let key = |place: Place, text: &str| xxh3_64_with_seed(text.as_bytes(), place as u64);
+
+        let title = split_title(pull_request.title.as_deref().unwrap_or_default()).rest.to_ascii_lowercase();
+        for word in words(&title) {
+            let word = fully_lower(word, &mut lower);
+            let word_key = key(Place::Title, word);
+            keys.push(word_key);
+            all.push(word_key as u32);
+            if !pair.is_empty() {
+                pair.push(' ');
+                pair.push_str(word);
+                all.push(key(Place::TitlePair, &pair) as u32);
+                pair.clear();
+            }
             pair.push_str(word);
-            add(Place::TitlePair, &pair);
-            pair.clear();
         }
-        pair.push_str(word);
-    }
-    let body = pull_request.body.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let is_plain = body.is_ascii();
-    for word in words(&body).take(BODY_WORDS) {
-        add(Place::Body, if is_plain { word } else { fully_lower(word, &mut lower) });
-    }
-    for label in pull_request.labels.as_deref().unwrap_or_default() {
-        if Category::from_label(label).is_none() {
-            add(Place::Label, fully_lower(&label.to_ascii_lowercase(), &mut lower));
+        let body = pull_request.body.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let is_plain = body.is_ascii();
+        for word in words(&body).take(BODY_WORDS) {
+            all.push(key(Place::Body, if is_plain { word } else { fully_lower(word, &mut lower) }) as u32);
         }
+        for label in pull_request.labels.as_deref().unwrap_or_default() {
+            if Category::from_label(label).is_none() {
+                all.push(key(Place::Label, fully_lower(&label.to_ascii_lowercase(), &mut lower)) as u32);
+            }
+        }
+        if let Some(insider) = Facts::insider(pull_request) {
+            all.push(key(Place::Association, if insider { "insider" } else { "outsider" }) as u32);
+        }
+        all.sort_unstable();
+        all.dedup();
+        keys.sort_unstable();
+        keys.dedup();
+        Self { all, title: keys }
     }
-    if let Some(insider) = Facts::insider(pull_request) {
-        add(Place::Association, if insider { "insider" } else { "outsider" });
-    }
-    tokens.sort_unstable();
-    tokens.dedup();
-    tokens
 }
 
 /// A text in lower case, of one whose plain letters are already: a whole text is brought so far at once, which is faster
@@ -178,9 +193,10 @@ mod tests {
 
     #[test]
     fn what_declares_the_category_leaves_no_token() {
-        let bare = tokens(&titled("accept tabs", &[]));
-        assert_eq!(tokens(&titled("fix(parser): accept tabs", &["bug"])), bare);
-        assert_ne!(tokens(&titled("accept tabs", &["later"])), bare);
+        let tokens = |title: &str, labels: &[&str]| Tokens::of(&titled(title, labels)).all;
+        let bare = tokens("accept tabs", &[]);
+        assert_eq!(tokens("fix(parser): accept tabs", &["bug"]), bare);
+        assert_ne!(tokens("accept tabs", &["later"]), bare);
         assert_eq!(bare.len(), 3, "two words and their pair");
     }
 

@@ -6,7 +6,7 @@ mod common;
 use common::{DAY, HOUR, MONDAY, bare, file, value};
 use prowl_features::{
     AuthorHistory, ChangedFile, DirectoryHistory, FileHistory, History, PullRequest, Quartiles, RepositoryHistory,
-    User, features,
+    RevertRatios, User, features,
 };
 
 /// 32 lines over three files, half of them in one; opened on a Saturday at six in the morning.
@@ -57,6 +57,7 @@ fn past() -> History {
         },
         files: vec![file(10, 4, 3, 1, 2, Some(2)), file(1, 1, 0, 0, 0, Some(10)), file(0, 0, 0, 0, 0, None)],
         directories: vec![directory(12, 1, 2), directory(30, 2, 0), directory(0, 0, 0)],
+        reverts: RevertRatios { paths: Some(2.0), title: Some(-1.0), author: Some(0.5) },
     }
 }
 
@@ -174,6 +175,9 @@ fn the_past() {
             ("files_without_history", 1.0 / 3.0),
             ("directory_merges_max", 30.0),
             ("directory_reverts_max", 2.0),
+            ("path_revert_ratio", 2.0),
+            ("title_revert_ratio", -1.0),
+            ("author_revert_ratio", 0.5),
             ("churn_to_median", 33f64.log2() - 4.0),
             ("churn_in_spreads", (33f64.log2() - 4.0) / 4.0),
             // log2(1 + 3) is one doubling above the median; a spread of a quarter counts as a half.

@@ -23,6 +23,7 @@ fn nothing_is_unknown_when_everything_is_known() {
     let mut earlier: Vec<PullRequest<'_>> = (1..=60)
         .map(|number| PullRequest {
             merged_at: Some(MONDAY + 1000),
+            reverted_at: (number == 60).then_some(MONDAY + 2000),
             ..by("ada", number, MONDAY + number as i64, &["src/lib.rs"])
         })
         .collect();

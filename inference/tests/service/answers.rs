@@ -69,6 +69,11 @@ fn history_message(history: &History) -> v1::History {
                 by_author: directory.by_author,
             })
             .collect(),
+        reverts: Some(v1::RevertRatios {
+            paths: history.reverts.paths,
+            title: history.reverts.title,
+            author: history.reverts.author,
+        }),
     }
 }
 

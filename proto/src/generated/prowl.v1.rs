@@ -202,6 +202,9 @@ pub struct History {
     /// One per distinct directory of these files, in the order of first appearance.
     #[prost(message, repeated, tag = "4")]
     pub directories: ::prost::alloc::vec::Vec<DirectoryHistory>,
+    /// How often what resembles it was taken back; what is left out is unknown.
+    #[prost(message, optional, tag = "5")]
+    pub reverts: ::core::option::Option<RevertRatios>,
 }
 impl ::prost::Name for History {
     const NAME: &'static str = "History";
@@ -211,6 +214,30 @@ impl ::prost::Name for History {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/prowl.v1.History".into()
+    }
+}
+/// How often earlier merges that resemble a pull request were taken back, each as the logarithm to base 2 of the ratio to the
+/// repository's own rate of reverts: 1 is twice as often.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RevertRatios {
+    /// Those of the last year that touched the same files, directories or parts of the repository.
+    #[prost(float, optional, tag = "1")]
+    pub paths: ::core::option::Option<f32>,
+    /// Those with the same words in their titles.
+    #[prost(float, optional, tag = "2")]
+    pub title: ::core::option::Option<f32>,
+    /// Those of the last year by the same author.
+    #[prost(float, optional, tag = "3")]
+    pub author: ::core::option::Option<f32>,
+}
+impl ::prost::Name for RevertRatios {
+    const NAME: &'static str = "RevertRatios";
+    const PACKAGE: &'static str = "prowl.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "prowl.v1.RevertRatios".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/prowl.v1.RevertRatios".into()
     }
 }
 /// An author's earlier pull requests in one repository.
