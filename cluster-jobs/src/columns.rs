@@ -25,8 +25,11 @@ pub(crate) fn feature_schema(keep_history: bool) -> SchemaRef {
         time("merged_at", true),
     ];
     fields.extend(FEATURES.iter().map(|feature| Field::new(feature.name, DataType::Float32, true)));
+    let tokens =
+        |name: &str| Field::new(name, DataType::List(Arc::new(Field::new_list_field(DataType::UInt32, false))), false);
     fields.extend([
-        Field::new("text_tokens", DataType::List(Arc::new(Field::new_list_field(DataType::UInt32, false))), false),
+        tokens("text_tokens"),
+        tokens("kind_tokens"),
         Field::new("category", DataType::Utf8, true),
         Field::new("reverted", DataType::Boolean, true),
         time("reverted_at", true),
@@ -51,6 +54,7 @@ pub(crate) struct FeatureColumns {
     merged_at: TimestampMillisecondBuilder,
     values: Vec<Float32Builder>,
     tokens: ListBuilder<UInt32Builder>,
+    kind_tokens: ListBuilder<UInt32Builder>,
     category: StringBuilder,
     reverted: BooleanBuilder,
     reverted_at: TimestampMillisecondBuilder,
@@ -61,11 +65,15 @@ pub(crate) struct FeatureColumns {
 
 impl FeatureColumns {
     pub(crate) fn new(schema: SchemaRef, keep_history: bool) -> Self {
-        Self::with_capacity(schema, keep_history, 0, 0)
+        Self::with_capacity(schema, keep_history, 0, [0; 2])
     }
 
-    fn with_capacity(schema: SchemaRef, keep_history: bool, rows: usize, tokens: usize) -> Self {
+    fn with_capacity(schema: SchemaRef, keep_history: bool, rows: usize, tokens: [usize; 2]) -> Self {
         let times = || TimestampMillisecondBuilder::with_capacity(rows).with_timezone("UTC");
+        let [tokens, kind_tokens] = tokens.map(|tokens| {
+            ListBuilder::with_capacity(UInt32Builder::with_capacity(tokens), rows)
+                .with_field(Arc::new(Field::new_list_field(DataType::UInt32, false)))
+        });
         Self {
             schema,
             repository: StringBuilder::new(),
@@ -73,8 +81,8 @@ impl FeatureColumns {
             created_at: times(),
             merged_at: times(),
             values: FEATURES.iter().map(|_| Float32Builder::with_capacity(rows)).collect(),
-            tokens: ListBuilder::with_capacity(UInt32Builder::with_capacity(tokens), rows)
-                .with_field(Arc::new(Field::new_list_field(DataType::UInt32, false))),
+            tokens,
+            kind_tokens,
             category: StringBuilder::new(),
             reverted: BooleanBuilder::with_capacity(rows),
             reverted_at: times(),
@@ -110,7 +118,10 @@ impl FeatureColumns {
         }
         self.tokens.values().append_slice(&facts.tokens);
         self.tokens.append(true);
-        self.bytes += size_of_val(facts.tokens.as_slice());
+        let kind_tokens = facts.kind_tokens();
+        self.kind_tokens.values().append_slice(&kind_tokens);
+        self.kind_tokens.append(true);
+        self.bytes += size_of_val(facts.tokens.as_slice()) + size_of_val(kind_tokens.as_slice());
         self.category.append_option(facts.category.map(prowl_features::Category::as_str));
         self.reverted.append_option(reverted);
         self.reverted_at.append_option(reverted_at);
@@ -124,7 +135,7 @@ impl FeatureColumns {
 
     /// The rows so far as a batch. The next ones find as much room, since growing by and by would copy them several times.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
-        let tokens = self.tokens.values_ref().len();
+        let tokens = [&self.tokens, &self.kind_tokens].map(|tokens| tokens.values_ref().len());
         let keep_history = self.history.is_some();
         let next = Self::with_capacity(Arc::clone(&self.schema), keep_history, self.rows, tokens);
         let mut full = std::mem::replace(self, next);
@@ -136,6 +147,7 @@ impl FeatureColumns {
         ];
         columns.extend(full.values.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
         columns.push(Arc::new(full.tokens.finish()));
+        columns.push(Arc::new(full.kind_tokens.finish()));
         columns.push(Arc::new(full.category.finish()));
         columns.push(Arc::new(full.reverted.finish()));
         columns.push(Arc::new(full.reverted_at.finish()));
@@ -210,7 +222,7 @@ mod tests {
         let title = Some("some words of a title".into());
         let facts = Facts::of(&PullRequest { repository: "o/r".into(), number: 1, title, ..PullRequest::default() });
         let history = History::default();
-        let tokens = 4 * facts.tokens.len();
+        let tokens = 4 * (facts.tokens.len() + facts.kind_tokens().len());
         let json = serde_json::to_string(&history).unwrap().len();
         assert!(tokens > 0 && json > 0);
         for (keep_history, bytes) in [(false, tokens), (true, tokens + json)] {

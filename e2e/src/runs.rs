@@ -18,6 +18,8 @@ pub struct Row {
     pub values: Vec<f32>,
     /// Hashed words.
     pub tokens: Vec<u32>,
+    /// Hashes of what tells the kind of the change.
+    pub kind_tokens: Vec<u32>,
     /// The label.
     pub reverted: Option<bool>,
     /// The history it was computed from, where the run keeps it.
@@ -87,6 +89,7 @@ fn add_rows(run: &mut Run, batch: &RecordBatch) {
     let number = column("number").as_primitive::<Int64Type>();
     let created_at = column("created_at").as_primitive::<TimestampMillisecondType>();
     let tokens = column("text_tokens").as_list::<i32>();
+    let kind_tokens = column("kind_tokens").as_list::<i32>();
     let reverted = column("reverted").as_boolean();
     let history = batch.column_by_name("history").map(AsArray::as_string::<i32>);
     let columns: Vec<_> = run.names.iter().map(|name| column(name).as_primitive::<Float32Type>()).collect();
@@ -95,6 +98,7 @@ fn add_rows(run: &mut Run, batch: &RecordBatch) {
             created_at: created_at.value(row),
             values: columns.iter().map(|c| if c.is_null(row) { f32::NAN } else { c.value(row) }).collect(),
             tokens: tokens.value(row).as_primitive::<UInt32Type>().values().to_vec(),
+            kind_tokens: kind_tokens.value(row).as_primitive::<UInt32Type>().values().to_vec(),
             reverted: reverted.is_valid(row).then(|| reverted.value(row)),
             history: history.map(|history| serde_json::from_str(history.value(row)).unwrap()),
         };

@@ -28,6 +28,7 @@ fn assert_same_rows(expected: &Run, found: &Run, about: &str) {
             );
         }
         assert_eq!(whole.tokens, row.tokens, "{about}: tokens of {identity:?}");
+        assert_eq!(whole.kind_tokens, row.kind_tokens, "{about}: tokens of the kind of {identity:?}");
     }
 }
 

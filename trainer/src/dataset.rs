@@ -13,8 +13,8 @@ pub struct Dataset {
     /// Hexadecimal SHA-256 of the list of features.
     pub features_digest: String,
     values: Array2<f32>,
-    token_ends: Vec<usize>,
-    tokens: Vec<u32>,
+    tokens: Lists,
+    kind_tokens: Lists,
     created_at: Vec<i64>,
     categories: Vec<Option<u16>>,
     category_names: Vec<String>,
@@ -45,8 +45,12 @@ impl Dataset {
 
     /// Hashed tokens of a row.
     pub fn tokens(&self, row: usize) -> &[u32] {
-        let start = if row == 0 { 0 } else { self.token_ends[row - 1] };
-        &self.tokens[start..self.token_ends[row]]
+        self.tokens.of(row)
+    }
+
+    /// Hashed tokens of what tells the kind of a row's change.
+    pub fn kind_tokens(&self, row: usize) -> &[u32] {
+        self.kind_tokens.of(row)
     }
 
     /// When a row's pull request was opened, in milliseconds since 1970, UTC.
@@ -65,6 +69,25 @@ impl Dataset {
     }
 }
 
+/// One list a row, all in one piece of memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Lists {
+    values: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+impl Lists {
+    fn push(&mut self, list: &[u32]) {
+        self.values.extend_from_slice(list);
+        self.ends.push(self.values.len());
+    }
+
+    fn of(&self, row: usize) -> &[u32] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.values[start..self.ends[row]]
+    }
+}
+
 /// A row on its way into a [`Dataset`].
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
@@ -78,6 +101,8 @@ pub struct Row<'a> {
     pub values: &'a [f32],
     /// Hashed tokens.
     pub tokens: &'a [u32],
+    /// Hashed tokens of what tells the kind of the change.
+    pub kind_tokens: &'a [u32],
     /// Declared category.
     pub category: Option<&'a str>,
 }
@@ -88,8 +113,8 @@ pub struct Builder {
     features: Vec<FeatureInfo>,
     features_digest: String,
     values: Vec<f32>,
-    token_ends: Vec<usize>,
-    tokens: Vec<u32>,
+    tokens: Lists,
+    kind_tokens: Lists,
     created_at: Vec<i64>,
     numbers: Vec<i64>,
     repositories: Vec<u32>,
@@ -105,8 +130,8 @@ impl Builder {
             features,
             features_digest,
             values: Vec::new(),
-            token_ends: Vec::new(),
-            tokens: Vec::new(),
+            tokens: Lists::default(),
+            kind_tokens: Lists::default(),
             created_at: Vec::new(),
             numbers: Vec::new(),
             repositories: Vec::new(),
@@ -133,8 +158,8 @@ impl Builder {
     pub fn push(&mut self, row: &Row<'_>) {
         assert_eq!(row.values.len(), self.features.len(), "a row has one value a feature");
         self.values.extend(row.values.iter().map(|&value| if value.is_finite() { value } else { f32::NAN }));
-        self.tokens.extend_from_slice(row.tokens);
-        self.token_ends.push(self.tokens.len());
+        self.tokens.push(row.tokens);
+        self.kind_tokens.push(row.kind_tokens);
         self.created_at.push(row.created_at);
         self.numbers.push(row.number);
         let next = self.repository_ids.len() as u32;
@@ -169,8 +194,8 @@ impl Builder {
             values: values.expect("every row has one value a feature"),
             features: self.features,
             features_digest: self.features_digest,
-            token_ends: self.token_ends,
             tokens: self.tokens,
+            kind_tokens: self.kind_tokens,
             created_at: self.created_at,
             categories: self.categories,
             category_names: self.category_names,

@@ -1,8 +1,6 @@
 //! Reads a published features run into a [`Dataset`].
 
-use std::sync::Arc;
-
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, ListArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Int64Type, TimeUnit, TimestampMillisecondType, UInt32Type};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -133,11 +131,12 @@ impl Holds {
 }
 
 /// The columns beside the features.
-const COLUMNS: [(&str, Holds); 5] = [
+const COLUMNS: [(&str, Holds); 6] = [
     ("repository", Holds::Text),
     ("number", Holds::Integer),
     ("created_at", Holds::Milliseconds),
     ("text_tokens", Holds::Tokens),
+    ("kind_tokens", Holds::Tokens),
     ("category", Holds::Text),
 ];
 
@@ -150,12 +149,11 @@ fn push(batch: &RecordBatch, features: &[FeatureInfo], builder: &mut Builder) ->
     let repository = whole("repository")?.as_string::<i32>();
     let number = whole("number")?.as_primitive::<Int64Type>();
     let created_at = whole("created_at")?.as_primitive::<TimestampMillisecondType>();
-    let tokens = whole("text_tokens")?.as_list::<i32>();
-    let token_values = Arc::clone(tokens.values());
-    let token_values = token_values.as_primitive::<UInt32Type>();
-    if token_values.null_count() > 0 {
-        return Err("text_tokens".to_owned());
-    }
+    let lists = |name: &str| {
+        let lists = whole(name)?.as_list::<i32>();
+        if lists.values().null_count() > 0 { Err(name.to_owned()) } else { Ok(lists) }
+    };
+    let (tokens, kind_tokens) = (lists("text_tokens")?, lists("kind_tokens")?);
     let category = column("category")?.as_string::<i32>();
     let numbers = features.iter().map(|feature| column(&feature.name).map(AsArray::as_primitive::<Float32Type>));
     let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
@@ -165,15 +163,20 @@ fn push(batch: &RecordBatch, features: &[FeatureInfo], builder: &mut Builder) ->
         for (value, column) in values.iter_mut().zip(&numbers) {
             *value = if column.is_null(row) { f32::NAN } else { column.value(row) };
         }
-        let (start, end) = (tokens.value_offsets()[row] as usize, tokens.value_offsets()[row + 1] as usize);
         builder.push(&Row {
             repository: repository.value(row),
             number: number.value(row),
             created_at: created_at.value(row),
             values: &values,
-            tokens: &token_values.values()[start..end],
+            tokens: numbers_of(tokens, row),
+            kind_tokens: numbers_of(kind_tokens, row),
             category: category.is_valid(row).then(|| category.value(row)),
         });
     }
     Ok(())
+}
+
+fn numbers_of(lists: &ListArray, row: usize) -> &[u32] {
+    let (start, end) = (lists.value_offsets()[row] as usize, lists.value_offsets()[row + 1] as usize);
+    &lists.values().as_primitive::<UInt32Type>().values()[start..end]
 }

@@ -76,7 +76,15 @@ impl World {
     fn add(&mut self, values: &[f32], tokens: &[u32], category: Option<&str>) {
         self.rows += 1;
         let (number, created_at) = (self.rows, self.rows * 3_600_000);
-        self.builder.push(&Row { repository: "o/r", number, created_at, values, tokens, category });
+        self.builder.push(&Row {
+            repository: "o/r",
+            number,
+            created_at,
+            values,
+            tokens,
+            kind_tokens: tokens,
+            category,
+        });
     }
 
     fn add_usual(&mut self, rows: usize) {
@@ -165,6 +173,7 @@ fn the_same_rows_give_the_same_bytes_and_another_seed_gives_others() {
                 created_at,
                 values,
                 tokens,
+                kind_tokens: tokens,
                 category: Some(category),
             });
         }
@@ -354,7 +363,15 @@ fn rows_of_one_moment_are_in_the_order_of_their_names() {
     let mut world = World::new(16);
     let (values, _, _) = world.usual();
     for (repository, number, created_at) in [("o/b", 1, 5), ("o/a", 10, 5), ("o/a", 9, 5), ("o/c", 1, 4)] {
-        world.builder.push(&Row { repository, number, created_at, values: &values, tokens: &[], category: None });
+        world.builder.push(&Row {
+            repository,
+            number,
+            created_at,
+            values: &values,
+            tokens: &[],
+            kind_tokens: &[],
+            category: None,
+        });
     }
     assert_eq!(world.build().by_time(), [3, 2, 1, 0]);
 }

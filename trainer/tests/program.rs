@@ -158,7 +158,9 @@ fn described(digest: &str, catalog: &str, rows: std::ops::Range<usize>, number_t
     for row in rows.clone() {
         tokens.append_value((0..5).map(|_| Some((row % 2 * 100) as u32 + random.next_u32() % 30)));
     }
-    add("text_tokens", Arc::new(tokens.finish()), false);
+    let tokens: ArrayRef = Arc::new(tokens.finish());
+    add("text_tokens", Arc::clone(&tokens), false);
+    add("kind_tokens", tokens, false);
     add(
         "category",
         Arc::new(rows.map(|row| (row % 3 > 0).then_some(["fix", "docs"][row % 2])).collect::<StringArray>()),

@@ -3,6 +3,8 @@
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use crate::catalog::{Compute, FEATURE_COUNT, FEATURES, Missing};
 use crate::category::{Category, declared_category};
 use crate::hash::{Distinct, key, name_key};
@@ -24,6 +26,9 @@ pub const ROW_FEATURES: usize = {
     }
     count
 };
+
+/// Directories beyond this many, and words of a title, give no token of a kind: a change of everything is of no kind by that.
+const MOST_OF_A_PLACE: usize = 50;
 
 /// What one pull request says by itself. Keys are 64-bit hashes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,9 +109,20 @@ impl Facts {
         }
     }
 
-    /// The features and the words, as the model takes them.
+    /// The features and the tokens, as the model takes them.
     pub fn vector(&self, history: &History) -> FeatureVector {
-        FeatureVector { values: self.values(history), tokens: self.tokens.clone() }
+        FeatureVector { values: self.values(history), tokens: self.tokens.clone(), kind_tokens: self.kind_tokens() }
+    }
+
+    /// What tells the kind of a change: words of its title, directories and parts of the repository that it touches, and its
+    /// author. Hashes in the order of these, each place's with a seed of its own.
+    pub fn kind_tokens(&self) -> Vec<u32> {
+        let parts: [(u64, &[u64]); 4] =
+            [(1, &self.title), (2, &self.directories), (2, &self.areas), (3, self.author.as_slice())];
+        let tokens = parts.into_iter().flat_map(|(place, keys)| {
+            keys.iter().take(MOST_OF_A_PLACE).map(move |key| xxh3_64_with_seed(&key.to_le_bytes(), place) as u32)
+        });
+        tokens.collect()
     }
 
     /// The features: the row's own, joined with those that `history` gives. Before the first pull request that is known

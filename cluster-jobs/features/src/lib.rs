@@ -59,6 +59,8 @@ pub struct FeatureVector {
     pub values: [f32; FEATURE_COUNT],
     /// Hashes of the words of title, body, labels and association: ascending, each once.
     pub tokens: Vec<u32>,
+    /// Hashes of what tells the kind of a change ([`Facts::kind_tokens`]).
+    pub kind_tokens: Vec<u32>,
 }
 
 impl FeatureVector {
