@@ -10,16 +10,22 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "target" / "bench"
 
 
-def row(figure, unit, ours, peer, peer_name, at_most=None):
+def row(figure, unit, ours, peer, peer_name, at_most=None, at_least=None):
     """One figure from the values of all runs of both sides; `peer` may be one number, a bound.
 
     `ratio` is ours to the peer's, of the medians. `spread` is how far the ratio of a single round, ours to the peer's
-    beside it, lies from that at most, as a share of it. `holds` says whether the ratio is `at_most` that; None without a goal.
+    beside it, lies from that at most, as a share of it. `holds` says whether the ratio is `at_most` or `at_least` that; None
+    without a goal.
     """
     peers = [peer] * len(ours) if isinstance(peer, (int, float)) else peer
     median, peer_median = statistics.median(ours), statistics.median(peers)
     ratio = median / peer_median
     spread = max((abs(a / b / ratio - 1) for a, b in zip(ours, peers)), default=0.0)
+    goal, holds = None, None
+    if at_most is not None:
+        goal, holds = f"ratio at most {at_most:.3g}", ratio <= at_most
+    elif at_least is not None:
+        goal, holds = f"ratio at least {at_least:.3g}", ratio >= at_least
     return {
         "figure": figure,
         "ours": median,
@@ -28,8 +34,8 @@ def row(figure, unit, ours, peer, peer_name, at_most=None):
         "unit": unit,
         "ratio": ratio,
         "spread": spread,
-        "goal": None if at_most is None else f"ratio at most {at_most:.3g}",
-        "holds": None if at_most is None else ratio <= at_most,
+        "goal": goal,
+        "holds": holds,
     }
 
 

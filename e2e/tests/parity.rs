@@ -67,7 +67,7 @@ impl House {
             let (batch, service) = (row.values[index], answer.features[index]);
             assert_eq!(batch.to_bits(), service.to_bits(), "{name} of {about}: batch {batch}, service {service}");
         }
-        let score = self.model.score(&row.values, &row.tokens).unwrap();
+        let score = self.model.score(&row.values, &row.tokens, Some(&answer.repository)).unwrap();
         assert_eq!(score.anomaly.to_bits(), answer.anomaly.to_bits(), "anomaly of {about}");
         assert_eq!(score.percentile.to_bits(), answer.percentile.to_bits(), "percentile of {about}");
     }

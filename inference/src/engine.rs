@@ -75,8 +75,10 @@ impl Engine {
         };
         let counted_up_to = history_as_of.filter(|as_of| *as_of >= facts.lifecycle.created_at);
         let vector = facts.vector(&history);
-        let score =
-            self.model.score(&vector.values, &vector.tokens).map_err(|error| Error::Model(error.to_string()))?;
+        let score = self
+            .model
+            .score(&vector.values, &vector.tokens, Some(&facts.repository))
+            .map_err(|error| Error::Model(error.to_string()))?;
         if !(score.anomaly.is_finite() && score.percentile.is_finite()) {
             return Err(Error::Model(format!(
                 "its score of {}#{} is no number",

@@ -62,7 +62,7 @@ impl Reasons {
     pub fn new(model: &Model, most: usize) -> Self {
         let features = &model.metadata().features;
         let weight = |inputs: &[Habit]| inputs.iter().map(|input| input.weight).sum::<f32>();
-        let habits = &model.parts().surprise.habits;
+        let habits = &model.parts().views.surprise.habits;
         let all = weight(habits).max(f32::MIN_POSITIVE);
         Self::with(features, weight(&habits[features.len()..]) / all, most)
     }

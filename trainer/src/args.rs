@@ -1,7 +1,11 @@
 //! What the user typed, and the validated configuration that it becomes.
 
+mod table;
+
 use clap::{Parser, Subcommand};
 use prowl_platform::{StoreUrl, arguments::wrong_use};
+
+pub use table::{TableArgs, TableConfig};
 
 use crate::Settings;
 
@@ -20,12 +24,22 @@ pub enum Command {
     /// Train a model on a features run
     ///
     /// Splits the pull requests by the time of their creation: learns from the first 70%, takes the next 15% to stop and
-    /// to calibrate, and measures on the last 15%. The most unusual 2% of the first slice are left out of the final fit.
+    /// to calibrate, learns from both anew, and measures on the last 15%. The network does not learn from the most unusual
+    /// 2%.
     /// It takes 50 pull requests at least, and holds all of them in memory, at 1 to 2 kB each.
     #[command(after_help = "Examples:\n  prowl-trainer train --store file://$PWD/store\n  \
                       prowl-trainer train --store file://$PWD/store --features 20261124T214500Z --seed 7 --json\n\n\
                       The same rows, options and seed give the same tensors, bit for bit.")]
     Train(TrainArgs),
+    /// Tell how unusual the rows of any table of numbers are
+    ///
+    /// Learns from the rows of a Parquet or CSV file without being told which are odd, as `train` learns from pull
+    /// requests, and writes a score for each row, the more the more unusual. Every column of numbers counts; missing and
+    /// infinite values are unknown; other columns are left out and named. All rows are held in memory, at 4 bytes a value.
+    #[command(after_help = "Examples:\n  prowl-trainer table --input rows.parquet --output scores.parquet\n  \
+                      prowl-trainer table --input old.csv --score new.csv --output scores.csv --json\n\n\
+                      The same rows, options and seed give the same scores, bit for bit.")]
+    Table(TableArgs),
 }
 
 /// `prowl-trainer train`

@@ -16,6 +16,8 @@ pub struct Dataset {
     tokens: Lists,
     kind_tokens: Lists,
     created_at: Vec<i64>,
+    repositories: Vec<u32>,
+    repository_names: Vec<String>,
     categories: Vec<Option<u16>>,
     category_names: Vec<String>,
     /// Rows, the oldest first.
@@ -56,6 +58,11 @@ impl Dataset {
     /// When a row's pull request was opened, in milliseconds since 1970, UTC.
     pub fn created_at(&self, row: usize) -> i64 {
         self.created_at[row]
+    }
+
+    /// `owner/name` of a row's repository.
+    pub fn repository(&self, row: usize) -> &str {
+        &self.repository_names[self.repositories[row] as usize]
     }
 
     /// The declared category of a row.
@@ -181,13 +188,13 @@ impl Builder {
     /// The dataset. The order of time does not depend on the order in which rows came.
     pub fn build(self) -> Dataset {
         let rows = self.created_at.len();
-        let mut names = vec![""; self.repository_ids.len()];
-        for (name, &id) in &self.repository_ids {
+        let mut names = vec![String::new(); self.repository_ids.len()];
+        for (name, id) in self.repository_ids {
             names[id as usize] = name;
         }
         let mut by_time: Vec<usize> = (0..rows).collect();
         by_time.sort_unstable_by_key(|&row| {
-            (self.created_at[row], names[self.repositories[row] as usize], self.numbers[row])
+            (self.created_at[row], &names[self.repositories[row] as usize], self.numbers[row])
         });
         let values = Array2::from_shape_vec((rows, self.features.len()), self.values);
         Dataset {
@@ -197,6 +204,8 @@ impl Builder {
             tokens: self.tokens,
             kind_tokens: self.kind_tokens,
             created_at: self.created_at,
+            repositories: self.repositories,
+            repository_names: names,
             categories: self.categories,
             category_names: self.category_names,
             by_time,

@@ -3,17 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use ndarray::{Array2, Axis};
-use prowl_model::{
-    Bands, CategoryHead, Habit, Inputs, Metadata, Model, Network, Parts, Percentiles, SCHEMA, Scaler, Surprise, Text,
-    Training,
-};
+use prowl_model::{Bands, CategoryHead, Metadata, Model, Parts, SCHEMA, Training};
 
-use crate::autoencoder::{self, Epoch};
+use crate::autoencoder::Epoch;
 use crate::category::{self, Example};
+use crate::detector::{Detector, Reading};
 use crate::evaluate::{accuracy, macro_f1, majority};
-use crate::gradient::huber;
-use crate::{Dataset, Settings, Split, TrainError, scale, words};
+use crate::{Dataset, Settings, Split, TrainError};
 
 /// Where the rows come from and what the model will be called.
 #[derive(Clone, Debug)]
@@ -29,10 +25,12 @@ pub struct Origin {
 /// A step of the work, as progress sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step<'a> {
-    /// An epoch of the fit on the whole training slice, which finds its most unusual rows.
+    /// An epoch of the fit on the training slice, which finds how long to fit, and calibrates.
     First(&'a Epoch),
-    /// An epoch of the fit without them.
+    /// An epoch of the fit on training and validation slice.
     Final(&'a Epoch),
+    /// An epoch of the only fit, on a table.
+    Only(&'a Epoch),
     /// A look at the examples of the category head.
     Category,
 }
@@ -40,8 +38,8 @@ pub enum Step<'a> {
 /// The declared pull requests that the category head learns from, at most; the newest count.
 const EXAMPLES: usize = 50_000;
 
-/// How much the text counts in the anomaly score, in features.
-const TEXT_WEIGHT: f32 = 6.0;
+/// Fewer rows tell too little of where the most unusual 5% and 1% begin.
+const CALIBRATION_ROWS: usize = 200;
 
 /// Learns a model from a dataset. Progress goes to `watch`, which may break off.
 ///
@@ -54,36 +52,32 @@ pub fn learn(
     watch: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Model, TrainError> {
     let split = Split::of(data)?;
-    let scaler = scale::fit(data, &split.training);
-    if scaler.columns.iter().all(|column| !column.known) {
-        return Err(TrainError::NothingKnown { rows: split.training.len() });
-    }
-    let view = View { data, text: words::fit(data, &split.training, settings), scaler };
+    let recent = recent(&split);
 
-    let (mut training, validation) = (view.matrix(&split.training), view.matrix(&split.validation));
-    let first = autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Step::First(epoch)))?;
-    let kept = view.usual_rows(&first.network, &split.training, settings.trim);
-    training = training.select(Axis(0), &kept);
-    let kept: Vec<usize> = kept.iter().map(|&place| split.training[place]).collect();
-    let last = autoencoder::fit(training.view(), validation.view(), settings, &mut |epoch| watch(Step::Final(epoch)))?;
-    drop((training, validation));
+    // How one that ends with the training slice judges what came after it tells how one that ends with the validation slice
+    // will judge what comes after that.
+    let first =
+        Detector::fit(data, &split.training, &split.validation, settings, &mut |epoch| watch(Step::First(epoch)))?;
+    let (calibration, repositories) = first.calibrate(newest(&split.validation));
+    let last = Detector::again(data, &recent, &first, settings, &mut |epoch| watch(Step::Final(epoch)))?;
+    let validation_error = first.error(&split.validation);
+    drop(first);
 
-    let network = last.network;
-    let surprise = view.surprise(&network, &kept, &split.validation);
-    let scores = |rows: &[usize]| view.anomalies(&network, &surprise, rows);
-    let percentiles = Percentiles::of(scores(&split.validation)).expect("the validation slice has finite scores");
-    let head = view.category_head(&split, &mut || watch(Step::Category))?;
-
+    let heads = Heads { reading: &last.reading };
+    let head = heads.category_head(&split, &mut || watch(Step::Category))?;
     let mut metrics = BTreeMap::from([
         ("epochs".to_owned(), last.epochs.len() as f64),
-        ("training_error".to_owned(), view.error(&network, &kept)),
-        ("validation_error".to_owned(), view.error(&network, &split.validation)),
-        ("test_error".to_owned(), view.error(&network, &split.test)),
+        ("training_error".to_owned(), last.error(&last.kept)),
+        ("validation_error".to_owned(), validation_error),
+        ("test_error".to_owned(), last.error(&split.test)),
     ]);
     let bands = Bands::default();
+    let test: Vec<f32> = split.test.iter().map(|&row| calibration.joined(&last.scores(row))).collect();
     let above = |from: f32| {
-        let reached = scores(&split.test).iter().filter(|&&score| percentiles.of_score(score) >= from).count();
-        reached as f64 / split.test.len() as f64
+        let place = |row: usize| repositories.binary_search_by(|name| name.as_str().cmp(data.repository(row))).ok();
+        let percentile = |(&row, &score)| calibration.percentile(score, place(row)).0;
+        split.test.iter().zip(&test).map(percentile).filter(|&percentile| percentile >= from).count() as f64
+            / split.test.len() as f64
     };
     metrics.insert("test_share_unusual".to_owned(), above(bands.unusual));
     metrics.insert("test_share_high_risk".to_owned(), above(bands.high_risk));
@@ -91,7 +85,7 @@ pub fn learn(
     let mut missing_heads = BTreeMap::from([("risk".to_owned(), "this version trains none".to_owned())]);
     let (categories, category) = match head {
         Ok((categories, head)) => {
-            metrics.extend(view.category_metrics(&split, &categories, &head));
+            metrics.extend(heads.category_metrics(&split, &categories, &head));
             (categories, Some(head))
         }
         Err(reason) => {
@@ -107,6 +101,7 @@ pub fn learn(
         features_digest: data.features_digest.clone(),
         metrics,
         missing_heads,
+        repositories,
         schema: SCHEMA,
         training: Training {
             from: at(split.training.first()),
@@ -116,102 +111,38 @@ pub fn learn(
             seed: settings.seed,
             test_rows: split.test.len() as u64,
             to: at(split.training.last()),
-            trimmed_rows: (split.training.len() - kept.len()) as u64,
+            trimmed_rows: (recent.len() - last.kept.len()) as u64,
             validation_rows: split.validation.len() as u64,
         },
         version: origin.version,
     };
-    let View { text, scaler, .. } = view;
-    Ok(Model::from_parts(Parts { metadata, scaler, text, network, surprise, percentiles, category })?)
+    let Detector { reading: Reading { scaler, text, .. }, network, views, .. } = last;
+    Ok(Model::from_parts(Parts { metadata, scaler, text, network, views, calibration, category })?)
 }
 
-/// The dataset as the network reads it.
-struct View<'a> {
-    data: &'a Dataset,
-    scaler: Scaler,
-    text: Text,
+/// The rows of the final fit: as many as those of the training slice, up to the end of the validation slice. With as many,
+/// distances mean the same, and what is long past makes way for what is usual now.
+fn recent(split: &Split) -> Vec<usize> {
+    let both = [split.training.as_slice(), &split.validation].concat();
+    both[split.validation.len()..].to_vec()
 }
 
-impl View<'_> {
-    fn inputs(&self, row: usize) -> Inputs {
-        Inputs::of(&self.scaler, &self.text, self.data.row(row), self.data.tokens(row))
-    }
+/// The newer half of these rows, in the order of time, where that is enough to calibrate by; what is usual drifts.
+fn newest(rows: &[usize]) -> &[usize] {
+    let half = &rows[rows.len() / 2..];
+    if half.len() < CALIBRATION_ROWS { rows } else { half }
+}
 
-    fn width(&self) -> usize {
-        self.scaler.columns.len() + self.text.dimensions()
-    }
+/// What learns a head from the rows as the model reads them.
+struct Heads<'a> {
+    reading: &'a Reading<'a>,
+}
 
-    /// Scaled inputs, NaN where unknown; shape (rows, inputs).
-    fn matrix(&self, rows: &[usize]) -> Array2<f32> {
-        let mut matrix = Array2::zeros((rows.len(), self.width()));
-        for (mut place, &row) in matrix.outer_iter_mut().zip(rows) {
-            let inputs = self.inputs(row);
-            for ((place, &value), &known) in place.iter_mut().zip(&inputs.scaled).zip(&inputs.known) {
-                *place = if known { value } else { f32::NAN };
-            }
-        }
-        matrix
-    }
-
-    /// What the fit makes small: the mean Huber loss over all known values, in spreads.
-    fn error(&self, network: &Network, rows: &[usize]) -> f64 {
-        let mut errors = Means::new(1);
-        self.each_known(rows, network, |_, value, output| errors.add(0, f64::from(huber(output - value).0)));
-        errors.mean(0)
-    }
-
-    /// What is usual for each input. Of the two slices the one with the larger distances counts: the training slice knows
-    /// the rarer events, the validation slice was not learnt, and shows how far things drift.
-    fn surprise(&self, network: &Network, training: &[usize], validation: &[usize]) -> Surprise {
-        let distances = |rows: &[usize]| {
-            let mut errors = Means::new(self.width());
-            self.each_known(rows, network, |input, value, output| {
-                errors.add(input, f64::from(value - output).powi(2));
-            });
-            errors
-        };
-        let (learnt, later) = (distances(training), distances(validation));
-        let features = self.scaler.columns.len();
-        let habit = |input: usize| Habit {
-            error: usual_distance(&learnt, &later, input),
-            weight: if input < features { 1.0 } else { TEXT_WEIGHT / self.text.dimensions() as f32 },
-        };
-        Surprise { habits: (0..self.width()).map(habit).collect() }
-    }
-
-    /// Calls `see` with input, value and reconstruction, for every known value of these rows.
-    fn each_known(&self, rows: &[usize], network: &Network, mut see: impl FnMut(usize, f32, f32)) {
-        for &row in rows {
-            let inputs = self.inputs(row);
-            for (input, output) in network.reconstruct(&inputs.scaled).into_iter().enumerate() {
-                if inputs.known[input] {
-                    see(input, inputs.scaled[input], output);
-                }
-            }
-        }
-    }
-
-    fn anomalies(&self, network: &Network, surprise: &Surprise, rows: &[usize]) -> Vec<f32> {
-        let anomaly = |&row: &usize| {
-            let inputs = self.inputs(row);
-            surprise.anomaly(&inputs, &network.reconstruct(&inputs.scaled)).0
-        };
-        rows.iter().map(anomaly).collect()
-    }
-
-    /// Places in `rows` of all but the most unusual share, in order.
-    fn usual_rows(&self, network: &Network, rows: &[usize], trim: f64) -> Vec<usize> {
-        let surprise = self.surprise(network, rows, &[]);
-        let scores = self.anomalies(network, &surprise, rows);
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-        order.truncate(rows.len() - (rows.len() as f64 * trim) as usize);
-        order.sort_unstable();
-        order
-    }
-
+impl Heads<'_> {
     fn examples(&self, rows: &[usize]) -> Vec<Example<'_>> {
-        let example = |&row: &usize| Some(Example { category: self.data.category(row)?, inputs: self.inputs(row) });
+        let example = |&row: &usize| {
+            Some(Example { category: self.reading.data.category(row)?, inputs: self.reading.inputs(row) })
+        };
         let mut newest: Vec<_> = rows.iter().rev().filter_map(example).take(EXAMPLES).collect();
         newest.reverse();
         newest
@@ -224,7 +155,7 @@ impl View<'_> {
         watch: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Result<(Vec<String>, CategoryHead), String>, TrainError> {
         let (training, validation) = (self.examples(&split.training), self.examples(&split.validation));
-        category::fit(&training, &validation, self.scaler.columns.len(), self.text.buckets(), watch)
+        category::fit(&training, &validation, self.reading.scaler.columns.len(), self.reading.text.buckets(), watch)
     }
 
     fn category_metrics(&self, split: &Split, classes: &[String], head: &CategoryHead) -> Vec<(String, f64)> {
@@ -233,8 +164,8 @@ impl View<'_> {
             return Vec::new();
         }
         let truth = category::truth(&test);
-        let predicted = category::predictions(head, classes, self.scaler.columns.len(), &test);
-        let training: Vec<&str> = split.training.iter().filter_map(|&row| self.data.category(row)).collect();
+        let predicted = category::predictions(head, classes, self.reading.scaler.columns.len(), &test);
+        let training: Vec<&str> = split.training.iter().filter_map(|&row| self.reading.data.category(row)).collect();
         let usual = vec![majority(&training).unwrap_or_default(); truth.len()];
         vec![
             ("category_test_rows".to_owned(), truth.len() as f64),
@@ -244,42 +175,4 @@ impl View<'_> {
             ("category_majority_macro_f1".to_owned(), macro_f1(&truth, &usual)),
         ]
     }
-}
-
-/// Running means, one an input.
-struct Means(Vec<(f64, usize)>);
-
-impl Means {
-    fn new(inputs: usize) -> Self {
-        Self(vec![(0.0, 0); inputs])
-    }
-
-    fn add(&mut self, input: usize, value: f64) {
-        self.0[input].0 += value;
-        self.0[input].1 += 1;
-    }
-
-    fn count(&self, input: usize) -> usize {
-        self.0[input].1
-    }
-
-    /// The mean; 0 without a value.
-    fn mean(&self, input: usize) -> f64 {
-        self.0[input].0 / self.count(input).max(1) as f64
-    }
-
-    /// The mean with one more value, of 1.
-    fn mean_with_one(&self, input: usize) -> f64 {
-        (self.0[input].0 + 1.0) / (self.count(input) as f64 + 1.0)
-    }
-}
-
-/// Root of the mean squared distance, of the slice where it is larger. One distance of one spread is added to each, so
-/// that what never happened is as surprising as one in as many rows as were seen, and no more.
-fn usual_distance(learnt: &Means, later: &Means, input: usize) -> f32 {
-    let mean = learnt.mean_with_one(input);
-    // A few known values of the later slice would only show the one that was added.
-    let enough = later.count(input) * 20 >= learnt.count(input);
-    let mean = if enough { mean.max(later.mean_with_one(input)) } else { mean };
-    mean.sqrt() as f32
 }

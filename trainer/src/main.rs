@@ -1,10 +1,10 @@
-//! `prowl-trainer`: learns from a features run, and publishes a model.
+//! `prowl-trainer`: learns from a features run and publishes a model, or scores any table.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use prowl_platform::{arguments, exit, telemetry};
-use prowl_trainer::args::{Args, Command, TrainConfig};
+use prowl_trainer::args::{Args, Command, TableConfig, TrainConfig};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -13,9 +13,14 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("prowl-trainer", "info")?;
-    let Command::Train(args) = args.command;
-    let config = TrainConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit());
-    let published = prowl_trainer::train(&config).await?;
+    match args.command {
+        Command::Train(args) => train(&TrainConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit())).await,
+        Command::Table(args) => table(&TableConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit())),
+    }
+}
+
+async fn train(config: &TrainConfig) -> anyhow::Result<()> {
+    let published = prowl_trainer::train(config).await?;
     let report = published.report();
     exit::say(&format_args!(
         "model {} in {:.1} s: {}\n{}\nnext: prowl-inference --store {} --model latest",
@@ -27,6 +32,15 @@ async fn run(args: Args) -> anyhow::Result<()> {
     ));
     if config.json {
         exit::answer(&report).context("the model is published, but its figures cannot be printed")?;
+    }
+    Ok(())
+}
+
+fn table(config: &TableConfig) -> anyhow::Result<()> {
+    let report = prowl_trainer::table(config)?;
+    exit::say(&report.text());
+    if config.json {
+        exit::answer(&report).context("the scores are written, but the metrics cannot be printed")?;
     }
     Ok(())
 }

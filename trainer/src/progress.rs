@@ -27,6 +27,7 @@ impl Progress {
         match step {
             Step::First(epoch) => self.epoch("fit 1 of 2", epoch),
             Step::Final(epoch) => self.epoch("fit 2 of 2", epoch),
+            Step::Only(epoch) => self.epoch("fit", epoch),
             Step::Category => {
                 self.turn_to("category head", "{prefix} {spinner} {elapsed}");
                 self.bar.tick();

@@ -63,8 +63,8 @@ impl<'a> Report<'a> {
         };
         row("rows", (training.rows + training.validation_rows + training.test_rows).to_string());
         row("  training", format!("{} opened {} to {}", training.rows, day(training.from), day(training.to)));
-        row("  left out of the fit", format!("{}, the most unusual of these", training.trimmed_rows));
         row("  validation", format!("{} opened after that", training.validation_rows));
+        row("  left out of the fit", format!("{}, the most unusual of both", training.trimmed_rows));
         row("  test", format!("{} opened after those", training.test_rows));
         row("epochs", format!("{}", metric("epochs")));
         let errors = ["training_error", "validation_error", "test_error"].map(|name| format!("{:.4}", metric(name)));

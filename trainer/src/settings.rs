@@ -21,7 +21,8 @@ pub struct Settings {
     pub weight_decay: f32,
     /// Share of inputs that are hidden in training, 0 to 1.
     pub hide: f32,
-    /// Share of the training slice, the most unusual by a first fit, that is left out of the final one, 0 to 1.
+    /// Share of the rows, the most unusual by the views that need no network, that the network does not learn from, 0 to
+    /// 1.
     pub trim: f64,
     /// Buckets that tokens are hashed into.
     pub text_buckets: usize,

@@ -8,9 +8,9 @@ pub const FEWEST_ROWS: usize = 50;
 /// Rows of a [`Dataset`], each slice in the order of time and wholly before the next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
-    /// The first 70%: what scaler, text, network and category head are fitted on.
+    /// The first 70%: what a first fit knows, and the category head.
     pub training: Vec<usize>,
-    /// The next 15%: when to stop, what errors are usual, what percentile a score has.
+    /// The next 15%: when to stop, what errors are usual, what percentile a score has. The final fit knows it, too.
     pub validation: Vec<usize>,
     /// The last 15%: only for the metrics.
     pub test: Vec<usize>,

@@ -131,12 +131,13 @@ fn planted_structure_is_learnt_and_planted_outliers_stand_out() {
     assert!(metrics["test_error"] < 0.5, "most of what is scaled to a spread of 1 is recovered: {metrics:?}");
 
     let scores: Vec<f32> =
-        (0..data.len()).map(|row| model.score(data.row(row), data.tokens(row)).unwrap().anomaly).collect();
+        (0..data.len()).map(|row| model.score(data.row(row), data.tokens(row), None).unwrap().anomaly).collect();
     let mut order: Vec<usize> = (0..data.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-    let top: Vec<usize> = order[..data.len() * 2 / 100].to_vec();
+    // Two views see it, three do not; rows that all see, extreme as they are, stand beside them.
+    let top: Vec<usize> = order[..data.len() * 5 / 100].to_vec();
     let found = outliers.iter().filter(|row| top.contains(row)).count();
-    assert!(found >= 9, "{found} of {} among the top 2%", outliers.len());
+    assert!(found >= 9, "{found} of {} among the top 5%", outliers.len());
 }
 
 #[test]
@@ -147,11 +148,11 @@ fn what_never_happened_is_a_surprise_and_the_reason() {
     let data = world.build();
     let model = trained(&data, &quick());
     values[3] = f32::NAN;
-    let before = model.score(&values, &words).unwrap();
+    let before = model.score(&values, &words, None).unwrap();
     // The constant that was never anything else, and the feature that was never known.
     values[FOLLOWERS + 1] = 5.0;
     values[FOLLOWERS + 2] = 1.0;
-    let after = model.score(&values, &words).unwrap();
+    let after = model.score(&values, &words, None).unwrap();
     let constant = after.contributions[0];
     assert_eq!((constant.input, constant.expected), (Input::Feature(FOLLOWERS + 1), 4.0));
     assert!(after.anomaly > before.anomaly && constant.share > 0.1, "{constant:?}");
@@ -212,7 +213,7 @@ fn with_one_category_there_is_no_head_and_a_reason() {
         let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
         assert!(model.metadata().categories.is_empty());
         assert!(model.metadata().missing_heads["category"].contains("needs 2"), "{:?}", model.metadata().missing_heads);
-        assert!(model.score(&[1.0; FEATURES], &[1]).unwrap().categories.is_empty());
+        assert!(model.score(&[1.0; FEATURES], &[1], None).unwrap().categories.is_empty());
     }
 }
 
@@ -224,7 +225,7 @@ fn rows_without_words_are_scored() {
         world.add(&values, &[], None);
     }
     let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
-    let score = model.score(&[0.5; FEATURES], &[1, 2, 3]).unwrap();
+    let score = model.score(&[0.5; FEATURES], &[1, 2, 3], None).unwrap();
     assert!(score.anomaly.is_finite());
     assert_eq!(score.contributions.iter().find(|c| c.input == Input::Text).unwrap().share, 0.0);
 }
@@ -253,7 +254,7 @@ fn it_stops_when_told_and_when_nothing_gets_better() {
     let mut watch = |step: Step<'_>| {
         let (fit, number) = match step {
             Step::First(epoch) => (1, epoch.number),
-            Step::Final(epoch) => (2, epoch.number),
+            Step::Final(epoch) | Step::Only(epoch) => (2, epoch.number),
             Step::Category => (3, 0),
         };
         seen.push((fit, number));
@@ -283,19 +284,19 @@ fn it_stops_when_told_and_when_nothing_gets_better() {
     assert!((3..5_000).contains(&epochs), "{epochs} epochs with a patience of 2");
 }
 
-/// Whatever happens in the later slices, what is usual is what was so in the training slice.
+/// Whatever happens in the last slice, what is usual is what was so before it.
 #[test]
-fn what_is_usual_is_learnt_from_the_training_slice_alone() {
+fn what_is_usual_is_learnt_from_the_slices_before_the_last() {
     let mut world = World::new(10);
-    world.add_usual(210);
-    for _ in 0..90 {
+    world.add_usual(255);
+    for _ in 0..45 {
         let (mut values, mut words, category) = world.usual();
         values[FOLLOWERS + 1] = 9.0;
         words.push(77_777);
         world.add(&values, &words, Some(category));
     }
     let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
-    let known = |words: &[u32]| model.score(&[1.0; FEATURES], words).unwrap();
+    let known = |words: &[u32]| model.score(&[1.0; FEATURES], words, None).unwrap();
     let usual = known(&[1]).contributions.iter().find(|c| c.input == Input::Feature(FOLLOWERS + 1)).unwrap().usual;
     assert_eq!((usual.low, usual.median, usual.high, usual.mean), (4.0, 4.0, 4.0, 4.0));
     assert_eq!(known(&[1]).anomaly, known(&[1, 77_777]).anomaly, "a word that only later ones use says nothing");
@@ -352,7 +353,7 @@ fn a_larger_distance_in_the_validation_slice_counts() {
             world.add(&values, &words, Some(category));
         }
         let model = trained(&world.build(), &quick());
-        model.parts().surprise.habits[..FOLLOWERS].iter().map(|habit| habit.error).sum::<f32>()
+        model.parts().views.surprise.habits[..FOLLOWERS].iter().map(|habit| habit.error).sum::<f32>()
     };
     let (still, drifted) = (errors(0.0), errors(3.0));
     assert!(drifted > 1.5 * still, "{drifted} and {still}");
@@ -392,7 +393,7 @@ fn percentiles_are_those_of_the_validation_slice() {
     let data = world.build();
     let model = trained(&data, &quick());
     let unusual = |rows: std::ops::Range<usize>| {
-        let percentile = |row| model.score(data.row(row), data.tokens(row)).unwrap().percentile;
+        let percentile = |row| model.score(data.row(row), data.tokens(row), None).unwrap().percentile;
         rows.clone().filter(|&row| percentile(row) >= 95.0).count() as f64 / rows.len() as f64
     };
     let (training, validation) = (unusual(0..420), unusual(420..510));
@@ -417,7 +418,7 @@ fn wild_rows_are_left_out() {
     let error = |trim: f64| {
         let model = trained(&data, &Settings { trim, ..quick() });
         assert_eq!(model.metadata().training.trimmed_rows, (420.0 * trim) as u64);
-        let habits = &model.parts().surprise.habits[..FOLLOWERS];
+        let habits = &model.parts().views.surprise.habits[..FOLLOWERS];
         (model.metadata().metrics["training_error"], habits.iter().map(|habit| habit.error).sum::<f32>())
     };
     let (with, without) = (error(0.0), error(0.03));
@@ -433,10 +434,10 @@ fn how_far_along_it_is_does_not_count() {
     world.add_usual(200);
     let (mut values, words, _) = world.usual();
     let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
-    let before = model.score(&values, &words).unwrap();
+    let before = model.score(&values, &words, None).unwrap();
     values[FOLLOWERS + 1] = 0.0;
     values[FOLLOWERS] = 1.0 - values[FOLLOWERS];
-    let after = model.score(&values, &words).unwrap();
+    let after = model.score(&values, &words, None).unwrap();
     assert_eq!((before.anomaly, &before.categories), (after.anomaly, &after.categories));
     let share = |feature| after.contributions.iter().find(|c| c.input == Input::Feature(feature)).unwrap().share;
     assert_eq!((share(FOLLOWERS), share(FOLLOWERS + 1)), (0.0, 0.0));

@@ -198,7 +198,7 @@ async fn a_run_becomes_a_model() {
         (metadata.features_digest.as_str(), metadata.categories.as_slice()),
         ("abcd", &["docs".to_owned(), "fix".into()][..])
     );
-    let score = model.score(&[10.0, 5.0, 15.0, 0.0, 3.0, f32::NAN], &[3, 104]).unwrap();
+    let score = model.score(&[10.0, 5.0, 15.0, 0.0, 3.0, f32::NAN], &[3, 104], None).unwrap();
     assert!(score.anomaly > 0.0 && score.contributions.len() == 7);
 
     let manifest = folder.manifest();

@@ -3,9 +3,8 @@
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use crate::calibration::Percentiles;
 use crate::tensors::{METADATA, Reader, Writer};
-use crate::{CategoryHead, Metadata, Model, Network, Parts, SCHEMA, Scaler, Surprise, Text};
+use crate::{Calibration, CategoryHead, Metadata, Model, Network, Parts, SCHEMA, Scaler, Text, Views};
 
 /// Name of the model file in its folder.
 pub const FILE_NAME: &str = "model.safetensors";
@@ -26,6 +25,15 @@ pub enum ArtifactError {
          train the model again with the version that you run"
     )]
     NewerSchema {
+        /// The schema of the file.
+        found: u64,
+    },
+    /// An earlier version wrote the file.
+    #[error(
+        "{FILE_NAME} has schema {found}, and this program reads models of schema {SCHEMA}: train the model again with \
+         `prowl-trainer train`"
+    )]
+    OlderSchema {
         /// The schema of the file.
         found: u64,
     },
@@ -53,7 +61,7 @@ impl Model {
     /// Reads a model file, and checks everything that scoring relies on.
     ///
     /// # Errors
-    /// The bytes are damaged or no model, the schema is newer, a tensor is missing, of a wrong shape or not finite.
+    /// The bytes are damaged or no model, the schema is another, a tensor is missing, of a wrong shape or not finite.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(ArtifactError::Container)?;
         let text = header.metadata().as_ref().and_then(|pairs| pairs.get(METADATA));
@@ -64,8 +72,8 @@ impl Model {
             scaler: Scaler::read(&tensors)?,
             text: Text::read(&tensors)?,
             network: Network::read(&tensors)?,
-            surprise: Surprise::read(&tensors)?,
-            percentiles: Percentiles::read(&tensors)?,
+            views: Views::read(&tensors)?,
+            calibration: Calibration::read(metadata.repositories.len(), &tensors)?,
             category: if metadata.categories.is_empty() { None } else { Some(CategoryHead::read(&tensors)?) },
             metadata,
         })
@@ -84,8 +92,8 @@ impl Model {
         parts.scaler.write(&mut tensors);
         parts.text.write(&mut tensors);
         parts.network.write(&mut tensors);
-        parts.surprise.write(&mut tensors);
-        parts.percentiles.write(&mut tensors);
+        parts.views.write(&mut tensors);
+        parts.calibration.write(&mut tensors);
         if let Some(category) = &parts.category {
             category.write(&mut tensors);
         }
@@ -94,7 +102,7 @@ impl Model {
     }
 }
 
-/// Looks at the schema before anything else, since a newer one may have other fields.
+/// Looks at the schema before anything else, since another one may have other fields.
 fn metadata(text: &str) -> Result<Metadata, ArtifactError> {
     #[derive(Deserialize)]
     struct Header {
@@ -105,6 +113,9 @@ fn metadata(text: &str) -> Result<Metadata, ArtifactError> {
     if schema > u64::from(SCHEMA) {
         return Err(ArtifactError::NewerSchema { found: schema });
     }
+    if schema < u64::from(SCHEMA) {
+        return Err(ArtifactError::OlderSchema { found: schema });
+    }
     serde_json::from_str(text).map_err(broken)
 }
 
@@ -112,11 +123,11 @@ fn metadata(text: &str) -> Result<Metadata, ArtifactError> {
 mod tests {
     use std::collections::HashMap;
 
-    use ndarray::{Array1, array};
+    use ndarray::{Array1, Array2, array};
     use safetensors::{Dtype, tensor::TensorView};
 
     use super::*;
-    use crate::fixture;
+    use crate::{LARGE, fixture};
 
     /// The error of a model made of these parts and written with whatever is wrong with them.
     fn refused(change: impl FnOnce(&mut Parts)) -> String {
@@ -133,7 +144,10 @@ mod tests {
         assert_eq!(back, model);
         assert_eq!(back.to_bytes().unwrap(), bytes);
         let values = [4.5, 300.0, f32::NAN, 1.0];
-        assert_eq!(format!("{:?}", back.score(&values, &[3, 9])), format!("{:?}", model.score(&values, &[3, 9])));
+        assert_eq!(
+            format!("{:?}", back.score(&values, &[3, 9], None)),
+            format!("{:?}", model.score(&values, &[3, 9], None))
+        );
     }
 
     #[test]
@@ -143,7 +157,7 @@ mod tests {
         let model = Model::from_parts(parts).unwrap();
         let back = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
         assert_eq!(back, model);
-        assert!(back.score(&[0.0; 4], &[]).unwrap().categories.is_empty());
+        assert!(back.score(&[0.0; 4], &[], None).unwrap().categories.is_empty());
     }
 
     #[test]
@@ -151,13 +165,13 @@ mod tests {
         let bytes = fixture::model().to_bytes().unwrap();
         let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
         let mut refused = 0;
-        for place in (0..8).chain((8..bytes.len()).step_by(5)) {
+        for place in (0..8).chain((8..bytes.len()).step_by(11)) {
             let mut damaged = bytes.clone();
             damaged[place] ^= [0x01, 0x80, 0xFF][place % 3];
             match Model::from_bytes(&damaged) {
                 Err(_) => refused += 1,
                 // A changed weight or word is sound to the eye; the manifest's digest tells. It must score.
-                Ok(model) => drop(model.score(&[4.5, 300.0, f32::NAN, 1.0], &[3, 9]).map(|score| score.band)),
+                Ok(model) => drop(model.score(&[4.5, 300.0, f32::NAN, 1.0], &[3, 9], None).map(|score| score.band)),
             }
         }
         assert!(refused > header / 10, "{refused} changes were noticed, in a header of {header} bytes");
@@ -166,7 +180,7 @@ mod tests {
     #[test]
     fn no_shortened_file_is_read() {
         let bytes = fixture::model().to_bytes().unwrap();
-        for length in 0..bytes.len() {
+        for length in (0..bytes.len()).step_by(7) {
             assert!(Model::from_bytes(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
         }
         let longer = [bytes.as_slice(), &[0]].concat();
@@ -174,12 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_says_so_whatever_else_it_holds() {
-        let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+    fn another_schema_says_so_whatever_else_it_holds() {
+        let message = |schema: u32| {
+            let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+            let text = format!(r#"{{"schema": {schema}, "unheard": "of"}}"#);
+            let pairs = HashMap::from([("prowl".to_owned(), text)]);
+            let bytes = safetensors::serialize([("x", view)], Some(pairs)).unwrap();
+            Model::from_bytes(&bytes).unwrap_err().to_string()
+        };
+        let older = message(SCHEMA - 1);
+        assert!(older.contains(&format!("reads models of schema {SCHEMA}: train the model again")), "{older}");
         let newer = SCHEMA + 1;
-        let text = format!(r#"{{"schema": {newer}, "unheard": "of"}}"#);
-        let bytes = safetensors::serialize([("x", view)], Some(HashMap::from([("prowl".to_owned(), text)]))).unwrap();
-        let message = Model::from_bytes(&bytes).unwrap_err().to_string();
+        let message = message(newer);
         let says =
             format!("has schema {newer}, and this program knows models up to schema {SCHEMA}: update this program");
         assert!(message.contains(&says), "{message}");
@@ -241,8 +261,17 @@ mod tests {
         assert!(refused(|parts| parts.scaler.columns[1].usual.median = 1e9).contains("row 1 has the quantiles"));
         assert!(refused(|parts| parts.text.spread = array![1.0]).contains("text"));
         assert!(refused(|parts| parts.text.idf = Array1::zeros(0)).contains("text"));
-        assert!(refused(|parts| parts.surprise.habits.truncate(2)).contains("habits"));
-        assert!(refused(|parts| parts.surprise.habits[0].error = 0.0).contains("habits"));
+        assert!(refused(|parts| parts.views.surprise.habits.truncate(2)).contains("habits"));
+        assert!(refused(|parts| parts.views.surprise.habits[0].error = 0.0).contains("habits"));
+        assert!(refused(|parts| parts.views.neighbours.points = Array2::zeros((LARGE, 3))).contains("neighbours"));
+        assert!(refused(|parts| parts.views.neighbours.points = Array2::zeros((7, 7))).contains("neighbours"));
+        assert!(refused(|parts| parts.views.covariance.centre = array![0.0]).contains("covariance"));
+        assert!(refused(|parts| parts.views.covariance.relations = Array2::zeros((7, 6))).contains("covariance"));
+        assert!(refused(|parts| parts.views.covariance.error[3] = 0.0).contains("covariance.error"));
+        assert!(refused(|parts| parts.views.forest.nodes[0].input = Some(7)).contains("forest"));
+        assert!(refused(|parts| parts.views.forest.nodes.truncate(9)).contains("forest"));
+        assert!(refused(|parts| drop(parts.metadata.repositories.pop())).contains("percentiles"));
+        assert!(refused(|parts| drop(parts.calibration.opinions.pop())).contains("percentiles"));
         assert!(refused(|parts| parts.metadata.categories.push("test".into())).contains("3 classes"));
         assert!(refused(|parts| parts.category = None).contains("category"));
         assert!(refused(|parts| parts.metadata.bands.high_risk = 20.0).contains("bands"));

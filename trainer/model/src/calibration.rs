@@ -1,100 +1,142 @@
-//! From an anomaly score to its percentile among the validation slice.
+//! From the opinions of the views to one anomaly score, and to its percentile.
 
-use ndarray::{Array2, Axis, array};
-
-use crate::ArtifactError;
+use crate::percentiles::Percentiles;
 use crate::tensors::{Reader, Writer};
+use crate::views::{OPINIONS, Opinion};
+use crate::{ArtifactError, Reference};
 
-/// Largest percentile that is ever given: no sample shows that nothing could be more unusual.
-const HIGHEST: f32 = 99.99;
+/// Points of the curve of one repository, at most.
+const REPOSITORY_POINTS: usize = 256;
 
-/// At most this many points are kept of a sample, however large.
-const POINTS: usize = 2048;
+/// A repository has percentiles of its own from so many rows on; with fewer, 5% of them would be too few to tell where the
+/// highest begin.
+const REPOSITORY_ROWS: usize = 200;
 
-/// The empirical distribution of a sample of anomaly scores, as a monotone curve.
+/// What scores are usual, for each view, for all of them together, and for single repositories.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Percentiles {
-    /// Rows (score, percentile), both ascending; at least one.
-    points: Array2<f32>,
-    /// Mean excess of the highest tenth over where it begins, above 0: how fast the tail thins out.
-    tail: f32,
+pub struct Calibration {
+    /// Of the opinions, in their order.
+    pub opinions: Vec<Percentiles>,
+    /// Of the anomaly scores.
+    pub anomaly: Percentiles,
+    /// Of the anomaly scores of single repositories, in the order of
+    /// [`Metadata::repositories`](crate::Metadata::repositories).
+    pub repositories: Vec<Percentiles>,
 }
 
-impl Percentiles {
-    /// The distribution of a sample; `None` when it is empty or holds a value that is not finite.
-    ///
-    /// The k-th smallest of n scores has the percentile 100 (k - ½) / n (Hazen's plotting position).
-    pub fn of(mut scores: Vec<f32>) -> Option<Self> {
-        if scores.is_empty() || scores.iter().any(|score| !score.is_finite()) {
-            return None;
+impl Calibration {
+    /// Calibrates by the opinions on some rows, each beside the name of its repository. Gives the names of the repositories
+    /// that have enough rows, too, in order; `None` without a row, or with a score that is not finite.
+    pub fn of(rows: &[([f32; OPINIONS], &str)]) -> Option<(Self, Vec<String>)> {
+        let curve = |view: usize| Percentiles::of(rows.iter().map(|(scores, _)| scores[view]).collect());
+        let opinions = (0..OPINIONS).map(curve).collect::<Option<Vec<_>>>()?;
+        let joined: Vec<f32> = rows.iter().map(|(scores, _)| power_mean(&surprises(&opinions, scores))).collect();
+        let anomaly = Percentiles::of(joined.clone())?;
+        let mut by_repository = std::collections::BTreeMap::<&str, Vec<f32>>::new();
+        for ((_, repository), &score) in rows.iter().zip(&joined) {
+            by_repository.entry(repository).or_default().push(score);
         }
-        scores.sort_unstable_by(f32::total_cmp);
-        let count = scores.len();
-        let kept = count.min(POINTS);
-        // Evenly spread over the ranks, both ends included.
-        let rank = |point: usize| if kept == 1 { 0 } else { point * (count - 1) / (kept - 1) };
-        let percentile = |rank: usize| (100.0 * (rank as f64 + 0.5) / count as f64) as f32;
-        let points = Array2::from_shape_fn((kept, 2), |(point, column)| {
-            let rank = rank(point);
-            if column == 0 { scores[rank] } else { percentile(rank) }
-        });
-        let highest = &scores[count - count.div_ceil(10)..];
-        let excess = highest.iter().map(|score| f64::from(score - highest[0])).sum::<f64>() / highest.len() as f64;
-        let floor = 1e-3 * f64::from(scores[count - 1].abs()) + 1e-6;
-        Some(Self { points, tail: excess.max(floor) as f32 })
+        by_repository.retain(|_, scores| scores.len() >= REPOSITORY_ROWS);
+        let names = by_repository.keys().map(|name| (*name).to_owned()).collect();
+        let thinned = |scores| Percentiles::of(scores).map(|curve| curve.thinned(REPOSITORY_POINTS));
+        let repositories = by_repository.into_values().map(thinned).collect::<Option<Vec<_>>>()?;
+        Some((Self { opinions, anomaly, repositories }, names))
     }
 
-    /// Share of the sample below `score`, in percent, 0 to 99.99: linear between the points. Beyond the last one, what
-    /// remains shrinks exponentially, as the excesses of most distributions do.
-    pub fn of_score(&self, score: f32) -> f32 {
-        let (scores, percentiles) = (self.points.column(0), self.points.column(1));
-        let last = scores.len() - 1;
-        // Equal scores share the highest percentile of theirs.
-        let above = partition(scores.len(), |point| scores[point] <= score);
-        let percentile = if above == 0 {
-            // From 0 for a score of 0, which none is below.
-            percentiles[0] * (score / scores[0]).clamp(0.0, 1.0)
-        } else if above > last {
-            100.0 - (100.0 - percentiles[last]) * libm::expf((scores[last] - score) / self.tail)
-        } else {
-            let (low, high) = (above - 1, above);
-            let share = (score - scores[low]) / (scores[high] - scores[low]);
-            percentiles[low] + share * (percentiles[high] - percentiles[low])
-        };
-        percentile.min(HIGHEST)
+    /// The anomaly score of these scores of the views.
+    pub fn joined(&self, scores: &[f32; OPINIONS]) -> f32 {
+        power_mean(&surprises(&self.opinions, scores))
+    }
+
+    /// The anomaly score, and each input's share of it.
+    ///
+    /// A view counts by how rare its opinion is: by the negative logarithm of the share of rows of which it thinks as ill.
+    /// The anomaly score is the fourth root of the mean of their fourth powers, which lies nearer to the largest than to the
+    /// mean: one view that is sure outweighs four that shrug. Each input has the shares that the views give it, in
+    /// proportion to the fourth powers.
+    pub fn anomaly(&self, opinions: &[Opinion]) -> (f32, Vec<f32>) {
+        let scores: Vec<f32> = opinions.iter().map(|opinion| opinion.score).collect();
+        let surprises = surprises(&self.opinions, &scores);
+        let mut shares = vec![0.0; opinions.first().map_or(0, |opinion| opinion.shares.len())];
+        // A view that gives no share to any input has none to give.
+        let heard = |opinion: &Opinion| opinion.shares.iter().any(|&share| share > 0.0);
+        let powers = || surprises.iter().map(|surprise| fourth_power(*surprise)).zip(opinions);
+        let powers = || powers().filter(|(_, opinion)| heard(opinion));
+        let sum: f32 = powers().map(|(power, _)| power).sum();
+        if sum > 0.0 {
+            for (power, opinion) in powers() {
+                let factor = power / sum;
+                for (share, part) in shares.iter_mut().zip(&opinion.shares) {
+                    *share += factor * part;
+                }
+            }
+        }
+        (power_mean(&surprises), shares)
+    }
+
+    /// The percentile of an anomaly score, and among what: the rows of the repository at this place, where it has a curve
+    /// of its own, or all.
+    pub fn percentile(&self, anomaly: f32, repository: Option<usize>) -> (f32, Reference) {
+        match repository.and_then(|place| self.repositories.get(place)) {
+            Some(curve) => (curve.of_score(anomaly), Reference::Repository),
+            None => (self.anomaly.of_score(anomaly), Reference::All),
+        }
+    }
+
+    fn curves(&self) -> impl Iterator<Item = (String, &Percentiles)> {
+        let opinions = self.opinions.iter().enumerate().map(|(view, curve)| (opinion_name(view), curve));
+        let repositories = self.repositories.iter().enumerate().map(|(place, curve)| (repository_name(place), curve));
+        opinions.chain([(ANOMALY.to_owned(), &self.anomaly)]).chain(repositories)
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {
-        tensors.matrix("percentiles", &self.points);
-        tensors.vector("percentiles.tail", &array![self.tail]);
+        for (name, curve) in self.curves() {
+            curve.write(&name, tensors);
+        }
     }
 
-    pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
-        let tail = tensors.vector("percentiles.tail")?;
-        ArtifactError::unless(tail.len() == 1, "percentiles.tail", || format!("it has {} values", tail.len()))?;
-        Ok(Self { points: tensors.matrix("percentiles")?, tail: tail[0] })
+    pub(crate) fn read(repositories: usize, tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
+        let curve = |name: String| Percentiles::read(&name, tensors);
+        Ok(Self {
+            opinions: (0..OPINIONS).map(|view| curve(opinion_name(view))).collect::<Result<_, _>>()?,
+            anomaly: curve(ANOMALY.to_owned())?,
+            repositories: (0..repositories).map(|place| curve(repository_name(place))).collect::<Result<_, _>>()?,
+        })
     }
 
-    pub(crate) fn check(&self) -> Result<(), ArtifactError> {
-        let shaped = self.points.nrows() > 0 && self.points.ncols() == 2 && self.tail > 0.0;
-        let ascends = |column: usize| {
-            let values = self.points.index_axis(Axis(1), column);
-            values.iter().zip(values.iter().skip(1)).all(|(low, high)| low <= high)
-        };
-        let within = |value: &f32| (0.0..=100.0).contains(value);
-        let sound = shaped && ascends(0) && ascends(1) && self.points.column(1).iter().all(within);
-        ArtifactError::unless(sound, "percentiles", || "it is no ascending curve from 0 to 100".to_owned())
+    pub(crate) fn check(&self, repositories: &[String]) -> Result<(), ArtifactError> {
+        let counts = (self.opinions.len(), self.repositories.len());
+        ArtifactError::unless(counts == (OPINIONS, repositories.len()), "percentiles", || {
+            format!("it has {} opinions and {} repositories", counts.0, counts.1)
+        })?;
+        ArtifactError::unless(repositories.is_sorted_by(|a, b| a < b), "percentiles", || {
+            "its repositories are in no order".to_owned()
+        })?;
+        self.curves().try_for_each(|(name, curve)| curve.check(&name))
     }
 }
 
-/// The first index from which on `holds` is false; it must hold for a prefix.
-fn partition(len: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, len);
-    while low < high {
-        let middle = low.midpoint(high);
-        if holds(middle) { low = middle + 1 } else { high = middle }
-    }
-    low
+const ANOMALY: &str = "percentiles.anomaly";
+
+fn opinion_name(view: usize) -> String {
+    format!("percentiles.opinion.{view}")
+}
+
+fn repository_name(place: usize) -> String {
+    format!("percentiles.repository.{place}")
+}
+
+fn surprises(curves: &[Percentiles], scores: &[f32]) -> Vec<f32> {
+    curves.iter().zip(scores).map(|(curve, &score)| curve.surprise(score)).collect()
+}
+
+fn fourth_power(value: f32) -> f32 {
+    (value * value) * (value * value)
+}
+
+/// The power mean of the exponent 4.
+fn power_mean(values: &[f32]) -> f32 {
+    (values.iter().map(|&value| fourth_power(value)).sum::<f32>() / values.len().max(1) as f32).sqrt().sqrt()
 }
 
 #[cfg(test)]
@@ -102,60 +144,59 @@ mod tests {
     use super::*;
     use crate::fixture::Numbers;
 
-    #[test]
-    fn ranks_become_percentiles() {
-        let curve = Percentiles::of((0..200).map(|rank| 1.0 + rank as f32).collect()).unwrap();
-        assert!((curve.of_score(100.5) - 50.0).abs() < 1e-3, "{}", curve.of_score(100.5));
-        assert!((curve.of_score(190.5) - 95.0).abs() < 1e-3);
-        assert_eq!((curve.of_score(0.0), curve.of_score(-1.0)), (0.0, 0.0));
+    fn rows(count: usize) -> Vec<([f32; OPINIONS], &'static str)> {
+        let mut numbers = Numbers::new(7);
+        let row = |row: usize| {
+            let scores = [numbers.next().abs(); OPINIONS];
+            if row.is_multiple_of(3) { (scores.map(|score| 5.0 + score), "o/wild") } else { (scores, "o/calm") }
+        };
+        (0..count).map(row).collect()
+    }
+
+    fn opinion(score: f32, shares: [f32; 2]) -> Opinion {
+        Opinion { score, shares: shares.to_vec() }
     }
 
     #[test]
-    fn beyond_the_sample_it_rises_and_never_reaches_the_end() {
-        let curve = Percentiles::of((0..200).map(|rank| rank as f32).collect()).unwrap();
-        let beyond = [199.0, 200.0, 203.0, 210.0, 240.0].map(|score| curve.of_score(score));
-        assert!(beyond.is_sorted_by(|a, b| a < b), "{beyond:?}");
-        assert!(beyond[1] < 99.8, "one step beyond is little: {beyond:?}");
-        assert_eq!(curve.of_score(f32::MAX), HIGHEST);
+    fn views_that_are_sure_are_heard_and_share_out_what_they_say() {
+        let (calibration, _) = Calibration::of(&rows(600)).unwrap();
+        let calm = || opinion(0.0, [0.0, 1.0]);
+        let (none, _) = calibration.anomaly(&[calm(), calm(), calm(), calm(), calm()]);
+        assert_eq!(none, 0.0);
+        let (one, shares) = calibration.anomaly(&[opinion(5.99, [1.0, 0.0]), calm(), calm(), calm(), calm()]);
+        assert!((shares[0] - 1.0).abs() < 1e-6, "{shares:?}");
+        let sure = || opinion(5.99, [0.0, 1.0]);
+        let (two, shares) = calibration.anomaly(&[opinion(5.99, [1.0, 0.0]), sure(), calm(), calm(), calm()]);
+        assert!((two / one - 2.0_f32.powf(0.25)).abs() < 0.05, "{one} {two}");
+        assert!(shares[0] > 0.3 && shares[1] > 0.3, "{shares:?}");
     }
 
     #[test]
-    fn it_never_falls() {
-        let mut numbers = Numbers::new(9);
-        for sample in [1, 2, 10, 5000] {
-            let curve = Percentiles::of((0..sample).map(|_| numbers.next().abs().powi(3)).collect()).unwrap();
-            curve.check().unwrap();
-            let mut last = -1.0;
-            for step in 0..3000 {
-                let percentile = curve.of_score(step as f32 / 1000.0);
-                assert!(percentile >= last && (0.0..100.0).contains(&percentile), "{sample} at {step}: {percentile}");
-                last = percentile;
-            }
-        }
+    fn a_repository_with_enough_rows_has_percentiles_of_its_own() {
+        let (calibration, names) = Calibration::of(&rows(900)).unwrap();
+        calibration.check(&names).unwrap();
+        assert_eq!(names, ["o/calm", "o/wild"]);
+        let score = calibration.anomaly(&[0; OPINIONS].map(|_| opinion(0.9, [1.0, 0.0]))).0;
+        let [all, calm, wild] = [None, Some(0), Some(1)].map(|place| calibration.percentile(score, place));
+        assert_eq!([all.1, calm.1, wild.1], [Reference::All, Reference::Repository, Reference::Repository]);
+        assert!(wild.0 < 1.0 && calm.0 > 85.0 && (40.0..80.0).contains(&all.0), "{wild:?} {calm:?} {all:?}");
+
+        let (calibration, names) = Calibration::of(&rows(303)).unwrap();
+        assert_eq!((names, calibration.repositories.len()), (vec!["o/calm".to_owned()], 1), "101 rows are too few");
+        assert_eq!(Calibration::of(&[]), None);
+        assert_eq!(Calibration::of(&[([f32::NAN; OPINIONS], "")]), None);
     }
 
     #[test]
-    fn equal_scores_are_no_trouble() {
-        let curve = Percentiles::of(vec![3.0; 50]).unwrap();
-        assert!(curve.of_score(2.9) < 1.0 && (curve.of_score(3.0) - 99.0).abs() < 1e-3 && curve.of_score(4.0) > 99.0);
-        let zeros = Percentiles::of(vec![0.0; 50]).unwrap();
-        assert!((zeros.of_score(0.0) - 99.0).abs() < 1e-3 && zeros.of_score(1.0) > 99.0);
-    }
-
-    #[test]
-    fn a_curve_that_does_not_rise_to_100_is_refused() {
-        let sound = |points: Array2<f32>, tail: f32| Percentiles { points, tail }.check().is_ok();
-        assert!(sound(array![[0.0, 0.5], [1.0, 99.5]], 0.1));
-        assert!(!sound(array![[0.0, 0.5], [1.0, 99.5]], 0.0), "tail");
-        assert!(!sound(array![[1.0, 0.5], [0.0, 99.5]], 0.1), "scores");
-        assert!(!sound(array![[0.0, 99.5], [1.0, 0.5]], 0.1), "percentiles");
-        assert!(!sound(array![[0.0, 0.5], [1.0, 100.5]], 0.1), "beyond 100");
-        assert!(!sound(array![[0.0], [1.0]], 0.1) && !sound(Array2::zeros((0, 2)), 0.1), "shapes");
-    }
-
-    #[test]
-    fn a_sample_without_a_number_has_no_distribution() {
-        assert_eq!(Percentiles::of(vec![]), None);
-        assert_eq!(Percentiles::of(vec![1.0, f32::NAN]), None);
+    fn curves_that_do_not_fit_are_refused() {
+        let (calibration, names) = Calibration::of(&rows(900)).unwrap();
+        let refused = |change: fn(&mut Calibration, &mut Vec<String>)| {
+            let (mut calibration, mut names) = (calibration.clone(), names.clone());
+            change(&mut calibration, &mut names);
+            calibration.check(&names).is_err()
+        };
+        assert!(refused(|_, names| drop(names.pop())));
+        assert!(refused(|_, names| names.reverse()));
+        assert!(refused(|calibration, _| drop(calibration.opinions.pop())));
     }
 }

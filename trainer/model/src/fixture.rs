@@ -6,8 +6,8 @@ use ndarray::{Array1, Array2, array};
 
 use crate::score::Usual;
 use crate::{
-    Bands, CategoryHead, Column, Dense, FeatureInfo, Habit, Metadata, Model, Network, Parts, Percentiles, SCHEMA,
-    Scaler, Surprise, Text, Training,
+    Bands, Calibration, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, LARGE, Metadata, Model,
+    Neighbours, Network, Node, OPINIONS, PLACES, Parts, SCHEMA, Scaler, Surprise, Text, Training, Views,
 };
 
 /// Numbers between -1 and 1 that look arbitrary.
@@ -61,6 +61,18 @@ pub(crate) fn parts() -> Parts {
     let layers = widths.windows(2).map(layer).collect();
     let mut idf = numbers.vector(buckets).mapv(|value| 1.0 + value.abs());
     idf[7] = 0.0;
+    // The scores of the known repository are higher than those of the others.
+    let scores: Vec<_> = (0..500_usize)
+        .map(|row| {
+            let known = row.is_multiple_of(2);
+            let low = if known { 4.0 } else { 0.0 };
+            (
+                [0; OPINIONS].map(|_| low + 8.0 * numbers.next().abs()),
+                if known { "o/known" } else { ["o/few", "o/rare"][row % 4 / 2] },
+            )
+        })
+        .collect();
+    let (calibration, repositories) = Calibration::of(&scores).unwrap();
     Parts {
         metadata: Metadata {
             bands: Bands::default(),
@@ -69,6 +81,7 @@ pub(crate) fn parts() -> Parts {
             features_digest: "0123".into(),
             metrics: BTreeMap::from([("test_error".into(), 0.5)]),
             missing_heads: BTreeMap::from([("risk".into(), "none was trained".into())]),
+            repositories,
             schema: SCHEMA,
             training: Training {
                 from: 1,
@@ -98,14 +111,33 @@ pub(crate) fn parts() -> Parts {
             spread: array![0.5, 1.0, 2.0],
         },
         network: Network { layers },
-        surprise: Surprise { habits: vec![Habit { error: 0.7, weight: 1.0 }; inputs] },
-        percentiles: Percentiles::of((0..100).map(|rank| rank as f32 / 40.0).collect()).unwrap(),
+        views: Views {
+            surprise: Surprise { habits: vec![Habit { error: 0.7, weight: 1.0 }; inputs] },
+            neighbours: Neighbours { points: numbers.matrix(LARGE, inputs) },
+            covariance: Covariance {
+                centre: numbers.vector(inputs),
+                relations: 0.1 * numbers.matrix(inputs, inputs) + Array2::<f32>::eye(inputs),
+                error: Array1::ones(inputs),
+            },
+            forest: forest(inputs),
+        },
+        calibration,
         category: Some(CategoryHead {
             words: numbers.matrix(buckets, 2),
             features: numbers.matrix(FEATURES.len(), 2),
             bias: numbers.vector(2),
         }),
     }
+}
+
+/// A tree that splits at 0 by each input in turn.
+fn forest(inputs: usize) -> Forest {
+    let node = |place: usize| {
+        let depth = (place + 1).ilog2();
+        let input = (2 * place + 2 < PLACES).then_some(depth % inputs as u32);
+        Node { input, threshold: 0.0, rows: 256.0 / (1_u32 << depth) as f32 }
+    };
+    Forest { nodes: (0..PLACES).map(node).collect() }
 }
 
 pub(crate) fn model() -> Model {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The newest layout of the model file that this version writes and reads.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What a model is, what it reads and what it was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Metadata {
     pub metrics: BTreeMap<String, f64>,
     /// Heads that this model has not, by name (`category`, `risk`), each with the reason.
     pub missing_heads: BTreeMap<String, String>,
+    /// Repositories that have percentiles of their own, in order.
+    pub repositories: Vec<String>,
     /// Layout of the file.
     pub schema: u32,
     /// What it was trained on.
@@ -65,9 +67,10 @@ pub struct Training {
     pub test_rows: u64,
     /// When the last pull request of the training slice was opened.
     pub to: i64,
-    /// The most unusual rows of the training slice, which were left out of the final fit.
+    /// The most unusual rows of both slices, which the final network has not learnt from.
     pub trimmed_rows: u64,
-    /// Pull requests in the validation slice, which gives the usual errors and the percentiles.
+    /// Pull requests in the validation slice, which gives the percentiles: by a first fit, on the training slice alone. The
+    /// final one is on both slices.
     pub validation_rows: u64,
 }
 

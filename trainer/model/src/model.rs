@@ -1,7 +1,7 @@
 //! The model as a whole: from a vector to an answer.
 
 use crate::score::{Band, Contribution, Input, InputError, Score, Usual};
-use crate::{ArtifactError, CategoryHead, Metadata, Network, Percentiles, Scaler, Surprise, Text, TextVector};
+use crate::{ArtifactError, Calibration, CategoryHead, Metadata, Network, Scaler, Text, TextVector, Views};
 
 /// What a model is made of. The network's inputs are the scaled features, in order, and then the dimensions of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,10 +14,10 @@ pub struct Parts {
     pub text: Text,
     /// Reconstructs the inputs.
     pub network: Network,
-    /// What a value and an error of its reconstruction mean.
-    pub surprise: Surprise,
-    /// What an anomaly score means.
-    pub percentiles: Percentiles,
+    /// Judge how unusual a vector is.
+    pub views: Views,
+    /// What they say together, and what an anomaly score means.
+    pub calibration: Calibration,
     /// Tells the category, where there were enough declared ones to learn from.
     pub category: Option<CategoryHead>,
 }
@@ -32,15 +32,15 @@ impl Model {
     /// # Errors
     /// The parts do not fit each other.
     pub fn from_parts(parts: Parts) -> Result<Self, ArtifactError> {
-        let Parts { metadata, scaler, text, network, surprise, percentiles, category } = &parts;
+        let Parts { metadata, scaler, text, network, views, calibration, category } = &parts;
         let features = metadata.features.len();
         scaler.check(features)?;
         text.check()?;
         let inputs = features + text.dimensions();
         network.check(inputs)?;
-        surprise.check(inputs)?;
-        percentiles.check()?;
-        let Metadata { bands, categories, .. } = metadata;
+        views.check(inputs)?;
+        let Metadata { bands, categories, repositories, .. } = metadata;
+        calibration.check(repositories)?;
         if let Some(head) = category {
             head.check(categories.len(), features, text.buckets())?;
         }
@@ -64,12 +64,13 @@ impl Model {
     }
 
     /// Scores one vector: `values` in the order of [`Metadata::features`], NaN (or infinite) where unknown, and the
-    /// hashed tokens of the text in any order. Takes microseconds; the same input gives the same bits.
+    /// hashed tokens of the text in any order. The percentile is that among the pull requests of `repository`, where the
+    /// model has seen enough of it. Takes microseconds; the same input gives the same bits.
     ///
     /// # Errors
     /// The vector has another length than the model's list of features.
-    pub fn score(&self, values: &[f32], tokens: &[u32]) -> Result<Score, InputError> {
-        let Parts { metadata, scaler, text, network, surprise, percentiles, category } = &self.0;
+    pub fn score(&self, values: &[f32], tokens: &[u32], repository: Option<&str>) -> Result<Score, InputError> {
+        let Parts { metadata, scaler, text, network, views, calibration, category } = &self.0;
         let features = metadata.features.len();
         if values.len() != features {
             let digest = metadata.features_digest.clone();
@@ -77,9 +78,7 @@ impl Model {
         }
         let inputs = Inputs::of(scaler, text, values, tokens);
         let reconstruction = network.reconstruct(&inputs.scaled);
-        let (anomaly, parts) = surprise.anomaly(&inputs, &reconstruction);
-        let sum: f32 = parts.iter().sum();
-        let share = |part: f32| if sum > 0.0 { part / sum } else { 0.0 };
+        let (anomaly, shares) = calibration.anomaly(&views.opinions(&inputs, &reconstruction));
         let mut contributions = Vec::with_capacity(features + 1);
         for (index, column) in scaler.columns.iter().enumerate() {
             contributions.push(Contribution {
@@ -87,7 +86,7 @@ impl Model {
                 value: if values[index].is_finite() { values[index] } else { f32::NAN },
                 expected: column.unscale(reconstruction[index]),
                 usual: if column.known { column.usual } else { Usual::UNKNOWN },
-                share: share(parts[index]),
+                share: shares[index],
             });
         }
         contributions.push(Contribution {
@@ -95,15 +94,18 @@ impl Model {
             value: f32::NAN,
             expected: f32::NAN,
             usual: Usual::UNKNOWN,
-            share: share(parts[features..].iter().sum()),
+            share: shares[features..].iter().sum(),
         });
         // Stable, so that equal shares stay in the order of the vector.
         contributions.sort_by(|a, b| b.share.total_cmp(&a.share));
 
-        let percentile = percentiles.of_score(anomaly);
+        let place =
+            repository.and_then(|name| metadata.repositories.binary_search_by(|other| other.as_str().cmp(name)).ok());
+        let (percentile, among) = calibration.percentile(anomaly, place);
         Ok(Score {
             anomaly,
             percentile,
+            among,
             band: metadata.bands.of(percentile),
             risk: None,
             categories: category
@@ -161,6 +163,7 @@ impl Inputs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Reference;
     use crate::fixture::{self, FEATURES, Numbers};
 
     #[test]
@@ -171,7 +174,7 @@ mod tests {
             let values =
                 [numbers.next() * 30.0, numbers.next().abs() * 1e6, numbers.next().round().abs(), numbers.next()];
             let tokens: Vec<u32> = (0..7).map(|_| (numbers.next().abs() * 1e9) as u32).collect();
-            let score = model.score(&values, &tokens).unwrap();
+            let score = model.score(&values, &tokens, None).unwrap();
             assert!(score.anomaly.is_finite() && score.anomaly > 0.0);
             assert!((0.0..100.0).contains(&score.percentile));
             let shares: Vec<f32> = score.contributions.iter().map(|contribution| contribution.share).collect();
@@ -187,19 +190,19 @@ mod tests {
     #[test]
     fn the_unknown_says_nothing() {
         let model = fixture::model();
-        let score = model.score(&[4.5, f32::NAN, 0.0, f32::NAN], &[]).unwrap();
+        let score = model.score(&[4.5, f32::NAN, 0.0, f32::NAN], &[], None).unwrap();
         for contribution in &score.contributions {
             let unknown = matches!(contribution.input, Input::Feature(1 | 3) | Input::Text);
             assert_eq!(contribution.share == 0.0, unknown, "{contribution:?}");
         }
         // Never known in training: its value here is nothing to be judged by.
-        let with_never = model.score(&[4.5, f32::NAN, 0.0, 12.0], &[]).unwrap();
+        let with_never = model.score(&[4.5, f32::NAN, 0.0, 12.0], &[], None).unwrap();
         assert_eq!(with_never.anomaly.to_bits(), score.anomaly.to_bits());
         // Infinite is unknown, too.
-        let infinite = model.score(&[4.5, f32::INFINITY, 0.0, f32::NEG_INFINITY], &[]).unwrap();
+        let infinite = model.score(&[4.5, f32::INFINITY, 0.0, f32::NEG_INFINITY], &[], None).unwrap();
         assert_eq!(format!("{infinite:?}"), format!("{score:?}"));
         // With nothing known there is nothing unusual.
-        let nothing = model.score(&[f32::NAN; 4], &[]).unwrap();
+        let nothing = model.score(&[f32::NAN; 4], &[], None).unwrap();
         assert_eq!((nothing.anomaly, nothing.band), (0.0, Band::Routine));
         assert!(nothing.contributions.iter().all(|contribution| contribution.share == 0.0));
     }
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn a_contribution_tells_value_expectation_and_usual() {
         let model = fixture::model();
-        let score = model.score(&[4.5, 300.0, 1.0, f32::NAN], &[1, 2]).unwrap();
+        let score = model.score(&[4.5, 300.0, 1.0, f32::NAN], &[1, 2], None).unwrap();
         let of = |input| *score.contributions.iter().find(|contribution| contribution.input == input).unwrap();
         let heavy = of(Input::Feature(1));
         assert_eq!((heavy.value, heavy.usual), (300.0, model.parts().scaler.columns[1].usual));
@@ -218,8 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn the_percentile_is_that_of_the_repository_where_it_is_known() {
+        let model = fixture::model();
+        let score = |repository| model.score(&[4.5, 300.0, 0.0, 0.0], &[1, 2], repository).unwrap();
+        let [pooled, known, unknown] = [None, Some("o/known"), Some("o/unknown")].map(score);
+        assert_eq!([pooled.among, known.among, unknown.among], [Reference::All, Reference::Repository, Reference::All]);
+        assert_eq!(pooled.percentile, unknown.percentile);
+        assert!(known.percentile < pooled.percentile, "{known:?} {pooled:?}");
+        assert_eq!(known.anomaly, pooled.anomaly);
+    }
+
+    #[test]
     fn another_list_of_features_is_refused() {
-        let message = fixture::model().score(&[1.0, 2.0], &[]).unwrap_err().to_string();
+        let message = fixture::model().score(&[1.0, 2.0], &[], None).unwrap_err().to_string();
         assert!(
             message.contains("has 2 values") && message.contains("reads 4") && message.contains("0123"),
             "{message}"
@@ -230,16 +244,17 @@ mod tests {
     fn order_of_tokens_does_not_matter() {
         let model = fixture::model();
         let values = [4.5, 300.0, 1.0, 0.0];
-        let there = model.score(&values, &[5, 1_000_003, 77, 12]).unwrap();
-        let back = model.score(&values, &[12, 77, 1_000_003, 5]).unwrap();
+        let there = model.score(&values, &[5, 1_000_003, 77, 12], None).unwrap();
+        let back = model.score(&values, &[12, 77, 1_000_003, 5], None).unwrap();
         assert_eq!(there.anomaly.to_bits(), back.anomaly.to_bits());
         assert_eq!(there.categories, back.categories);
     }
 
     #[test]
     fn the_category_is_read_off_words_and_features() {
-        let categories =
-            |value: f32, tokens: &[u32]| fixture::model().score(&[value, 0.0, 0.0, 0.0], tokens).unwrap().categories;
+        let categories = |value: f32, tokens: &[u32]| {
+            fixture::model().score(&[value, 0.0, 0.0, 0.0], tokens, None).unwrap().categories
+        };
         let before = categories(4.5, &[]);
         assert_ne!(categories(4.5, &[3]), before);
         assert_ne!(categories(9.5, &[]), before);

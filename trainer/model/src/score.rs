@@ -3,11 +3,13 @@
 /// What the model says of one vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// How surprising the vector is, in nats, from 0: the root mean square of its inputs' surprises. Comparable within
-    /// one model only.
+    /// How surprising the vector is, in nats, from 0: a mean of the views' surprises that leans to the largest. Comparable within one
+    /// model only.
     pub anomaly: f32,
     /// Share of validation pull requests that are less surprising, 0 to below 100.
     pub percentile: f32,
+    /// Which of them the percentile speaks of.
+    pub among: Reference,
     /// What the percentile means in words.
     pub band: Band,
     /// Calibrated probability that the change will be taken back; `None` without a risk head.
@@ -16,6 +18,15 @@ pub struct Score {
     pub categories: Vec<f32>,
     /// Every input's share of the anomaly score, the largest first.
     pub contributions: Vec<Contribution>,
+}
+
+/// The pull requests that a percentile speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// Those of the same repository.
+    Repository,
+    /// Those of all repositories, since of this one there were too few.
+    All,
 }
 
 /// How much attention a pull request deserves.
@@ -41,7 +52,7 @@ pub struct Contribution {
     pub expected: f32,
     /// What was usual in training, in the same unit.
     pub usual: Usual,
-    /// Share of the squared anomaly score, 0 to 1. All shares sum to 1, or to 0 where nothing is surprising at all.
+    /// Share of the anomaly score, 0 to 1: the mean of the shares that the views give it, by how surprised they are. All shares sum to 1, or to 0 where nothing is surprising at all.
     pub share: f32,
 }
 

@@ -3,8 +3,8 @@
 use ndarray::{Array2, ArrayView1};
 
 use crate::ArtifactError;
-use crate::model::Inputs;
 use crate::tensors::{Reader, Writer};
+use crate::views::{Opinion, View};
 
 /// What is usual for one input, in its scaled unit, and how much it counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,28 +37,15 @@ pub struct Surprise {
 }
 
 impl Surprise {
-    /// The anomaly score, and each input's part of its square; 0 where unknown.
-    ///
-    /// It is the root of the weighted mean of the squared surprises over the known inputs. Squares, because a few large
+    /// The root of the weighted mean of the squared surprises over the known inputs. Squares, because a few large
     /// surprises tell more than many small ones.
-    pub fn anomaly(&self, inputs: &Inputs, reconstruction: &[f32]) -> (f32, Vec<f32>) {
-        let mut known_weight = 0.0;
-        let mut parts = Vec::with_capacity(self.habits.len());
-        for (input, habit) in self.habits.iter().enumerate() {
-            let mut part = 0.0;
-            if inputs.known[input] {
-                let surprise = habit.surprise(inputs.scaled[input], reconstruction[input]);
-                part = habit.weight * surprise * surprise;
-                known_weight += habit.weight;
-            }
-            parts.push(part);
-        }
-        if known_weight > 0.0 {
-            for part in &mut parts {
-                *part /= known_weight;
-            }
-        }
-        (parts.iter().sum::<f32>().sqrt(), parts)
+    pub fn opinion(&self, view: &View<'_>, reconstruction: &[f32]) -> Opinion {
+        let part = |(input, habit): (usize, &Habit)| {
+            let surprise = habit.surprise(view.scaled[input], reconstruction[input]);
+            view.weights[input] * surprise * surprise
+        };
+        let parts: Vec<f32> = self.habits.iter().enumerate().map(part).collect();
+        Opinion::new(parts.iter().sum::<f32>().sqrt(), parts)
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {
@@ -89,6 +76,7 @@ impl Surprise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::views::tests::view;
 
     const HABIT: Habit = Habit { error: 0.5, weight: 1.0 };
 
@@ -101,21 +89,24 @@ mod tests {
 
     #[test]
     fn an_input_counts_by_its_weight() {
-        let surprise = Surprise { habits: vec![HABIT, Habit { weight: 3.0, ..HABIT }] };
-        let inputs = Inputs { scaled: vec![0.0, 0.5], known: vec![true; 2], words: vec![] };
-        let (anomaly, parts) = surprise.anomaly(&inputs, &[0.0, 0.0]);
-        assert!((parts[1] - 0.75 * 2.0_f32.ln().powi(2)).abs() < 1e-6 && parts[0] == 0.0, "{parts:?}");
-        assert!((anomaly * anomaly - parts[1]).abs() < 1e-6, "{anomaly}");
+        let surprise = Surprise { habits: vec![HABIT; 2] };
+        let mut view = view(&[0.5, 0.5], &[true; 2]);
+        view.weights = vec![0.25, 0.75];
+        let opinion = surprise.opinion(&view, &[0.0, 0.0]);
+        assert!((opinion.score - 2.0_f32.ln()).abs() < 1e-6 && (opinion.shares[1] - 0.75).abs() < 1e-6, "{opinion:?}");
+        let opinion = surprise.opinion(&view, &[0.5, 0.0]);
+        assert!((opinion.score.powi(2) - 0.75 * 2.0_f32.ln().powi(2)).abs() < 1e-6, "{opinion:?}");
+        assert_eq!(opinion.shares, [0.0, 1.0]);
     }
 
     #[test]
     fn the_unknown_neither_counts_nor_dilutes() {
         let surprise = Surprise { habits: vec![HABIT; 3] };
-        let inputs = |known: [bool; 3]| Inputs { scaled: vec![3.0, 1.0, 9.0], known: known.to_vec(), words: vec![] };
         let reconstruction = [2.5, 1.0, 0.0];
-        let (anomaly, parts) = surprise.anomaly(&inputs([true, true, false]), &reconstruction);
-        assert!((anomaly - (2.0_f32.ln().powi(2) / 2.0).sqrt()).abs() < 1e-6, "{anomaly}");
-        assert!(parts[1] == 0.0 && parts[2] == 0.0 && (parts[0] - anomaly * anomaly).abs() < 1e-6);
-        assert_eq!(surprise.anomaly(&inputs([false; 3]), &reconstruction), (0.0, vec![0.0; 3]));
+        let opinion = surprise.opinion(&view(&[3.0, 1.0, 9.0], &[true, true, false]), &reconstruction);
+        assert!((opinion.score - (2.0_f32.ln().powi(2) / 2.0).sqrt()).abs() < 1e-6, "{opinion:?}");
+        assert_eq!(opinion.shares, [1.0, 0.0, 0.0]);
+        let nothing = surprise.opinion(&view(&[3.0, 1.0, 9.0], &[false; 3]), &reconstruction);
+        assert_eq!(nothing, Opinion { score: 0.0, shares: vec![0.0; 3] });
     }
 }

@@ -1,0 +1,64 @@
+//! Why there are no scores.
+
+use std::path::PathBuf;
+
+/// What keeps a table from being scored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// A file cannot be opened or read.
+    #[error("{} cannot be read: {problem}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// There is nothing to learn from or to score.
+    #[error("{} has no rows", file.display())]
+    NoRows {
+        /// The file.
+        file: PathBuf,
+    },
+    /// No column holds numbers.
+    #[error("{} has no column of numbers: {reasons}", file.display())]
+    NoNumbers {
+        /// The file.
+        file: PathBuf,
+        /// Its columns, each with what is wrong.
+        reasons: String,
+    },
+    /// Every value is unknown.
+    #[error("no value in {} is known", file.display())]
+    NothingKnown {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A column is missing, twice there, or holds no numbers.
+    #[error("the column {column:?} of {} {problem}", file.display())]
+    Column {
+        /// The file.
+        file: PathBuf,
+        /// The column.
+        column: String,
+        /// What is wrong, as the rest of a sentence.
+        problem: String,
+    },
+    /// A label was given.
+    #[error("--label {label}: this version learns no outcomes from tables; leave --label out to have anomaly scores")]
+    NoRiskHead {
+        /// The column.
+        label: String,
+    },
+    /// The scores cannot be written.
+    #[error("{} cannot be written: {problem}", file.display())]
+    Unwritable {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// What was learnt is of no use.
+    #[error(transparent)]
+    Learn(crate::TrainError),
+}

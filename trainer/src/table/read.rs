@@ -1,0 +1,256 @@
+//! Reads the columns of numbers of a Parquet or CSV file. What is missing, no number, or infinite is unknown.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{Format, TableError};
+
+/// The columns of numbers of a file.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Table {
+    /// Their names, in the order of the file.
+    pub(super) names: Vec<String>,
+    /// Row by row; NaN where unknown.
+    pub(super) values: Vec<f32>,
+    /// When each row came to be; empty where no column says so.
+    pub(super) times: Vec<i64>,
+    /// Columns that hold something else, each with what it is.
+    pub(super) skipped: Vec<(String, String)>,
+}
+
+/// Reads all columns of numbers; the column `time` says when a row came to be, and is none of them.
+pub(super) fn read(file: &Path, time: Option<&str>) -> Result<Table, TableError> {
+    let Columns { columns, rows } = Columns::of(file)?;
+    let mut table = Table::default();
+    let mut kept = Vec::new();
+    for column in columns {
+        if time == Some(column.name.as_str()) {
+            table.times = column.times(file)?;
+        } else if let Some(other) = column.other {
+            table.skipped.push((column.name, other));
+        } else {
+            table.names.push(column.name);
+            kept.push(column.values);
+        }
+    }
+    if let Some(time) = time.filter(|_| table.times.is_empty()) {
+        return Err(missing(file, time));
+    }
+    if kept.is_empty() {
+        let reasons: Vec<_> = table.skipped.iter().map(|(name, other)| format!("{name:?} {other}")).collect();
+        return Err(TableError::NoNumbers { file: file.to_owned(), reasons: reasons.join(", ") });
+    }
+    table.values = row_by_row(&kept, rows);
+    Ok(table)
+}
+
+/// Reads the columns of these names, which all have to be there and to hold numbers.
+pub(super) fn read_columns(file: &Path, names: &[String]) -> Result<Table, TableError> {
+    let Columns { mut columns, rows } = Columns::of(file)?;
+    let mut kept = Vec::new();
+    for name in names {
+        let column = columns.iter_mut().find(|column| column.name == *name).ok_or_else(|| missing(file, name))?;
+        if let Some(other) = &column.other {
+            let problem = format!("{other}, and is one of numbers in the table that was learnt from");
+            return Err(TableError::Column { file: file.to_owned(), column: name.clone(), problem });
+        }
+        kept.push(std::mem::take(&mut column.values));
+    }
+    Ok(Table { names: names.to_vec(), values: row_by_row(&kept, rows), ..Table::default() })
+}
+
+fn missing(file: &Path, column: &str) -> TableError {
+    TableError::Column { file: file.to_owned(), column: column.to_owned(), problem: "is not there".to_owned() }
+}
+
+fn row_by_row(columns: &[Vec<f32>], rows: usize) -> Vec<f32> {
+    (0..rows).flat_map(|row| columns.iter().map(move |column| column[row])).collect()
+}
+
+/// All columns of a file.
+struct Columns {
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+/// One column.
+#[derive(Debug, Default)]
+struct Column {
+    name: String,
+    /// Its numbers, NaN where unknown; empty where it holds something else.
+    values: Vec<f32>,
+    /// Its values as they order rows: whole numbers, times in their own unit.
+    order: Vec<i64>,
+    /// What it holds, if not numbers, as the rest of a sentence.
+    other: Option<String>,
+}
+
+impl Column {
+    fn push(&mut self, value: Option<f64>) {
+        let value = value.filter(|value| value.is_finite());
+        let number = value.map_or(f32::NAN, |value| value as f32);
+        self.values.push(if number.is_finite() { number } else { f32::NAN });
+        // Unknown times come first.
+        self.order.push(value.map_or(i64::MIN, |value| (value * 1_000.0) as i64));
+    }
+
+    fn holds(&mut self, other: String) {
+        self.other.get_or_insert(other);
+        self.values = Vec::new();
+        self.order = Vec::new();
+    }
+
+    fn times(self, file: &Path) -> Result<Vec<i64>, TableError> {
+        match self.other {
+            Some(other) if self.order.is_empty() => {
+                let problem = format!("{other}, and so says no time");
+                Err(TableError::Column { file: file.to_owned(), column: self.name, problem })
+            }
+            _ => Ok(self.order),
+        }
+    }
+}
+
+impl Columns {
+    fn of(file: &Path) -> Result<Self, TableError> {
+        let unreadable = |problem: String| TableError::Unreadable { file: file.to_owned(), problem };
+        let content = File::open(file).map_err(|error| unreadable(error.to_string()))?;
+        let columns = match Format::of(file) {
+            Some(Format::Csv) => Self::of_csv(content),
+            _ => Self::of_parquet(content),
+        };
+        let columns = columns.map_err(unreadable)?;
+        let mut names = HashSet::new();
+        if let Some(twice) = columns.columns.iter().find(|column| !names.insert(column.name.as_str())) {
+            let problem = "is there twice".to_owned();
+            return Err(TableError::Column { file: file.to_owned(), column: twice.name.clone(), problem });
+        }
+        if columns.rows == 0 {
+            return Err(TableError::NoRows { file: file.to_owned() });
+        }
+        Ok(columns)
+    }
+
+    fn of_csv(content: File) -> Result<Self, String> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(content);
+        let names = reader.headers().map_err(|error| error.to_string())?.clone();
+        let mut columns: Vec<Column> =
+            names.iter().map(|name| Column { name: name.to_owned(), ..Column::default() }).collect();
+        let (mut record, mut rows) = (csv::StringRecord::new(), 0);
+        while reader.read_record(&mut record).map_err(|error| error.to_string())? {
+            rows += 1;
+            for (column, text) in columns.iter_mut().zip(&record).filter(|(column, _)| column.other.is_none()) {
+                match number(text) {
+                    Ok(value) => column.push(value),
+                    Err(()) => column.holds(format!("holds the text {:?} in row {rows}", shortened(text))),
+                }
+            }
+        }
+        Ok(Self { columns, rows })
+    }
+
+    fn of_parquet(content: File) -> Result<Self, String> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| error.to_string())?;
+        let fields = reader.schema().fields().clone();
+        let column = |name: &String| Column { name: name.clone(), ..Column::default() };
+        let mut columns: Vec<Column> = fields.iter().map(|field| column(field.name())).collect();
+        let mut rows = 0;
+        for batch in reader.build().map_err(|error| error.to_string())? {
+            let batch: RecordBatch = batch.map_err(|error| error.to_string())?;
+            rows += batch.num_rows();
+            for (column, array) in columns.iter_mut().zip(batch.columns()) {
+                column.extend(array)?;
+            }
+        }
+        Ok(Self { columns, rows })
+    }
+}
+
+impl Column {
+    fn extend(&mut self, array: &dyn Array) -> Result<(), String> {
+        let kind = array.data_type();
+        if kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Null) {
+            let numbers = cast(array, &DataType::Float64).map_err(|error| error.to_string())?;
+            for value in numbers.as_primitive::<Float64Type>() {
+                self.push(value);
+            }
+        } else if kind.is_temporal() {
+            // A time is no number to learn from, but orders rows.
+            self.other = Some(format!("holds {kind}"));
+            let order = cast(array, &DataType::Int64).map_err(|error| error.to_string())?;
+            self.order.extend(order.as_primitive::<Int64Type>().iter().map(|value| value.unwrap_or(i64::MIN)));
+        } else {
+            self.holds(format!("holds {kind}"));
+        }
+        Ok(())
+    }
+}
+
+/// The number that a text says; none where it says that it is missing.
+fn number(text: &str) -> Result<Option<f64>, ()> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "na" | "n/a" | "nan" | "null" | "none" => Ok(None),
+        "true" => Ok(Some(1.0)),
+        "false" => Ok(Some(0.0)),
+        text => text.parse().map(Some).map_err(drop),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csv(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("table.csv");
+        std::fs::write(&file, text).unwrap();
+        (directory, file)
+    }
+
+    #[test]
+    fn numbers_flags_and_the_unknown_are_read_and_text_is_left_out() {
+        let (_directory, file) = csv("a, b,name,when\n1,true,x,3\nNA,FALSE,y,1\n-inf,,z,2\n1e99,nan,,\n");
+        let table = read(&file, Some("when")).unwrap();
+        assert_eq!(table.names, ["a", "b"]);
+        let text: Vec<String> = table.values.iter().map(f32::to_string).collect();
+        assert_eq!(text, ["1", "1", "NaN", "0", "NaN", "NaN", "NaN", "NaN"]);
+        assert_eq!(table.times, [3_000, 1_000, 2_000, i64::MIN]);
+        assert_eq!(table.skipped, [("name".to_owned(), "holds the text \"x\" in row 1".to_owned())]);
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        let (_directory, file) = csv("b,extra,a\n2,x,1\n4,y,3\n");
+        let names = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(read_columns(&file, &names).unwrap().values, [1.0, 2.0, 3.0, 4.0]);
+        let problem = |name: &str| read_columns(&file, &[name.to_owned()]).unwrap_err().to_string();
+        assert!(problem("c").contains("\"c\"") && problem("c").contains("is not there"), "{}", problem("c"));
+        assert!(problem("extra").contains("holds the text \"x\""), "{}", problem("extra"));
+    }
+
+    #[test]
+    fn what_is_no_table_is_named() {
+        let problem = |text: &str, time| {
+            let (_directory, file) = csv(text);
+            read(&file, time).unwrap_err().to_string()
+        };
+        assert!(problem("", None).contains("has no rows"));
+        assert!(problem("a,b\n", None).contains("has no rows"));
+        assert!(problem("a\nx\n", None).contains("no column of numbers: \"a\" holds the text \"x\""));
+        assert!(problem("a,a\n1,2\n", None).contains("\"a\"") && problem("a,a\n1,2\n", None).contains("twice"));
+        assert!(problem("a,b\n1\n", None).contains("cannot be read"), "{}", problem("a,b\n1\n", None));
+        assert!(problem("a\n1\n", Some("t")).contains("\"t\""));
+        assert!(problem("a,t\n1,x\n", Some("t")).contains("says no time"));
+        assert!(read(Path::new("missing.csv"), None).unwrap_err().to_string().contains("missing.csv cannot be read"));
+    }
+}
