@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use prowl_e2e::{Documents, Row, Run, Server, known_before, open, publish_model, read_run, run};
-use prowl_model::Model;
+use prowl_model::{Model, Vector};
 use prowl_platform::{Folder, Kind};
 use prowl_proto::v1::scoring_client::ScoringClient;
 use prowl_proto::v1::{self, score_request::Source};
@@ -67,7 +67,13 @@ impl House {
             let (batch, service) = (row.values[index], answer.features[index]);
             assert_eq!(batch.to_bits(), service.to_bits(), "{name} of {about}: batch {batch}, service {service}");
         }
-        let score = self.model.score(&row.values, &row.tokens, Some(&answer.repository)).unwrap();
+        let vector = Vector {
+            values: &row.values,
+            tokens: &row.tokens,
+            kind_tokens: &row.kind_tokens,
+            repository: Some(&answer.repository),
+        };
+        let score = self.model.score(&vector).unwrap();
         assert_eq!(score.anomaly.to_bits(), answer.anomaly.to_bits(), "anomaly of {about}");
         assert_eq!(score.percentile.to_bits(), answer.percentile.to_bits(), "percentile of {about}");
     }

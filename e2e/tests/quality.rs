@@ -45,7 +45,7 @@ fn the_statistics_are_those_of_the_rows() {
     let statistics = statistics(&run);
     assert_eq!(statistics["rows"], run.rows.len());
     let columns = columns(&statistics);
-    assert_eq!(columns.len(), run.names.len() + 3, "and tokens, category, reverted");
+    assert_eq!(columns.len(), run.names.len() + 4, "and two lists of tokens, category, reverted");
     for (index, name) in run.names.iter().enumerate() {
         let mut values: Vec<f32> =
             run.rows.values().map(|row| row.values[index]).filter(|value| !value.is_nan()).collect();

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Instant};
 
 use prost_types::Timestamp;
 use prowl_features::{FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest};
-use prowl_model::{Band, Model};
+use prowl_model::{Band, Model, Vector};
 use prowl_proto::v1;
 
 use crate::{category::category, error::Error, reasons::Reasons, task::Task};
@@ -75,10 +75,13 @@ impl Engine {
         };
         let counted_up_to = history_as_of.filter(|as_of| *as_of >= facts.lifecycle.created_at);
         let vector = facts.vector(&history);
-        let score = self
-            .model
-            .score(&vector.values, &vector.tokens, Some(&facts.repository))
-            .map_err(|error| Error::Model(error.to_string()))?;
+        let vector_of_model = Vector {
+            values: &vector.values,
+            tokens: &vector.tokens,
+            kind_tokens: &vector.kind_tokens,
+            repository: Some(&facts.repository),
+        };
+        let score = self.model.score(&vector_of_model).map_err(|error| Error::Model(error.to_string()))?;
         if !(score.anomaly.is_finite() && score.percentile.is_finite()) {
             return Err(Error::Model(format!(
                 "its score of {}#{} is no number",

@@ -140,8 +140,13 @@ struct Heads<'a> {
 
 impl Heads<'_> {
     fn examples(&self, rows: &[usize]) -> Vec<Example<'_>> {
+        let data = self.reading.data;
         let example = |&row: &usize| {
-            Some(Example { category: self.reading.data.category(row)?, inputs: self.reading.inputs(row) })
+            Some(Example {
+                category: data.category(row)?,
+                scaled: self.reading.scaler.scale(data.row(row)),
+                kind_tokens: data.kind_tokens(row),
+            })
         };
         let mut newest: Vec<_> = rows.iter().rev().filter_map(example).take(EXAMPLES).collect();
         newest.reverse();
@@ -155,7 +160,7 @@ impl Heads<'_> {
         watch: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Result<(Vec<String>, CategoryHead), String>, TrainError> {
         let (training, validation) = (self.examples(&split.training), self.examples(&split.validation));
-        category::fit(&training, &validation, self.reading.scaler.columns.len(), self.reading.text.buckets(), watch)
+        category::fit(&training, &validation, watch)
     }
 
     fn category_metrics(&self, split: &Split, classes: &[String], head: &CategoryHead) -> Vec<(String, f64)> {
@@ -164,7 +169,7 @@ impl Heads<'_> {
             return Vec::new();
         }
         let truth = category::truth(&test);
-        let predicted = category::predictions(head, classes, self.reading.scaler.columns.len(), &test);
+        let predicted = category::predictions(head, classes, &test);
         let training: Vec<&str> = split.training.iter().filter_map(|&row| self.reading.data.category(row)).collect();
         let usual = vec![majority(&training).unwrap_or_default(); truth.len()];
         vec![

@@ -139,7 +139,15 @@ fn dataset(table: &Table) -> Dataset {
     let mut builder = Builder::new(table.names.iter().map(feature).collect(), String::new());
     for (row, values) in table.values.chunks_exact(table.names.len()).enumerate() {
         let created_at = table.times.get(row).copied().unwrap_or_default();
-        builder.push(&Row { repository: "", number: row as i64, created_at, values, tokens: &[], category: None });
+        builder.push(&Row {
+            repository: "",
+            number: row as i64,
+            created_at,
+            values,
+            tokens: &[],
+            kind_tokens: &[],
+            category: None,
+        });
     }
     builder.build()
 }

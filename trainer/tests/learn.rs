@@ -4,7 +4,7 @@
 
 use std::ops::ControlFlow;
 
-use prowl_model::{FeatureInfo, Input, Model};
+use prowl_model::{FeatureInfo, Input, Model, Vector};
 use prowl_trainer::{Builder, Dataset, Origin, Row, Settings, Step, TrainError, learn};
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
@@ -99,6 +99,15 @@ impl World {
     }
 }
 
+/// A pull request whose kind is told by the words themselves.
+fn vector<'a>(values: &'a [f32], tokens: &'a [u32]) -> Vector<'a> {
+    Vector { values, tokens, kind_tokens: tokens, repository: None }
+}
+
+fn of(data: &Dataset, row: usize) -> Vector<'_> {
+    vector(data.row(row), data.tokens(row))
+}
+
 fn origin() -> Origin {
     Origin { run: "20261124T214500Z".into(), run_digest: "4567".into(), version: "20261124T220000Z".into() }
 }
@@ -130,8 +139,7 @@ fn planted_structure_is_learnt_and_planted_outliers_stand_out() {
     let metrics = &model.metadata().metrics;
     assert!(metrics["test_error"] < 0.5, "most of what is scaled to a spread of 1 is recovered: {metrics:?}");
 
-    let scores: Vec<f32> =
-        (0..data.len()).map(|row| model.score(data.row(row), data.tokens(row), None).unwrap().anomaly).collect();
+    let scores: Vec<f32> = (0..data.len()).map(|row| model.score(&of(&data, row)).unwrap().anomaly).collect();
     let mut order: Vec<usize> = (0..data.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     // Two views see it, three do not; rows that all see, extreme as they are, stand beside them.
@@ -148,11 +156,11 @@ fn what_never_happened_is_a_surprise_and_the_reason() {
     let data = world.build();
     let model = trained(&data, &quick());
     values[3] = f32::NAN;
-    let before = model.score(&values, &words, None).unwrap();
+    let before = model.score(&vector(&values, &words)).unwrap();
     // The constant that was never anything else, and the feature that was never known.
     values[FOLLOWERS + 1] = 5.0;
     values[FOLLOWERS + 2] = 1.0;
-    let after = model.score(&values, &words, None).unwrap();
+    let after = model.score(&vector(&values, &words)).unwrap();
     let constant = after.contributions[0];
     assert_eq!((constant.input, constant.expected), (Input::Feature(FOLLOWERS + 1), 4.0));
     assert!(after.anomaly > before.anomaly && constant.share > 0.1, "{constant:?}");
@@ -213,7 +221,7 @@ fn with_one_category_there_is_no_head_and_a_reason() {
         let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
         assert!(model.metadata().categories.is_empty());
         assert!(model.metadata().missing_heads["category"].contains("needs 2"), "{:?}", model.metadata().missing_heads);
-        assert!(model.score(&[1.0; FEATURES], &[1], None).unwrap().categories.is_empty());
+        assert!(model.score(&vector(&[1.0; FEATURES], &[1])).unwrap().categories.is_empty());
     }
 }
 
@@ -225,7 +233,7 @@ fn rows_without_words_are_scored() {
         world.add(&values, &[], None);
     }
     let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
-    let score = model.score(&[0.5; FEATURES], &[1, 2, 3], None).unwrap();
+    let score = model.score(&vector(&[0.5; FEATURES], &[1, 2, 3])).unwrap();
     assert!(score.anomaly.is_finite());
     assert_eq!(score.contributions.iter().find(|c| c.input == Input::Text).unwrap().share, 0.0);
 }
@@ -296,7 +304,7 @@ fn what_is_usual_is_learnt_from_the_slices_before_the_last() {
         world.add(&values, &words, Some(category));
     }
     let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
-    let known = |words: &[u32]| model.score(&[1.0; FEATURES], words, None).unwrap();
+    let known = |words: &[u32]| model.score(&vector(&[1.0; FEATURES], words)).unwrap();
     let usual = known(&[1]).contributions.iter().find(|c| c.input == Input::Feature(FOLLOWERS + 1)).unwrap().usual;
     assert_eq!((usual.low, usual.median, usual.high, usual.mean), (4.0, 4.0, 4.0, 4.0));
     assert_eq!(known(&[1]).anomaly, known(&[1, 77_777]).anomaly, "a word that only later ones use says nothing");
@@ -393,7 +401,7 @@ fn percentiles_are_those_of_the_validation_slice() {
     let data = world.build();
     let model = trained(&data, &quick());
     let unusual = |rows: std::ops::Range<usize>| {
-        let percentile = |row| model.score(data.row(row), data.tokens(row), None).unwrap().percentile;
+        let percentile = |row| model.score(&of(&data, row)).unwrap().percentile;
         rows.clone().filter(|&row| percentile(row) >= 95.0).count() as f64 / rows.len() as f64
     };
     let (training, validation) = (unusual(0..420), unusual(420..510));
@@ -434,10 +442,10 @@ fn how_far_along_it_is_does_not_count() {
     world.add_usual(200);
     let (mut values, words, _) = world.usual();
     let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
-    let before = model.score(&values, &words, None).unwrap();
+    let before = model.score(&vector(&values, &words)).unwrap();
     values[FOLLOWERS + 1] = 0.0;
     values[FOLLOWERS] = 1.0 - values[FOLLOWERS];
-    let after = model.score(&values, &words, None).unwrap();
+    let after = model.score(&vector(&values, &words)).unwrap();
     assert_eq!((before.anomaly, &before.categories), (after.anomaly, &after.categories));
     let share = |feature| after.contributions.iter().find(|c| c.input == Input::Feature(feature)).unwrap().share;
     assert_eq!((share(FOLLOWERS), share(FOLLOWERS + 1)), (0.0, 0.0));

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field};
 use bytes::Bytes;
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 use parquet::file::{metadata::KeyValue, properties::WriterProperties};
-use prowl_model::{Details, Model};
+use prowl_model::{Details, Model, Vector};
 use prowl_platform::{Folder, Input, Kind, Secrets, Store, StoreUrl};
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde::Deserialize;
@@ -198,7 +198,9 @@ async fn a_run_becomes_a_model() {
         (metadata.features_digest.as_str(), metadata.categories.as_slice()),
         ("abcd", &["docs".to_owned(), "fix".into()][..])
     );
-    let score = model.score(&[10.0, 5.0, 15.0, 0.0, 3.0, f32::NAN], &[3, 104], None).unwrap();
+    let (values, tokens) = ([10.0, 5.0, 15.0, 0.0, 3.0, f32::NAN], [3, 104]);
+    let vector = Vector { values: &values, tokens: &tokens, kind_tokens: &tokens, repository: None };
+    let score = model.score(&vector).unwrap();
     assert!(score.anomaly > 0.0 && score.contributions.len() == 7);
 
     let manifest = folder.manifest();

@@ -127,7 +127,8 @@ mod tests {
     use safetensors::{Dtype, tensor::TensorView};
 
     use super::*;
-    use crate::{LARGE, fixture};
+    use crate::LARGE;
+    use crate::fixture::{self, vector};
 
     /// The error of a model made of these parts and written with whatever is wrong with them.
     fn refused(change: impl FnOnce(&mut Parts)) -> String {
@@ -145,8 +146,8 @@ mod tests {
         assert_eq!(back.to_bytes().unwrap(), bytes);
         let values = [4.5, 300.0, f32::NAN, 1.0];
         assert_eq!(
-            format!("{:?}", back.score(&values, &[3, 9], None)),
-            format!("{:?}", model.score(&values, &[3, 9], None))
+            format!("{:?}", back.score(&vector(&values, &[3, 9]))),
+            format!("{:?}", model.score(&vector(&values, &[3, 9])))
         );
     }
 
@@ -157,7 +158,7 @@ mod tests {
         let model = Model::from_parts(parts).unwrap();
         let back = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
         assert_eq!(back, model);
-        assert!(back.score(&[0.0; 4], &[], None).unwrap().categories.is_empty());
+        assert!(back.score(&vector(&[0.0; 4], &[])).unwrap().categories.is_empty());
     }
 
     #[test]
@@ -171,7 +172,7 @@ mod tests {
             match Model::from_bytes(&damaged) {
                 Err(_) => refused += 1,
                 // A changed weight or word is sound to the eye; the manifest's digest tells. It must score.
-                Ok(model) => drop(model.score(&[4.5, 300.0, f32::NAN, 1.0], &[3, 9], None).map(|score| score.band)),
+                Ok(model) => drop(model.score(&vector(&[4.5, 300.0, f32::NAN, 1.0], &[3, 9])).map(|score| score.band)),
             }
         }
         assert!(refused > header / 10, "{refused} changes were noticed, in a header of {header} bytes");

@@ -1,16 +1,18 @@
-//! The category head: multinomial logistic regression on words and scaled features.
+//! The category head: multinomial logistic regression on what tells the kind of a change and on scaled features.
 
 use ndarray::{Array1, Array2};
 
-use crate::ArtifactError;
 use crate::network::add_scaled_row;
 use crate::tensors::{Reader, Writer};
+use crate::{ArtifactError, tf_idf};
 
 /// Weights of the classes, in the order of [`Metadata::categories`](crate::Metadata::categories).
 #[derive(Clone, Debug, PartialEq)]
 pub struct CategoryHead {
-    /// Of each bucket of the text vector; shape (buckets, classes).
-    pub words: Array2<f32>,
+    /// Inverse document frequency of each bucket of tokens, at least 0; shape (buckets).
+    pub idf: Array1<f32>,
+    /// Of each bucket of the tokens' tf-idf vector; shape (buckets, classes).
+    pub tokens: Array2<f32>,
     /// Of each scaled feature, unknown ones counting 0; shape (features, classes).
     pub features: Array2<f32>,
     /// Shape (classes).
@@ -18,16 +20,17 @@ pub struct CategoryHead {
 }
 
 impl CategoryHead {
-    /// Probability of each class: the softmax of `bias + features · weights + words · weights`.
-    pub fn probabilities(&self, features: &[f32], words: &[(u32, f32)]) -> Vec<f32> {
+    /// Probability of each class: the softmax of `bias + features · weights + tf-idf(tokens) · weights`. The tokens are
+    /// those of [`Vector::kind_tokens`](crate::Vector::kind_tokens).
+    pub fn probabilities(&self, features: &[f32], kind_tokens: &[u32]) -> Vec<f32> {
         let mut logits = self.bias.to_vec();
         for (index, &value) in features.iter().enumerate() {
             if value != 0.0 {
                 add_scaled_row(&mut logits, &self.features, index, value);
             }
         }
-        for &(bucket, weight) in words {
-            add_scaled_row(&mut logits, &self.words, bucket as usize, weight);
+        for (bucket, weight) in tf_idf(&self.idf, kind_tokens) {
+            add_scaled_row(&mut logits, &self.tokens, bucket as usize, weight);
         }
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         for logit in &mut logits {
@@ -41,25 +44,32 @@ impl CategoryHead {
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {
-        tensors.matrix("category.words", &self.words);
+        tensors.vector("category.idf", &self.idf);
+        tensors.matrix("category.tokens", &self.tokens);
         tensors.matrix("category.features", &self.features);
         tensors.vector("category.bias", &self.bias);
     }
 
     pub(crate) fn read(tensors: &Reader<'_>) -> Result<Self, ArtifactError> {
         Ok(Self {
-            words: tensors.matrix("category.words")?,
+            idf: tensors.vector("category.idf")?,
+            tokens: tensors.matrix("category.tokens")?,
             features: tensors.matrix("category.features")?,
             bias: tensors.vector("category.bias")?,
         })
     }
 
-    pub(crate) fn check(&self, classes: usize, features: usize, buckets: usize) -> Result<(), ArtifactError> {
+    pub(crate) fn check(&self, classes: usize, features: usize) -> Result<(), ArtifactError> {
+        let buckets = self.idf.len();
         let fits = self.bias.len() == classes
-            && self.words.dim() == (buckets, classes)
+            && buckets > 0
+            && self.tokens.dim() == (buckets, classes)
             && self.features.dim() == (features, classes);
         ArtifactError::unless(fits, "category", || {
             format!("its shapes do not fit {classes} classes, {features} features and {buckets} buckets")
+        })?;
+        ArtifactError::unless(self.idf.iter().all(|&idf| idf >= 0.0), "category.idf", || {
+            "a weight is below 0".to_owned()
         })
     }
 }
@@ -73,18 +83,20 @@ mod tests {
     #[test]
     fn probabilities_are_those_worked_out_by_hand() {
         let head = CategoryHead {
-            words: array![[0.0, 0.0], [3.0, -1.0]],
+            idf: array![0.0, 1.5, 2.0],
+            tokens: array![[0.0, 0.0], [3.0, -1.0], [0.0, 0.0]],
             features: array![[9.0, 9.0], [1.0, 2.0]],
             bias: array![0.5, 0.0],
         };
-        let ratio = |features: &[f32], words: &[(u32, f32)]| {
-            let shares = head.probabilities(features, words);
+        let ratio = |features: &[f32], tokens: &[u32]| {
+            let shares = head.probabilities(features, tokens);
             assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{shares:?}");
             (shares[0] / shares[1]).ln()
         };
         assert!((ratio(&[0.0, 0.0], &[]) - 0.5).abs() < 1e-5, "the bias");
         assert!((ratio(&[0.0, 2.0], &[]) + 1.5).abs() < 1e-5, "0.5 + 2·1 - 2·2");
-        assert!((ratio(&[0.0, 2.0], &[(1, 0.5)]) - 0.5).abs() < 1e-5, "and 0.5·3 + 0.5·1");
+        // Weights 1.5 and 2, so that the first is 0.6 of the length; the token of bucket 0 is not known.
+        assert!((ratio(&[0.0, 2.0], &[1, 5, 3]) - 0.9).abs() < 1e-5, "and 0.6·3 + 0.6·1");
         let far = CategoryHead { bias: array![2000.0, -2000.0], ..head.clone() };
         assert_eq!(far.probabilities(&[0.0, 0.0], &[]), [1.0, 0.0]);
     }

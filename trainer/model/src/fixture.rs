@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, array};
 use crate::score::Usual;
 use crate::{
     Bands, Calibration, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, LARGE, Metadata, Model,
-    Neighbours, Network, Node, OPINIONS, PLACES, Parts, SCHEMA, Scaler, Surprise, Text, Training, Views,
+    Neighbours, Network, Node, OPINIONS, PLACES, Parts, SCHEMA, Scaler, Surprise, Text, Training, Vector, Views,
 };
 
 /// Numbers between -1 and 1 that look arbitrary.
@@ -123,7 +123,8 @@ pub(crate) fn parts() -> Parts {
         },
         calibration,
         category: Some(CategoryHead {
-            words: numbers.matrix(buckets, 2),
+            idf: numbers.vector(buckets).mapv(f32::abs),
+            tokens: numbers.matrix(buckets, 2),
             features: numbers.matrix(FEATURES.len(), 2),
             bias: numbers.vector(2),
         }),
@@ -138,6 +139,11 @@ fn forest(inputs: usize) -> Forest {
         Node { input, threshold: 0.0, rows: 256.0 / (1_u32 << depth) as f32 }
     };
     Forest { nodes: (0..PLACES).map(node).collect() }
+}
+
+/// A pull request whose kind is told by the words themselves.
+pub(crate) fn vector<'a>(values: &'a [f32], tokens: &'a [u32]) -> Vector<'a> {
+    Vector { values, tokens, kind_tokens: tokens, repository: None }
 }
 
 pub(crate) fn model() -> Model {

@@ -42,7 +42,7 @@ impl Model {
         let Metadata { bands, categories, repositories, .. } = metadata;
         calibration.check(repositories)?;
         if let Some(head) = category {
-            head.check(categories.len(), features, text.buckets())?;
+            head.check(categories.len(), features)?;
         }
         let heads = categories.is_empty() == category.is_none();
         ArtifactError::unless(heads, "category", || format!("the metadata names {} categories", categories.len()))?;
@@ -63,13 +63,13 @@ impl Model {
         &self.0.metadata
     }
 
-    /// Scores one vector: `values` in the order of [`Metadata::features`], NaN (or infinite) where unknown, and the
-    /// hashed tokens of the text in any order. The percentile is that among the pull requests of `repository`, where the
-    /// model has seen enough of it. Takes microseconds; the same input gives the same bits.
+    /// Scores one pull request. The percentile is that among those of its repository, where the model has seen enough of it.
+    /// Takes microseconds; the same input gives the same bits.
     ///
     /// # Errors
     /// The vector has another length than the model's list of features.
-    pub fn score(&self, values: &[f32], tokens: &[u32], repository: Option<&str>) -> Result<Score, InputError> {
+    pub fn score(&self, vector: &Vector<'_>) -> Result<Score, InputError> {
+        let &Vector { values, tokens, kind_tokens, repository } = vector;
         let Parts { metadata, scaler, text, network, views, calibration, category } = &self.0;
         let features = metadata.features.len();
         if values.len() != features {
@@ -110,10 +110,23 @@ impl Model {
             risk: None,
             categories: category
                 .as_ref()
-                .map_or_else(Vec::new, |head| head.probabilities(&inputs.scaled[..features], &inputs.words)),
+                .map_or_else(Vec::new, |head| head.probabilities(&inputs.scaled[..features], kind_tokens)),
             contributions,
         })
     }
+}
+
+/// One pull request as a model takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Vector<'a> {
+    /// In the order of [`Metadata::features`]; NaN (or infinite) where unknown.
+    pub values: &'a [f32],
+    /// Hashed words, in any order.
+    pub tokens: &'a [u32],
+    /// Hashes of what tells its kind, in any order.
+    pub kind_tokens: &'a [u32],
+    /// `owner/name`, where it is known.
+    pub repository: Option<&'a str>,
 }
 
 impl crate::Bands {
@@ -164,7 +177,7 @@ impl Inputs {
 mod tests {
     use super::*;
     use crate::Reference;
-    use crate::fixture::{self, FEATURES, Numbers};
+    use crate::fixture::{self, FEATURES, Numbers, vector};
 
     #[test]
     fn shares_are_sorted_and_sum_to_one() {
@@ -174,7 +187,7 @@ mod tests {
             let values =
                 [numbers.next() * 30.0, numbers.next().abs() * 1e6, numbers.next().round().abs(), numbers.next()];
             let tokens: Vec<u32> = (0..7).map(|_| (numbers.next().abs() * 1e9) as u32).collect();
-            let score = model.score(&values, &tokens, None).unwrap();
+            let score = model.score(&vector(&values, &tokens)).unwrap();
             assert!(score.anomaly.is_finite() && score.anomaly > 0.0);
             assert!((0.0..100.0).contains(&score.percentile));
             let shares: Vec<f32> = score.contributions.iter().map(|contribution| contribution.share).collect();
@@ -190,19 +203,19 @@ mod tests {
     #[test]
     fn the_unknown_says_nothing() {
         let model = fixture::model();
-        let score = model.score(&[4.5, f32::NAN, 0.0, f32::NAN], &[], None).unwrap();
+        let score = model.score(&vector(&[4.5, f32::NAN, 0.0, f32::NAN], &[])).unwrap();
         for contribution in &score.contributions {
             let unknown = matches!(contribution.input, Input::Feature(1 | 3) | Input::Text);
             assert_eq!(contribution.share == 0.0, unknown, "{contribution:?}");
         }
         // Never known in training: its value here is nothing to be judged by.
-        let with_never = model.score(&[4.5, f32::NAN, 0.0, 12.0], &[], None).unwrap();
+        let with_never = model.score(&vector(&[4.5, f32::NAN, 0.0, 12.0], &[])).unwrap();
         assert_eq!(with_never.anomaly.to_bits(), score.anomaly.to_bits());
         // Infinite is unknown, too.
-        let infinite = model.score(&[4.5, f32::INFINITY, 0.0, f32::NEG_INFINITY], &[], None).unwrap();
+        let infinite = model.score(&vector(&[4.5, f32::INFINITY, 0.0, f32::NEG_INFINITY], &[])).unwrap();
         assert_eq!(format!("{infinite:?}"), format!("{score:?}"));
         // With nothing known there is nothing unusual.
-        let nothing = model.score(&[f32::NAN; 4], &[], None).unwrap();
+        let nothing = model.score(&vector(&[f32::NAN; 4], &[])).unwrap();
         assert_eq!((nothing.anomaly, nothing.band), (0.0, Band::Routine));
         assert!(nothing.contributions.iter().all(|contribution| contribution.share == 0.0));
     }
@@ -210,7 +223,7 @@ mod tests {
     #[test]
     fn a_contribution_tells_value_expectation_and_usual() {
         let model = fixture::model();
-        let score = model.score(&[4.5, 300.0, 1.0, f32::NAN], &[1, 2], None).unwrap();
+        let score = model.score(&vector(&[4.5, 300.0, 1.0, f32::NAN], &[1, 2])).unwrap();
         let of = |input| *score.contributions.iter().find(|contribution| contribution.input == input).unwrap();
         let heavy = of(Input::Feature(1));
         assert_eq!((heavy.value, heavy.usual), (300.0, model.parts().scaler.columns[1].usual));
@@ -223,7 +236,8 @@ mod tests {
     #[test]
     fn the_percentile_is_that_of_the_repository_where_it_is_known() {
         let model = fixture::model();
-        let score = |repository| model.score(&[4.5, 300.0, 0.0, 0.0], &[1, 2], repository).unwrap();
+        let score =
+            |repository| model.score(&Vector { repository, ..vector(&[4.5, 300.0, 0.0, 0.0], &[1, 2]) }).unwrap();
         let [pooled, known, unknown] = [None, Some("o/known"), Some("o/unknown")].map(score);
         assert_eq!([pooled.among, known.among, unknown.among], [Reference::All, Reference::Repository, Reference::All]);
         assert_eq!(pooled.percentile, unknown.percentile);
@@ -233,7 +247,7 @@ mod tests {
 
     #[test]
     fn another_list_of_features_is_refused() {
-        let message = fixture::model().score(&[1.0, 2.0], &[], None).unwrap_err().to_string();
+        let message = fixture::model().score(&vector(&[1.0, 2.0], &[])).unwrap_err().to_string();
         assert!(
             message.contains("has 2 values") && message.contains("reads 4") && message.contains("0123"),
             "{message}"
@@ -244,8 +258,8 @@ mod tests {
     fn order_of_tokens_does_not_matter() {
         let model = fixture::model();
         let values = [4.5, 300.0, 1.0, 0.0];
-        let there = model.score(&values, &[5, 1_000_003, 77, 12], None).unwrap();
-        let back = model.score(&values, &[12, 77, 1_000_003, 5], None).unwrap();
+        let there = model.score(&vector(&values, &[5, 1_000_003, 77, 12])).unwrap();
+        let back = model.score(&vector(&values, &[12, 77, 1_000_003, 5])).unwrap();
         assert_eq!(there.anomaly.to_bits(), back.anomaly.to_bits());
         assert_eq!(there.categories, back.categories);
     }
@@ -253,7 +267,7 @@ mod tests {
     #[test]
     fn the_category_is_read_off_words_and_features() {
         let categories = |value: f32, tokens: &[u32]| {
-            fixture::model().score(&[value, 0.0, 0.0, 0.0], tokens, None).unwrap().categories
+            fixture::model().score(&vector(&[value, 0.0, 0.0, 0.0], tokens)).unwrap().categories
         };
         let before = categories(4.5, &[]);
         assert_ne!(categories(4.5, &[3]), before);

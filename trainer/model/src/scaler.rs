@@ -83,6 +83,11 @@ pub struct Scaler {
 const WIDTH: usize = 10;
 
 impl Scaler {
+    /// Scales one vector; 0 where unknown.
+    pub fn scale(&self, values: &[f32]) -> Vec<f32> {
+        self.columns.iter().zip(values).map(|(column, &value)| column.scale(value).unwrap_or(0.0)).collect()
+    }
+
     pub(crate) fn write(&self, tensors: &mut Writer) {
         let flag = |value| f32::from(u8::from(value));
         let mut rows = Array2::zeros((self.columns.len(), WIDTH));

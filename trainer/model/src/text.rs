@@ -37,25 +37,9 @@ impl Text {
         self.idf.len()
     }
 
-    /// The tf-idf vector of a text. Each token counts once; tokens that share a bucket add up.
+    /// The tf-idf vector of a text.
     pub fn vector(&self, tokens: &[u32]) -> TextVector {
-        let buckets = self.idf.len() as u32;
-        let mut places: Vec<u32> = tokens.iter().map(|token| token % buckets).collect();
-        places.sort_unstable();
-        let mut vector: TextVector = Vec::with_capacity(places.len());
-        for place in places {
-            let weight = self.idf[place as usize];
-            match vector.last_mut() {
-                Some((last, sum)) if *last == place => *sum += weight,
-                _ if weight > 0.0 => vector.push((place, weight)),
-                _ => {}
-            }
-        }
-        let length = vector.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
-        for (_, weight) in &mut vector {
-            *weight /= length;
-        }
-        vector
+        tf_idf(&self.idf, tokens)
     }
 
     /// Scaled inputs of the network for a text vector, cut off as the features are; `None` for an empty text.
@@ -104,6 +88,27 @@ impl Text {
             "one is not above 0".to_owned()
         })
     }
+}
+
+/// The tf-idf vector of hashed tokens. Each token counts once; tokens that share a bucket add up.
+pub fn tf_idf(idf: &Array1<f32>, tokens: &[u32]) -> TextVector {
+    let buckets = idf.len() as u32;
+    let mut places: Vec<u32> = tokens.iter().map(|token| token % buckets).collect();
+    places.sort_unstable();
+    let mut vector: TextVector = Vec::with_capacity(places.len());
+    for place in places {
+        let weight = idf[place as usize];
+        match vector.last_mut() {
+            Some((last, sum)) if *last == place => *sum += weight,
+            _ if weight > 0.0 => vector.push((place, weight)),
+            _ => {}
+        }
+    }
+    let length = vector.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
+    for (_, weight) in &mut vector {
+        *weight /= length;
+    }
+    vector
 }
 
 #[cfg(test)]
