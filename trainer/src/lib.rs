@@ -11,6 +11,7 @@ pub mod category;
 mod dataset;
 mod error;
 pub mod evaluate;
+pub mod figures;
 pub mod gradient;
 pub mod lbfgs;
 mod learn;
