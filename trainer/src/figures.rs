@@ -72,6 +72,24 @@ impl<T> Figures<T> {
     }
 }
 
+impl<T: Copy> Figures<T> {
+    /// The figures by name.
+    pub fn named(&self) -> Vec<(&'static str, T)> {
+        let names = [
+            "auc",
+            "average_precision",
+            "capture_5",
+            "capture_10",
+            "capture_20",
+            "capture_50",
+            "brier",
+            "log_loss",
+            "calibration_error",
+        ];
+        names.into_iter().zip(self.values().copied()).collect()
+    }
+}
+
 /// Scores with known outcomes, the highest first.
 #[derive(Clone, Debug)]
 pub struct Judged {

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use prowl_model::{FeatureInfo, Input, Model};
-use prowl_trainer::{Builder, Dataset, Origin, Row, Settings, Step, TrainError, learn};
+use prowl_trainer::{Builder, Dataset, Origin, Outcome, Row, Settings, Step, TrainError, learn};
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -76,7 +76,15 @@ impl World {
     fn add(&mut self, values: &[f32], tokens: &[u32], category: Option<&str>) {
         self.rows += 1;
         let (number, created_at) = (self.rows, self.rows * 3_600_000);
-        self.builder.push(&Row { repository: "o/r", number, created_at, values, tokens, category });
+        self.builder.push(&Row {
+            repository: "o/r",
+            number,
+            created_at,
+            values,
+            tokens,
+            category,
+            outcome: Outcome::default(),
+        });
     }
 
     fn add_usual(&mut self, rows: usize) {
@@ -166,6 +174,7 @@ fn the_same_rows_give_the_same_bytes_and_another_seed_gives_others() {
                 values,
                 tokens,
                 category: Some(category),
+                outcome: Outcome::default(),
             });
         }
         world.build()
@@ -246,6 +255,7 @@ fn it_stops_when_told_and_when_nothing_gets_better() {
             Step::First(epoch) => (1, epoch.number),
             Step::Final(epoch) => (2, epoch.number),
             Step::Category => (3, 0),
+            Step::Risk => (4, 0),
         };
         seen.push((fit, number));
         if (fit, number) == (2, 2) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -354,7 +364,15 @@ fn rows_of_one_moment_are_in_the_order_of_their_names() {
     let mut world = World::new(16);
     let (values, _, _) = world.usual();
     for (repository, number, created_at) in [("o/b", 1, 5), ("o/a", 10, 5), ("o/a", 9, 5), ("o/c", 1, 4)] {
-        world.builder.push(&Row { repository, number, created_at, values: &values, tokens: &[], category: None });
+        world.builder.push(&Row {
+            repository,
+            number,
+            created_at,
+            values: &values,
+            tokens: &[],
+            category: None,
+            outcome: Outcome::default(),
+        });
     }
     assert_eq!(world.build().by_time(), [3, 2, 1, 0]);
 }

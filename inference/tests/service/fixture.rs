@@ -124,6 +124,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             features_digest: features_digest.to_owned(),
             metrics: BTreeMap::from([("validation_error".to_owned(), 0.25)]),
             missing_heads: BTreeMap::from([("risk".to_owned(), "too few known reverts".to_owned())]),
+            risk: None,
             schema: SCHEMA,
             training: Training {
                 from: rows_time(0),
@@ -155,6 +156,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             features: Array2::zeros((FEATURE_COUNT, 4)),
             bias: Array1::zeros(4),
         }),
+        risk: None,
     };
     let raw = Model::from_parts(parts.clone()).unwrap();
     let anomalies = rows.iter().map(|row| raw.score(&row.values, &row.tokens).unwrap().anomaly).collect();

@@ -6,8 +6,8 @@ use ndarray::{Array1, Array2, array};
 
 use crate::score::Usual;
 use crate::{
-    Bands, CategoryHead, Column, Dense, FeatureInfo, Habit, Metadata, Model, Network, Parts, Percentiles, SCHEMA,
-    Scaler, Surprise, Text, Training,
+    Bands, Candidate, CategoryHead, Column, Dense, FeatureInfo, Habit, Linear, Member, Metadata, Model, Network, Node,
+    Parts, Percentiles, RiskBand, RiskHead, RiskInfo, SCHEMA, Scaler, Split, Surprise, Term, Text, Training, Trees,
 };
 
 /// Numbers between -1 and 1 that look arbitrary.
@@ -68,7 +68,8 @@ pub(crate) fn parts() -> Parts {
             features: FEATURES.iter().map(feature).collect(),
             features_digest: "0123".into(),
             metrics: BTreeMap::from([("test_error".into(), 0.5)]),
-            missing_heads: BTreeMap::from([("risk".into(), "none was trained".into())]),
+            missing_heads: BTreeMap::new(),
+            risk: Some(risk_info()),
             schema: SCHEMA,
             training: Training {
                 from: 1,
@@ -105,9 +106,41 @@ pub(crate) fn parts() -> Parts {
             features: numbers.matrix(FEATURES.len(), 2),
             bias: numbers.vector(2),
         }),
+        risk: Some(risk_head()),
     }
 }
 
 pub(crate) fn model() -> Model {
     Model::from_parts(parts()).unwrap()
+}
+
+/// Two curves and one tree.
+fn risk_head() -> RiskHead {
+    let term =
+        |feature, weight| Term { feature, weight, unknown: 0.1, points: vec![[0.0, -0.4], [1.0, 0.2], [4.0, 0.5]] };
+    let leaf = |value| Node { value, split: None };
+    let split = Split { feature: 2, threshold: 0.5, unknown_below: true, otherwise: 2 };
+    RiskHead {
+        members: vec![
+            Member::Linear(Linear { terms: vec![term(0, 0.6), term(1, 0.9)], bias: -2.0 }),
+            Member::Trees(Trees {
+                nodes: vec![Node { value: -1.9, split: Some(split) }, leaf(-2.1), leaf(-1.0)],
+                roots: vec![0],
+            }),
+        ],
+        calibration: vec![[-30.0, -30.0], [30.0, 29.0]],
+    }
+}
+
+fn risk_info() -> RiskInfo {
+    let band = |from, reverted, rows| RiskBand { from, reverted, rows };
+    let members = vec!["factors".to_owned(), "trees".to_owned()];
+    RiskInfo {
+        bands: vec![band(0.2, 3, 10), band(0.05, 4, 40), band(0.0, 3, 150)],
+        calibration: "platt".into(),
+        candidates: vec![Candidate { auc: 0.7, log_loss: 0.2, members: members.clone() }],
+        members,
+        reverted: 20,
+        rows: 400,
+    }
 }

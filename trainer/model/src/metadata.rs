@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::RiskInfo;
+
 /// The newest layout of the model file that this version writes and reads.
 pub const SCHEMA: u32 = 1;
 
@@ -23,6 +25,9 @@ pub struct Metadata {
     pub metrics: BTreeMap<String, f64>,
     /// Heads that this model has not, by name (`category`, `risk`), each with the reason.
     pub missing_heads: BTreeMap<String, String>,
+    /// What the risk head says of itself; `None` without a head.
+    #[serde(default)]
+    pub risk: Option<RiskInfo>,
     /// Layout of the file.
     pub schema: u32,
     /// What it was trained on.

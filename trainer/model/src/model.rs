@@ -1,7 +1,9 @@
 //! The model as a whole: from a vector to an answer.
 
 use crate::score::{Band, Contribution, Input, InputError, Score, Usual};
-use crate::{ArtifactError, CategoryHead, Metadata, Network, Percentiles, Scaler, Surprise, Text, TextVector};
+use crate::{
+    ArtifactError, CategoryHead, Metadata, Network, Percentiles, RiskHead, Scaler, Surprise, Text, TextVector,
+};
 
 /// What a model is made of. The network's inputs are the scaled features, in order, and then the dimensions of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Parts {
     pub percentiles: Percentiles,
     /// Tells the category, where there were enough declared ones to learn from.
     pub category: Option<CategoryHead>,
+    /// Tells the risk, where there were enough known outcomes to learn from.
+    pub risk: Option<RiskHead>,
 }
 
 /// A model that was checked and can score.
@@ -32,7 +36,7 @@ impl Model {
     /// # Errors
     /// The parts do not fit each other.
     pub fn from_parts(parts: Parts) -> Result<Self, ArtifactError> {
-        let Parts { metadata, scaler, text, network, surprise, percentiles, category } = &parts;
+        let Parts { metadata, scaler, text, network, surprise, percentiles, category, risk } = &parts;
         let features = metadata.features.len();
         scaler.check(features)?;
         text.check()?;
@@ -46,6 +50,11 @@ impl Model {
         }
         let heads = categories.is_empty() == category.is_none();
         ArtifactError::unless(heads, "category", || format!("the metadata names {} categories", categories.len()))?;
+        match (risk, &metadata.risk) {
+            (Some(head), Some(info)) => head.check(info, features)?,
+            (None, None) => {}
+            _ => return Err(ArtifactError::tensor("risk", "the metadata does not tell of it".to_owned())),
+        }
         let ordered = 0.0 <= bands.unusual && bands.unusual <= bands.high_risk && bands.high_risk <= 100.0;
         ArtifactError::unless(ordered, "bands", || {
             format!("{} and {} are no percentiles", bands.unusual, bands.high_risk)
@@ -69,7 +78,7 @@ impl Model {
     /// # Errors
     /// The vector has another length than the model's list of features.
     pub fn score(&self, values: &[f32], tokens: &[u32]) -> Result<Score, InputError> {
-        let Parts { metadata, scaler, text, network, surprise, percentiles, category } = &self.0;
+        let Parts { metadata, scaler, text, network, surprise, percentiles, category, risk } = &self.0;
         let features = metadata.features.len();
         if values.len() != features {
             let digest = metadata.features_digest.clone();
@@ -105,7 +114,7 @@ impl Model {
             anomaly,
             percentile,
             band: metadata.bands.of(percentile),
-            risk: None,
+            risk: risk.as_ref().map(|head| head.probability(values)),
             categories: category
                 .as_ref()
                 .map_or_else(Vec::new, |head| head.probabilities(&inputs.scaled[..features], &inputs.words)),
