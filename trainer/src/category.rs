@@ -342,7 +342,9 @@ mod tests {
         let mut all = examples();
         all.retain(|example| example.category != "c");
         all.truncate(45);
-        all.iter_mut().for_each(|example| example.category = "a");
+        for example in &mut all {
+            example.category = "a";
+        }
         for row in [0, 5, 10, 15, 20, 25, 30, 35, 44] {
             all[row].category = "b";
         }

@@ -5,6 +5,32 @@ use std::collections::HashMap;
 use ndarray::{Array2, ArrayView1};
 use prowl_model::FeatureInfo;
 
+/// What became of a row, and from when on that was known, in milliseconds since 1970, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// When it was taken back.
+    pub reverted_at: Option<i64>,
+    /// From when on it was known to have stood the time in which most reverts come.
+    pub mature_at: Option<i64>,
+}
+
+impl Outcome {
+    /// Whether it was taken back, as known just before a moment; `None` where that could not be said.
+    pub fn known_before(&self, moment: i64) -> Option<bool> {
+        if self.reverted_at.is_some_and(|at| at < moment) {
+            Some(true)
+        } else {
+            self.is_mature(moment).then_some(false)
+        }
+    }
+
+    /// Whether it had stood its time by a moment, taken back or not. Among younger rows, those that were taken back are
+    /// known before the others.
+    pub fn is_mature(&self, moment: i64) -> bool {
+        self.mature_at.is_some_and(|at| at <= moment)
+    }
+}
+
 /// Everything that the trainer reads of a features run. A row costs 4 bytes a feature and a token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
@@ -20,6 +46,7 @@ pub struct Dataset {
     repository_names: Vec<String>,
     categories: Vec<Option<u16>>,
     category_names: Vec<String>,
+    outcomes: Vec<Outcome>,
     /// Rows, the oldest first.
     by_time: Vec<usize>,
 }
@@ -70,6 +97,11 @@ impl Dataset {
         self.categories[row].map(|index| self.category_names[index as usize].as_str())
     }
 
+    /// What became of a row.
+    pub fn outcome(&self, row: usize) -> Outcome {
+        self.outcomes[row]
+    }
+
     /// Rows in the order of `created_at`, then repository, then number.
     pub fn by_time(&self) -> &[usize] {
         &self.by_time
@@ -112,6 +144,8 @@ pub struct Row<'a> {
     pub kind_tokens: &'a [u32],
     /// Declared category.
     pub category: Option<&'a str>,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 /// Collects rows.
@@ -128,6 +162,7 @@ pub struct Builder {
     repository_ids: HashMap<String, u32>,
     categories: Vec<Option<u16>>,
     category_names: Vec<String>,
+    outcomes: Vec<Outcome>,
 }
 
 impl Builder {
@@ -145,6 +180,7 @@ impl Builder {
             repository_ids: HashMap::new(),
             categories: Vec::new(),
             category_names: Vec::new(),
+            outcomes: Vec::new(),
         }
     }
 
@@ -183,6 +219,7 @@ impl Builder {
             }) as u16
         });
         self.categories.push(category);
+        self.outcomes.push(row.outcome);
     }
 
     /// The dataset. The order of time does not depend on the order in which rows came.
@@ -208,6 +245,7 @@ impl Builder {
             repository_names: names,
             categories: self.categories,
             category_names: self.category_names,
+            outcomes: self.outcomes,
             by_time,
         }
     }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use prowl_model::{Bands, CategoryHead, Metadata, Model, Parts, SCHEMA, Training};
+use prowl_model::{Bands, CategoryHead, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA, Training};
 
 use crate::autoencoder::Epoch;
 use crate::category::{self, Example};
 use crate::detector::{Detector, Reading};
 use crate::evaluate::{accuracy, macro_f1, majority};
-use crate::{Dataset, Settings, Split, TrainError};
+use crate::figures::Judged;
+use crate::{Dataset, Settings, Split, TrainError, risk, scale};
 
 /// Where the rows come from and what the model will be called.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub enum Step<'a> {
     Only(&'a Epoch),
     /// A look at the examples of the category head.
     Category,
+    /// A model of the risk head, or one of its trees.
+    Risk,
 }
 
 /// The declared pull requests that the category head learns from, at most; the newest count.
@@ -82,7 +85,7 @@ pub fn learn(
     metrics.insert("test_share_unusual".to_owned(), above(bands.unusual));
     metrics.insert("test_share_high_risk".to_owned(), above(bands.high_risk));
 
-    let mut missing_heads = BTreeMap::from([("risk".to_owned(), "this version trains none".to_owned())]);
+    let mut missing_heads = BTreeMap::new();
     let (categories, category) = match head {
         Ok((categories, head)) => {
             metrics.extend(heads.category_metrics(&split, &categories, &head));
@@ -91,6 +94,16 @@ pub fn learn(
         Err(reason) => {
             missing_heads.insert("category".to_owned(), reason);
             (Vec::new(), None)
+        }
+    };
+    let (risk_head, risk_info) = match risk_head(data, &split, settings.seed, &mut || watch(Step::Risk))? {
+        Ok((head, info)) => {
+            metrics.extend(risk_metrics(data, &split, &head));
+            (Some(head), Some(info))
+        }
+        Err(reason) => {
+            missing_heads.insert("risk".to_owned(), reason);
+            (None, None)
         }
     };
     let at = |row: Option<&usize>| data.created_at(*row.expect("no slice is empty"));
@@ -102,6 +115,7 @@ pub fn learn(
         metrics,
         missing_heads,
         repositories,
+        risk: risk_info,
         schema: SCHEMA,
         training: Training {
             from: at(split.training.first()),
@@ -117,7 +131,53 @@ pub fn learn(
         version: origin.version,
     };
     let Detector { reading: Reading { scaler, text, .. }, network, views, .. } = last;
-    Ok(Model::from_parts(Parts { metadata, scaler, text, network, views, calibration, category })?)
+    Ok(Model::from_parts(Parts { metadata, scaler, text, network, views, calibration, category, risk: risk_head })?)
+}
+
+/// The rows of a dataset for the risk head, in the order of `rows`.
+pub(crate) fn risk_rows<'a>(data: &'a Dataset, rows: impl Iterator<Item = usize> + Clone) -> risk::Rows<'a> {
+    risk::Rows {
+        names: data.features.iter().map(|feature| feature.name.as_str()).collect(),
+        read: (0..data.features.len()).filter(|&feature| scale::is_read(&data.features[feature])).collect(),
+        values: rows.clone().map(|row| data.row(row)).collect(),
+        times: rows.clone().map(|row| data.created_at(row)).collect(),
+        outcomes: rows.map(|row| data.outcome(row)).collect(),
+    }
+}
+
+/// The risk head of what was known when the test slice began, or the reason why there is none.
+fn risk_head(
+    data: &Dataset,
+    split: &Split,
+    seed: u64,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Result<(RiskHead, RiskInfo), String>, TrainError> {
+    let rows = split.training.iter().chain(&split.validation).copied();
+    risk::fit(&risk_rows(data, rows), data.created_at(split.test[0]), seed, watch)
+}
+
+/// How the risk head does on the rows of the test slice that had stood their time when the newest row came.
+fn risk_metrics(data: &Dataset, split: &Split, head: &RiskHead) -> Vec<(String, f64)> {
+    let end = split.test.last().map_or(i64::MAX, |&row| data.created_at(row));
+    let mature: Vec<usize> = split.test.iter().copied().filter(|&row| data.outcome(row).is_mature(end)).collect();
+    let outcome = |row: usize| data.outcome(row).known_before(end) == Some(true);
+    let judged =
+        Judged::probabilities(mature.iter().map(|&row| (f64::from(head.probability(data.row(row))), outcome(row))));
+    let mut metrics = vec![
+        ("risk_test_rows".to_owned(), judged.len() as f64),
+        ("risk_test_reverted".to_owned(), judged.positives() as f64),
+    ];
+    if let Some(figures) = judged.figures() {
+        let named = figures.named();
+        metrics.extend(named.into_iter().map(|(name, value)| (format!("risk_test_{name}"), value)));
+    }
+    let churn = data.features.iter().position(|feature| feature.name == "churn");
+    let by_churn = churn.and_then(|churn| {
+        let size = |row: usize| f64::from(data.row(row)[churn].max(0.0));
+        Judged::scores(mature.iter().map(|&row| (size(row), outcome(row)))).figures()
+    });
+    metrics.extend(by_churn.map(|figures| ("risk_test_churn_auc".to_owned(), figures.auc)));
+    metrics
 }
 
 /// The rows of the final fit: as many as those of the training slice, up to the end of the validation slice. With as many,

@@ -33,6 +33,10 @@ impl Progress {
                 self.bar.tick();
                 tracing::debug!("a look at the examples of the category head");
             }
+            Step::Risk => {
+                self.turn_to("risk head", "{prefix} {spinner} {elapsed}");
+                self.bar.tick();
+            }
         }
     }
 

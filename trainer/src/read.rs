@@ -9,7 +9,7 @@ use prowl_model::FeatureInfo;
 use prowl_platform::Folder;
 use serde::Deserialize;
 
-use crate::dataset::{Builder, Dataset, Row};
+use crate::dataset::{Builder, Dataset, Outcome, Row};
 use crate::error::TrainError;
 
 /// Rows that are decoded at a time.
@@ -22,7 +22,7 @@ const BATCH_ROWS: usize = 8192;
 /// the store cannot be read.
 pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
     let mut other = "manifest.json".to_owned();
-    let RunDetails { features_digest } = RunDetails::deserialize(&run.manifest().details)
+    let RunDetails { features_digest, label_maturity_days } = RunDetails::deserialize(&run.manifest().details)
         .map_err(|error| TrainError::File { file: other.clone(), problem: format!("its `details`: {error}") })?;
     let mut builder: Option<Builder> = None;
     let parts: Vec<String> = run.files("part-").map(|entry| entry.path.clone()).collect();
@@ -38,7 +38,7 @@ pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
                 part.unusable("it describes the features in other words than the files before it, under one digest")
             );
         }
-        part.read_into(builder)?;
+        part.read_into(builder, i64::from(label_maturity_days) * 86_400_000)?;
         other = file;
     }
     let file = "part-*.parquet".to_owned();
@@ -49,6 +49,14 @@ pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
 #[derive(Deserialize)]
 struct RunDetails {
     features_digest: String,
+    /// How long a merged pull request has to have stood before it counts as not taken back.
+    #[serde(default = "usual_maturity")]
+    label_maturity_days: u32,
+}
+
+/// What `prowl-preprocess` takes unless told otherwise.
+fn usual_maturity() -> u32 {
+    30
 }
 
 /// One opened file of the run.
@@ -79,8 +87,8 @@ impl Part {
         TrainError::File { file: self.file.clone(), problem: problem.to_owned() }
     }
 
-    /// Adds all rows. Only the columns that the trainer learns from are decoded: labels of a later time never are.
-    fn read_into(self, builder: &mut Builder) -> Result<(), TrainError> {
+    /// Adds all rows. Only the columns that the trainer learns from are decoded. `maturity` is in milliseconds.
+    fn read_into(self, builder: &mut Builder, maturity: i64) -> Result<(), TrainError> {
         self.check_columns()?;
         let Self { file, features, reader, .. } = self;
         let unusable = |problem: String| TrainError::File { file: file.clone(), problem };
@@ -90,7 +98,8 @@ impl Part {
         let batches = reader.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         for batch in batches.map_err(|error| unusable(error.to_string()))? {
             let batch = batch.map_err(|error| unusable(error.to_string()))?;
-            push(&batch, &features, builder).map_err(|column| unusable(format!("column {column:?} has a null")))?;
+            push(&batch, &features, maturity, builder)
+                .map_err(|column| unusable(format!("column {column:?} has a null")))?;
         }
         Ok(())
     }
@@ -116,6 +125,7 @@ enum Holds {
     Milliseconds,
     Number,
     Tokens,
+    Flag,
 }
 
 impl Holds {
@@ -125,23 +135,27 @@ impl Holds {
             Holds::Integer => *found == DataType::Int64,
             Holds::Milliseconds => matches!(found, DataType::Timestamp(TimeUnit::Millisecond, _)),
             Holds::Number => *found == DataType::Float32,
+            Holds::Flag => *found == DataType::Boolean,
             Holds::Tokens => matches!(found, DataType::List(item) if *item.data_type() == DataType::UInt32),
         }
     }
 }
 
 /// The columns beside the features.
-const COLUMNS: [(&str, Holds); 6] = [
+const COLUMNS: [(&str, Holds); 9] = [
     ("repository", Holds::Text),
     ("number", Holds::Integer),
     ("created_at", Holds::Milliseconds),
     ("text_tokens", Holds::Tokens),
     ("kind_tokens", Holds::Tokens),
     ("category", Holds::Text),
+    ("merged_at", Holds::Milliseconds),
+    ("reverted", Holds::Flag),
+    ("reverted_at", Holds::Milliseconds),
 ];
 
 /// Adds the rows of a batch whose columns were checked; fails with the name of a column that has a null and must not.
-fn push(batch: &RecordBatch, features: &[FeatureInfo], builder: &mut Builder) -> Result<(), String> {
+fn push(batch: &RecordBatch, features: &[FeatureInfo], maturity: i64, builder: &mut Builder) -> Result<(), String> {
     let column = |name: &str| batch.column_by_name(name).ok_or_else(|| name.to_owned());
     let whole = |name: &str| {
         column(name).and_then(|column| if column.null_count() == 0 { Ok(column) } else { Err(name.to_owned()) })
@@ -155,6 +169,15 @@ fn push(batch: &RecordBatch, features: &[FeatureInfo], builder: &mut Builder) ->
     };
     let (tokens, kind_tokens) = (lists("text_tokens")?, lists("kind_tokens")?);
     let category = column("category")?.as_string::<i32>();
+    let merged_at = column("merged_at")?.as_primitive::<TimestampMillisecondType>();
+    let reverted = column("reverted")?.as_boolean();
+    let reverted_at = column("reverted_at")?.as_primitive::<TimestampMillisecondType>();
+    let outcome = |row: usize| Outcome {
+        reverted_at: reverted_at.is_valid(row).then(|| reverted_at.value(row)),
+        // The run says of which ones it knows: one that was merged a moment before the export is not mature yet.
+        mature_at: (reverted.is_valid(row) && merged_at.is_valid(row))
+            .then(|| merged_at.value(row).saturating_add(maturity)),
+    };
     let numbers = features.iter().map(|feature| column(&feature.name).map(AsArray::as_primitive::<Float32Type>));
     let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
 
@@ -171,6 +194,7 @@ fn push(batch: &RecordBatch, features: &[FeatureInfo], builder: &mut Builder) ->
             tokens: numbers_of(tokens, row),
             kind_tokens: numbers_of(kind_tokens, row),
             category: category.is_valid(row).then(|| category.value(row)),
+            outcome: outcome(row),
         });
     }
     Ok(())

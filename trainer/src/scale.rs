@@ -1,6 +1,6 @@
 //! Fits the scaler: robust centre and spread of each feature over the training slice.
 
-use prowl_model::{Column, Scaler, Usual};
+use prowl_model::{Column, FeatureInfo, Scaler, Usual};
 
 use crate::Dataset;
 
@@ -16,11 +16,16 @@ const HEAVY: f32 = 5.0;
 /// And what the repository is like is no property of the change.
 const UNREAD: [&str; 2] = ["process", "repository"];
 
+/// Whether the model reads a feature.
+pub fn is_read(feature: &FeatureInfo) -> bool {
+    !UNREAD.contains(&feature.group.as_str())
+}
+
 /// The scaler of these rows.
 pub fn fit(data: &Dataset, rows: &[usize]) -> Scaler {
     let mut known = Vec::with_capacity(rows.len());
     let column = |feature: usize| {
-        if UNREAD.contains(&data.features[feature].group.as_str()) {
+        if !is_read(&data.features[feature]) {
             return Column::UNKNOWN;
         }
         known.clear();

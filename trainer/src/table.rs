@@ -18,7 +18,7 @@ use read::Table;
 use crate::args::TableConfig;
 use crate::detector::Detector;
 use crate::progress::Progress;
-use crate::{Builder, Dataset, Row, Step, TrainError};
+use crate::{Builder, Dataset, Outcome, Row, Step, TrainError};
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,7 @@ fn dataset(table: &Table) -> Dataset {
             tokens: &[],
             kind_tokens: &[],
             category: None,
+            outcome: Outcome::default(),
         });
     }
     builder.build()

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use prowl_model::{FeatureInfo, Input, Model, Vector};
-use prowl_trainer::{Builder, Dataset, Origin, Row, Settings, Step, TrainError, learn};
+use prowl_trainer::{Builder, Dataset, Origin, Outcome, Row, Settings, Step, TrainError, learn};
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -84,6 +84,7 @@ impl World {
             tokens,
             kind_tokens: tokens,
             category,
+            outcome: Outcome::default(),
         });
     }
 
@@ -184,6 +185,7 @@ fn the_same_rows_give_the_same_bytes_and_another_seed_gives_others() {
                 tokens,
                 kind_tokens: tokens,
                 category: Some(category),
+                outcome: Outcome::default(),
             });
         }
         world.build()
@@ -264,6 +266,7 @@ fn it_stops_when_told_and_when_nothing_gets_better() {
             Step::First(epoch) => (1, epoch.number),
             Step::Final(epoch) | Step::Only(epoch) => (2, epoch.number),
             Step::Category => (3, 0),
+            Step::Risk => (4, 0),
         };
         seen.push((fit, number));
         if (fit, number) == (2, 2) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -380,6 +383,7 @@ fn rows_of_one_moment_are_in_the_order_of_their_names() {
             tokens: &[],
             kind_tokens: &[],
             category: None,
+            outcome: Outcome::default(),
         });
     }
     assert_eq!(world.build().by_time(), [3, 2, 1, 0]);

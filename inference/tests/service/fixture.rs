@@ -139,6 +139,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             metrics: BTreeMap::from([("validation_error".to_owned(), 0.25)]),
             missing_heads: BTreeMap::from([("risk".to_owned(), "too few known reverts".to_owned())]),
             repositories: Vec::new(),
+            risk: None,
             schema: SCHEMA,
             training: Training {
                 from: rows_time(0),
@@ -166,6 +167,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             features: Array2::zeros((FEATURE_COUNT, 4)),
             bias: Array1::zeros(4),
         }),
+        risk: None,
     };
     Model::from_parts(parts).unwrap()
 }

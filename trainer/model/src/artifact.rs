@@ -4,7 +4,7 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use crate::tensors::{METADATA, Reader, Writer};
-use crate::{Calibration, CategoryHead, Metadata, Model, Network, Parts, SCHEMA, Scaler, Text, Views};
+use crate::{Calibration, CategoryHead, Metadata, Model, Network, Parts, RiskHead, SCHEMA, Scaler, Text, Views};
 
 /// Name of the model file in its folder.
 pub const FILE_NAME: &str = "model.safetensors";
@@ -75,6 +75,7 @@ impl Model {
             views: Views::read(&tensors)?,
             calibration: Calibration::read(metadata.repositories.len(), &tensors)?,
             category: if metadata.categories.is_empty() { None } else { Some(CategoryHead::read(&tensors)?) },
+            risk: metadata.risk.as_ref().map(|info| RiskHead::read(&tensors, info.members.len())).transpose()?,
             metadata,
         })
     }
@@ -96,6 +97,9 @@ impl Model {
         parts.calibration.write(&mut tensors);
         if let Some(category) = &parts.category {
             category.write(&mut tensors);
+        }
+        if let Some(risk) = &parts.risk {
+            risk.write(&mut tensors);
         }
         let text = serde_json::to_string(&parts.metadata).map_err(|e| ArtifactError::Metadata(e.to_string()))?;
         tensors.finish(text).map_err(ArtifactError::Container)
@@ -155,10 +159,12 @@ mod tests {
     fn a_model_without_a_head_comes_back() {
         let mut parts = fixture::parts();
         (parts.category, parts.metadata.categories) = (None, Vec::new());
+        (parts.risk, parts.metadata.risk) = (None, None);
         let model = Model::from_parts(parts).unwrap();
         let back = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
         assert_eq!(back, model);
-        assert!(back.score(&vector(&[0.0; 4], &[])).unwrap().categories.is_empty());
+        let score = back.score(&vector(&[0.0; 4], &[])).unwrap();
+        assert_eq!((score.categories, score.risk), (vec![], None));
     }
 
     #[test]
@@ -275,6 +281,9 @@ mod tests {
         assert!(refused(|parts| drop(parts.calibration.opinions.pop())).contains("percentiles"));
         assert!(refused(|parts| parts.metadata.categories.push("test".into())).contains("3 classes"));
         assert!(refused(|parts| parts.category = None).contains("category"));
+        assert!(refused(|parts| parts.risk = None).contains("risk"));
+        assert!(refused(|parts| parts.metadata.risk = None).contains("risk"));
+        assert!(refused(|parts| parts.risk.as_mut().unwrap().members.truncate(1)).contains("1 members"));
         assert!(refused(|parts| parts.metadata.bands.high_risk = 20.0).contains("bands"));
         assert!(refused(|parts| parts.metadata.bands.high_risk = 100.5).contains("bands"));
     }

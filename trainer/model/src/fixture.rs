@@ -6,8 +6,9 @@ use ndarray::{Array1, Array2, array};
 
 use crate::score::Usual;
 use crate::{
-    Bands, Calibration, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, LARGE, Metadata, Model,
-    Neighbours, Network, Node, OPINIONS, PLACES, Parts, SCHEMA, Scaler, Surprise, Text, Training, Vector, Views,
+    Bands, Calibration, Candidate, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, LARGE, Linear,
+    Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, RiskBand, RiskHead, RiskInfo, SCHEMA,
+    Scaler, Split, Surprise, Term, Text, Training, TreeNode, Trees, Vector, Views,
 };
 
 /// Numbers between -1 and 1 that look arbitrary.
@@ -80,8 +81,9 @@ pub(crate) fn parts() -> Parts {
             features: FEATURES.iter().map(feature).collect(),
             features_digest: "0123".into(),
             metrics: BTreeMap::from([("test_error".into(), 0.5)]),
-            missing_heads: BTreeMap::from([("risk".into(), "none was trained".into())]),
+            missing_heads: BTreeMap::new(),
             repositories,
+            risk: Some(risk_info()),
             schema: SCHEMA,
             training: Training {
                 from: 1,
@@ -128,6 +130,7 @@ pub(crate) fn parts() -> Parts {
             features: numbers.matrix(FEATURES.len(), 2),
             bias: numbers.vector(2),
         }),
+        risk: Some(risk_head()),
     }
 }
 
@@ -148,4 +151,35 @@ pub(crate) fn vector<'a>(values: &'a [f32], tokens: &'a [u32]) -> Vector<'a> {
 
 pub(crate) fn model() -> Model {
     Model::from_parts(parts()).unwrap()
+}
+
+/// Two curves and one tree.
+fn risk_head() -> RiskHead {
+    let term =
+        |feature, weight| Term { feature, weight, unknown: 0.1, points: vec![[0.0, -0.4], [1.0, 0.2], [4.0, 0.5]] };
+    let leaf = |value| TreeNode { value, split: None };
+    let split = Split { feature: 2, threshold: 0.5, unknown_below: true, otherwise: 2 };
+    RiskHead {
+        members: vec![
+            Member::Linear(Linear { terms: vec![term(0, 0.6), term(1, 0.9)], bias: -2.0 }),
+            Member::Trees(Trees {
+                nodes: vec![TreeNode { value: -1.9, split: Some(split) }, leaf(-2.1), leaf(-1.0)],
+                roots: vec![0],
+            }),
+        ],
+        calibration: vec![[-30.0, -30.0], [30.0, 29.0]],
+    }
+}
+
+fn risk_info() -> RiskInfo {
+    let band = |from, reverted, rows| RiskBand { from, reverted, rows };
+    let members = vec!["factors".to_owned(), "trees".to_owned()];
+    RiskInfo {
+        bands: vec![band(0.2, 3, 10), band(0.05, 4, 40), band(0.0, 3, 150)],
+        calibration: "platt".into(),
+        candidates: vec![Candidate { auc: 0.7, log_loss: 0.2, members: members.clone() }],
+        members,
+        reverted: 20,
+        rows: 400,
+    }
 }

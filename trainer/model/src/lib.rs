@@ -1,5 +1,5 @@
-//! The model that scores a pull request: scaler, text projection, autoencoder and the views beside it, calibration,
-//! category head, and the one file that carries them.
+//! The model that scores a pull request: scaler, text projection, autoencoder and the views beside it, calibration, the
+//! heads for category and risk, and the one file that carries them.
 //!
 //! [`Model::score`] is pure: the same vector gives the same bits, alone or in a batch, on every machine. It uses only
 //! operations that IEEE 754 defines exactly and logarithms written in Rust, never those of the system.
@@ -15,16 +15,19 @@ mod digest;
 #[cfg(test)]
 mod fixture;
 mod forest;
+mod linear;
 mod metadata;
 mod model;
 mod neighbours;
 mod network;
 mod percentiles;
+mod risk;
 mod scaler;
 mod score;
 mod surprise;
 mod tensors;
 mod text;
+mod trees;
 mod views;
 
 pub use artifact::{ArtifactError, FILE_NAME};
@@ -33,13 +36,16 @@ pub use category::CategoryHead;
 pub use covariance::Covariance;
 pub use digest::digest;
 pub use forest::{DEPTH, Forest, Node, PLACES};
+pub use linear::{Linear, Term};
 pub use metadata::{Bands, Details, FeatureInfo, Metadata, SCHEMA, Training};
 pub use model::{Inputs, Model, Parts, Vector};
 pub use neighbours::{LARGE, Neighbours, SMALL};
 pub use network::{Dense, Network, activation, activation_slope};
 pub use percentiles::Percentiles;
+pub use risk::{Candidate, Member, RiskBand, RiskHead, RiskInfo};
 pub use scaler::{Column, Scaler, signed_log};
 pub use score::{Band, Contribution, Input, InputError, Reference, Score, Usual};
 pub use surprise::{Habit, Surprise};
 pub use text::{Text, TextVector, tf_idf};
+pub use trees::{Split, TreeNode, Trees};
 pub use views::{OPINIONS, Opinion, View, Views};

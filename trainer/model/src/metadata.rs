@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::RiskInfo;
+
 /// The newest layout of the model file that this version writes and reads.
 pub const SCHEMA: u32 = 2;
 
@@ -25,6 +27,9 @@ pub struct Metadata {
     pub missing_heads: BTreeMap<String, String>,
     /// Repositories that have percentiles of their own, in order.
     pub repositories: Vec<String>,
+    /// What the risk head says of itself; `None` without a head.
+    #[serde(default)]
+    pub risk: Option<RiskInfo>,
     /// Layout of the file.
     pub schema: u32,
     /// What it was trained on.

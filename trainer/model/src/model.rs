@@ -1,7 +1,7 @@
 //! The model as a whole: from a vector to an answer.
 
 use crate::score::{Band, Contribution, Input, InputError, Score, Usual};
-use crate::{ArtifactError, Calibration, CategoryHead, Metadata, Network, Scaler, Text, TextVector, Views};
+use crate::{ArtifactError, Calibration, CategoryHead, Metadata, Network, RiskHead, Scaler, Text, TextVector, Views};
 
 /// What a model is made of. The network's inputs are the scaled features, in order, and then the dimensions of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Parts {
     pub calibration: Calibration,
     /// Tells the category, where there were enough declared ones to learn from.
     pub category: Option<CategoryHead>,
+    /// Tells the risk, where there were enough known outcomes to learn from.
+    pub risk: Option<RiskHead>,
 }
 
 /// A model that was checked and can score.
@@ -32,7 +34,7 @@ impl Model {
     /// # Errors
     /// The parts do not fit each other.
     pub fn from_parts(parts: Parts) -> Result<Self, ArtifactError> {
-        let Parts { metadata, scaler, text, network, views, calibration, category } = &parts;
+        let Parts { metadata, scaler, text, network, views, calibration, category, risk } = &parts;
         let features = metadata.features.len();
         scaler.check(features)?;
         text.check()?;
@@ -46,6 +48,11 @@ impl Model {
         }
         let heads = categories.is_empty() == category.is_none();
         ArtifactError::unless(heads, "category", || format!("the metadata names {} categories", categories.len()))?;
+        match (risk, &metadata.risk) {
+            (Some(head), Some(info)) => head.check(info, features)?,
+            (None, None) => {}
+            _ => return Err(ArtifactError::tensor("risk", "the metadata does not tell of it".to_owned())),
+        }
         let ordered = 0.0 <= bands.unusual && bands.unusual <= bands.high_risk && bands.high_risk <= 100.0;
         ArtifactError::unless(ordered, "bands", || {
             format!("{} and {} are no percentiles", bands.unusual, bands.high_risk)
@@ -70,7 +77,7 @@ impl Model {
     /// The vector has another length than the model's list of features.
     pub fn score(&self, vector: &Vector<'_>) -> Result<Score, InputError> {
         let &Vector { values, tokens, kind_tokens, repository } = vector;
-        let Parts { metadata, scaler, text, network, views, calibration, category } = &self.0;
+        let Parts { metadata, scaler, text, network, views, calibration, category, risk } = &self.0;
         let features = metadata.features.len();
         if values.len() != features {
             let digest = metadata.features_digest.clone();
@@ -107,7 +114,7 @@ impl Model {
             percentile,
             among,
             band: metadata.bands.of(percentile),
-            risk: None,
+            risk: risk.as_ref().map(|head| head.probability(values)),
             categories: category
                 .as_ref()
                 .map_or_else(Vec::new, |head| head.probabilities(&inputs.scaled[..features], kind_tokens)),

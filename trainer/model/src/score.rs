@@ -12,7 +12,7 @@ pub struct Score {
     pub among: Reference,
     /// What the percentile means in words.
     pub band: Band,
-    /// Calibrated probability that the change will be taken back; `None` without a risk head.
+    /// Calibrated probability that the change will be taken back, above 0 and below 1; `None` without a risk head.
     pub risk: Option<f32>,
     /// Probability of each of [`Metadata::categories`](crate::Metadata::categories); empty without a head.
     pub categories: Vec<f32>,

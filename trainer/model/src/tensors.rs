@@ -39,6 +39,13 @@ impl Writer {
     }
 }
 
+/// The index that a float stands for: exact below 2^24.
+pub(crate) fn index(name: &str, value: f32) -> Result<usize, ArtifactError> {
+    let sound = (0.0..16_777_216.0).contains(&value) && value.fract() == 0.0;
+    ArtifactError::unless(sound, name, || format!("{value} is no index"))?;
+    Ok(value as usize)
+}
+
 /// Key of the metadata in the file.
 pub(crate) const METADATA: &str = "prowl";
 

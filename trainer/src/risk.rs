@@ -1,0 +1,439 @@
+//! Fits the risk head: candidates are compared on later slices, and the scores of the one that is chosen are calibrated
+//! on the same slices.
+
+use std::ops::ControlFlow;
+
+use ndarray::Array2;
+use prowl_model::{Candidate, Linear, Member, RiskBand, RiskHead, RiskInfo, Term, Trees};
+
+use crate::boost::{self, Binned, Growth};
+use crate::logistic::{self, Prior};
+use crate::{Outcome, TrainError, curves, probability};
+
+/// Rows of either outcome that are needed.
+pub const FEWEST: usize = 30;
+
+/// Rows that are learnt from at most; the newest count.
+const ROWS: usize = 200_000;
+
+/// Parts of the positive rows, in the order of time, after which a slice begins that what came before is judged by.
+const SLICES: [f64; 3] = [0.4, 0.6, 0.8];
+
+/// Shares of the rows, the most probable first, that the bands above the last one hold.
+const BANDS: [f64; 2] = [0.05, 0.2];
+
+/// Features that the literature and our own trials connect with risk, and whether less of them means more: Kamei et al.,
+/// "A large-scale empirical study of just-in-time quality assurance" (2013), and Kim et al., "Predicting faults from
+/// cached history" (2007), for what lies in places and hands that went wrong before.
+pub const FACTORS: [(&str, bool); 8] = [
+    ("path_revert_ratio", false),
+    ("title_revert_ratio", false),
+    ("author_revert_ratio", false),
+    ("entropy", false),
+    ("changed_files", false),
+    ("churn", false),
+    ("author_file_experience", true),
+    ("author_knows_files", true),
+];
+
+/// What the factors are thought to weigh before any row is seen, from rank 0 to rank 1.
+const OF_FACTORS: Prior = Prior { mean: 0.6, strength: 10.0, positive: true };
+
+/// Nothing is thought of any other feature.
+const OF_FEATURES: Prior = Prior { mean: 0.0, strength: 10.0, positive: false };
+
+/// Rows in the order of time.
+#[derive(Clone, Debug)]
+pub struct Rows<'a> {
+    /// Names of all features.
+    pub names: Vec<&'a str>,
+    /// Indices of the features that may be read.
+    pub read: Vec<usize>,
+    /// Features of each row, NaN or infinite where unknown.
+    pub values: Vec<&'a [f32]>,
+    /// When each row came, ascending, in any unit that `outcomes` has as well.
+    pub times: Vec<i64>,
+    /// What became of each row.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// A model whose log-odds may be averaged with others'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Logistic regression on the ranks of [`FACTORS`], around a prior.
+    Factors,
+    /// Logistic regression on the logarithms of all features.
+    Linear,
+    /// Boosted trees on all features.
+    Trees,
+}
+
+impl Kind {
+    fn name(self) -> String {
+        match self {
+            Self::Factors => "factors",
+            Self::Linear => "linear",
+            Self::Trees => "trees",
+        }
+        .to_owned()
+    }
+}
+
+/// What is averaged, the most trusted first.
+const CANDIDATES: [&[Kind]; 6] = [
+    &[Kind::Factors],
+    &[Kind::Factors, Kind::Trees],
+    &[Kind::Factors, Kind::Linear, Kind::Trees],
+    &[Kind::Linear, Kind::Trees],
+    &[Kind::Linear],
+    &[Kind::Trees],
+];
+
+/// Fits a head on what was known of the rows at `origin`.
+///
+/// Three slices of later rows judge candidates that were fitted on the rows before each, with the labels known when it
+/// began. The first candidate counts whose AUC is within a standard error of the best one's. Where rows of a kind are too
+/// few there is no head, and a text that says so.
+///
+/// # Errors
+/// [`TrainError::Stopped`] when `watch` broke off.
+pub fn fit(
+    rows: &Rows<'_>,
+    origin: i64,
+    seed: u64,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Result<(RiskHead, RiskInfo), String>, TrainError> {
+    let known = Known::of(rows, origin);
+    let positives = known.outcomes.iter().filter(|outcome| **outcome).count();
+    let negatives = known.outcomes.len() - positives;
+    if positives < FEWEST || negatives < FEWEST {
+        return Ok(Err(format!(
+            "of the pull requests before the test slice {positives} are known to have been taken back and {negatives} to \
+             have stood, and it takes {FEWEST} of each"
+        )));
+    }
+    let mut learner = Learner { rows, seed, growth: Growth::default(), watch };
+    let folds = learner.folds(&known, origin)?;
+    if folds.is_empty() {
+        return Ok(Err("what was taken back was known too late to judge anything learnt before it".to_owned()));
+    }
+    let kinds: Vec<Kind> = [Kind::Factors, Kind::Linear, Kind::Trees]
+        .into_iter()
+        .filter(|&kind| kind == Kind::Trees || !learner.terms(kind, &known.values).is_empty())
+        .collect();
+    let candidates: Vec<&[Kind]> =
+        CANDIDATES.into_iter().filter(|candidate| candidate.iter().all(|kind| kinds.contains(kind))).collect();
+    let judged: Vec<Judgement> = candidates.iter().map(|candidate| Judgement::of(candidate, &folds)).collect();
+    let chosen = choose(&judged);
+
+    let calibrated = Calibrated::of(&judged[chosen], &folds);
+    let mut members = Vec::new();
+    for &kind in candidates[chosen] {
+        members.push(learner.fit(kind, &known.values, &known.outcomes)?);
+    }
+    let head = RiskHead { members, calibration: calibrated.calibration.points.clone() };
+    let candidate = |(kinds, judgement): (&&[Kind], &Judgement)| Candidate {
+        auc: judgement.auc,
+        log_loss: judgement.log_loss,
+        members: kinds.iter().map(|kind| kind.name()).collect(),
+    };
+    let info = RiskInfo {
+        bands: calibrated.bands(&head),
+        calibration: calibrated.calibration.name.to_owned(),
+        candidates: candidates.iter().zip(&judged).map(candidate).collect(),
+        members: candidates[chosen].iter().map(|kind| kind.name()).collect(),
+        reverted: positives as u64,
+        rows: known.outcomes.len() as u64,
+    };
+    Ok(Ok((head, info)))
+}
+
+/// Rows with an outcome that was known, in the order of time.
+struct Known<'a> {
+    /// Places among all rows.
+    places: Vec<usize>,
+    values: Vec<&'a [f32]>,
+    outcomes: Vec<bool>,
+}
+
+impl<'a> Known<'a> {
+    fn of(rows: &Rows<'a>, moment: i64) -> Self {
+        Self::among(rows, 0..rows.values.len(), moment)
+    }
+
+    fn among(rows: &Rows<'a>, range: std::ops::Range<usize>, moment: i64) -> Self {
+        let outcome = |place: usize| Some((place, rows.outcomes[place].known_before(moment)?));
+        let mut known: Vec<_> = range.rev().filter_map(outcome).take(ROWS).collect();
+        known.reverse();
+        Self {
+            values: known.iter().map(|&(place, _)| rows.values[place]).collect(),
+            outcomes: known.iter().map(|&(_, outcome)| outcome).collect(),
+            places: known.into_iter().map(|(place, _)| place).collect(),
+        }
+    }
+
+    fn of_both_kinds(&self, least: usize) -> bool {
+        let positives = self.outcomes.iter().filter(|outcome| **outcome).count();
+        positives >= least && self.outcomes.len() - positives >= least
+    }
+}
+
+/// A slice of later rows, and what each kind of model scored them before.
+struct Fold {
+    outcomes: Vec<bool>,
+    /// Whether the row had stood its time at the origin.
+    mature: Vec<bool>,
+    /// Log-odds by kind, in the order of [`Kind`].
+    scores: [Vec<f32>; 3],
+}
+
+impl Fold {
+    fn mean(&self, kinds: &[Kind]) -> Vec<f32> {
+        let mean = |row| kinds.iter().map(|&kind| self.scores[kind as usize][row]).sum::<f32>() / kinds.len() as f32;
+        (0..self.outcomes.len()).map(mean).collect()
+    }
+}
+
+struct Learner<'a, 'b> {
+    rows: &'b Rows<'a>,
+    seed: u64,
+    growth: Growth,
+    watch: &'b mut dyn FnMut() -> ControlFlow<()>,
+}
+
+impl Learner<'_, '_> {
+    /// Fits and scores each slice, and keeps as many trees as serve all of them best.
+    fn folds(&mut self, known: &Known<'_>, origin: i64) -> Result<Vec<Fold>, TrainError> {
+        let positive: Vec<usize> = (0..known.places.len()).filter(|&row| known.outcomes[row]).collect();
+        let mut edges: Vec<usize> =
+            SLICES.iter().map(|share| known.places[positive[(share * positive.len() as f64) as usize]]).collect();
+        edges.push(self.rows.values.len());
+        let (mut folds, mut grown) = (Vec::new(), Vec::new());
+        let mut losses = vec![0.0; self.growth.trees + 1];
+        for edge in edges.windows(2) {
+            let begin = self.rows.times[edge[0]];
+            let before = Known::among(self.rows, 0..edge[0], begin);
+            let later = Known::among(self.rows, edge[0]..edge[1], origin);
+            if !before.of_both_kinds(FEWEST / 3) || !later.of_both_kinds(1) {
+                continue;
+            }
+            let mut scores = [Kind::Factors, Kind::Linear].map(|kind| {
+                let linear = self.linear(kind, &before.values, &before.outcomes);
+                later.values.iter().map(|row| linear.as_ref().map_or(0.0, |linear| linear.score(row))).collect()
+            });
+            let Member::Trees(trees) = self.fit(Kind::Trees, &before.values, &before.outcomes)? else { continue };
+            add_losses(&trees, &later, &mut losses);
+            grown.push((trees, later.values));
+            let mature = later.places.iter().map(|&place| self.rows.outcomes[place].is_mature(origin)).collect();
+            let [factors, linear] = scores.each_mut().map(std::mem::take);
+            folds.push(Fold { outcomes: later.outcomes, mature, scores: [factors, linear, Vec::new()] });
+        }
+        // Of equal losses the fewest trees; at least one, since a candidate without any would be none.
+        let fewest = (1..losses.len()).rev().min_by(|&a, &b| losses[a].total_cmp(&losses[b]).then(a.cmp(&b)));
+        self.growth.trees = fewest.unwrap_or(1);
+        for (fold, (mut trees, rows)) in folds.iter_mut().zip(grown) {
+            trees.roots.truncate(1 + self.growth.trees);
+            fold.scores[Kind::Trees as usize] = rows.iter().map(|row| trees.score(row)).collect();
+        }
+        Ok(folds)
+    }
+
+    fn fit(&mut self, kind: Kind, values: &[&[f32]], outcomes: &[bool]) -> Result<Member, TrainError> {
+        if (self.watch)().is_break() {
+            return Err(TrainError::Stopped);
+        }
+        if let Some(linear) = self.linear(kind, values, outcomes) {
+            return Ok(Member::Linear(linear));
+        }
+        let binned = Binned::of(values, &self.rows.read);
+        let counts = vec![1.0; outcomes.len()];
+        let mut stopped = false;
+        let trees = boost::fit(&binned, outcomes, &counts, &self.growth, self.seed, &mut |_| {
+            let heard = (self.watch)();
+            stopped = heard.is_break();
+            heard
+        });
+        if stopped { Err(TrainError::Stopped) } else { Ok(Member::Trees(trees)) }
+    }
+
+    /// The regression of a kind that is one, where any feature varies.
+    fn linear(&self, kind: Kind, values: &[&[f32]], outcomes: &[bool]) -> Option<Linear> {
+        let mut terms = self.terms(kind, values);
+        if terms.is_empty() {
+            return None;
+        }
+        let prior = if kind == Kind::Factors { OF_FACTORS } else { OF_FEATURES };
+        let height = |(row, term): (usize, usize)| {
+            let term: &Term = &terms[term];
+            term.height(values[row][term.feature])
+        };
+        let inputs = Array2::from_shape_fn((values.len(), terms.len()), height);
+        let fitted = logistic::fit(inputs.view(), outcomes, &vec![1.0; outcomes.len()], prior);
+        for (term, &weight) in terms.iter_mut().zip(&fitted.weights) {
+            term.weight = weight as f32;
+        }
+        Some(Linear { terms, bias: fitted.bias as f32 })
+    }
+
+    /// The curves that a regression reads; none for trees.
+    fn terms(&self, kind: Kind, values: &[&[f32]]) -> Vec<Term> {
+        let read = || self.rows.read.iter().copied();
+        match kind {
+            Kind::Factors => {
+                let factor = |&(name, falling): &(&str, bool)| {
+                    let feature = read().find(|&feature| self.rows.names[feature] == name)?;
+                    curves::ranked(values, feature, falling)
+                };
+                FACTORS.iter().filter_map(factor).collect()
+            }
+            Kind::Linear => read().filter_map(|feature| curves::logarithmic(values, feature)).collect(),
+            Kind::Trees => Vec::new(),
+        }
+    }
+}
+
+/// Adds to each place the loss of as many trees.
+fn add_losses(trees: &Trees, later: &Known<'_>, losses: &mut [f64]) {
+    for (row, &outcome) in later.values.iter().zip(&later.outcomes) {
+        let mut log_odds = 0.0;
+        for (count, &root) in trees.roots.iter().enumerate() {
+            log_odds += f64::from(trees.from(root, row));
+            losses[count] += log_loss(log_odds, outcome);
+        }
+    }
+}
+
+/// Minus the logarithm of the probability of what happened.
+fn log_loss(log_odds: f64, positive: bool) -> f64 {
+    let wrong = if positive { -log_odds } else { log_odds };
+    wrong.max(0.0) + (-wrong.abs()).exp().ln_1p()
+}
+
+/// How a candidate did on the slices.
+struct Judgement {
+    /// One list a slice.
+    scores: Vec<Vec<f32>>,
+    /// Of each slice, what share of the other kind each row ranks rightly against, and its outcome.
+    placements: Vec<Vec<(f64, bool)>>,
+    auc: f64,
+    log_loss: f64,
+}
+
+impl Judgement {
+    fn of(kinds: &[Kind], folds: &[Fold]) -> Self {
+        let scores: Vec<Vec<f32>> = folds.iter().map(|fold| fold.mean(kinds)).collect();
+        let placements: Vec<_> = folds.iter().zip(&scores).map(|(fold, of)| placements(of, &fold.outcomes)).collect();
+        let pairs = || folds.iter().zip(&scores).flat_map(|(fold, scores)| scores.iter().zip(&fold.outcomes));
+        let loss: f64 = pairs().map(|(&score, &outcome)| log_loss(f64::from(score), outcome)).sum();
+        let positive = || placements.iter().flatten().filter(|row| row.1).map(|row| row.0);
+        let auc = positive().sum::<f64>() / positive().count() as f64;
+        Self { auc, log_loss: loss / pairs().count() as f64, scores, placements }
+    }
+
+    /// Standard error of the difference of two candidates' AUC on the same rows (DeLong et al., "Comparing the areas
+    /// under two or more correlated receiver operating characteristic curves", 1988); slices by their positive rows.
+    fn standard_error(&self, other: &Self) -> f64 {
+        let (mut variance, mut all) = (0.0, 0.0);
+        for (ours, theirs) in self.placements.iter().zip(&other.placements) {
+            let of = |positive: bool| {
+                let pairs = ours.iter().zip(theirs).filter(move |pair| pair.0.1 == positive);
+                let differences: Vec<f64> = pairs.map(|(ours, theirs)| ours.0 - theirs.0).collect();
+                let count = differences.len() as f64;
+                let mean = differences.iter().sum::<f64>() / count;
+                let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
+                (count, squares / (count * (count - 1.0).max(1.0)))
+            };
+            let ((positives, of_positives), (_, of_negatives)) = (of(true), of(false));
+            variance += positives * positives * (of_positives + of_negatives);
+            all += positives;
+        }
+        variance.sqrt() / all
+    }
+}
+
+/// For each row the share of rows of the other outcome that it ranks rightly against, ties counting half.
+fn placements(scores: &[f32], outcomes: &[bool]) -> Vec<(f64, bool)> {
+    let sorted = |positive: bool| {
+        let mut of: Vec<f32> = scores.iter().zip(outcomes).filter(|row| *row.1 == positive).map(|row| *row.0).collect();
+        of.sort_unstable_by(f32::total_cmp);
+        of
+    };
+    let (positives, negatives) = (sorted(true), sorted(false));
+    let row = |(&score, &positive): (&f32, &bool)| {
+        let others = if positive { &negatives } else { &positives };
+        let below = others.partition_point(|&other| other < score);
+        let equal = others.partition_point(|&other| other <= score) - below;
+        let share = (below as f64 + 0.5 * equal as f64) / others.len() as f64;
+        (if positive { share } else { 1.0 - share }, positive)
+    };
+    scores.iter().zip(outcomes).map(row).collect()
+}
+
+/// The first candidate that is within a standard error of the best.
+fn choose(judged: &[Judgement]) -> usize {
+    let best = (0..judged.len()).rev().max_by(|&a, &b| judged[a].auc.total_cmp(&judged[b].auc)).unwrap_or(0);
+    let close = |one: &Judgement| judged[best].auc - one.auc <= judged[best].standard_error(one);
+    judged.iter().position(close).unwrap_or(best)
+}
+
+/// Later rows with their scores, and the curve that fits them.
+struct Calibrated {
+    scores: Vec<f32>,
+    outcomes: Vec<bool>,
+    calibration: probability::Calibration,
+}
+
+impl Calibrated {
+    fn of(chosen: &Judgement, folds: &[Fold]) -> Self {
+        let rows = || {
+            folds.iter().zip(&chosen.scores).flat_map(|(fold, scores)| {
+                scores
+                    .iter()
+                    .zip(&fold.outcomes)
+                    .zip(&fold.mature)
+                    .map(|((&score, &outcome), &mature)| (score, outcome, mature))
+            })
+        };
+        // Of the young, those that were taken back are known first, and would make the rate too high.
+        let any = rows().any(|row| row.2 && row.1);
+        let (scores, outcomes): (Vec<f32>, Vec<bool>) =
+            rows().filter(|row| row.2 || !any).map(|(score, outcome, _)| (score, outcome)).unzip();
+        // Rates change over the years: a slice counts half as much as the one after it.
+        let half_life = scores.len() as f64 / SLICES.len() as f64;
+        let counts: Vec<f64> =
+            (0..scores.len()).map(|row| (-((scores.len() - row) as f64) / half_life).exp2()).collect();
+        // In rows, so that few recent ones do not pass for many.
+        let scale = counts.iter().sum::<f64>() / counts.iter().map(|count| count * count).sum::<f64>();
+        let counts: Vec<f64> = counts.iter().map(|count| count * scale).collect();
+        let calibration = probability::fit(&scores, &outcomes, &counts);
+        Self { scores, outcomes, calibration }
+    }
+
+    /// Bands whose rates fall from each to the next; neighbours of which they do not are one.
+    fn bands(&self, head: &RiskHead) -> Vec<RiskBand> {
+        let mut rows: Vec<(f32, bool)> = self
+            .scores
+            .iter()
+            .zip(&self.outcomes)
+            .map(|(&score, &outcome)| (head.calibrated(score), outcome))
+            .collect();
+        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut edges: Vec<f32> = BANDS.iter().map(|share| rows[(share * rows.len() as f64) as usize].0).collect();
+        edges.push(0.0);
+        let mut bands: Vec<RiskBand> = Vec::new();
+        let mut rest = rows.as_slice();
+        for from in edges {
+            let (of, after) = rest.split_at(rest.partition_point(|row| row.0 >= from));
+            rest = after;
+            let reverted = of.iter().filter(|row| row.1).count() as u64;
+            let mut band = RiskBand { from, reverted, rows: of.len() as u64 };
+            while bands.last().is_some_and(|last| last.rate() <= band.rate() || last.from <= band.from) {
+                if let Some(last) = bands.pop() {
+                    (band.reverted, band.rows) = (band.reverted + last.reverted, band.rows + last.rows);
+                }
+            }
+            bands.push(band);
+        }
+        bands
+    }
+}
