@@ -4,14 +4,16 @@
 //! scores lives in `prowl-model`; what learns lives here. Everything runs on one thread in a fixed order, so the same
 //! rows, settings and seed give the same tensors, bit for bit, on machines whose processors have the same vector units.
 
-pub mod adam;
+mod adam;
 pub mod args;
 pub mod autoencoder;
 pub mod category;
 mod dataset;
 mod error;
 pub mod evaluate;
-pub mod gradient;
+mod gradient;
+mod kernel;
+mod layer;
 pub mod lbfgs;
 mod learn;
 pub mod profiles;
