@@ -1,6 +1,6 @@
 //! Our side of `make bench-train`: the fit alone, on rows of 32-bit floats that the race made.
 //!
-//! It prints one line of JSON: seconds and losses of each epoch.
+//! It prints one line of JSON: seconds and losses of each epoch, and the bytes that it held before.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -30,6 +30,10 @@ struct Args {
     epochs: usize,
     #[arg(long)]
     hide: f32,
+    #[arg(long)]
+    learning_rate: f32,
+    #[arg(long)]
+    weight_decay: f32,
     /// Rows of the training slice to take; 0 for all
     #[arg(long, default_value_t = 0)]
     rows: usize,
@@ -44,6 +48,7 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
+    let at_start = resident()?;
     let args = Args::parse();
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
     if let Some(width) = args.product {
@@ -58,6 +63,8 @@ fn main() -> anyhow::Result<()> {
         hidden: args.hidden,
         code: args.code,
         hide: args.hide,
+        learning_rate: args.learning_rate,
+        weight_decay: args.weight_decay,
         ..Settings::default()
     };
     if let Some(path) = args.initial {
@@ -82,11 +89,17 @@ fn main() -> anyhow::Result<()> {
             "seconds": seconds,
             "training": losses(|epoch| epoch.training_loss),
             "validation": losses(|epoch| epoch.validation_loss),
-            "learning_rate": settings.learning_rate,
-            "weight_decay": settings.weight_decay,
+            "at_start": at_start,
         })
     );
     Ok(())
+}
+
+/// Bytes of memory that this process holds, in pages of 4 KiB.
+fn resident() -> anyhow::Result<usize> {
+    let statm = std::fs::read_to_string("/proc/self/statm").context("this race needs Linux")?;
+    let pages = statm.split(' ').nth(1).context("no second field in /proc/self/statm")?;
+    Ok(4096 * pages.parse::<usize>()?)
 }
 
 /// The first `rows` rows of a file, or all.

@@ -109,7 +109,13 @@ fn groups<S: Simd, const ROWS: usize, const PANELS: usize, const VECTORS: usize>
             for (place, values) in rows.iter_mut().enumerate() {
                 *values = &values[(row + place) * left_stride..][..depth];
             }
-            let column = |p: usize| rows.map(|row| row[p]);
+            let column = |p: usize| {
+                let mut column = [0.0; ROWS];
+                for (value, row) in column.iter_mut().zip(rows) {
+                    *value = row[p];
+                }
+                column
+            };
             tile::<S, ROWS, PANELS, VECTORS>(simd, depth, column, right_panels, stride, sums, sums_stride);
         }
         Left::Turned { values, stride: left_stride, first } => {
