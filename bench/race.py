@@ -5,6 +5,8 @@ import os
 import pathlib
 import platform
 import statistics
+import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "target" / "bench"
@@ -73,6 +75,19 @@ def machine(cores):
         "kernel": platform.release(),
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def python_with(peers):
+    """The Python of an environment that holds the peers, packages and their versions; it is made where it is missing."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "prowl-tools"
+    home = cache / ("bench-" + "-".join(f"{name}-{version}" for name, version in peers.items()))
+    if not (home / "ready").exists():
+        print(f"installing {', '.join(f'{n} {v}' for n, v in peers.items())} into {home}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+        wanted = [f"{name}=={version}" for name, version in peers.items()]
+        subprocess.run([home / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
+        (home / "ready").touch()
+    return home / "bin" / "python"
 
 
 def publish(name, rows, **more):

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use prowl_model::{Dense, Network};
-use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::adam::Adam;
-use crate::gradient::{Pass, huber};
+use crate::gradient::{Learner, Noise};
 use crate::{Settings, TrainError};
 
 /// What became of one epoch.
@@ -50,36 +50,38 @@ pub fn fit(
     settings: &Settings,
     watch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<Fitted, TrainError> {
-    let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
-    let mut network = initial(training, settings, &mut random);
-    let mut best = network.clone();
-    let mut adam = Adam::new(&network, settings.learning_rate, settings.weight_decay);
+    let mut best = initial(training, settings);
     let mut order: Vec<usize> = (0..training.nrows()).collect();
-    let mut batch = Batch::new(&network, settings.batch_size.min(order.len()));
+    let batch_size = settings.batch_size.min(order.len()).max(1);
+    let mut learner = Learner::new(&best, batch_size);
+    let mut adam = Adam::new(settings.learning_rate, settings.weight_decay);
+    let mut shuffle = ChaCha8Rng::seed_from_u64(seed(settings, Use::Order));
+    let noise = Noise::new(seed(settings, Use::Noise), settings.hide);
+    let mut batches_done = 0;
     let mut epochs: Vec<Epoch> = Vec::new();
     let (mut best_loss, mut best_epoch) = (f64::INFINITY, 0);
 
     for number in 1..=settings.epochs {
-        order.shuffle(&mut random);
-        let mut sum = 0.0;
+        order.shuffle(&mut shuffle);
         // The rows that fill no batch wait for another epoch; the shuffle gives each its turn.
-        let batches = order.chunks_exact(batch.pass.rows());
+        let batches = order.chunks_exact(batch_size);
         let count = batches.len();
-        for rows in batches {
-            batch.fill(training, rows, settings.hide, &mut random);
-            batch.pass.forward(&network, batch.input.view());
-            let (loss, gradients) = batch.pass.backward(&network, batch.input.view(), batch.target.view());
-            adam.step(&mut network, gradients);
-            sum += loss;
-        }
-        let validation_loss = loss(&network, validation);
+        // In the scope this runs on a thread of the pool, from which work is handed to the others without a system call.
+        let (sum, validation_loss) = rayon::scope(|_| {
+            let mut sum = 0.0;
+            for batch in batches {
+                sum += learner.learn(training, batch, noise.of_batch(batches_done), &mut adam).mean();
+                batches_done += 1;
+            }
+            (sum, learner.loss(validation).mean())
+        });
         if !validation_loss.is_finite() {
             return Err(TrainError::Diverged { epoch: number });
         }
         // Progress that is too small to matter would only train on and on.
         if validation_loss < best_loss * (1.0 - 1e-3) {
             (best_loss, best_epoch) = (validation_loss, number);
-            best.clone_from(&network);
+            best = learner.network();
         }
         let epoch = Epoch {
             number,
@@ -99,21 +101,17 @@ pub fn fit(
     Ok(Fitted { network: best, epochs })
 }
 
-/// Mean Huber loss over the known values of clean rows.
-fn loss(network: &Network, rows: ArrayView2<'_, f32>) -> f64 {
-    let (mut sum, mut known) = (0.0, 0_usize);
-    let mut clean = Vec::with_capacity(rows.ncols());
-    for row in rows.outer_iter() {
-        clean.clear();
-        clean.extend(row.iter().map(|&value| if value.is_nan() { 0.0 } else { value }));
-        for (&target, &output) in row.iter().zip(&network.reconstruct(&clean)) {
-            if !target.is_nan() {
-                sum += f64::from(huber(output - target).0);
-                known += 1;
-            }
-        }
-    }
-    sum / known.max(1) as f64
+/// What random numbers are for.
+#[derive(Clone, Copy)]
+enum Use {
+    Weights,
+    Order,
+    Noise,
+}
+
+/// Each use has random numbers of its own.
+fn seed(settings: &Settings, what: Use) -> u64 {
+    settings.seed.wrapping_mul(3).wrapping_add(what as u64)
 }
 
 /// Inputs -> hidden -> code -> hidden -> inputs. Weights are normal with a variance of 2 / (inputs + outputs) (Glorot and
@@ -121,7 +119,8 @@ fn loss(network: &Network, rows: ArrayView2<'_, f32>) -> f64 {
 ///
 /// An input that never varies is 0 throughout. Its weights begin as 0 and stay so, since both its value and its error
 /// are 0: what it may be some day, the network has not learnt to read.
-fn initial(training: ArrayView2<'_, f32>, settings: &Settings, random: &mut ChaCha8Rng) -> Network {
+pub fn initial(training: ArrayView2<'_, f32>, settings: &Settings) -> Network {
+    let mut random = ChaCha8Rng::seed_from_u64(seed(settings, Use::Weights));
     let inputs = training.ncols();
     let widths = [inputs, settings.hidden, settings.code, settings.hidden, inputs];
     let mut layers: Vec<Dense> = widths
@@ -129,7 +128,7 @@ fn initial(training: ArrayView2<'_, f32>, settings: &Settings, random: &mut ChaC
         .map(|pair| {
             let (from, to) = (pair[0], pair[1]);
             let deviation = (2.0 / (from + to) as f32).sqrt();
-            let mut draw = || -> f32 { StandardNormal.sample(random) };
+            let mut draw = || -> f32 { StandardNormal.sample(&mut random) };
             Dense { weights: Array2::from_shape_simple_fn((from, to), || deviation * draw()), bias: Array1::zeros(to) }
         })
         .collect();
@@ -143,47 +142,9 @@ fn initial(training: ArrayView2<'_, f32>, settings: &Settings, random: &mut ChaC
     Network { layers }
 }
 
-/// One batch: inputs of which some are hidden, and clean targets.
-struct Batch {
-    input: Array2<f32>,
-    target: Array2<f32>,
-    pass: Pass,
-}
-
-impl Batch {
-    fn new(network: &Network, rows: usize) -> Self {
-        let shape = (rows, network.inputs());
-        Self { input: Array2::zeros(shape), target: Array2::zeros(shape), pass: Pass::new(network, rows) }
-    }
-
-    fn fill(&mut self, data: ArrayView2<'_, f32>, rows: &[usize], hide: f32, random: &mut ChaCha8Rng) {
-        for (place, &row) in rows.iter().enumerate() {
-            self.target.row_mut(place).assign(&data.row(row));
-        }
-        for (input, &target) in self.input.iter_mut().zip(&self.target) {
-            let hidden = random.random::<f32>() < hide;
-            *input = if target.is_nan() || hidden { 0.0 } else { target };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn some_inputs_are_hidden_and_no_target_is() {
-        let mut random = ChaCha8Rng::seed_from_u64(3);
-        let mut data = Array2::from_elem((50, 40), 2.0);
-        data[[7, 5]] = f32::NAN;
-        let mut batch = Batch::new(&initial(data.view(), &Settings::default(), &mut random), 50);
-        let rows: Vec<usize> = (0..50).collect();
-        batch.fill(data.view(), &rows, 0.1, &mut random);
-        assert_eq!(batch.input[[7, 5]], 0.0, "unknown");
-        let hidden = batch.input.iter().filter(|&&input| input == 0.0).count() - 1;
-        assert!((150..250).contains(&hidden), "{hidden} of 2000");
-        assert_eq!(batch.target.iter().filter(|&&target| target == 2.0).count(), 1999);
-    }
 
     /// What never varied in training may be anything later: the network must not answer at random.
     #[test]
@@ -214,6 +175,66 @@ mod tests {
         assert_eq!(last.without_progress, 30, "it stops by patience");
         let best = fitted(last.number - last.without_progress);
         assert_eq!(all.network, best.network);
-        assert!(loss(&all.network, validation.view()) < last.validation_loss);
+        assert!(Learner::new(&all.network, 64).loss(validation.view()).mean() < last.validation_loss);
+    }
+
+    fn normal(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        Array2::from_shape_simple_fn((rows, columns), || StandardNormal.sample(&mut random))
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let (mut training, validation) = (normal(150, 21, 5), normal(37, 21, 6));
+        training[[3, 4]] = f32::NAN;
+        // One batch is smaller than a shard, one is no multiple of it, one is several.
+        for batch_size in [7, 40, 100] {
+            let settings = Settings { epochs: 4, batch_size, ..Settings::default() };
+            let on = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    assert_eq!(rayon::current_num_threads(), threads);
+                    fit(training.view(), validation.view(), &settings, &mut |_| ControlFlow::Continue(())).unwrap()
+                })
+            };
+            let one = on(1);
+            for threads in [2, 4] {
+                let several = on(threads);
+                assert_eq!(several.network, one.network, "{threads} threads, batches of {batch_size}");
+                assert_eq!(several.epochs, one.epochs, "{threads} threads, batches of {batch_size}");
+            }
+        }
+    }
+
+    /// Rows of rank 3 and a little noise: the network gives them back to about the noise, and fills in what is hidden.
+    #[test]
+    fn a_planted_structure_is_found() {
+        const NOISE: f32 = 0.1;
+        let factors = normal(3, 24, 7);
+        let rows = |count: usize, seed: u64| {
+            (normal(count, 3, seed) / 3.0_f32.sqrt()).dot(&factors) + NOISE * normal(count, 24, seed + 1)
+        };
+        let (training, validation, test) = (rows(3000, 8), rows(300, 10), rows(200, 12));
+        let settings = Settings { epochs: 100, hidden: 48, code: 12, ..Settings::default() };
+        let fitted =
+            fit(training.view(), validation.view(), &settings, &mut |_| ControlFlow::Continue(())).unwrap();
+        let error = |hide: bool| {
+            let mut sum = 0.0;
+            for row in test.outer_iter() {
+                for input in 0..24 {
+                    let mut seen = row.to_vec();
+                    if hide {
+                        seen[input] = 0.0;
+                    }
+                    sum += (fitted.network.reconstruct(&seen)[input] - row[input]).powi(2);
+                }
+            }
+            (sum / test.len() as f32).sqrt()
+        };
+        let spread = test.mapv(|value| value * value).mean().unwrap().sqrt();
+        let (whole, filled) = (error(false), error(true));
+        eprintln!("{spread} {whole} {filled}");
+        assert!(whole < 2.0 * NOISE, "{whole} of {spread}");
+        assert!(filled < 3.0 * NOISE, "{filled} of {spread}");
     }
 }

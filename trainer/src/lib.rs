@@ -4,7 +4,7 @@
 //! scores lives in `prowl-model`; what learns lives here. Everything runs on one thread in a fixed order, so the same
 //! rows, settings and seed give the same tensors, bit for bit, on machines whose processors have the same vector units.
 
-pub mod adam;
+mod adam;
 pub mod args;
 pub mod autoencoder;
 pub mod boost;
@@ -17,7 +17,9 @@ mod error;
 pub mod evaluate;
 pub mod figures;
 mod forest;
-pub mod gradient;
+mod gradient;
+mod kernel;
+mod layer;
 pub mod lbfgs;
 mod learn;
 pub mod logistic;
