@@ -94,9 +94,11 @@ impl Parameters {
     pub(crate) fn chunks_mut(&mut self, size: usize) -> impl Iterator<Item = Slices<'_>> {
         let Self { values, gradients, first, second } = self;
         let moments = first.chunks_mut(size).zip(second.chunks_mut(size));
-        values.chunks_mut(size).zip(gradients.chunks_mut(size)).zip(moments).map(
-            |((values, gradients), (first, second))| Slices { values, gradients, first, second },
-        )
+        values
+            .chunks_mut(size)
+            .zip(gradients.chunks_mut(size))
+            .zip(moments)
+            .map(|((values, gradients), (first, second))| Slices { values, gradients, first, second })
     }
 }
 

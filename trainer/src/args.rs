@@ -26,7 +26,7 @@ pub enum Command {
     /// Splits the pull requests by the time of their creation: learns from the first 70%, takes the next 15% to stop and
     /// to calibrate, learns from both anew, and measures on the last 15%. The network does not learn from the most unusual
     /// 2%.
-    /// It takes 50 pull requests at least, and holds all of them in memory, at 1 to 2 kB each.
+    /// It takes 50 pull requests at least; of more than --max-rows the newest count.
     #[command(after_help = "Examples:\n  prowl-trainer train --store file://$PWD/store\n  \
                       prowl-trainer train --store file://$PWD/store --features 20261124T214500Z --seed 7 --json\n\n\
                       The same rows, options and seed give the same tensors, bit for bit.")]
@@ -54,6 +54,9 @@ pub struct TrainArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "S", default_value_t = Settings::default().seed)]
     pub seed: u64,
+    /// Pull requests to learn from at most, the newest of the run; they are held in memory, at 1 to 2 kB each
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(50..))]
+    pub max_rows: u32,
     /// Passes over the training slice at most, in each of the two fits
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub epochs: u32,
@@ -108,6 +111,7 @@ impl TryFrom<TrainArgs> for TrainConfig {
             features: args.features,
             settings: Settings {
                 seed: args.seed,
+                most_rows: args.max_rows as usize,
                 epochs: args.epochs as usize,
                 patience: args.patience as usize,
                 batch_size: args.batch_size as usize,

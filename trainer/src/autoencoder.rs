@@ -216,8 +216,7 @@ mod tests {
         };
         let (training, validation, test) = (rows(3000, 8), rows(300, 10), rows(200, 12));
         let settings = Settings { epochs: 100, hidden: 48, code: 12, ..Settings::default() };
-        let fitted =
-            fit(training.view(), validation.view(), &settings, &mut |_| ControlFlow::Continue(())).unwrap();
+        let fitted = fit(training.view(), validation.view(), &settings, &mut |_| ControlFlow::Continue(())).unwrap();
         let error = |hide: bool| {
             let mut sum = 0.0;
             for row in test.outer_iter() {

@@ -38,6 +38,8 @@ pub struct Dataset {
     pub features: Vec<FeatureInfo>,
     /// Hexadecimal SHA-256 of the list of features.
     pub features_digest: String,
+    /// Rows that were left out because they are older.
+    pub older_rows: u64,
     values: Array2<f32>,
     tokens: Lists,
     kind_tokens: Lists,
@@ -238,6 +240,7 @@ impl Builder {
             values: values.expect("every row has one value a feature"),
             features: self.features,
             features_digest: self.features_digest,
+            older_rows: 0,
             tokens: self.tokens,
             kind_tokens: self.kind_tokens,
             created_at: self.created_at,

@@ -94,8 +94,11 @@ impl Learner {
         let loss = self.pass(data, batch, Some(noise), true);
         let step = adam.next(1.0 / loss.known.max(1) as f32);
         let Self { layers, shards, arch } = self;
-        let parts: Vec<(usize, Part<'_>)> =
-            layers.iter_mut().enumerate().flat_map(|(depth, layer)| layer.parts().map(move |part| (depth, part))).collect();
+        let parts: Vec<(usize, Part<'_>)> = layers
+            .iter_mut()
+            .enumerate()
+            .flat_map(|(depth, layer)| layer.parts().map(move |part| (depth, part)))
+            .collect();
         let shards = &*shards;
         parts.into_par_iter().with_max_len(1).for_each(|(depth, part)| {
             arch.dispatch(Learn { part, shards, depth, step });
@@ -389,7 +392,8 @@ mod tests {
         };
         for (depth, layer) in learner.layers.iter().enumerate() {
             let layer = layer.gradients();
-            let largest = layer.weights.iter().chain(&layer.bias).fold(0.0_f32, |largest, slope| largest.max(slope.abs()));
+            let largest =
+                layer.weights.iter().chain(&layer.bias).fold(0.0_f32, |largest, slope| largest.max(slope.abs()));
             assert!(largest > 2.0, "the tolerance is small beside the gradients of layer {depth}: {largest}");
             for ((row, column), &gradient) in layer.weights.indexed_iter() {
                 let change = |network: &mut Network, by: f32| network.layers[depth].weights[[row, column]] += by;

@@ -120,7 +120,8 @@ fn groups<S: Simd, const ROWS: usize, const PANELS: usize, const VECTORS: usize>
         }
         Left::Turned { values, stride: left_stride, first } => {
             let values = &values[first + row..];
-            let column = |p: usize| *values[p * left_stride..].first_chunk::<ROWS>().expect("rows come in whole groups");
+            let column =
+                |p: usize| *values[p * left_stride..].first_chunk::<ROWS>().expect("rows come in whole groups");
             tile::<S, ROWS, PANELS, VECTORS>(simd, depth, column, right_panels, stride, sums, sums_stride);
         }
     }

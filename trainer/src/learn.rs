@@ -119,6 +119,7 @@ pub fn learn(
         schema: SCHEMA,
         training: Training {
             from: at(split.training.first()),
+            older_rows: data.older_rows,
             rows: split.training.len() as u64,
             run: origin.run,
             run_digest: origin.run_digest,

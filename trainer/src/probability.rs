@@ -105,7 +105,7 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use prowl_model::{Member, TreeNode, RiskHead, Trees};
+    use prowl_model::{Member, RiskHead, TreeNode, Trees};
     use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
     use super::*;

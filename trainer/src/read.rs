@@ -1,6 +1,9 @@
 //! Reads a published features run into a [`Dataset`].
 
-use arrow::array::{Array, AsArray, ListArray, RecordBatch};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Int64Type, TimeUnit, TimestampMillisecondType, UInt32Type};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -15,17 +18,19 @@ use crate::error::TrainError;
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 8192;
 
-/// Reads all `part-*.parquet` of a run, each checked against the manifest. Holds one file and the dataset in memory.
+/// Reads the newest `most` rows of all `part-*.parquet` of a run, each file checked against the manifest. Holds one file and
+/// the dataset in memory.
 ///
 /// # Errors
 /// A file is damaged or has other columns than a features run has, the files disagree about the list of features, or
 /// the store cannot be read.
-pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
+pub async fn read(run: &Folder, most: usize) -> Result<Dataset, TrainError> {
     let mut other = "manifest.json".to_owned();
     let RunDetails { features_digest, label_maturity_days } = RunDetails::deserialize(&run.manifest().details)
         .map_err(|error| TrainError::File { file: other.clone(), problem: format!("its `details`: {error}") })?;
     let mut builder: Option<Builder> = None;
     let parts: Vec<String> = run.files("part-").map(|entry| entry.path.clone()).collect();
+    let mut newest = newest(run, &parts, most).await?;
     for file in parts {
         let content = run.read(&file).await?;
         let part = Part::open(&file, content)?;
@@ -38,11 +43,54 @@ pub async fn read(run: &Folder) -> Result<Dataset, TrainError> {
                 part.unusable("it describes the features in other words than the files before it, under one digest")
             );
         }
-        part.read_into(builder, i64::from(label_maturity_days) * 86_400_000)?;
+        part.read_into(builder, i64::from(label_maturity_days) * 86_400_000, &mut newest)?;
         other = file;
     }
     let file = "part-*.parquet".to_owned();
-    builder.map(Builder::build).ok_or(TrainError::File { file, problem: "there is none".to_owned() })
+    let mut dataset =
+        builder.map(Builder::build).ok_or(TrainError::File { file, problem: "there is none".to_owned() })?;
+    dataset.older_rows = newest.older;
+    Ok(dataset)
+}
+
+/// The rows that are newest, as they are met: those after a moment, and the first few of that moment.
+#[derive(Debug)]
+struct Newest {
+    after: i64,
+    at: usize,
+    older: u64,
+}
+
+impl Newest {
+    const ALL: Self = Self { after: i64::MIN, at: usize::MAX, older: 0 };
+
+    /// Whether a row is one of them.
+    fn holds(&mut self, created_at: i64) -> bool {
+        let holds = created_at > self.after || (created_at == self.after && self.at > 0);
+        if created_at == self.after && holds {
+            self.at -= 1;
+        }
+        self.older += u64::from(!holds);
+        holds
+    }
+}
+
+/// Looks at the times of all rows, unless the manifest says that there are few enough.
+async fn newest(run: &Folder, parts: &[String], most: usize) -> Result<Newest, TrainError> {
+    if run.manifest().counts.get("kept").is_some_and(|&kept| kept <= most as u64) {
+        return Ok(Newest::ALL);
+    }
+    let mut times = BinaryHeap::new();
+    for file in parts {
+        for created_at in Part::open(file, run.read(file).await?)?.times()? {
+            times.push(Reverse(created_at));
+            if times.len() > most {
+                times.pop();
+            }
+        }
+    }
+    let Some(&Reverse(after)) = times.peek() else { return Ok(Newest::ALL) };
+    Ok(Newest { after, at: times.iter().filter(|time| time.0 == after).count(), older: 0 })
 }
 
 /// What the trainer needs of what the manifest of a run says under `details`.
@@ -87,19 +135,39 @@ impl Part {
         TrainError::File { file: self.file.clone(), problem: problem.to_owned() }
     }
 
-    /// Adds all rows. Only the columns that the trainer learns from are decoded. `maturity` is in milliseconds.
-    fn read_into(self, builder: &mut Builder, maturity: i64) -> Result<(), TrainError> {
+    /// Adds the newest rows. Only the columns that the trainer learns from are decoded. `maturity` is in milliseconds.
+    fn read_into(self, builder: &mut Builder, maturity: i64, newest: &mut Newest) -> Result<(), TrainError> {
         self.check_columns()?;
-        let Self { file, features, reader, .. } = self;
-        let unusable = |problem: String| TrainError::File { file: file.clone(), problem };
+        let features = self.features.clone();
         let names =
             COLUMNS.map(|(name, _)| name).into_iter().chain(features.iter().map(|feature| feature.name.as_str()));
+        self.each_batch(names, |batch| push(batch, &features, maturity, newest, builder))
+    }
+
+    /// When the pull requests were opened.
+    fn times(self) -> Result<Vec<i64>, TrainError> {
+        self.check_columns()?;
+        let mut times = Vec::new();
+        self.each_batch(["created_at"].into_iter(), |batch| {
+            times.extend_from_slice(whole(batch, "created_at")?.as_primitive::<TimestampMillisecondType>().values());
+            Ok(())
+        })?;
+        Ok(times)
+    }
+
+    /// Decodes these columns; `see` fails with the name of a column that has a null and must not.
+    fn each_batch<'a>(
+        self,
+        names: impl Iterator<Item = &'a str>,
+        mut see: impl FnMut(&RecordBatch) -> Result<(), String>,
+    ) -> Result<(), TrainError> {
+        let Self { file, reader, .. } = self;
+        let unusable = |problem: String| TrainError::File { file: file.clone(), problem };
         let mask = ProjectionMask::columns(reader.parquet_schema(), names);
         let batches = reader.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         for batch in batches.map_err(|error| unusable(error.to_string()))? {
             let batch = batch.map_err(|error| unusable(error.to_string()))?;
-            push(&batch, &features, maturity, builder)
-                .map_err(|column| unusable(format!("column {column:?} has a null")))?;
+            see(&batch).map_err(|column| unusable(format!("column {column:?} has a null")))?;
         }
         Ok(())
     }
@@ -154,12 +222,25 @@ const COLUMNS: [(&str, Holds); 9] = [
     ("reverted_at", Holds::Milliseconds),
 ];
 
-/// Adds the rows of a batch whose columns were checked; fails with the name of a column that has a null and must not.
-fn push(batch: &RecordBatch, features: &[FeatureInfo], maturity: i64, builder: &mut Builder) -> Result<(), String> {
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| name.to_owned());
-    let whole = |name: &str| {
-        column(name).and_then(|column| if column.null_count() == 0 { Ok(column) } else { Err(name.to_owned()) })
-    };
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {
+    batch.column_by_name(name).ok_or_else(|| name.to_owned())
+}
+
+/// A column without a null.
+fn whole<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {
+    column(batch, name).and_then(|column| if column.null_count() == 0 { Ok(column) } else { Err(name.to_owned()) })
+}
+
+/// Adds the newest rows of a batch whose columns were checked; fails with the name of a column that has a null and must not.
+fn push(
+    batch: &RecordBatch,
+    features: &[FeatureInfo],
+    maturity: i64,
+    newest: &mut Newest,
+    builder: &mut Builder,
+) -> Result<(), String> {
+    let column = |name: &str| column(batch, name);
+    let whole = |name: &str| whole(batch, name);
     let repository = whole("repository")?.as_string::<i32>();
     let number = whole("number")?.as_primitive::<Int64Type>();
     let created_at = whole("created_at")?.as_primitive::<TimestampMillisecondType>();
@@ -183,6 +264,9 @@ fn push(batch: &RecordBatch, features: &[FeatureInfo], maturity: i64, builder: &
 
     let mut values = vec![0.0; features.len()];
     for row in 0..batch.num_rows() {
+        if !newest.holds(created_at.value(row)) {
+            continue;
+        }
         for (value, column) in values.iter_mut().zip(&numbers) {
             *value = if column.is_null(row) { f32::NAN } else { column.value(row) };
         }
@@ -203,4 +287,16 @@ fn push(batch: &RecordBatch, features: &[FeatureInfo], maturity: i64, builder: &
 fn numbers_of(lists: &ListArray, row: usize) -> &[u32] {
     let (start, end) = (lists.value_offsets()[row] as usize, lists.value_offsets()[row + 1] as usize);
     &lists.values().as_primitive::<UInt32Type>().values()[start..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_rows_of_one_moment_the_first_count() {
+        let mut newest = Newest { after: 5, at: 2, older: 0 };
+        let held: Vec<i64> = [5, 9, 4, 5, 5, 6].into_iter().filter(|&time| newest.holds(time)).collect();
+        assert_eq!((held, newest.older), (vec![5, 9, 5, 6], 2));
+    }
 }

@@ -62,6 +62,9 @@ impl<'a> Report<'a> {
             Timestamp::from_millisecond(time).map_or_else(|_| time.to_string(), |time| time.strftime("%F").to_string())
         };
         row("rows", (training.rows + training.validation_rows + training.test_rows).to_string());
+        if training.older_rows > 0 {
+            row("  older, not learnt from", format!("{} (--max-rows)", training.older_rows));
+        }
         row("  training", format!("{} opened {} to {}", training.rows, day(training.from), day(training.to)));
         row("  validation", format!("{} opened after that", training.validation_rows));
         row("  left out of the fit", format!("{}, the most unusual of both", training.trimmed_rows));
@@ -127,6 +130,7 @@ mod tests {
         let table = |bands: Bands, share: f64| {
             let training = Training {
                 from: 0,
+                older_rows: 0,
                 rows: 70,
                 run: String::new(),
                 run_digest: String::new(),

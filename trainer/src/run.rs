@@ -96,7 +96,7 @@ async fn make(
     draft: &mut Draft,
     stop: Arc<AtomicBool>,
 ) -> Result<(Model, Bytes), TrainError> {
-    let data = read::read(run).instrument(info_span!("read")).await?;
+    let data = read::read(run, settings.most_rows).instrument(info_span!("read")).await?;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
     let model = learn_until(data, settings.clone(), origin, stop).await?;

@@ -5,6 +5,8 @@
 pub struct Settings {
     /// Seed of every random choice.
     pub seed: u64,
+    /// Rows that are learnt from at most; the newest count.
+    pub most_rows: usize,
     /// Epochs at most.
     pub epochs: usize,
     /// Epochs without progress on the validation slice after which training ends.
@@ -34,6 +36,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             seed: 1,
+            most_rows: 200_000,
             epochs: 300,
             patience: 10,
             batch_size: 64,

@@ -61,7 +61,10 @@ impl Place {
             draft.put(name, bytes.clone()).await.unwrap();
         }
         let input = Input { kind: "exports".into(), name: "20261124T000000Z".into(), digest: None };
-        draft.publish(vec![input], BTreeMap::from([("kept".into(), 1)]), run.details.clone()).await.unwrap()
+        draft
+            .publish(vec![input], BTreeMap::from([("kept".into(), run.rows as u64)]), run.details.clone())
+            .await
+            .unwrap()
     }
 
     async fn latest(&self) -> (Folder, Model) {
@@ -77,6 +80,7 @@ impl Place {
 
 /// The files of a features run.
 struct Run {
+    rows: usize,
     files: BTreeMap<String, Bytes>,
     /// What the manifest says under `details`.
     details: Value,
@@ -89,6 +93,7 @@ impl Run {
     fn new(rows: usize) -> Self {
         let half = rows / 2;
         Self {
+            rows,
             files: BTreeMap::from([
                 ("part-00000.parquet".into(), features("abcd", 0..half, DataType::Float32)),
                 ("part-00001.parquet".into(), features("abcd", half..rows, DataType::Float32)),
@@ -228,6 +233,18 @@ async fn a_run_becomes_a_model() {
     assert_eq!(said["metrics"], manifest.details["metrics"]);
     assert!(table.contains("reconstruction error") && table.contains("168 opened 2023-11-14 to"), "{table}");
     assert!(table.contains(&format!("next: prowl-inference --store {} --model latest", place.url())), "{table}");
+}
+
+#[tokio::test]
+async fn of_too_many_rows_the_newest_count() {
+    let place = Place::new();
+    place.publish(&Run::new(240)).await;
+    let output = place.train(&["--max-rows", "100"]);
+    let table = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && table.contains("older, not learnt from"), "{table}");
+    let training = place.latest().await.1.metadata().training.clone();
+    assert_eq!((training.older_rows, training.rows, training.validation_rows, training.test_rows), (140, 70, 15, 15));
+    assert_eq!(training.from, 1_700_000_000_000 + 140 * 86_400_000);
 }
 
 #[tokio::test]

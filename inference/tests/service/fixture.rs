@@ -143,6 +143,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             schema: SCHEMA,
             training: Training {
                 from: rows_time(0),
+                older_rows: 0,
                 rows: COUNT,
                 run: "20240901T000000Z".to_owned(),
                 run_digest: "0".repeat(64),

@@ -87,6 +87,7 @@ pub(crate) fn parts() -> Parts {
             schema: SCHEMA,
             training: Training {
                 from: 1,
+                older_rows: 0,
                 rows: 70,
                 run: "20261124T214500Z".into(),
                 run_digest: "4567".into(),

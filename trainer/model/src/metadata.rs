@@ -60,6 +60,8 @@ pub struct FeatureInfo {
 pub struct Training {
     /// When the first pull request of the training slice was opened.
     pub from: i64,
+    /// Pull requests of the run that were left out because they are older than those of the training slice.
+    pub older_rows: u64,
     /// Pull requests in the training slice.
     pub rows: u64,
     /// Name of the features run.
