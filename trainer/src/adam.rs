@@ -1,5 +1,10 @@
 //! The optimiser: Adam with decoupled weight decay.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
+)]
+
 /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015), with the weight decay applied to the
 /// weights themselves and not to their gradients (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019).
 #[derive(Debug)]
@@ -94,9 +99,11 @@ impl Parameters {
     pub(crate) fn chunks_mut(&mut self, size: usize) -> impl Iterator<Item = Slices<'_>> {
         let Self { values, gradients, first, second } = self;
         let moments = first.chunks_mut(size).zip(second.chunks_mut(size));
-        values.chunks_mut(size).zip(gradients.chunks_mut(size)).zip(moments).map(
-            |((values, gradients), (first, second))| Slices { values, gradients, first, second },
-        )
+        values
+            .chunks_mut(size)
+            .zip(gradients.chunks_mut(size))
+            .zip(moments)
+            .map(|((values, gradients), (first, second))| Slices { values, gradients, first, second })
     }
 }
 

@@ -8,7 +8,8 @@ use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::adam::Adam;
-use crate::gradient::{Learner, Noise};
+use crate::gradient::Learner;
+use crate::shard::Noise;
 use crate::{Settings, TrainError};
 
 /// What became of one epoch.
@@ -40,7 +41,8 @@ pub struct Fitted {
 /// back the clean ones, hidden ones included.
 ///
 /// `training` and `validation` have the shape (rows, inputs), NaN where unknown. Stops when the validation loss made no
-/// progress for [`Settings::patience`] epochs, and keeps the best. `watch` sees each epoch and may break off.
+/// progress for [`Settings::patience`] epochs, and keeps the best. `watch` sees each epoch and may break off. Works on all
+/// threads of the pool of rayon that it is called in; their number changes no bit.
 ///
 /// # Errors
 /// [`TrainError::Stopped`] when `watch` broke off, [`TrainError::Diverged`] when the loss is no number.
@@ -216,8 +218,7 @@ mod tests {
         };
         let (training, validation, test) = (rows(3000, 8), rows(300, 10), rows(200, 12));
         let settings = Settings { epochs: 100, hidden: 48, code: 12, ..Settings::default() };
-        let fitted =
-            fit(training.view(), validation.view(), &settings, &mut |_| ControlFlow::Continue(())).unwrap();
+        let fitted = fit(training.view(), validation.view(), &settings, &mut |_| ControlFlow::Continue(())).unwrap();
         let error = |hide: bool| {
             let mut sum = 0.0;
             for row in test.outer_iter() {
@@ -233,7 +234,6 @@ mod tests {
         };
         let spread = test.mapv(|value| value * value).mean().unwrap().sqrt();
         let (whole, filled) = (error(false), error(true));
-        eprintln!("{spread} {whole} {filled}");
         assert!(whole < 2.0 * NOISE, "{whole} of {spread}");
         assert!(filled < 3.0 * NOISE, "{filled} of {spread}");
     }
