@@ -13,7 +13,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # Always the same selection: with another one, cargo builds shared dependencies anew, with other features.
 build := cargo build --release --workspace --bins
 
-.PHONY: help demo serve test e2e-cluster fuzz lint fmt bench bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test e2e-cluster fuzz lint fmt bench bench-train bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,10 @@ race = BIN='$(or $(BIN),$(bin))' COUNT='$(if $(filter command line environment,$
 bench-%: bench/%/run
 	$(if $(BIN),,$(build))
 	@$(race) $<
+
+bench-train:
+	$(if $(BIN),,$(build) --example bench_train)
+	@$(race) bench/train/run
 
 bench-preprocess-large:
 	$(if $(BIN),,$(build))

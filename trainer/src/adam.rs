@@ -1,5 +1,10 @@
 //! The optimiser: Adam with decoupled weight decay.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
+)]
+
 /// Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015), with the weight decay applied to the
 /// weights themselves and not to their gradients (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019).
 #[derive(Debug)]

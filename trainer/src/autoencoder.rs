@@ -8,7 +8,8 @@ use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::adam::Adam;
-use crate::gradient::{Learner, Noise};
+use crate::gradient::Learner;
+use crate::shard::Noise;
 use crate::{Settings, TrainError};
 
 /// What became of one epoch.
@@ -39,8 +40,9 @@ pub struct Fitted {
 /// autoencoders", 2008): in each batch some inputs are hidden, set to 0 as unknown ones are, and the network has to give
 /// back the clean ones, hidden ones included.
 ///
-/// `training` and `validation` have the shape (rows, inputs), NaN where unknown. Stops when the validation loss made no
-/// progress for [`Settings::patience`] epochs, and keeps the best. `watch` sees each epoch and may break off.
+/// `training` and `validation` have the shape (rows, inputs), with one input or more, NaN where unknown. Stops when the validation loss made no
+/// progress for [`Settings::patience`] epochs, and keeps the best. `watch` sees each epoch and may break off. Works on all
+/// threads of the pool of rayon that it is called in; their number changes no bit.
 ///
 /// # Errors
 /// [`TrainError::Stopped`] when `watch` broke off, [`TrainError::Diverged`] when the loss is no number.
@@ -232,7 +234,6 @@ mod tests {
         };
         let spread = test.mapv(|value| value * value).mean().unwrap().sqrt();
         let (whole, filled) = (error(false), error(true));
-        eprintln!("{spread} {whole} {filled}");
         assert!(whole < 2.0 * NOISE, "{whole} of {spread}");
         assert!(filled < 3.0 * NOISE, "{filled} of {spread}");
     }

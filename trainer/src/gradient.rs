@@ -4,18 +4,26 @@
 //! parameters are cut into parts, each of which sums its gradients over all rows. So no sum depends on how many threads
 //! there are.
 
-use ndarray::{ArrayView2, ArrayViewMut1};
-use prowl_model::{Network, activation, activation_slope};
+#![expect(
+    clippy::inline_always,
+    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
+)]
+
+use ndarray::ArrayView2;
+use prowl_model::Network;
 use pulp::{Arch, Simd, WithSimd};
-use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rayon::prelude::*;
 
 use crate::adam::{Adam, Step};
-use crate::kernel::{PANEL, padded};
 use crate::layer::{Layer, Part};
+use crate::shard::{Loss, Noise, Shard};
 
-/// Rows of a shard: few, so that a small batch is work for several threads; more read the weights less often.
-const SHARD: usize = 16;
+/// Rows of a shard, of a batch of so many rows: few, so that a small batch is work for several threads; of a large one
+/// more, which read the weights less often. A multiple of the rows of a tile. The sum of the losses depends on it, so the
+/// number of threads must not change it.
+fn rows_of_shard(rows: usize) -> usize {
+    if rows < 256 { 16 } else { 32 }
+}
 
 /// A network that learns.
 #[derive(Debug)]
@@ -25,61 +33,12 @@ pub(crate) struct Learner {
     arch: Arch,
 }
 
-/// What inputs are hidden from the network.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Noise {
-    seed: u64,
-    /// Out of 65536.
-    share: u32,
-    /// Number of the batch, from the start of the fit.
-    batch: u64,
-}
-
-/// A sum of losses, and over how many values.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Loss {
-    sum: f64,
-    known: usize,
-}
-
-impl Noise {
-    /// Hides a share of the inputs, rounded to a multiple of 1 / 65536.
-    pub(crate) fn new(seed: u64, share: f32) -> Self {
-        Self { seed, share: (share * 65536.0).round() as u32, batch: 0 }
-    }
-
-    /// The noise of another batch.
-    pub(crate) fn of_batch(self, batch: u64) -> Self {
-        Self { batch, ..self }
-    }
-
-    /// The draws of a batch from one of its rows on. A batch has a stream of its own, and a row its place there, so that
-    /// any shard begins where its rows do. A draw has 16 bits; a row has whole words of 32.
-    fn from_row(self, row: usize, inputs: usize) -> ChaCha8Rng {
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        random.set_stream(self.batch);
-        random.set_word_pos(row as u128 * inputs.div_ceil(2) as u128);
-        random
-    }
-}
-
-impl Loss {
-    /// Mean over the known values; 0 without any.
-    pub(crate) fn mean(self) -> f64 {
-        self.sum / self.known.max(1) as f64
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        self.sum += other.sum;
-        self.known += other.known;
-    }
-}
-
 impl Learner {
     /// With buffers for batches of at most `rows` rows.
     pub(crate) fn new(network: &Network, rows: usize) -> Self {
         let layers: Vec<Layer> = network.layers.iter().map(Layer::new).collect();
-        let shards = (0..rows.max(1).div_ceil(SHARD)).map(|_| Shard::new(&layers)).collect();
+        let shard = rows_of_shard(rows);
+        let shards = (0..rows.max(1).div_ceil(shard)).map(|_| Shard::new(&layers, shard)).collect();
         Self { layers, shards, arch: Arch::new() }
     }
 
@@ -110,7 +69,7 @@ impl Learner {
     pub(crate) fn loss(&mut self, data: ArrayView2<'_, f32>) -> Loss {
         let rows: Vec<usize> = (0..data.nrows()).collect();
         let mut loss = Loss::default();
-        for batch in rows.chunks(self.shards.len() * SHARD) {
+        for batch in rows.chunks(self.shards.iter().map(|shard| shard.rows).sum()) {
             loss.add(self.pass(data, batch, None, false));
         }
         loss
@@ -121,8 +80,8 @@ impl Learner {
         let Self { layers, shards, arch } = self;
         let layers = &*layers;
         shards.par_iter_mut().with_max_len(1).enumerate().for_each(|(number, shard)| {
-            let first = number * SHARD;
-            let rows = &batch[first.min(batch.len())..(first + SHARD).min(batch.len())];
+            let first = number * shard.rows;
+            let rows = &batch[first.min(batch.len())..(first + shard.rows).min(batch.len())];
             arch.dispatch(Pass { layers, shard, data, first, rows, noise, derivatives });
         });
         let mut loss = Loss::default();
@@ -130,125 +89,6 @@ impl Learner {
             loss.add(shard.loss);
         }
         loss
-    }
-}
-
-/// A few rows of a batch. Rows that are none have the input 0 and no target.
-#[derive(Debug)]
-pub(crate) struct Shard {
-    /// Shape (rows, padded inputs), as all that follow.
-    input: Vec<f32>,
-    target: Vec<f32>,
-    /// Values after each layer.
-    outputs: Vec<Vec<f32>>,
-    /// Derivatives of the sum of the losses by each layer's sums.
-    deltas: Vec<Vec<f32>>,
-    loss: Loss,
-    /// Noise of one row.
-    draws: Vec<u16>,
-}
-
-impl Shard {
-    fn new(layers: &[Layer]) -> Self {
-        let wide = |width: usize| vec![0.0; SHARD * padded(width)];
-        let inputs = layers[0].inputs;
-        let outputs: Vec<Vec<f32>> = layers.iter().map(|layer| wide(layer.outputs)).collect();
-        Self {
-            input: wide(inputs),
-            target: wide(inputs),
-            deltas: outputs.clone(),
-            outputs,
-            loss: Loss::default(),
-            draws: vec![0; inputs],
-        }
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        SHARD
-    }
-
-    /// What the layer number `depth` reads.
-    pub(crate) fn before(&self, depth: usize) -> &[f32] {
-        if depth == 0 { &self.input } else { &self.outputs[depth - 1] }
-    }
-
-    /// Derivatives by the sums of the layer number `depth`.
-    pub(crate) fn delta(&self, depth: usize) -> &[f32] {
-        &self.deltas[depth]
-    }
-
-    /// Takes its rows, and hides some of their values.
-    #[inline(always)]
-    fn fill(&mut self, data: ArrayView2<'_, f32>, first: usize, rows: &[usize], noise: Option<Noise>) {
-        let width = data.ncols();
-        let mut noise = noise.map(|noise| (noise.from_row(first, width), noise.share));
-        let stride = padded(width);
-        let places = self.input.chunks_exact_mut(stride).zip(self.target.chunks_exact_mut(stride));
-        for (place, (input, target)) in places.enumerate() {
-            target.fill(f32::NAN);
-            if let Some(&row) = rows.get(place) {
-                ArrayViewMut1::from(&mut target[..width]).assign(&data.row(row));
-            }
-            for (input, &target) in input.iter_mut().zip(&*target) {
-                *input = if target.is_nan() { 0.0 } else { target };
-            }
-            if let Some((random, share)) = &mut noise {
-                random.fill(&mut self.draws[..]);
-                for (input, &draw) in input.iter_mut().zip(&self.draws) {
-                    *input = if u32::from(draw) < *share { 0.0 } else { *input };
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn forward<S: Simd>(&mut self, simd: S, layers: &[Layer]) {
-        let last = layers.len() - 1;
-        for (depth, layer) in layers.iter().enumerate() {
-            let (before, after) = self.outputs.split_at_mut(depth);
-            let output = &mut after[0];
-            layer.forward(simd, before.last().unwrap_or(&self.input), output);
-            if depth < last {
-                for value in output {
-                    *value = activation(*value);
-                }
-            }
-        }
-    }
-
-    /// The loss, and the derivatives of its sum by the outputs.
-    #[inline(always)]
-    fn compare(&mut self) {
-        let last = self.outputs.len() - 1;
-        let rows = self.outputs[last].as_chunks().0.iter().zip(self.target.as_chunks().0);
-        // A sum for each column of a panel: in an order that does not depend on the width of vectors.
-        let (mut sums, mut known) = ([0.0_f32; PANEL], [0_u32; PANEL]);
-        for ((outputs, targets), deltas) in rows.zip(self.deltas[last].as_chunks_mut::<PANEL>().0) {
-            let (outputs, targets): (&[f32; PANEL], &[f32; PANEL]) = (outputs, targets);
-            for column in 0..PANEL {
-                let (loss, slope) = huber(outputs[column] - targets[column]);
-                let unknown = targets[column].is_nan();
-                deltas[column] = if unknown { 0.0 } else { slope };
-                sums[column] += if unknown { 0.0 } else { loss };
-                known[column] += u32::from(!unknown);
-            }
-        }
-        self.loss = Loss {
-            sum: sums.iter().map(|&sum| f64::from(sum)).sum(),
-            known: known.iter().map(|&known| known as usize).sum(),
-        };
-    }
-
-    #[inline(always)]
-    fn backward<S: Simd>(&mut self, simd: S, layers: &[Layer]) {
-        for depth in (1..layers.len()).rev() {
-            let (earlier, later) = self.deltas.split_at_mut(depth);
-            let delta = &mut earlier[depth - 1];
-            layers[depth].backward(simd, &later[0], delta);
-            for (delta, &output) in delta.iter_mut().zip(&self.outputs[depth - 1]) {
-                *delta *= activation_slope(output);
-            }
-        }
     }
 }
 
@@ -311,8 +151,10 @@ pub(crate) fn huber(error: f32) -> (f32, f32) {
 mod tests {
     use ndarray::{Array1, Array2};
     use prowl_model::Dense;
+    use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
     use super::*;
+    use crate::kernel::padded;
 
     fn random(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -321,7 +163,7 @@ mod tests {
 
     /// Wider than a panel, no multiple of one, and of more rows than a shard.
     const WIDTHS: [usize; 5] = [37, 20, 3, 20, 37];
-    const ROWS: usize = 2 * SHARD + 3;
+    const ROWS: usize = 35;
 
     fn network() -> Network {
         let layer = |(depth, pair): (usize, &[usize])| Dense {
@@ -439,6 +281,31 @@ mod tests {
         other.pass(data.view(), &rows, None, true);
         for (shard, other) in learner.shards.iter().zip(&other.shards) {
             assert_eq!(shard.deltas, other.deltas);
+        }
+    }
+
+    /// Not only those of this machine: a network that was learnt here is the one that is learnt elsewhere.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_width_of_vectors_changes_no_bit() {
+        let data = data();
+        let learnt = |arch: Arch, rows: usize| {
+            let mut learner = Learner { arch, ..Learner::new(&network(), rows) };
+            let mut adam = Adam::new(1e-2, 1e-2);
+            let order: Vec<usize> = (0..rows).map(|place| place % ROWS).collect();
+            let mut losses = Loss::default();
+            for batch in 0..3 {
+                losses.add(learner.learn(data.view(), &order, Noise::new(5, 0.1).of_batch(batch), &mut adam));
+            }
+            losses.add(learner.loss(data.view()));
+            (learner.network(), losses)
+        };
+        let kinds = [pulp::x86::V4::try_new().map(Arch::V4), pulp::x86::V3::try_new().map(Arch::V3)];
+        for rows in [ROWS, 300] {
+            let scalar = learnt(Arch::Scalar, rows);
+            for arch in kinds.into_iter().flatten() {
+                assert_eq!(learnt(arch, rows), scalar, "{arch:?}");
+            }
         }
     }
 

@@ -4,6 +4,11 @@
 //! however the work is cut up: so its bits are the same everywhere. Matrices are stored row by row, and their width is
 //! padded with zeros to whole panels, so that no product has a ragged edge.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
+)]
+
 use pulp::Simd;
 
 /// Columns of a panel: what the widest vector units take at once.
@@ -141,18 +146,14 @@ fn tile<S: Simd, const ROWS: usize, const PANELS: usize, const VECTORS: usize>(
     for row in 0..ROWS {
         for panel in 0..PANELS {
             let vectors = S::as_simd_f32s(&sums[row * sums_stride + panel * PANEL..][..PANEL]).0;
-            for vector in 0..VECTORS {
-                held[row][panel][vector] = vectors[vector];
-            }
+            held[row][panel].copy_from_slice(vectors);
         }
     }
     for p in 0..depth {
         let mut factors = [[simd.splat_f32s(0.0); VECTORS]; PANELS];
         for panel in 0..PANELS {
             let vectors = S::as_simd_f32s(&right[panel][p * right_stride..][..PANEL]).0;
-            for vector in 0..VECTORS {
-                factors[panel][vector] = vectors[vector];
-            }
+            factors[panel].copy_from_slice(vectors);
         }
         let column = left(p);
         for row in 0..ROWS {
@@ -168,9 +169,7 @@ fn tile<S: Simd, const ROWS: usize, const PANELS: usize, const VECTORS: usize>(
     for row in 0..ROWS {
         for panel in 0..PANELS {
             let vectors = S::as_mut_simd_f32s(&mut sums[row * sums_stride + panel * PANEL..][..PANEL]).0;
-            for vector in 0..VECTORS {
-                vectors[vector] = held[row][panel][vector];
-            }
+            vectors.copy_from_slice(&held[row][panel]);
         }
     }
 }

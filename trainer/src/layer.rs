@@ -1,12 +1,17 @@
 //! A dense layer as training holds it: padded, and with what the optimiser remembers.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
+)]
+
 use ndarray::{Array1, Array2};
 use prowl_model::Dense;
 use pulp::Simd;
 
 use crate::adam::{Parameters, Slices, Step};
-use crate::gradient::Shard;
 use crate::kernel::{Left, PANEL, Right, multiply_add, padded};
+use crate::shard::Shard;
 
 /// Weights and biases. Rows and columns are padded with zeros, which stay so: what is 0 on both sides of a weight gives
 /// it no gradient.
@@ -103,9 +108,9 @@ impl Part<'_> {
                 weights.gradients.fill(0.0);
                 for shard in shards {
                     let before = shard.before(depth);
-                    let left = Left::Turned { values: before, stride: before.len() / shard.rows(), first };
+                    let left = Left::Turned { values: before, stride: before.len() / shard.rows, first };
                     let right = Right::Rows { values: shard.delta(depth), stride };
-                    multiply_add(simd, shard.rows(), left, right, weights.gradients, stride);
+                    multiply_add(simd, shard.rows, left, right, weights.gradients, stride);
                 }
                 step.take(weights.reborrow());
                 turn(weights.values, turned);

@@ -1,8 +1,9 @@
 //! Learns what a repository's normal change looks like: from the Parquet rows of a features run to one model.
 //!
 //! It reads a published features run and nothing else: it never sees a pull request, and never computes a feature. What
-//! scores lives in `prowl-model`; what learns lives here. Everything runs on one thread in a fixed order, so the same
-//! rows, settings and seed give the same tensors, bit for bit, on machines whose processors have the same vector units.
+//! scores lives in `prowl-model`; what learns lives here. Every sum has one order, however many threads share the work, so
+//! the same rows, settings and seed give the same tensors, bit for bit, on machines whose processors have the same vector
+//! units. The network learns on all threads of rayon's pool (`RAYON_NUM_THREADS`); the rest runs on one.
 
 mod adam;
 pub mod args;
@@ -33,6 +34,7 @@ pub mod risk;
 mod run;
 pub mod scale;
 mod settings;
+mod shard;
 mod split;
 pub mod svd;
 mod table;
