@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod gradient;
 pub mod lbfgs;
 mod learn;
+pub mod mlflow;
 pub mod profiles;
 mod progress;
 pub mod read;
