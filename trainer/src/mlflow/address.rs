@@ -69,9 +69,9 @@ impl Address {
         url
     }
 
-    /// Where a person looks at a run.
+    /// Where a person looks at a run, among trainings instead of what else newer servers show first.
     pub(super) fn page(&self, experiment: &str, run: &str) -> String {
-        format!("{}#/experiments/{experiment}/runs/{run}", self.base)
+        format!("{}#/experiments/{experiment}/runs/{run}?workflowType=machine_learning", self.base)
     }
 
     /// Adds what lets the program in.

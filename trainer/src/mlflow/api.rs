@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::MlflowError;
 use super::batch::{Batch, Tag};
 use super::client::{Client, Failure};
+use super::facts::Dataset;
 
 /// An upload ends with the time that there is, not before.
 const UPLOAD_TIMEOUT: Duration = Duration::from_hours(1);
@@ -81,7 +82,9 @@ impl Client {
             Err(failure) if failure.says("RESOURCE_DOES_NOT_EXIST") => {}
             found => return Ok(found?.experiment),
         }
-        let body = serde_json::json!({ "name": name });
+        // Newer servers show another kind of runs first, where it is not said which ones these are.
+        let kind = Tag::new("mlflow.experimentKind", "custom_model_development");
+        let body = serde_json::json!({ "name": name, "tags": [kind] });
         match self.post::<Made>("make an experiment", "experiments/create", &body).await {
             // Somebody else was faster, or the answer to an earlier try was lost.
             Err(failure) if failure.says("RESOURCE_ALREADY_EXISTS") => Ok(find().await?.experiment),
@@ -144,6 +147,15 @@ impl Client {
         }
         let body = Log { run_id: &run.run_id, batch };
         self.post::<Done>("log metrics", "runs/log-batch", &body).await?;
+        Ok(())
+    }
+
+    /// Says what a run learns from.
+    pub(super) async fn log_dataset(&self, run: &Run, dataset: &Dataset) -> Result<(), MlflowError> {
+        let context = Tag::new("mlflow.data.context", "training");
+        let dataset = serde_json::json!({ "dataset": dataset, "tags": [context] });
+        let body = serde_json::json!({ "run_id": run.run_id, "datasets": [dataset] });
+        self.post::<Done>("log a dataset", "runs/log-inputs", &body).await?;
         Ok(())
     }
 

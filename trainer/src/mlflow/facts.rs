@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use prowl_model::Metadata;
 use prowl_platform::{Folder, Input};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::batch::{Batch, Metric, Param, Tag, cut};
 use crate::Settings;
@@ -28,6 +29,32 @@ pub struct Beginning {
     pub version: String,
     tags: Vec<Tag>,
     params: Vec<Param>,
+    dataset: Dataset,
+}
+
+/// What a training learns from, in MLflow's words.
+#[derive(Debug, Serialize)]
+pub(super) struct Dataset {
+    name: String,
+    /// The beginning of it: MLflow takes 36 characters.
+    digest: String,
+    source_type: &'static str,
+    /// JSON.
+    source: String,
+    /// JSON.
+    profile: String,
+}
+
+impl Dataset {
+    fn of(run: &Folder) -> Self {
+        Self {
+            name: format!("features {}", run.name()),
+            digest: run.digest().chars().take(12).collect(),
+            source_type: "prowl",
+            source: json!({ "url": run.url().as_str() }).to_string(),
+            profile: json!(run.manifest().counts).to_string(),
+        }
+    }
 }
 
 impl Beginning {
@@ -45,21 +72,25 @@ impl Beginning {
             ("prowl.program", Some(concat!("prowl-trainer ", env!("CARGO_PKG_VERSION")).to_owned())),
             ("prowl.store", Some(store.to_owned())),
             ("prowl.version", Some(version.to_owned())),
-            ("prowl.features", Some(run.name().to_owned())),
-            ("prowl.features.manifest_digest", Some(run.digest().to_owned())),
-            ("prowl.features.digest", run.manifest().details["features_digest"].as_str().map(str::to_owned)),
+            ("prowl.run", Some(run.name().to_owned())),
+            ("prowl.run_digest", Some(run.digest().to_owned())),
+            ("prowl.features_digest", run.manifest().details["features_digest"].as_str().map(str::to_owned)),
             ("prowl.export", Some(joined(inputs, |input| Some(input.name.clone())))),
-            ("prowl.export.digest", Some(joined(inputs, digests))),
+            ("prowl.export_digest", Some(joined(inputs, digests))),
         ];
         let tags = tags.into_iter().filter_map(|(name, value)| Some(Tag::new(name, &value.filter(|v| !v.is_empty())?)));
         let settings = serde_json::to_value(settings).unwrap_or_default();
         let mut params = Vec::new();
         flatten("", &settings, &mut params);
-        Self { version: version.to_owned(), tags: tags.collect(), params }
+        Self { version: version.to_owned(), tags: tags.collect(), params, dataset: Dataset::of(run) }
     }
 
     pub(super) fn tags(&self) -> &[Tag] {
         &self.tags
+    }
+
+    pub(super) fn dataset(&self) -> &Dataset {
+        &self.dataset
     }
 
     pub(super) fn params(&self) -> Batch {
@@ -100,9 +131,9 @@ impl Product {
     pub async fn new(folder: &Folder, metadata: &Metadata, digest: &str) -> Self {
         let tags = vec![
             Tag::new("prowl.version", &metadata.version),
-            Tag::new("prowl.digest", digest),
-            Tag::new("prowl.features.digest", &metadata.features_digest),
-            Tag::new("prowl.url", folder.url().as_str()),
+            Tag::new("prowl.model_digest", digest),
+            Tag::new("prowl.features_digest", &metadata.features_digest),
+            Tag::new("prowl.model_url", folder.url().as_str()),
         ];
         let card = folder.files(MODEL_CARD).any(|entry| entry.path == MODEL_CARD && entry.bytes <= LARGEST_CARD);
         let card = if card { folder.read(MODEL_CARD).await.ok() } else { None };
@@ -156,8 +187,6 @@ fn figures(metadata: &Metadata) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -37,7 +37,7 @@ impl Losses {
     pub fn add(&self, step: Step<'_>) {
         let (fit, epoch) = match step {
             Step::First(epoch) => ("first_fit/", epoch),
-            Step::Final(epoch) => ("", epoch),
+            Step::Final(epoch) => ("final_fit/", epoch),
             Step::Category => return,
         };
         let now = Timestamp::now().as_millisecond();

@@ -230,11 +230,12 @@ impl Log {
         Ok(Logged { run: run.run_id, url, model: self.tracking.model, version })
     }
 
-    /// Logs settings and then losses, as they come, until no more will come.
+    /// Logs settings and data, and then losses, as they come, until no more will come.
     async fn log_losses(&self, run: &Run, mut waiting: Waiting) -> Result<(), MlflowError> {
         for batch in self.beginning.params().split() {
             self.client.log(run, &batch).await?;
         }
+        self.client.log_dataset(run, self.beginning.dataset()).await?;
         loop {
             let mut metrics = Vec::new();
             if waiting.metrics.recv_many(&mut metrics, LOSSES).await == 0 {
