@@ -11,7 +11,8 @@ SECONDS ?= 600
 
 bin := $(or $(CARGO_TARGET_DIR),target)/release
 # Always the same selection: with another one, cargo builds shared dependencies anew, with other features.
-build := cargo build --release --workspace --bins
+# What is built so says in MLflow which commit it is.
+build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
 .PHONY: help demo serve test e2e-cluster fuzz lint fmt bench bench-train bench-preprocess-large bench-test benchmarks clean-store
 

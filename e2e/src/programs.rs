@@ -39,7 +39,7 @@ pub type Variable = (&'static str, String);
 
 /// Whether a variable changes what the programs do.
 fn is_ours(variable: &str) -> bool {
-    ["PROWL_", "SPACES_", "VAULT_", "OTEL_"].iter().any(|prefix| variable.starts_with(prefix))
+    ["PROWL_", "SPACES_", "VAULT_", "OTEL_", "MLFLOW_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// A program that gets these arguments, and nothing of the developer's environment that would change what it does.
@@ -254,10 +254,18 @@ pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
 
 /// The status and the body that a request in HTTP/1.0 answers with: in one piece, which ends with the connection.
 pub(crate) fn ask(address: &str, request: &str) -> Option<(u16, String)> {
+    let (status, body) = ask_for_bytes(address, request)?;
+    Some((status, String::from_utf8(body).ok()?))
+}
+
+/// The same, of a body that may be no text.
+pub(crate) fn ask_for_bytes(address: &str, request: &str) -> Option<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&answer[..end]).ok()?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, answer.split_off(end + 4)))
 }

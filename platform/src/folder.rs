@@ -1,7 +1,7 @@
 //! A finished folder, as its readers see it.
 
 use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt, stream::try_unfold};
 use object_store::ObjectStoreExt;
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -15,6 +15,7 @@ pub struct Folder {
     kind: Kind,
     name: String,
     manifest: Manifest,
+    manifest_bytes: u64,
     digest: String,
 }
 
@@ -38,7 +39,8 @@ impl Folder {
 
     pub(crate) fn from_manifest(store: Store, kind: Kind, name: String, bytes: &[u8]) -> Result<Self, Error> {
         let manifest = Manifest::parse(bytes, kind, &display(&store, kind, &name, manifest::FILE))?;
-        Ok(Self { store, kind, name, manifest, digest: hex::encode(Sha256::digest(bytes)) })
+        let digest = hex::encode(Sha256::digest(bytes));
+        Ok(Self { store, kind, name, manifest, manifest_bytes: bytes.len() as u64, digest })
     }
 
     /// Its name, a UTC time such as `20261124T214500Z`.
@@ -76,38 +78,73 @@ impl Folder {
     /// # Errors
     /// [`Error::NotListed`], [`Error::FileMissing`], [`Error::Changed`], [`Error::Read`].
     pub async fn read(&self, file: &str) -> Result<Bytes, Error> {
-        let kind = self.kind;
-        let entry = self.manifest.files.iter().find(|entry| entry.path == file).ok_or_else(|| Error::NotListed {
-            folder: self.url().to_string(),
-            file: file.to_owned(),
-            kind,
-        })?;
-        let path = display(&self.store, kind, &self.name, file);
-        let failed = |error| match error {
-            object_store::Error::NotFound { .. } => Error::FileMissing { path: path.clone(), kind },
-            error => Error::read(&path, &error),
+        let (size, pieces) = self.stream(file).await?;
+        let append = |mut content: BytesMut, piece: Bytes| async move {
+            content.extend_from_slice(&piece);
+            Ok(content)
         };
-        let changed = |what, expected, found| Error::Changed { path: path.clone(), kind, what, expected, found };
+        let content = pieces.try_fold(BytesMut::with_capacity(size as usize), append).await?;
+        Ok(content.freeze())
+    }
+
+    /// The size of a file, and its content piece by piece, compared with the manifest while it comes. The last piece comes
+    /// only after the whole was found to be what was published. `manifest.json` is such a file, too.
+    ///
+    /// # Errors
+    /// Those of [`Folder::read`], here or in place of a piece.
+    pub async fn stream(
+        &self,
+        file: &str,
+    ) -> Result<(u64, impl Stream<Item = Result<Bytes, Error>> + Send + 'static), Error> {
+        let kind = self.kind;
+        let entry = self.entry(file)?;
+        let path = display(&self.store, kind, &self.name, file);
+        let at = path.clone();
+        let failed = move |error| match error {
+            object_store::Error::NotFound { .. } => Error::FileMissing { path: at.clone(), kind },
+            error => Error::read(&at, &error),
+        };
+        let changed = move |what, expected, found| Error::Changed { path, kind, what, expected, found };
 
         let location = self.store.path(&format!("{kind}/{}/{file}", self.name));
-        let found = self.store.object_store().get(&location).await.map_err(failed)?;
+        let found = self.store.object_store().get(&location).await.map_err(&failed)?;
         // Before the content, which may be too large to hold.
         if found.meta.size != entry.bytes {
             return Err(changed("size", entry.bytes.to_string(), found.meta.size.to_string()));
         }
-        let mut content = BytesMut::with_capacity(entry.bytes as usize);
-        let mut hash = Sha256::new();
-        let mut pieces = found.into_stream();
-        while let Some(piece) = pieces.try_next().await.map_err(failed)? {
-            hash.update(&piece);
-            content.extend_from_slice(&piece);
+        let size = entry.bytes;
+        let pieces = found.into_stream().map_err(failed);
+        let checked = try_unfold((pieces, Some(Sha256::new()), None), move |(mut pieces, hash, mut held)| {
+            let (changed, expected) = (changed.clone(), entry.sha256.clone());
+            async move {
+                let Some(mut hash) = hash else { return Ok(None) };
+                while let Some(piece) = pieces.try_next().await? {
+                    hash.update(&piece);
+                    if let Some(before) = held.replace(piece) {
+                        return Ok(Some((before, (pieces, Some(hash), held))));
+                    }
+                }
+                let found = hex::encode(hash.finalize());
+                if found != expected {
+                    return Err(changed("SHA-256", expected, found));
+                }
+                Ok(held.map(|last| (last, (pieces, None, None))))
+            }
+        });
+        Ok((size, checked))
+    }
+
+    /// What is known of a file.
+    fn entry(&self, file: &str) -> Result<FileEntry, Error> {
+        if file == manifest::FILE {
+            return Ok(FileEntry { path: file.to_owned(), bytes: self.manifest_bytes, sha256: self.digest.clone() });
         }
-        let sha256 = hex::encode(hash.finalize());
-        if sha256 == entry.sha256 {
-            Ok(content.freeze())
-        } else {
-            Err(changed("SHA-256", entry.sha256.clone(), sha256))
-        }
+        let found = self.manifest.files.iter().find(|entry| entry.path == file);
+        found.cloned().ok_or_else(|| Error::NotListed {
+            folder: self.url().to_string(),
+            file: file.to_owned(),
+            kind: self.kind,
+        })
     }
 }
 

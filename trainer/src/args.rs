@@ -2,12 +2,18 @@
 
 mod table;
 
+use std::time::Duration;
+
 use clap::{Parser, Subcommand};
-use prowl_platform::{StoreUrl, arguments::wrong_use};
+use prowl_platform::{
+    StoreUrl,
+    arguments::{self, wrong_use},
+};
 
 pub use table::{TableArgs, TableConfig};
 
 use crate::Settings;
+use crate::mlflow::Tracking;
 
 /// Learns from a features run what a repository's normal change looks like, and publishes the model.
 #[derive(Debug, Parser)]
@@ -29,7 +35,8 @@ pub enum Command {
     /// It takes 50 pull requests at least; of more than --max-rows the newest count.
     #[command(after_help = "Examples:\n  prowl-trainer train --store file://$PWD/store\n  \
                       prowl-trainer train --store file://$PWD/store --features 20261124T214500Z --seed 7 --json\n\n\
-                      The same rows, options and seed give the same tensors, bit for bit.")]
+                      The same rows, options and seed give the same tensors, bit for bit.\n\n\
+                      MLflow down or slow holds nothing up: the model is published, and a warning says what is missing.")]
     Train(TrainArgs),
     /// Tell how unusual the rows of any table of numbers are
     ///
@@ -75,9 +82,33 @@ pub struct TrainArgs {
     /// Step size of the optimiser
     #[arg(long, value_name = "R", default_value_t = Settings::default().learning_rate)]
     pub learning_rate: f32,
+    /// How it is logged.
+    #[command(flatten)]
+    pub mlflow: MlflowArgs,
     /// Print the metrics as JSON on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// How a training is logged to MLflow.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "MLflow, where the secret mlflow_uri names one (see docs/mlflow.md)")]
+pub struct MlflowArgs {
+    /// The experiment that the run belongs to; it is made if it is missing
+    #[arg(long, value_name = "NAME", default_value = "prowl")]
+    pub mlflow_experiment: String,
+    /// The registered model that the model becomes a version of; it is made if it is missing
+    #[arg(long, value_name = "NAME", default_value = "prowl")]
+    pub mlflow_model: String,
+    /// How long the end of a training waits for MLflow
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = arguments::positive_duration)]
+    pub mlflow_timeout: Duration,
+    /// Fail before the work if MLflow cannot be used, and with exit code 1 after it if the model is not registered there
+    #[arg(long, conflicts_with = "no_mlflow")]
+    pub require_mlflow: bool,
+    /// Log nothing to MLflow
+    #[arg(long)]
+    pub no_mlflow: bool,
 }
 
 /// A training that can be started.
@@ -89,6 +120,8 @@ pub struct TrainConfig {
     pub features: String,
     /// How to train.
     pub settings: Settings,
+    /// How to log it, if it is to be logged.
+    pub mlflow: Option<Tracking>,
     /// Whether to print the metrics as JSON.
     pub json: bool,
 }
@@ -120,7 +153,23 @@ impl TryFrom<TrainArgs> for TrainConfig {
                 learning_rate: args.learning_rate,
                 ..Settings::default()
             },
+            mlflow: tracking(args.mlflow)?,
             json: args.json,
         })
     }
+}
+
+/// MLflow's own limits, told before the work instead of after it.
+fn tracking(args: MlflowArgs) -> Result<Option<Tracking>, clap::Error> {
+    let MlflowArgs { mlflow_experiment: experiment, mlflow_model: model, mlflow_timeout: patience, .. } = args;
+    if experiment.trim().is_empty() || experiment.chars().count() > 500 {
+        return Err(wrong_use(format!("--mlflow-experiment {experiment:?} is no name of 1 to 500 characters")));
+    }
+    let fits = (1..=256).contains(&model.chars().count());
+    if !fits || model.contains(['/', ':']) || matches!(model.trim(), "" | "." | "..") {
+        return Err(wrong_use(format!(
+            "--mlflow-model {model:?} is no name of 1 to 256 characters without slashes and colons"
+        )));
+    }
+    Ok((!args.no_mlflow).then_some(Tracking { experiment, model, required: args.require_mlflow, patience }))
 }

@@ -58,6 +58,19 @@ pub enum TrainError {
     /// What was learnt makes no model.
     #[error(transparent)]
     Artifact(#[from] prowl_model::ArtifactError),
+    /// MLflow is required, and was found to be of no use before the work.
+    #[error("nothing was trained, since --require-mlflow is given: {0}")]
+    Mlflow(crate::mlflow::MlflowError),
+    /// MLflow is required, and does not have the model.
+    #[error(
+        "the model is published at {url} and stays there, but MLflow does not have it, which --require-mlflow asks for: {source}"
+    )]
+    NotLogged {
+        /// The model.
+        url: String,
+        /// Why not.
+        source: crate::mlflow::MlflowError,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] prowl_platform::Error),

@@ -24,6 +24,7 @@ mod layer;
 pub mod lbfgs;
 mod learn;
 pub mod logistic;
+pub mod mlflow;
 mod neighbours;
 pub mod probability;
 pub mod profiles;

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use prowl_platform::{arguments, exit, telemetry};
 use prowl_trainer::args::{Args, Command, TableConfig, TrainConfig};
+use prowl_trainer::mlflow::Logged;
+use prowl_trainer::{Report, TrainError};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -20,7 +22,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn train(config: &TrainConfig) -> anyhow::Result<()> {
-    let published = prowl_trainer::train(config).await?;
+    let mut published = prowl_trainer::train(config).await?;
+    let mlflow = published.mlflow.take().transpose();
     let report = published.report();
     exit::say(&format_args!(
         "model {} in {:.1} s: {}\n{}\nnext: prowl-inference --store {} --model latest",
@@ -30,10 +33,28 @@ async fn train(config: &TrainConfig) -> anyhow::Result<()> {
         report.table(),
         config.store
     ));
-    if config.json {
-        exit::answer(&report).context("the model is published, but its figures cannot be printed")?;
+    let logged = mlflow.as_ref().ok().cloned().flatten();
+    if let Some(Logged { url, model, version: Some(version), .. }) = &logged {
+        exit::say(&format_args!("in MLflow: {url}\nregistered there as version {version} of {model}"));
     }
-    Ok(())
+    if config.json {
+        let answer = Answer { report: &report, mlflow: logged };
+        exit::answer(&answer).context("the model is published, but its figures cannot be printed")?;
+    }
+    match mlflow {
+        Err(source) if config.mlflow.as_ref().is_some_and(|tracking| tracking.required) => {
+            Err(TrainError::NotLogged { url: report.url, source }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    report: &'a Report<'a>,
+    mlflow: Option<Logged>,
 }
 
 fn table(config: &TableConfig) -> anyhow::Result<()> {

