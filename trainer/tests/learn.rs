@@ -454,3 +454,42 @@ fn how_far_along_it_is_does_not_count() {
     let share = |feature| after.contributions.iter().find(|c| c.input == Input::Feature(feature)).unwrap().share;
     assert_eq!((share(FOLLOWERS), share(FOLLOWERS + 1)), (0.0, 0.0));
 }
+
+/// A repository with many pull requests has percentiles of its own, a small one those of all.
+#[test]
+fn repositories_of_very_different_size_have_the_percentiles_they_can() {
+    let mut world = World::new(17);
+    for row in 0..3000_i64 {
+        let (mut values, tokens, category) = world.usual();
+        let (number, created_at) = (row, row * 1000);
+        let repository = match row {
+            row if row % 50 == 0 => "o/few",
+            row if row % 2 == 0 => "o/wild",
+            _ => "o/calm",
+        };
+        if repository == "o/wild" {
+            for value in &mut values[..FOLLOWERS] {
+                *value += world.normal();
+            }
+        }
+        let (values, tokens) = (&values[..], &tokens[..]);
+        world.builder.push(&Row { repository, number, created_at, values, tokens, category: Some(category) });
+    }
+    let data = world.build();
+    let model = trained(&data, &Settings { epochs: 10, ..quick() });
+    assert_eq!(model.metadata().repositories, ["o/calm", "o/wild"]);
+    let row = |repository: &str| (0..data.len()).rev().find(|&row| data.repository(row) == repository).unwrap();
+    let unusual = |repository: &str, by: Option<&str>| {
+        let rows: Vec<usize> = (2550..3000).filter(|&row| data.repository(row) == repository).collect();
+        let high = |row: &&usize| model.score(data.row(**row), data.tokens(**row), by).unwrap().percentile >= 95.0;
+        rows.iter().filter(high).count() as f64 / rows.len() as f64
+    };
+    assert!(unusual("o/wild", None) > 0.07 && unusual("o/calm", None) < 0.03, "beside all");
+    for repository in ["o/wild", "o/calm"] {
+        let share = unusual(repository, Some(repository));
+        assert!((0.01..0.12).contains(&share), "{repository} beside itself: {share}");
+    }
+    let few = row("o/few");
+    let among = |by| model.score(data.row(few), data.tokens(few), Some(by)).unwrap().among;
+    assert_eq!([among("o/few"), among("o/calm")], [prowl_model::Reference::All, prowl_model::Reference::Repository]);
+}

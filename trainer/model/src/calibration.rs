@@ -10,7 +10,7 @@ const REPOSITORY_POINTS: usize = 256;
 
 /// A repository has percentiles of its own from so many rows on; with fewer, 5% of them would be too few to tell where the
 /// highest begin.
-const REPOSITORY_ROWS: usize = 200;
+const REPOSITORY_ROWS: usize = 100;
 
 /// What scores are usual, for each view, for all of them together, and for single repositories.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,8 +181,8 @@ mod tests {
         assert_eq!([all.1, calm.1, wild.1], [Reference::All, Reference::Repository, Reference::Repository]);
         assert!(wild.0 < 1.0 && calm.0 > 85.0 && (40.0..80.0).contains(&all.0), "{wild:?} {calm:?} {all:?}");
 
-        let (calibration, names) = Calibration::of(&rows(303)).unwrap();
-        assert_eq!((names, calibration.repositories.len()), (vec!["o/calm".to_owned()], 1), "101 rows are too few");
+        let (calibration, names) = Calibration::of(&rows(297)).unwrap();
+        assert_eq!((names, calibration.repositories.len()), (vec!["o/calm".to_owned()], 1), "99 rows are too few");
         assert_eq!(Calibration::of(&[]), None);
         assert_eq!(Calibration::of(&[([f32::NAN; OPINIONS], "")]), None);
     }

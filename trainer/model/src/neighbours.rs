@@ -46,6 +46,7 @@ impl Neighbours {
             let Some((place, distance)) = others.min_by(|a, b| a.1.total_cmp(b.1)) else { continue };
             sum += distance;
             let point = self.points.row(sample * size + place);
+            let point = point.as_slice().unwrap_or(&[]);
             for (((part, &value), &point), &weight) in parts.iter_mut().zip(view.scaled).zip(point).zip(&view.weights) {
                 *part += weight * (value - point).abs();
             }

@@ -1,0 +1,205 @@
+//! `prowl-trainer table` through its own door, on tables that the test writes.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::Float64Type;
+use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Distribution, StandardNormal};
+use serde_json::Value;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn with(self, name: &str, content: &str) -> Self {
+        std::fs::write(self.file(name), content).unwrap();
+        self
+    }
+
+    /// Runs with these options, of which file names lie in this place.
+    fn run(&self, options: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_prowl-trainer"));
+        command.current_dir(self.0.path()).arg("table").args(options).env_remove("PROWL_LOG").output().unwrap()
+    }
+
+    fn done(&self, options: &[&str]) -> String {
+        let output = self.run(options);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The message of a run that has to fail, having left nothing behind.
+    fn refused(&self, options: &[&str], code: i32) -> String {
+        let output = self.run(options);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert!(!self.file("scores.csv").exists() && !self.file("scores.csv.partial").exists());
+        message
+    }
+
+    fn scores(&self) -> Vec<f64> {
+        let text = std::fs::read_to_string(self.file("scores.csv")).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("score"));
+        lines.map(|line| line.parse().unwrap()).collect()
+    }
+}
+
+const PLAIN: [&str; 4] = ["--input", "rows.csv", "--output", "scores.csv"];
+
+/// Rows of two columns that go together, the last of which does not.
+fn pairs(rows: usize) -> Vec<[f64; 2]> {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
+    let mut pairs: Vec<_> = (0..rows - 1)
+        .map(|_| {
+            let cause = normal();
+            [cause, cause + 0.05 * normal()]
+        })
+        .collect();
+    pairs.push([1.5, -1.5]);
+    pairs
+}
+
+fn csv(rows: &[[f64; 2]]) -> String {
+    rows.iter().fold("a,b\n".to_owned(), |text, [a, b]| text + &format!("{a},{b}\n"))
+}
+
+fn place_of_largest(scores: &[f64]) -> usize {
+    (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap()
+}
+
+#[test]
+fn what_does_not_go_together_has_the_largest_score() {
+    let place = Place::new().with("rows.csv", &csv(&pairs(300)));
+    let said: Value = serde_json::from_str(&place.done(&[&PLAIN[..], &["--json"]].concat())).unwrap();
+    let scores = place.scores();
+    assert_eq!((scores.len(), place_of_largest(&scores)), (300, 299));
+    assert_eq!((&said["rows"], &said["columns"], &said["scored"]), (&300.into(), &2.into(), &300.into()));
+    assert_eq!(said["trimmed"], 30);
+    let most = scores.iter().copied().fold(0.0, f64::max);
+    assert!((said["scores"][3].as_f64().unwrap() - most).abs() < 1e-3, "{said}");
+    place.done(&PLAIN);
+    assert_eq!(place.scores(), scores, "the same again");
+    place.done(&[&PLAIN[..], &["--seed", "2"]].concat());
+    assert_ne!(place.scores(), scores, "another seed");
+}
+
+#[test]
+fn parquet_of_any_numbers_is_read_and_written() {
+    let place = Place::new();
+    let rows = pairs(200);
+    let mut random = ChaCha8Rng::seed_from_u64(2);
+    let columns: [(&str, ArrayRef); 5] = [
+        ("a", Arc::new(rows.iter().map(|[a, _]| Some(*a)).collect::<Float64Array>())),
+        ("b", Arc::new(rows.iter().map(|[_, b]| Some((b * 1000.0) as i32)).collect::<Int32Array>())),
+        ("flag", Arc::new((0..200).map(|_| Some(random.random::<bool>())).collect::<BooleanArray>())),
+        ("nothing", Arc::new(Float64Array::from(vec![None; 200]))),
+        ("name", Arc::new(StringArray::from(vec!["x"; 200]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let file = std::fs::File::create(place.file("rows.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+
+    let said = place.done(&["--input", "rows.parquet", "--output", "scores.parquet", "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["columns"], 4);
+    assert_eq!(said["skipped"], serde_json::json!([["name", "holds Utf8"]]));
+    let file = std::fs::File::open(place.file("scores.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let scores: Vec<f64> =
+        reader.flat_map(|batch| batch.unwrap()["score"].as_primitive::<Float64Type>().values().to_vec()).collect();
+    let larger = scores.iter().filter(|&&score| score > scores[199]).count();
+    assert!(scores.len() == 200 && larger < 5, "{larger} rows are above the odd one");
+}
+
+#[test]
+fn other_rows_are_scored_by_what_was_learnt() {
+    let place = Place::new()
+        .with("rows.csv", &csv(&pairs(300)[..299]))
+        .with("others.csv", "b,more,a\n0.5,x,0.5\n-1.5,x,1.5\n,x,\n");
+    place.done(&[&PLAIN[..], &["--score", "others.csv"]].concat());
+    let scores = place.scores();
+    assert!(scores.len() == 3 && scores[1] > 2.0 * scores[0], "{scores:?}");
+    assert_eq!(scores[2], 0.0, "where nothing is known, nothing is unusual");
+}
+
+#[test]
+fn whatever_the_columns_hold_every_row_has_a_score() {
+    for (rows, text) in [
+        (1, "a,b\n1,2\n".to_owned()),
+        (2, "a\n1\n1\n".to_owned()),
+        (40, "a,b,c\n".to_owned() + &"7,,inf\n".repeat(40)),
+        (
+            40,
+            "a,b\n".to_owned()
+                + &(0..40).map(|row| format!("{row},{}\n", ["1e30", "-inf", "nan", "0"][row % 4])).collect::<String>(),
+        ),
+        (30, "a,b\n".to_owned() + &(0..30).map(|row| format!("{},{}\n", row % 2, 3.4e38)).collect::<String>()),
+    ] {
+        let place = Place::new().with("rows.csv", &text);
+        place.done(&PLAIN);
+        let scores = place.scores();
+        assert!(scores.len() == rows && scores.iter().all(|score| score.is_finite()), "{text}: {scores:?}");
+    }
+}
+
+#[test]
+fn with_times_the_newest_rows_say_when_to_stop() {
+    let rows = pairs(200);
+    let timed = |time: fn(usize) -> usize| {
+        rows.iter()
+            .enumerate()
+            .fold("a,b,t\n".to_owned(), |text, (row, [a, b])| text + &format!("{a},{b},{}\n", time(row)))
+    };
+    let scores = |text: &str, options: &[&str]| {
+        let place = Place::new().with("rows.csv", text);
+        place.done(&[&PLAIN[..], options].concat());
+        place.scores()
+    };
+    let forwards = scores(&timed(|row| row), &["--time", "t"]);
+    assert_eq!(forwards.len(), 200);
+    assert_ne!(forwards, scores(&timed(|row| 1000 - row), &["--time", "t"]));
+    assert_ne!(forwards, scores(&csv(&rows), &[]), "at random");
+}
+
+#[test]
+fn what_cannot_be_scored_is_told_in_one_line() {
+    let place = Place::new().with("rows.csv", &csv(&pairs(60))).with("empty.csv", "a,b\n").with("text.csv", "a\nx\n");
+    let place = place
+        .with("unknown.csv", "a,b\n,nan\ninf,\n")
+        .with("other.csv", "a\n1\n")
+        .with("rows.parquet", "no such thing");
+    let failing: [(&[&str], &str); 8] = [
+        (&["--input", "missing.csv"], "missing.csv cannot be read"),
+        (&["--input", "empty.csv"], "empty.csv has no rows"),
+        (&["--input", "text.csv"], "no column of numbers"),
+        (&["--input", "unknown.csv"], "no value in unknown.csv is known"),
+        (&["--input", "rows.parquet"], "rows.parquet cannot be read"),
+        (&["--input", "rows.csv", "--score", "other.csv"], "the column \"b\" of other.csv is not there"),
+        (&["--input", "rows.csv", "--time", "t"], "the column \"t\" of rows.csv is not there"),
+        (&["--input", "rows.csv", "--label", "b"], "--label b"),
+    ];
+    for (options, expected) in failing {
+        let message = place.refused(&[options, &["--output", "scores.csv"]].concat(), 1);
+        assert!(message.contains(expected) && message.lines().count() == 1, "{expected}: {message}");
+    }
+    let nowhere = place.run(&["--input", "rows.csv", "--output", "missing/scores.csv"]);
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("cannot be written"));
+    assert!(place.refused(&["--input", "rows.txt", "--output", "scores.csv"], 2).contains(".parquet"));
+}
