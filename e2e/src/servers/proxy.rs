@@ -113,10 +113,10 @@ fn serve(
         Verdict::Pass | Verdict::LoseAnswer => {
             let mut upstream = TcpStream::connect(server).ok()?;
             // The server knows itself by its own name only.
-            let kept =
-                headers.iter().filter(|header| !header.starts_with("host:") && !header.starts_with("connection:"));
-            let kept: String = kept.map(|header| format!("{header}\r\n")).collect();
-            let request = format!("{first}\r\nhost: {server}\r\nconnection: close\r\n{kept}\r\n");
+            let mut lines = vec![first.to_owned(), format!("host: {server}"), "connection: close".to_owned()];
+            let replaced = |header: &&String| header.starts_with("host:") || header.starts_with("connection:");
+            lines.extend(headers.iter().filter(|header| !replaced(header)).cloned());
+            let request = lines.join("\r\n") + "\r\n\r\n";
             upstream.write_all(request.as_bytes()).ok()?;
             upstream.write_all(&body).ok()?;
             let mut answer = Vec::new();

@@ -35,8 +35,10 @@ struct Experiment {
 /// A run that was begun.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Run {
-    pub(super) run_id: String,
-    pub(super) experiment_id: String,
+    #[serde(rename = "run_id")]
+    pub(super) id: String,
+    #[serde(rename = "experiment_id")]
+    pub(super) experiment: String,
     pub(super) artifact_uri: String,
 }
 
@@ -145,7 +147,7 @@ impl Client {
             #[serde(flatten)]
             batch: &'a Batch,
         }
-        let body = Log { run_id: &run.run_id, batch };
+        let body = Log { run_id: &run.id, batch };
         self.post::<Done>("log metrics", "runs/log-batch", &body).await?;
         Ok(())
     }
@@ -154,14 +156,14 @@ impl Client {
     pub(super) async fn log_dataset(&self, run: &Run, dataset: &Dataset) -> Result<(), MlflowError> {
         let context = Tag::new("mlflow.data.context", "training");
         let dataset = serde_json::json!({ "dataset": dataset, "tags": [context] });
-        let body = serde_json::json!({ "run_id": run.run_id, "datasets": [dataset] });
+        let body = serde_json::json!({ "run_id": run.id, "datasets": [dataset] });
         self.post::<Done>("log a dataset", "runs/log-inputs", &body).await?;
         Ok(())
     }
 
     /// Ends a run. `end_time` is in milliseconds since 1970 UTC.
     pub(super) async fn end_run(&self, run: &Run, status: Status, end_time: i64) -> Result<(), MlflowError> {
-        let body = serde_json::json!({ "run_id": run.run_id, "status": status, "end_time": end_time });
+        let body = serde_json::json!({ "run_id": run.id, "status": status, "end_time": end_time });
         self.post::<Done>("end a run", "runs/update", &body).await?;
         Ok(())
     }
@@ -231,7 +233,7 @@ impl Client {
             model_version: ModelVersion,
         }
         let source = format!("{}/{directory}", run.artifact_uri.trim_end_matches('/'));
-        let body = Create { name, source, run_id: &run.run_id, description, tags };
+        let body = Create { name, source, run_id: &run.id, description, tags };
         let mut tries = self.tries();
         loop {
             match self.post_once::<Created>("register a version", "model-versions/create", &body).await {
@@ -251,7 +253,7 @@ impl Client {
             #[serde(default)]
             model_versions: Vec<ModelVersion>,
         }
-        let filter = format!("run_id = '{}'", run.run_id);
+        let filter = format!("run_id = '{}'", run.id);
         let found: Found = self.get("find a version", "model-versions/search", &[("filter", &filter)]).await?;
         Ok(found.model_versions.into_iter().find(|version| version.name == name).map(|version| version.version))
     }

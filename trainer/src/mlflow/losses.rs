@@ -42,7 +42,7 @@ impl Losses {
         };
         let now = Timestamp::now().as_millisecond();
         for (name, loss) in [("training_loss", epoch.training_loss), ("validation_loss", epoch.validation_loss)] {
-            let metric = Metric::new(&format!("{fit}{name}"), f64::from(loss), now, epoch.number as i64);
+            let metric = Metric::new(&format!("{fit}{name}"), loss, now, epoch.number as i64);
             // Nobody waits for them any more where MLflow has refused what came before.
             let full = |metric| matches!(self.waiting.try_send(metric), Err(mpsc::error::TrySendError::Full(_)));
             if metric.is_some_and(full) {

@@ -188,7 +188,7 @@ impl Log {
         let experiment = self.client.experiment(&self.tracking.experiment).await?;
         let Beginning { version, .. } = &self.beginning;
         let run = self.client.create_run(&experiment, version, now(), self.beginning.tags()).await?;
-        tracing::info!("MLflow shows this training at {}", self.client.address().page(&run.experiment_id, &run.run_id));
+        tracing::info!("MLflow shows this training at {}", self.client.address().page(&run.experiment, &run.id));
         Ok(run)
     }
 
@@ -226,8 +226,8 @@ impl Log {
         let closed = self.client.end_run(&run, status, now()).await;
         let version = version?;
         closed?;
-        let url = self.client.address().page(&run.experiment_id, &run.run_id);
-        Ok(Logged { run: run.run_id, url, model: self.tracking.model, version })
+        let url = self.client.address().page(&run.experiment, &run.id);
+        Ok(Logged { run: run.id, url, model: self.tracking.model, version })
     }
 
     /// Logs settings and data, and then losses, as they come, until no more will come.
