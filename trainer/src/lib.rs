@@ -7,6 +7,7 @@
 pub mod adam;
 pub mod args;
 pub mod autoencoder;
+pub mod backtest;
 pub mod boost;
 pub mod category;
 pub mod curves;

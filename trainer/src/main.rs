@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use prowl_platform::{arguments, exit, telemetry};
-use prowl_trainer::args::{Args, Command, TrainConfig};
+use prowl_trainer::args::{Args, BacktestArgs, Command, TrainArgs, TrainConfig};
+use prowl_trainer::backtest::BacktestConfig;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -13,7 +14,23 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("prowl-trainer", "info")?;
-    let Command::Train(args) = args.command;
+    match args.command {
+        Command::Train(args) => train(args).await,
+        Command::Backtest(args) => backtest(args).await,
+    }
+}
+
+async fn backtest(args: BacktestArgs) -> anyhow::Result<()> {
+    let config = BacktestConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit());
+    let measured = prowl_trainer::backtest::backtest(&config).await?;
+    exit::say(&format_args!("backtest of {} in {} slices\n{}", measured.run, measured.folds, measured.table()));
+    if config.json {
+        exit::answer(&measured).context("the figures cannot be printed")?;
+    }
+    Ok(())
+}
+
+async fn train(args: TrainArgs) -> anyhow::Result<()> {
     let config = TrainConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit());
     let published = prowl_trainer::train(&config).await?;
     let report = published.report();
