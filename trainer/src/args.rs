@@ -13,6 +13,7 @@ use prowl_platform::{
 pub use table::{TableArgs, TableConfig};
 
 use crate::Settings;
+use crate::backtest::BacktestConfig;
 use crate::mlflow::Tracking;
 
 /// Learns from a features run what a repository's normal change looks like, and publishes the model.
@@ -47,6 +48,13 @@ pub enum Command {
                       prowl-trainer table --input old.csv --score new.csv --output scores.csv --json\n\n\
                       The same rows, options and seed give the same scores, bit for bit.")]
     Table(TableArgs),
+    /// Measure how the heads would have done on a features run
+    ///
+    /// Cuts the second half of the time into slices. For each, the heads learn from what was known before it; the table
+    /// sets them beside churn alone, plain regression on sizes, words alone and the most frequent category, each with the
+    /// interval of 500 bootstrap resamples.
+    #[command(after_help = "Example:\n  prowl-trainer backtest --store file://$PWD/store --json")]
+    Backtest(BacktestArgs),
 }
 
 /// `prowl-trainer train`
@@ -109,6 +117,40 @@ pub struct MlflowArgs {
     /// Log nothing to MLflow
     #[arg(long)]
     pub no_mlflow: bool,
+}
+
+/// `prowl-trainer backtest`
+#[derive(Debug, clap::Args)]
+pub struct BacktestArgs {
+    /// URL of the store, such as `file:///absolute/directory` or `s3://bucket/prefix`
+    #[arg(long, value_name = "URL", env = "PROWL_STORE")]
+    pub store: String,
+    /// The features run to measure on: its name, or the newest
+    #[arg(long, value_name = "RUN", default_value = "latest")]
+    pub features: String,
+    /// Slices of the second half of the time
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub folds: u32,
+    /// Seed of every random choice
+    #[arg(long, value_name = "S", default_value_t = Settings::default().seed)]
+    pub seed: u64,
+    /// Print all figures as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl TryFrom<BacktestArgs> for BacktestConfig {
+    type Error = clap::Error;
+
+    fn try_from(args: BacktestArgs) -> Result<Self, clap::Error> {
+        Ok(Self {
+            store: StoreUrl::parse(&args.store).map_err(wrong_use)?,
+            features: args.features,
+            folds: args.folds as usize,
+            seed: args.seed,
+            json: args.json,
+        })
+    }
 }
 
 /// A training that can be started.

@@ -79,13 +79,15 @@ impl Binned {
 fn cuts(sorted: &[f32]) -> Vec<f32> {
     let mut cuts = Vec::new();
     let distinct = 1 + sorted.windows(2).filter(|pair| pair[0] < pair[1]).count();
-    let step = if distinct <= BINS { 1.0 } else { sorted.len() as f64 / BINS as f64 };
-    let mut next = step;
+    // In whole numbers: one range too many would have the code of the unknown.
+    let ranges = if distinct <= BINS { sorted.len() } else { BINS };
+    let range = |rank: usize| rank * ranges / sorted.len();
+    let mut last = 0;
     for (rank, pair) in (1..).zip(sorted.windows(2)) {
-        if pair[0] < pair[1] && rank as f64 >= next {
+        if pair[0] < pair[1] && range(rank) > last {
             let middle = f64::midpoint(f64::from(pair[0]), f64::from(pair[1])) as f32;
             cuts.push(if middle > pair[0] { middle } else { pair[1] });
-            next = ((rank as f64 / step).floor() + 1.0) * step;
+            last = range(rank);
         }
     }
     cuts
@@ -321,8 +323,8 @@ impl Grower<'_> {
         for (line, &feature) in histogram.chunks_exact(256).zip(&self.features) {
             let unknown = line[UNKNOWN as usize];
             let mut below = Sums::default();
-            for last in 0..self.rows.cuts[feature].len() {
-                below = below.plus(line[last]);
+            for (last, &sums) in line.iter().take(self.rows.cuts[feature].len()).enumerate() {
+                below = below.plus(sums);
                 // Without unknown rows, such a one goes with the most.
                 look(below, feature, last as u8, unknown.rows == 0 && below.rows > all.rows - below.rows);
                 if unknown.rows > 0 {

@@ -8,6 +8,7 @@
 mod adam;
 pub mod args;
 pub mod autoencoder;
+pub mod backtest;
 pub mod boost;
 pub mod category;
 mod covariance;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use prowl_platform::{arguments, exit, telemetry};
 use prowl_trainer::args::{Args, Command, TableConfig, TrainConfig};
+use prowl_trainer::backtest::BacktestConfig;
 use prowl_trainer::mlflow::Logged;
 use prowl_trainer::{Report, TrainError};
 
@@ -17,8 +18,20 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("prowl-trainer", "info")?;
     match args.command {
         Command::Train(args) => train(&TrainConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit())).await,
+        Command::Backtest(args) => {
+            backtest(&BacktestConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit())).await
+        }
         Command::Table(args) => table(&TableConfig::try_from(args).unwrap_or_else(|wrong_use| wrong_use.exit())),
     }
+}
+
+async fn backtest(config: &BacktestConfig) -> anyhow::Result<()> {
+    let measured = prowl_trainer::backtest::backtest(config).await?;
+    exit::say(&format_args!("backtest of {} in {} slices\n{}", measured.run, measured.folds, measured.table()));
+    if config.json {
+        exit::answer(&measured).context("the figures cannot be printed")?;
+    }
+    Ok(())
 }
 
 async fn train(config: &TrainConfig) -> anyhow::Result<()> {

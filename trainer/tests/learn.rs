@@ -473,7 +473,16 @@ fn repositories_of_very_different_size_have_the_percentiles_they_can() {
             }
         }
         let (values, tokens) = (&values[..], &tokens[..]);
-        world.builder.push(&Row { repository, number, created_at, values, tokens, category: Some(category) });
+        world.builder.push(&Row {
+            repository,
+            number,
+            created_at,
+            values,
+            tokens,
+            kind_tokens: tokens,
+            category: Some(category),
+            outcome: Outcome::default(),
+        });
     }
     let data = world.build();
     let model = trained(&data, &Settings { epochs: 10, ..quick() });
@@ -481,7 +490,8 @@ fn repositories_of_very_different_size_have_the_percentiles_they_can() {
     let row = |repository: &str| (0..data.len()).rev().find(|&row| data.repository(row) == repository).unwrap();
     let unusual = |repository: &str, by: Option<&str>| {
         let rows: Vec<usize> = (2550..3000).filter(|&row| data.repository(row) == repository).collect();
-        let high = |row: &&usize| model.score(data.row(**row), data.tokens(**row), by).unwrap().percentile >= 95.0;
+        let high =
+            |row: &&usize| model.score(&Vector { repository: by, ..of(&data, **row) }).unwrap().percentile >= 95.0;
         rows.iter().filter(high).count() as f64 / rows.len() as f64
     };
     assert!(unusual("o/wild", None) > 0.07 && unusual("o/calm", None) < 0.03, "beside all");
@@ -490,6 +500,6 @@ fn repositories_of_very_different_size_have_the_percentiles_they_can() {
         assert!((0.01..0.12).contains(&share), "{repository} beside itself: {share}");
     }
     let few = row("o/few");
-    let among = |by| model.score(data.row(few), data.tokens(few), Some(by)).unwrap().among;
+    let among = |by| model.score(&Vector { repository: Some(by), ..of(&data, few) }).unwrap().among;
     assert_eq!([among("o/few"), among("o/calm")], [prowl_model::Reference::All, prowl_model::Reference::Repository]);
 }

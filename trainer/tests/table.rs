@@ -148,9 +148,12 @@ fn whatever_the_columns_hold_every_row_has_a_score() {
         (
             40,
             "a,b\n".to_owned()
-                + &(0..40).map(|row| format!("{row},{}\n", ["1e30", "-inf", "nan", "0"][row % 4])).collect::<String>(),
+                + &(0..40)
+                    .map(|row| format!("{row},{}\n", ["1e30", "-inf", "nan", "0"][row % 4]))
+                    .collect::<Vec<_>>()
+                    .concat(),
         ),
-        (30, "a,b\n".to_owned() + &(0..30).map(|row| format!("{},{}\n", row % 2, 3.4e38)).collect::<String>()),
+        (30, "a,b\n".to_owned() + &(0..30).map(|row| format!("{},{}\n", row % 2, 3.4e38)).collect::<Vec<_>>().concat()),
     ] {
         let place = Place::new().with("rows.csv", &text);
         place.done(&PLAIN);

@@ -1,0 +1,332 @@
+//! `prowl-trainer backtest`: how the heads would have done, slice after slice, each learnt from what was known before it,
+//! beside what an afternoon would give.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+
+use ndarray::Array2;
+use prowl_model::Linear;
+use prowl_platform::{Kind, Store, StoreUrl};
+use serde::Serialize;
+
+use crate::category::{self, Example};
+use crate::evaluate::{accuracy, macro_f1, majority};
+use crate::figures::{Figure, Figures, Judged, bootstrap, intervals};
+use crate::logistic::{self, Prior};
+use crate::{Dataset, Settings, TrainError, curves, learn, read, risk, scale};
+
+/// What plain logistic regression reads.
+const SIZES: [&str; 6] = ["additions", "deletions", "changed_files", "churn", "entropy", "directories"];
+
+/// A backtest that can be started.
+#[derive(Debug)]
+pub struct BacktestConfig {
+    /// Where the run is.
+    pub store: StoreUrl,
+    /// Name of the run, or `latest`.
+    pub features: String,
+    /// Slices that the second half of the time is cut into.
+    pub folds: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Whether to print the figures as JSON.
+    pub json: bool,
+}
+
+/// All figures of a backtest.
+#[derive(Clone, Debug, Serialize)]
+pub struct Backtest {
+    /// Name of the features run.
+    pub run: String,
+    /// Slices.
+    pub folds: usize,
+    /// Ours first, then what it is compared with.
+    pub risk: Vec<RiskRow>,
+    /// Ours first, then what it is compared with.
+    pub category: Vec<CategoryRow>,
+    /// What could not be measured, and why.
+    pub missing: Vec<String>,
+}
+
+/// One way to tell the risk.
+#[derive(Clone, Debug, Serialize)]
+pub struct RiskRow {
+    /// Its name.
+    pub name: &'static str,
+    /// Mean over the slices.
+    pub mean: Figures<Figure>,
+    /// Each slice.
+    pub folds: Vec<Figures<Figure>>,
+}
+
+/// One way to tell the category.
+#[derive(Clone, Debug, Serialize)]
+pub struct CategoryRow {
+    /// Its name.
+    pub name: &'static str,
+    /// Mean over the slices.
+    pub macro_f1: f64,
+    /// Mean over the slices.
+    pub accuracy: f64,
+    /// Macro F1 and accuracy of each slice.
+    pub folds: Vec<[Figure; 2]>,
+}
+
+/// Reads a run and measures.
+///
+/// # Errors
+/// See [`TrainError`].
+pub async fn backtest(config: &BacktestConfig) -> Result<Backtest, TrainError> {
+    let store = Store::connect(&config.store).await?;
+    let run = store.folder(Kind::Features, &config.features).await?;
+    let data = read::read(&run, Settings::default().most_rows).await?;
+    let (folds, seed, name) = (config.folds, config.seed, run.name().to_owned());
+    let bar = indicatif::ProgressBar::new(folds as u64).with_prefix("slice");
+    let measuring = tokio::task::spawn_blocking(move || {
+        let measured = measure(&data, name, folds, seed, &mut || {
+            bar.inc(1);
+            ControlFlow::Continue(())
+        });
+        bar.finish_and_clear();
+        measured
+    });
+    measuring.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}
+
+/// Measures a dataset. `watch` is called after each slice, and may break off.
+///
+/// # Errors
+/// [`TrainError::TooFewRows`] and [`TrainError::Stopped`].
+pub fn measure(
+    data: &Dataset,
+    run: String,
+    folds: usize,
+    seed: u64,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Backtest, TrainError> {
+    let rows = data.by_time();
+    let needed = crate::FEWEST_ROWS.max(4 * folds);
+    if rows.len() < needed {
+        return Err(TrainError::TooFewRows { found: rows.len(), needed });
+    }
+    let edge = |fold: usize| rows.len() / 2 + (rows.len() - rows.len() / 2) * fold / folds;
+    let mut missing = Vec::new();
+    let mut risks: Vec<[Judged; 3]> = Vec::new();
+    let mut categories: Vec<[[Figure; 2]; 3]> = Vec::new();
+    for fold in 0..folds {
+        let (before, later) = (&rows[..edge(fold)], &rows[edge(fold)..edge(fold + 1)]);
+        match risk_fold(data, before, later, seed)? {
+            Ok(judged) => risks.push(judged),
+            Err(reason) => missing.push(format!("risk, slice {}: {reason}", fold + 1)),
+        }
+        match category_fold(data, before, later, seed)? {
+            Ok(figures) => categories.push(figures),
+            Err(reason) => missing.push(format!("category, slice {}: {reason}", fold + 1)),
+        }
+        if watch().is_break() {
+            return Err(TrainError::Stopped);
+        }
+    }
+    let risk = ["ours", "churn alone", "plain regression on sizes"].into_iter().enumerate();
+    let risk = risk.filter_map(|(way, name)| risk_row(name, risks.iter().map(|ways| &ways[way]).collect(), seed));
+    let category = ["ours", "words alone", "most frequent"].into_iter().enumerate().map(|(way, name)| {
+        let of: Vec<[Figure; 2]> = categories.iter().map(|ways| ways[way]).collect();
+        let mean = |figure: usize| of.iter().map(|row| row[figure].value).sum::<f64>() / of.len() as f64;
+        CategoryRow { name, macro_f1: mean(0), accuracy: mean(1), folds: of }
+    });
+    let category = if categories.is_empty() { Vec::new() } else { category.collect() };
+    Ok(Backtest { run, folds, risk: risk.collect(), category, missing })
+}
+
+/// Ours, churn and sizes on the rows of a slice that had stood their time when the newest row of all came.
+fn risk_fold(
+    data: &Dataset,
+    before: &[usize],
+    later: &[usize],
+    seed: u64,
+) -> Result<Result<[Judged; 3], String>, TrainError> {
+    let (origin, end) = (data.created_at(later[0]), data.created_at(data.by_time()[data.len() - 1]));
+    let rows = learn::risk_rows(data, before.iter().copied());
+    let head = match risk::fit(&rows, origin, seed, &mut || ControlFlow::Continue(()))? {
+        Ok((head, _)) => head,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let sizes = sizes(data, before, origin);
+    let churn = rows.names.iter().position(|&name| name == "churn");
+    let judged: Vec<(usize, bool)> = later
+        .iter()
+        .filter(|&&row| data.outcome(row).is_mature(end))
+        .map(|&row| (row, data.outcome(row).known_before(end) == Some(true)))
+        .collect();
+    let probability = |log_odds: f32| 1.0 / (1.0 + (-f64::from(log_odds)).exp());
+    let all = [
+        Judged::probabilities(judged.iter().map(|&(row, was)| (f64::from(head.probability(data.row(row))), was))),
+        Judged::scores(
+            judged.iter().map(|&(row, was)| (churn.map_or(0.0, |churn| f64::from(data.row(row)[churn].max(0.0))), was)),
+        ),
+        Judged::probabilities(
+            judged
+                .iter()
+                .map(|&(row, was)| (sizes.as_ref().map_or(0.5, |sizes| probability(sizes.score(data.row(row)))), was)),
+        ),
+    ];
+    if all[0].figures().is_none() {
+        return Ok(Err("no pull request of it, or each, is known to have been taken back".to_owned()));
+    }
+    Ok(Ok(all))
+}
+
+/// Logistic regression on the logarithms of what has the names of sizes.
+fn sizes(data: &Dataset, before: &[usize], origin: i64) -> Option<Linear> {
+    let known = before.iter().filter_map(|&row| Some((data.row(row), data.outcome(row).known_before(origin)?)));
+    let (values, outcomes): (Vec<&[f32]>, Vec<bool>) = known.unzip();
+    let named = |(_, feature): &(usize, &prowl_model::FeatureInfo)| SIZES.contains(&feature.name.as_str());
+    let features = data.features.iter().enumerate().filter(named);
+    let mut terms: Vec<_> = features.filter_map(|(feature, _)| curves::logarithmic(&values, feature)).collect();
+    let inputs = Array2::from_shape_fn((values.len(), terms.len()), |(row, term)| {
+        terms[term].height(values[row][terms[term].feature])
+    });
+    let prior = Prior { mean: 0.0, strength: 1.0, positive: false };
+    let fitted = logistic::fit(inputs.view(), &outcomes, &vec![1.0; outcomes.len()], prior);
+    for (term, &weight) in terms.iter_mut().zip(&fitted.weights) {
+        term.weight = weight as f32;
+    }
+    (!terms.is_empty()).then_some(Linear { terms, bias: fitted.bias as f32 })
+}
+
+/// The mean over slices; its interval is that of means of resamples of each.
+fn risk_row(name: &'static str, judged: Vec<&Judged>, seed: u64) -> Option<RiskRow> {
+    let measured: Vec<Figures<f64>> = judged.iter().filter_map(|judged| judged.figures()).collect();
+    let resampled: Vec<Vec<Figures<f64>>> = judged.iter().map(|judged| judged.resamples(seed)).collect();
+    let rounds = resampled.iter().map(Vec::len).min()?;
+    let means: Vec<Figures<f64>> =
+        (0..rounds).filter_map(|round| mean(&resampled.iter().map(|of| of[round]).collect::<Vec<_>>())).collect();
+    let folds = measured.iter().zip(&resampled).map(|(&figures, of)| intervals(figures, of)).collect();
+    Some(RiskRow { name, mean: intervals(mean(&measured)?, &means), folds })
+}
+
+fn mean(figures: &[Figures<f64>]) -> Option<Figures<f64>> {
+    let mut place = 0;
+    Some(figures.first()?.map(|_| {
+        let sum: f64 = figures.iter().filter_map(|figures| figures.values().nth(place)).sum();
+        place += 1;
+        sum / figures.len() as f64
+    }))
+}
+
+/// Macro F1 and accuracy on the declared rows of a slice: of the head, of one that reads words alone, of the most frequent.
+fn category_fold<'a>(
+    data: &'a Dataset,
+    before: &[usize],
+    later: &[usize],
+    seed: u64,
+) -> Result<Result<[[Figure; 2]; 3], String>, TrainError> {
+    // As in a training: the newest of what was known chooses the strength.
+    let (first, newest) = before.split_at(before.len() * 85 / 100);
+    let scaler = scale::fit(data, first);
+    let head = |row: usize| (scaler.scale(data.row(row)), data.kind_tokens(row));
+    let words = |row: usize| (Vec::new(), data.tokens(row));
+    let test = examples(data, later, &head);
+    if test.is_empty() {
+        return Ok(Err("no pull request of it declares one".to_owned()));
+    }
+    let truth = category::truth(&test);
+    let figures = |predicted: &[&str]| {
+        let of = |figure: fn(&[&str], &[&str]) -> f64| {
+            bootstrap(truth.len(), seed, |rows| {
+                let truth: Vec<&str> = rows.iter().map(|&row| truth[row]).collect();
+                let predicted: Vec<&str> = rows.iter().map(|&row| predicted[row]).collect();
+                figure(&truth, &predicted)
+            })
+        };
+        [of(macro_f1), of(accuracy)]
+    };
+    let mut of_heads = Vec::new();
+    let ways: [Reads<'_, 'a>; 2] = [&head, &words];
+    for read in ways {
+        let of = |rows: &[usize]| examples(data, rows, read);
+        let fitted = category::fit(&of(first), &of(newest), &mut || ControlFlow::Continue(()))?;
+        match fitted {
+            Ok((classes, head)) => of_heads.push(figures(&category::predictions(&head, &classes, &of(later)))),
+            Err(reason) => return Ok(Err(reason)),
+        }
+    }
+    let known: Vec<&str> = before.iter().filter_map(|&row| data.category(row)).collect();
+    let usual = figures(&vec![majority(&known).unwrap_or_default(); truth.len()]);
+    Ok(Ok([of_heads[0], of_heads[1], usual]))
+}
+
+/// Features and tokens of a row, as a head reads them.
+type Reads<'r, 'a> = &'r dyn Fn(usize) -> (Vec<f32>, &'a [u32]);
+
+/// The declared ones of these rows, as a head reads them.
+fn examples<'a>(data: &'a Dataset, rows: &[usize], read: &dyn Fn(usize) -> (Vec<f32>, &'a [u32])) -> Vec<Example<'a>> {
+    let example = |&row: &usize| {
+        let category = data.category(row)?;
+        let (scaled, kind_tokens) = read(row);
+        Some(Example { scaled, kind_tokens, category })
+    };
+    rows.iter().filter_map(example).collect()
+}
+
+impl Backtest {
+    /// A table for a person, which says where ours does not win.
+    pub fn table(&self) -> String {
+        let mut table = String::new();
+        let mut line = |text: String| writeln!(table, "{}", text.trim_end()).expect("a string takes all text");
+        if !self.risk.is_empty() {
+            line(format!(
+                "  {:<27}{:>24}{:>24}{:>24}{:>8}{:>8}",
+                "risk, mean of the slices", "AUC", "precision", "in the top 10%", "Brier", "calib."
+            ));
+            for RiskRow { name, mean, .. } in &self.risk {
+                let show = |figure: &Figure| format!("{:.3} ({:.3} to {:.3})", figure.value, figure.low, figure.high);
+                let [brier, calibration] = mean.probability.map_or([String::new(), String::new()], |fit| {
+                    [fit.brier, fit.calibration_error].map(|figure| format!("{:.3}", figure.value))
+                });
+                let [auc, precision, capture] = [&mean.auc, &mean.average_precision, &mean.capture[1]].map(show);
+                line(format!("  {name:<27}{auc:>24}{precision:>24}{capture:>24}{brier:>8}{calibration:>8}"));
+            }
+        }
+        if !self.category.is_empty() {
+            line(format!("  {:<27}{:>10}{:>10}", "category", "macro F1", "accuracy"));
+            for CategoryRow { name, macro_f1, accuracy, .. } in &self.category {
+                line(format!("  {name:<27}{macro_f1:>10.3}{accuracy:>10.3}"));
+            }
+        }
+        for lost in self.lost() {
+            line(format!("  ours does not win: {lost}"));
+        }
+        for missing in &self.missing {
+            line(format!("  not measured: {missing}"));
+        }
+        table.truncate(table.trim_end().len());
+        table
+    }
+
+    /// Where another way is at least as good as ours in the mean.
+    fn lost(&self) -> Vec<String> {
+        let mut lost = Vec::new();
+        if let Some((ours, others)) = self.risk.split_first() {
+            for other in others {
+                // Of these more is better; of a fit less.
+                for ((name, ours), (_, theirs)) in ours.mean.named().into_iter().zip(other.mean.named()) {
+                    let less = ["brier", "log_loss", "calibration_error"].contains(&name);
+                    let wins = if less { ours.value < theirs.value } else { ours.value > theirs.value };
+                    if !wins {
+                        lost.push(format!("risk {name} {:.4}, {} {:.4}", ours.value, other.name, theirs.value));
+                    }
+                }
+            }
+        }
+        if let Some((ours, others)) = self.category.split_first() {
+            for other in others {
+                let pairs = [("macro F1", ours.macro_f1, other.macro_f1), ("accuracy", ours.accuracy, other.accuracy)];
+                for (name, ours, theirs) in pairs.into_iter().filter(|&(_, ours, theirs)| ours <= theirs) {
+                    lost.push(format!("category {name} {ours:.4}, {} {theirs:.4}", other.name));
+                }
+            }
+        }
+        lost
+    }
+}
