@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Instant};
 
 use prost_types::Timestamp;
 use prowl_features::{FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest};
-use prowl_model::{Band, Model, Vector};
+use prowl_model::{Band, Model, RiskInfo, Vector};
 use prowl_proto::v1;
 
 use crate::{category::category, error::Error, reasons::Reasons, task::Task};
@@ -98,6 +98,10 @@ impl Engine {
             percentile: score.percentile,
             band: band(score.band).into(),
             risk: score.risk,
+            risk_band: self.model.metadata().risk.as_ref().zip(score.risk).and_then(|(info, risk)| {
+                let band = info.bands.get(info.band(risk))?;
+                Some(risk_band(info, band))
+            }),
             category: category(facts.category, &self.model.metadata().categories, &score.categories),
             reasons: self.reasons.of(&score.contributions, counted_up_to.map(timestamp)),
             features: if task.include_features { vector.values.to_vec() } else { Vec::new() },
@@ -108,7 +112,7 @@ impl Engine {
         };
         if !says_what_changes(&vector) {
             response.band = v1::Band::Unspecified.into();
-            response.risk = None;
+            (response.risk, response.risk_band) = (None, None);
             response.category = category(facts.category, &[], &[]);
             response.reasons.clear();
         }
@@ -137,6 +141,11 @@ impl Engine {
                 from: Some(timestamp(metadata.training.from)),
                 to: Some(timestamp(metadata.training.to)),
             }),
+            risk_bands: metadata
+                .risk
+                .iter()
+                .flat_map(|info| info.bands.iter().map(|band| risk_band(info, band)))
+                .collect(),
             bands: Some(v1::Bands { unusual: metadata.bands.unusual, high_risk: metadata.bands.high_risk }),
             metrics: metadata.metrics.iter().map(|(name, value)| (name.clone(), *value)).collect::<HashMap<_, _>>(),
             categories: metadata.categories.clone(),
@@ -192,6 +201,11 @@ fn band(band: Band) -> v1::Band {
         Band::Unusual => v1::Band::Unusual,
         Band::HighRisk => v1::Band::HighRisk,
     }
+}
+
+fn risk_band(info: &RiskInfo, band: &prowl_model::RiskBand) -> v1::RiskBand {
+    let (observed, average) = (band.rate() as f32, info.base_rate() as f32);
+    v1::RiskBand { from: band.from, observed, rows: band.rows, average }
 }
 
 fn timestamp(milliseconds: i64) -> Timestamp {

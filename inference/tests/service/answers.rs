@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     fixture::{
         NEWEST, OTHER_REPOSITORY, REPOSITORY, TempStore, document, feature_names, made, model, new_document,
-        odd_document,
+        odd_document, risky_model,
     },
     programs::Server,
 };
@@ -109,6 +109,28 @@ async fn the_service_gives_the_bits_that_kernel_and_model_give() {
         );
         assert_eq!((answer.history_source(), answer.history_as_of), (HistorySource::Request, None));
     }
+}
+
+#[tokio::test]
+async fn a_risk_comes_with_what_became_of_others_like_it() {
+    let store = TempStore::empty();
+    store.publish(&risky_model().to_bytes().unwrap(), &made().profiles);
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    let usual = client.score(request(&new_document())).await.unwrap().into_inner();
+    let odd = client.score(request(&odd_document())).await.unwrap().into_inner();
+    assert!(usual.risk.unwrap() < 0.2 && odd.risk.unwrap() > 0.45, "{usual:#?} {odd:#?}");
+    let band = |from, observed, rows| v1::RiskBand { from, observed, rows, average: 0.05 };
+    let bands = [band(0.2, 0.3, 20), band(0.0, 4.0 / 180.0, 180)];
+    assert_eq!((odd.risk_band, usual.risk_band), (Some(bands[0]), Some(bands[1])));
+    assert_eq!(client.get_model(GetModelRequest {}).await.unwrap().into_inner().risk_bands, bands);
+
+    let mut blank = new_document();
+    for field in ["additions", "deletions", "changed_files", "files"] {
+        blank.as_object_mut().unwrap().remove(field);
+    }
+    let blank = client.score(request(&blank)).await.unwrap().into_inner();
+    assert_eq!((blank.band(), blank.risk, blank.risk_band), (Band::Unspecified, None, None), "nothing is known");
 }
 
 #[tokio::test]

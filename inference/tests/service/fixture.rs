@@ -7,8 +7,9 @@ use ndarray::{Array1, Array2};
 use parquet::arrow::ArrowWriter;
 use prowl_features::{FEATURE_COUNT, FEATURES, Facts, FeatureVector, History, PullRequest, Replay};
 use prowl_model::{
-    Bands, Calibration, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, Inputs, LARGE, Metadata,
-    Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, SCHEMA, Scaler, Surprise, Text, Training, Usual, Views,
+    Bands, Calibration, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, Inputs, LARGE, Linear,
+    Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, RiskBand, RiskHead, RiskInfo, SCHEMA,
+    Scaler, Surprise, Term, Text, Training, Usual, Views,
 };
 use prowl_platform::{Kind, Secrets, Store, StoreUrl};
 use serde_json::{Value, json};
@@ -170,6 +171,25 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
         }),
         risk: None,
     };
+    Model::from_parts(parts).unwrap()
+}
+
+/// The same with a risk head, for which lines are all that counts.
+pub(crate) fn risky_model() -> Model {
+    let mut parts = model("risky", &prowl_features::digest()).parts().clone();
+    let churn = FEATURES.iter().position(|feature| feature.name == "churn").unwrap();
+    let points = vec![[0.0, -4.0], [8.0, 0.0]];
+    let linear = Linear { terms: vec![Term { feature: churn, weight: 1.0, unknown: -2.0, points }], bias: 0.0 };
+    parts.risk = Some(RiskHead { members: vec![Member::Linear(linear)], calibration: vec![[-4.0, -4.0], [0.0, 0.0]] });
+    parts.metadata.missing_heads.clear();
+    parts.metadata.risk = Some(RiskInfo {
+        bands: vec![RiskBand { from: 0.2, reverted: 6, rows: 20 }, RiskBand { from: 0.0, reverted: 4, rows: 180 }],
+        calibration: "platt".to_owned(),
+        candidates: Vec::new(),
+        members: vec!["linear".to_owned()],
+        reverted: 10,
+        rows: 200,
+    });
     Model::from_parts(parts).unwrap()
 }
 

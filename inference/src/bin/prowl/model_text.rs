@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use anstyle::Style;
-use prowl_proto::v1::GetModelResponse;
+use prowl_proto::v1::{GetModelResponse, RiskBand};
 
 use crate::score_text::{date, printable};
 
@@ -36,6 +36,12 @@ pub(crate) fn model(model: &GetModelResponse) -> String {
     }
     if let Some(bands) = &model.bands {
         row("bands", format!("unusual from percentile {}, high risk from {}", bands.unusual, bands.high_risk));
+    }
+    for (place, band) in model.risk_bands.iter().enumerate() {
+        let RiskBand { from, observed, rows, average } = band;
+        let [from, observed, average] = [from, observed, average].map(|share| format!("{:.1}%", 100.0 * share));
+        let name = if place == 0 { "bands of risk" } else { "" };
+        row(name, format!("from {from}: {observed} of {rows} later ones were taken back ({average} of all)"));
     }
     row("categories", if model.categories.is_empty() { "none".to_owned() } else { model.categories.join(", ") });
     row("history up to", model.history_as_of.as_ref().map_or_else(|| "nothing known".to_owned(), date));

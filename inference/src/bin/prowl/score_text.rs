@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use prowl_proto::v1::{Band, Category, CategorySource, HistorySource, ScoreResponse};
+use prowl_proto::v1::{Band, Category, CategorySource, HistorySource, RiskBand, ScoreResponse};
 use serde::Deserialize;
 
 const BOLD: Style = Style::new().bold();
@@ -35,7 +35,7 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
     line(&mut text, &format!("{BOLD}{identity}{BOLD:#}  {}", printable(title.unwrap_or_default())));
     line(&mut text, &format!("  {}", verdict(response)));
     if let Some(risk) = response.risk {
-        line(&mut text, &format!("  will be taken back with a probability of {:.0}%", 100.0 * risk));
+        line(&mut text, &format!("  {}", risk_text(risk, response.risk_band.as_ref())));
     }
     if let Some(category) = &response.category {
         line(&mut text, &format!("  {}", kind(category)));
@@ -52,6 +52,17 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
         line(&mut text, &format!("  {WARNING}note:{WARNING:#} {note}"));
     }
     line(&mut text, &format!("  {DIM}{}{DIM:#}", origin(response)));
+    text
+}
+
+/// The probability, and what became of others of that risk.
+fn risk_text(risk: f32, band: Option<&RiskBand>) -> String {
+    let percent = |share: f32| format!("{:.1}%", 100.0 * share);
+    let mut text = format!("will be taken back with a probability of {}", percent(risk));
+    if let Some(RiskBand { observed, rows, average, .. }) = band {
+        write!(text, " (of {rows} of such risk {} were; {} of all)", percent(*observed), percent(*average))
+            .expect("writing to a string never fails");
+    }
     text
 }
 
@@ -169,6 +180,14 @@ mod tests {
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn a_risk_is_told_beside_what_became_of_others() {
+        let band = RiskBand { from: 0.03, observed: 0.07, rows: 170, average: 0.013 };
+        let text = risk_text(0.051, Some(&band));
+        assert_eq!(text, "will be taken back with a probability of 5.1% (of 170 of such risk 7.0% were; 1.3% of all)");
+        assert_eq!(risk_text(0.004, None), "will be taken back with a probability of 0.4%");
     }
 
     #[test]
