@@ -86,7 +86,7 @@ async fn the_service_gives_the_bits_that_kernel_and_model_give() {
         };
         let answer = client.score(request).await.unwrap().into_inner();
         let vector = known.facts.vector(&known.history);
-        let score = model.score(&vector.values, &vector.tokens).unwrap();
+        let score = model.score(&vector.values, &vector.tokens, Some(REPOSITORY)).unwrap();
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&answer.features), bits(&vector.values), "#{}", answer.number);
         assert_eq!(

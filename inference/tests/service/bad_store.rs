@@ -138,7 +138,8 @@ fn a_newer_schema() {
     let store = TempStore::empty();
     let mut bytes = artifact();
     // Inside the header's JSON text, so its quotes are escaped; one digit stays one digit.
-    let old = br#"\"schema\":1"#;
+    let old = format!(r#"\"schema\":{}"#, prowl_model::SCHEMA);
+    let old = old.as_bytes();
     let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
     bytes[at + old.len() - 1] = b'9';
     store.publish(&bytes, &made().profiles);

@@ -7,8 +7,8 @@ use ndarray::{Array1, Array2};
 use parquet::arrow::ArrowWriter;
 use prowl_features::{FEATURE_COUNT, FEATURES, Facts, History, PullRequest, Replay};
 use prowl_model::{
-    Bands, CategoryHead, Column, Dense, FeatureInfo, Habit, Metadata, Model, Network, Parts, Percentiles, SCHEMA,
-    Scaler, Surprise, Text, Training, Usual,
+    Bands, Calibration, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, Inputs, LARGE, Metadata,
+    Model, Neighbours, Network, Node, PLACES, Parts, SCHEMA, Scaler, Surprise, Text, Training, Usual, Views,
 };
 use prowl_platform::{Kind, Secrets, Store, StoreUrl};
 use serde_json::{Value, json};
@@ -116,7 +116,30 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
     let (buckets, dimensions) = (64, 2);
     let inputs = FEATURE_COUNT + dimensions;
     let spread_out = |place: usize| ((place * 37 % 11) as f32 - 5.0) / 20.0;
-    let mut parts = Parts {
+    let scaler = Scaler { columns };
+    let text = Text {
+        idf: Array1::ones(buckets),
+        components: Array2::from_shape_fn((buckets, dimensions), |(row, column)| spread_out(row * 3 + column)),
+        centre: Array1::zeros(dimensions),
+        spread: Array1::ones(dimensions),
+    };
+    // Each view measures the distance from the median, but for a forest without a split.
+    let views = Views {
+        surprise: Surprise { habits: vec![Habit { error: 1.0, weight: 1.0 }; inputs] },
+        neighbours: Neighbours { points: Array2::zeros((LARGE, inputs)) },
+        covariance: Covariance {
+            centre: Array1::zeros(inputs),
+            relations: Array2::eye(inputs),
+            error: Array1::ones(inputs),
+        },
+        forest: Forest { nodes: vec![Node::default(); PLACES] },
+    };
+    let opinions = rows.iter().map(|row| {
+        let inputs = Inputs::of(&scaler, &text, &row.values, &row.tokens);
+        (views.opinions(&inputs, &vec![0.0; inputs.scaled.len()]).map(|opinion| opinion.score), REPOSITORY)
+    });
+    let (calibration, repositories) = Calibration::of(&opinions.collect::<Vec<_>>()).unwrap();
+    let parts = Parts {
         metadata: Metadata {
             bands: Bands::default(),
             categories: ["fix", "feature", "docs", "test"].map(str::to_owned).to_vec(),
@@ -124,6 +147,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             features_digest: features_digest.to_owned(),
             metrics: BTreeMap::from([("validation_error".to_owned(), 0.25)]),
             missing_heads: BTreeMap::from([("risk".to_owned(), "too few known reverts".to_owned())]),
+            repositories,
             schema: SCHEMA,
             training: Training {
                 from: rows_time(0),
@@ -138,27 +162,19 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             },
             version: version.to_owned(),
         },
-        scaler: Scaler { columns },
-        text: Text {
-            idf: Array1::ones(buckets),
-            components: Array2::from_shape_fn((buckets, dimensions), |(row, column)| spread_out(row * 3 + column)),
-            centre: Array1::zeros(dimensions),
-            spread: Array1::ones(dimensions),
-        },
+        scaler,
+        text,
         network: Network {
             layers: vec![Dense { weights: Array2::zeros((inputs, inputs)), bias: Array1::zeros(inputs) }],
         },
-        surprise: Surprise { habits: vec![Habit { error: 1.0, weight: 1.0 }; inputs] },
-        percentiles: Percentiles::of(vec![0.0]).unwrap(),
+        views,
+        calibration,
         category: Some(CategoryHead {
             words: Array2::from_shape_fn((buckets, 4), |(row, column)| spread_out(row + column)),
             features: Array2::zeros((FEATURE_COUNT, 4)),
             bias: Array1::zeros(4),
         }),
     };
-    let raw = Model::from_parts(parts.clone()).unwrap();
-    let anomalies = rows.iter().map(|row| raw.score(&row.values, &row.tokens).unwrap().anomaly).collect();
-    parts.percentiles = Percentiles::of(anomalies).unwrap();
     Model::from_parts(parts).unwrap()
 }
 
