@@ -242,3 +242,21 @@ impl Heads<'_> {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_final_fit_is_on_the_newest_rows_before_the_test_slice() {
+        let split = Split { training: (0..70).collect(), validation: (70..85).collect(), test: (85..100).collect() };
+        assert_eq!(recent(&split), (15..85).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn percentiles_come_from_the_newer_half_where_it_is_large_enough() {
+        let rows: Vec<usize> = (0..2 * CALIBRATION_ROWS).collect();
+        assert_eq!(newest(&rows), &rows[CALIBRATION_ROWS..]);
+        assert_eq!(newest(&rows[2..]), &rows[2..]);
+    }
+}

@@ -141,19 +141,14 @@ fn other_rows_are_scored_by_what_was_learnt() {
 
 #[test]
 fn whatever_the_columns_hold_every_row_has_a_score() {
+    let lines = |lines: Vec<String>| "a,b\n".to_owned() + &lines.join("\n");
+    let extremes = ["1e30", "-inf", "nan", "0"];
     for (rows, text) in [
-        (1, "a,b\n1,2\n".to_owned()),
-        (2, "a\n1\n1\n".to_owned()),
+        (1, lines(vec!["1,2".to_owned()])),
+        (2, lines(vec!["1,1".to_owned(); 2])),
         (40, "a,b,c\n".to_owned() + &"7,,inf\n".repeat(40)),
-        (
-            40,
-            "a,b\n".to_owned()
-                + &(0..40)
-                    .map(|row| format!("{row},{}\n", ["1e30", "-inf", "nan", "0"][row % 4]))
-                    .collect::<Vec<_>>()
-                    .concat(),
-        ),
-        (30, "a,b\n".to_owned() + &(0..30).map(|row| format!("{},{}\n", row % 2, 3.4e38)).collect::<Vec<_>>().concat()),
+        (40, lines((0..40).map(|row| format!("{row},{}", extremes[row % 4])).collect())),
+        (30, lines((0..30).map(|row| format!("{},{}", row % 2, f32::MAX)).collect())),
     ] {
         let place = Place::new().with("rows.csv", &text);
         place.done(&PLAIN);
