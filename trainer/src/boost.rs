@@ -1,7 +1,7 @@
 //! Gradient boosted trees for a probability: histograms of values, second-order gains, leaf by leaf.
 //!
-//! Friedman, "Greedy function approximation" (2001), with the gains of Chen and Guestrin, "XGBoost" (2016), and the
-//! histograms and best-first growth of Ke et al., "LightGBM" (2017). A value costs one byte while trees grow. There are
+//! Friedman, "Greedy function approximation" (2001), with the gains of Chen and Guestrin, "`XGBoost`" (2016), and the
+//! histograms and best-first growth of Ke et al., "`LightGBM`" (2017). A value costs one byte while trees grow. There are
 //! crates for boosting; of those at hand one takes eight bytes a value and another grows trees by how much memory the
 //! machine has left, so that the same rows would not give the same trees.
 
@@ -323,8 +323,8 @@ impl Grower<'_> {
         for (line, &feature) in histogram.chunks_exact(256).zip(&self.features) {
             let unknown = line[UNKNOWN as usize];
             let mut below = Sums::default();
-            for last in 0..self.rows.cuts[feature].len() {
-                below = below.plus(line[last]);
+            for (last, &sums) in line[..self.rows.cuts[feature].len()].iter().enumerate() {
+                below = below.plus(sums);
                 // Without unknown rows, such a one goes with the most.
                 look(below, feature, last as u8, unknown.rows == 0 && below.rows > all.rows - below.rows);
                 if unknown.rows > 0 {
@@ -394,7 +394,7 @@ mod tests {
     #[test]
     fn one_tree_answers_what_the_hand_computes() {
         let rows: Vec<Vec<f32>> = (0..40).map(|row| vec![if row < 10 { 1.0 } else { 3.0 }]).collect();
-        let outcomes: Vec<bool> = (0..40).map(|row| row < 5 || row >= 35).collect();
+        let outcomes: Vec<bool> = (0..40).map(|row| !(5..35).contains(&row)).collect();
         let growth = Growth { trees: 1, leaves: 2, rate: 0.5, rows: 10, features: 1.0, penalty: 2.0 };
         let trees = grown(&rows, &outcomes, &growth);
         // A quarter is positive: gradient 10 · p - 5 and 30 · p - 5, curvature p (1 - p) a row.
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn the_unknown_is_a_value_of_its_own() {
-        let value = |row: usize| if row % 4 == 0 { f32::NAN } else { noise(row) };
+        let value = |row: usize| if row.is_multiple_of(4) { f32::NAN } else { noise(row) };
         let rows: Vec<Vec<f32>> = (0..800).map(|row| vec![value(row)]).collect();
         let outcomes: Vec<bool> = (0..800).map(|row| row % 4 == 0).collect();
         let trees = grown(&rows, &outcomes, &Growth { features: 1.0, ..Growth::default() });

@@ -248,7 +248,9 @@ pub fn bootstrap(rows: usize, seed: u64, mut of: impl FnMut(&[usize]) -> f64) ->
     let mut places: Vec<usize> = (0..rows).collect();
     let value = of(&places);
     let mut resample = || {
-        places.iter_mut().for_each(|place| *place = random.random_range(0..rows));
+        for place in &mut places {
+            *place = random.random_range(0..rows);
+        }
         of(&places)
     };
     interval(value, if rows == 0 { Vec::new() } else { (0..RESAMPLES).map(|_| resample()).collect() })

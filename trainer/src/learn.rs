@@ -140,7 +140,7 @@ pub fn learn(
 }
 
 /// The rows of a dataset for the risk head, in the order of `rows`.
-pub(crate) fn risk_rows<'a>(data: &'a Dataset, rows: impl Iterator<Item = usize> + Clone) -> risk::Rows<'a> {
+pub(crate) fn risk_rows(data: &Dataset, rows: impl Iterator<Item = usize> + Clone) -> risk::Rows<'_> {
     risk::Rows {
         names: data.features.iter().map(|feature| feature.name.as_str()).collect(),
         read: (0..data.features.len()).filter(|&feature| scale::is_read(&data.features[feature])).collect(),

@@ -155,7 +155,7 @@ mod tests {
         let and_never: Vec<bool> = outcomes.iter().copied().chain([false; 5000]).collect();
         let counts: Vec<f64> = (0..10_000).map(|row| if row < 5000 { 1.0 } else { 1e-6 }).collect();
         assert!(error(&isotonic(&twice, &and_never, &counts), 5000, true) < 0.03);
-        let even = isotonic(&twice, &and_never, &[1.0; 10_000]);
+        let even = isotonic(&twice, &and_never, &vec![1.0; 10_000]);
         assert!(even.last().unwrap()[1] < points.last().unwrap()[1] - 0.5);
     }
 
