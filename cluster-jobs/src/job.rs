@@ -117,7 +117,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
             return Err(error);
         }
     };
-    let folder = publish(draft, &export, &report, drift.as_ref()).await?;
+    let folder = publish(draft, &export, &report, drift.as_ref(), ask.maturity).await?;
     let (reasons, more_reasons) = most_frequent(&report, 5);
     Ok(Summary {
         run: folder.name().to_owned(),
@@ -309,7 +309,13 @@ fn and_more(reasons: usize) -> String {
     format!("and {reasons} more reason{}", if reasons == 1 { "" } else { "s" })
 }
 
-async fn publish(mut draft: Draft, export: &Export, report: &Report, drift: Option<&Drift>) -> anyhow::Result<Folder> {
+async fn publish(
+    mut draft: Draft,
+    export: &Export,
+    report: &Report,
+    drift: Option<&Drift>,
+    maturity: i64,
+) -> anyhow::Result<Folder> {
     for file in &report.files {
         draft.add(file.clone());
     }
@@ -337,6 +343,7 @@ async fn publish(mut draft: Draft, export: &Export, report: &Report, drift: Opti
         "as_of": report.as_of,
         "rejects": most_frequent(report, REASONS_KEPT).0,
         "drift": drift,
+        "label_maturity_days": maturity / 86_400_000,
     });
     draft.publish(inputs, counts, details).await.context("cannot publish the run")
 }

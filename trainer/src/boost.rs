@@ -1,7 +1,7 @@
 //! Gradient boosted trees for a probability: histograms of values, second-order gains, leaf by leaf.
 //!
-//! Friedman, "Greedy function approximation" (2001), with the gains of Chen and Guestrin, "XGBoost" (2016), and the
-//! histograms and best-first growth of Ke et al., "LightGBM" (2017). A value costs one byte while trees grow. There are
+//! Friedman, "Greedy function approximation" (2001), with the gains of Chen and Guestrin, "`XGBoost`" (2016), and the
+//! histograms and best-first growth of Ke et al., "`LightGBM`" (2017). A value costs one byte while trees grow. There are
 //! crates for boosting; of those at hand one takes eight bytes a value and another grows trees by how much memory the
 //! machine has left, so that the same rows would not give the same trees.
 
@@ -323,7 +323,7 @@ impl Grower<'_> {
         for (line, &feature) in histogram.chunks_exact(256).zip(&self.features) {
             let unknown = line[UNKNOWN as usize];
             let mut below = Sums::default();
-            for (last, &sums) in line.iter().take(self.rows.cuts[feature].len()).enumerate() {
+            for (last, &sums) in line[..self.rows.cuts[feature].len()].iter().enumerate() {
                 below = below.plus(sums);
                 // Without unknown rows, such a one goes with the most.
                 look(below, feature, last as u8, unknown.rows == 0 && below.rows > all.rows - below.rows);

@@ -31,6 +31,7 @@ struct Summary<'a> {
     metrics: &'a std::collections::BTreeMap<String, f64>,
     categories: &'a [String],
     missing_heads: &'a std::collections::BTreeMap<String, String>,
+    risk: Option<&'a prowl_model::RiskInfo>,
 }
 
 /// So many times the share of unusual rows in the validation slice tells that what is usual has changed since.
@@ -39,7 +40,7 @@ const DRIFTED: f64 = 2.0;
 impl<'a> Report<'a> {
     /// The report of a model that was published at `url`.
     pub fn new(model: &'a Model, url: String, digest: String, seconds: f64) -> Self {
-        let Metadata { bands, version, features_digest, training, metrics, categories, missing_heads, .. } =
+        let Metadata { bands, version, features_digest, training, metrics, categories, missing_heads, risk, .. } =
             model.metadata();
         Self {
             version,
@@ -47,13 +48,13 @@ impl<'a> Report<'a> {
             digest,
             seconds,
             bands: *bands,
-            summary: Summary { features_digest, training, metrics, categories, missing_heads },
+            summary: Summary { features_digest, training, metrics, categories, missing_heads, risk: risk.as_ref() },
         }
     }
 
     /// A table of the figures.
     pub fn table(&self) -> String {
-        let Summary { training, metrics, categories, missing_heads, .. } = &self.summary;
+        let Summary { training, metrics, categories, missing_heads, risk, .. } = &self.summary;
         let metric = |name: &str| metrics.get(name).copied().unwrap_or(f64::NAN);
         let mut table = String::new();
         let mut row =
@@ -111,6 +112,26 @@ impl<'a> Report<'a> {
         }
         if let Some(reason) = missing_heads.get("risk") {
             row("risk head", format!("none: {reason}"));
+        } else if let Some(risk) = risk {
+            let base = 100.0 * risk.base_rate();
+            row(
+                "risk head",
+                format!("{}, learnt from {} reverts of {}", risk.members.join(" and "), risk.reverted, risk.rows),
+            );
+            for band in &risk.bands {
+                let (from, rate) = (100.0 * band.from, 100.0 * band.rate());
+                row(
+                    &format!("  from {from:.1}%"),
+                    format!("{rate:.1}% of {} later ones were taken back, {base:.1}% of all", band.rows),
+                );
+            }
+            if let Some(auc) = metrics.get("risk_test_auc") {
+                let error = percent("risk_test_calibration_error");
+                let churn = metrics
+                    .get("risk_test_churn_auc")
+                    .map_or(String::new(), |churn| format!(" (churn alone: {churn:.3})"));
+                row("  test", format!("AUC {auc:.3}{churn}, the probability is {error} off"));
+            }
         }
         table.truncate(table.trim_end().len());
         table
@@ -147,6 +168,7 @@ mod tests {
                 metrics: &metrics,
                 categories: &[],
                 missing_heads: &BTreeMap::new(),
+                risk: None,
             };
             let (url, digest) = (String::new(), String::new());
             Report { version: "", url, digest, seconds: 0.0, bands, summary }.table()

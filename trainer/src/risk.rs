@@ -330,7 +330,7 @@ impl Judgement {
         Self { auc, log_loss: loss / pairs().count() as f64, scores, placements }
     }
 
-    /// Standard error of the difference of two candidates' AUC on the same rows (DeLong et al., "Comparing the areas
+    /// Standard error of the difference of two candidates' AUC on the same rows (`DeLong` et al., "Comparing the areas
     /// under two or more correlated receiver operating characteristic curves", 1988); slices by their positive rows.
     fn standard_error(&self, other: &Self) -> f64 {
         let (mut variance, mut all) = (0.0, 0.0);

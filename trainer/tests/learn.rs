@@ -503,3 +503,46 @@ fn repositories_of_very_different_size_have_the_percentiles_they_can() {
     let among = |by| model.score(&Vector { repository: Some(by), ..of(&data, few) }).unwrap().among;
     assert_eq!([among("o/few"), among("o/calm")], [prowl_model::Reference::All, prowl_model::Reference::Repository]);
 }
+
+/// A head for the risk comes of known outcomes; those of the test slice are measured and not learnt.
+#[test]
+fn the_risk_is_told_where_outcomes_are_known() {
+    let [one, other] = [false, true].map(|another| {
+        let mut world = World::new(17);
+        for row in 0..2_000_i64 {
+            let (values, tokens, _) = world.usual();
+            let created_at = row * 86_400_000;
+            // In the test slice of the other world it is the contrary.
+            let risky = values[0] > 0.8 && values[1] > 0.0;
+            let reverted = if another && row >= 1_700 { !risky } else { risky };
+            world.builder.push(&Row {
+                repository: "o/r",
+                number: row,
+                created_at,
+                values: &values,
+                tokens: &tokens,
+                kind_tokens: &tokens,
+                category: None,
+                outcome: Outcome {
+                    reverted_at: reverted.then_some(created_at + 86_400_000),
+                    mature_at: Some(created_at + 30 * 86_400_000),
+                },
+            });
+        }
+        let data = world.build();
+        (trained(&data, &Settings { epochs: 3, ..quick() }), data)
+    });
+    let ((model, data), (same, _)) = (&one, &other);
+    assert_eq!(model.parts().risk, same.parts().risk);
+    assert_eq!(model.metadata().risk, same.metadata().risk);
+    assert_eq!(model.metadata().missing_heads.get("risk"), None);
+    let auc = |model: &Model| model.metadata().metrics["risk_test_auc"];
+    assert!(auc(model) > 0.9 && auc(same) < 0.2, "{} and {}", auc(model), auc(same));
+    let risk = model.score(&of(data, 5)).unwrap().risk.unwrap();
+    assert!(risk > 0.0 && risk < 1.0);
+    let mut world = World::new(18);
+    world.add_usual(100);
+    let without = trained(&world.build(), &Settings { epochs: 3, ..quick() });
+    assert!(without.metadata().missing_heads["risk"].contains("it takes 30 of each"));
+    assert_eq!(without.score(&of(data, 5)).unwrap().risk, None);
+}
