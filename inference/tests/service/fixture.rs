@@ -129,8 +129,8 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
         let inputs = Inputs::of(&scaler, &text, &row.values, &row.tokens);
         views.opinions(&inputs, &vec![0.0; inputs.scaled.len()]).map(|opinion| opinion.score)
     };
-    let scores: Vec<([f32; OPINIONS], &str)> = rows.iter().map(|row| (scores(row), "")).collect();
-    let (calibration, _) = Calibration::of(&scores).unwrap();
+    let scores: Vec<([f32; OPINIONS], &str)> = rows.iter().map(|row| (scores(row), REPOSITORY)).collect();
+    let (calibration, repositories) = Calibration::of(&scores).unwrap();
     let parts = Parts {
         metadata: Metadata {
             bands: Bands::default(),
@@ -139,7 +139,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             features_digest: features_digest.to_owned(),
             metrics: BTreeMap::from([("validation_error".to_owned(), 0.25)]),
             missing_heads: BTreeMap::from([("risk".to_owned(), "too few known reverts".to_owned())]),
-            repositories: Vec::new(),
+            repositories,
             risk: None,
             schema: SCHEMA,
             training: Training {

@@ -427,6 +427,9 @@ pub struct ScoreResponse {
     /// Number of features that are unknown, for want of a field or of a history, and so left out of the judgement.
     #[prost(uint32, tag = "16")]
     pub unknown_features: u32,
+    /// The band that `risk` lies in; left out with it.
+    #[prost(message, optional, tag = "17")]
+    pub risk_band: ::core::option::Option<RiskBand>,
 }
 impl ::prost::Name for ScoreResponse {
     const NAME: &'static str = "ScoreResponse";
@@ -436,6 +439,32 @@ impl ::prost::Name for ScoreResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/prowl.v1.ScoreResponse".into()
+    }
+}
+/// Pull requests of alike risk, and what became of those that came after the ones learnt from.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RiskBand {
+    /// The probability from which on one belongs here.
+    #[prost(float, tag = "1")]
+    pub from: f32,
+    /// Share of those in the band that were taken back, 0 to 1.
+    #[prost(float, tag = "2")]
+    pub observed: f32,
+    /// How many there were in the band.
+    #[prost(uint64, tag = "3")]
+    pub rows: u64,
+    /// Share of all that were taken back, 0 to 1: what `observed` compares with.
+    #[prost(float, tag = "4")]
+    pub average: f32,
+}
+impl ::prost::Name for RiskBand {
+    const NAME: &'static str = "RiskBand";
+    const PACKAGE: &'static str = "prowl.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "prowl.v1.RiskBand".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/prowl.v1.RiskBand".into()
     }
 }
 /// What kind of change a pull request is: one of feature, fix, docs, test, refactor, performance, build, ci,
@@ -707,6 +736,9 @@ pub struct GetModelResponse {
     /// The moment up to which the profiles that are used know the past; left out where they are empty.
     #[prost(message, optional, tag = "8")]
     pub history_as_of: ::core::option::Option<::prost_types::Timestamp>,
+    /// Bands of the risk, the riskiest first; empty without a risk head.
+    #[prost(message, repeated, tag = "9")]
+    pub risk_bands: ::prost::alloc::vec::Vec<RiskBand>,
 }
 impl ::prost::Name for GetModelResponse {
     const NAME: &'static str = "GetModelResponse";
