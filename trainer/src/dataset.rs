@@ -44,6 +44,7 @@ pub struct Dataset {
     tokens: Lists,
     kind_tokens: Lists,
     created_at: Vec<i64>,
+    numbers: Vec<i64>,
     repositories: Vec<u32>,
     repository_names: Vec<String>,
     categories: Vec<Option<u16>>,
@@ -92,6 +93,11 @@ impl Dataset {
     /// `owner/name` of a row's repository.
     pub fn repository(&self, row: usize) -> &str {
         &self.repository_names[self.repositories[row] as usize]
+    }
+
+    /// Number of a row's pull request in its repository.
+    pub fn number(&self, row: usize) -> i64 {
+        self.numbers[row]
     }
 
     /// The declared category of a row.
@@ -244,6 +250,7 @@ impl Builder {
             tokens: self.tokens,
             kind_tokens: self.kind_tokens,
             created_at: self.created_at,
+            numbers: self.numbers,
             repositories: self.repositories,
             repository_names: names,
             categories: self.categories,

@@ -14,10 +14,11 @@ use serde_json::json;
 use tracing::{Instrument, info_span};
 
 use crate::args::TrainConfig;
+use crate::findings::{Course, Findings};
 use crate::mlflow::{self, Beginning, Ended, Logged, Losses, MlflowError, Product, Tracker};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{Dataset, Origin, Settings, TrainError, learn, profiles, read};
+use crate::{Dataset, Origin, Settings, TrainError, card, learn, page, profiles, read};
 
 /// A model that was published.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
         }
     };
     let losses = tracker.as_ref().and_then(|tracker| Some(tracker.as_ref().ok()?.losses()));
-    let mut made = publish(&run, &config.settings, draft, losses, signal).await;
+    let mut made = publish(&store, &run, &config.settings, draft, losses, signal).await;
     let seconds = start.elapsed().as_secs_f64();
     let logged = match tracker {
         None => None,
@@ -123,6 +124,7 @@ async fn track(
 
 /// Makes a model, until there is a signal, and publishes it.
 async fn publish(
+    store: &Store,
     run: &Folder,
     settings: &Settings,
     mut draft: Draft,
@@ -131,7 +133,7 @@ async fn publish(
 ) -> Result<Published, TrainError> {
     let stop = Arc::new(AtomicBool::new(false));
     let made = tokio::select! {
-        made = make(run, settings, &mut draft, losses, Arc::clone(&stop)) => made,
+        made = make(store, run, settings, &mut draft, losses, Arc::clone(&stop)) => made,
         name = signal => {
             stop.store(true, Ordering::Relaxed);
             Err(stopping(name))
@@ -167,8 +169,9 @@ async fn publish(
     Ok(Published { folder, model, digest, seconds: 0.0, mlflow: None })
 }
 
-/// Reads and learns, and writes the model and its profiles into the draft.
+/// Reads and learns, and writes the model, its profiles and what there is to say of it into the draft.
 async fn make(
+    store: &Store,
     run: &Folder,
     settings: &Settings,
     draft: &mut Draft,
@@ -176,36 +179,79 @@ async fn make(
     stop: Arc<AtomicBool>,
 ) -> Result<(Model, Bytes), TrainError> {
     let data = read::read(run, settings.most_rows).instrument(info_span!("read")).await?;
+    let last = last_model(store, &data.features_digest).await;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
-    let model = learn_until(data, settings.clone(), origin, losses, stop).await?;
-    let bytes = Bytes::from(model.to_bytes()?);
-    draft.put(prowl_model::FILE_NAME, bytes.clone()).await?;
+    let learnt = learn_until(data, last, settings.clone(), origin, losses, stop).await?;
+    draft.put(prowl_model::FILE_NAME, learnt.bytes.clone()).await?;
     profiles::copy(run, draft).await?;
-    Ok((model, bytes))
+    draft.put(page::FILE_NAME, learnt.report.into()).await?;
+    draft.put(card::FILE_NAME, learnt.card.into()).await?;
+    Ok((learnt.model, learnt.bytes))
+}
+
+/// The newest published model that reads these features, or why there is none. A training does not need it: what is wrong
+/// with it is no error here.
+async fn last_model(store: &Store, features_digest: &str) -> Result<Model, String> {
+    let reads_them = |folder: &Folder| {
+        let digest = folder.manifest().details.get("features_digest").and_then(serde_json::Value::as_str);
+        digest == Some(features_digest)
+    };
+    let unusable = |name: &str, error: &dyn std::fmt::Display| {
+        tracing::warn!("the report cannot compare with the last model{name}: {error}");
+        format!("the last model{name} cannot be used")
+    };
+    let newest = store.newest(Kind::Models, reads_them).await.map_err(|error| unusable("", &error))?;
+    let folder = newest.ok_or_else(|| "the store has no earlier model that reads the same features".to_owned())?;
+    let name = format!(" {}", folder.name());
+    let bytes = folder.read(prowl_model::FILE_NAME).await.map_err(|error| unusable(&name, &error))?;
+    let model = Model::from_bytes(&bytes).map_err(|error| unusable(&name, &error))?;
+    // The manifest is only its word.
+    let metadata = model.metadata();
+    if metadata.features_digest == features_digest {
+        Ok(model)
+    } else {
+        Err(unusable(&name, &"it reads other features"))
+    }
+}
+
+/// A model, and the files about it.
+struct Learnt {
+    model: Model,
+    bytes: Bytes,
+    report: String,
+    card: String,
 }
 
 /// Learns on a thread of its own, so that a signal is heard. The thread looks at `stop` after each step.
 async fn learn_until(
     data: Dataset,
+    last: Result<Model, String>,
     settings: Settings,
     origin: Origin,
     losses: Option<Losses>,
     stop: Arc<AtomicBool>,
-) -> Result<Model, TrainError> {
+) -> Result<Learnt, TrainError> {
     let span = info_span!("learn");
     let learning = tokio::task::spawn_blocking(move || {
         let _learning = span.entered();
-        let mut progress = Progress::new(&settings);
-        let learnt = learn(&data, &settings, origin, &mut |step| {
+        let watch = || if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let (mut progress, mut course) = (Progress::new(&settings), Course::default());
+        let model = learn(&data, &settings, origin, &mut |step| {
             progress.show(step);
+            course.add(step);
             if let Some(losses) = &losses {
                 losses.add(step);
             }
-            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            watch()
         });
         progress.finish();
-        learnt
+        let model = model?;
+        let bytes = Bytes::from(model.to_bytes()?);
+        let findings = info_span!("report")
+            .in_scope(|| Findings::of(&data, &model, digest(&bytes), &settings, course, last, &watch))?;
+        let (report, card) = (page::page(&findings), card::card(&findings));
+        Ok(Learnt { model, bytes, report, card })
     });
     learning.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

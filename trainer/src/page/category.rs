@@ -1,0 +1,62 @@
+//! The section on what kind of change a pull request is.
+
+use crate::findings::Findings;
+use crate::findings::category::Kinds;
+
+use super::html::{Cell, Table, escaped};
+use super::{count, importances, paragraph, percent};
+
+pub(super) fn section(findings: &Findings<'_>) -> String {
+    let metadata = findings.model.metadata();
+    let content = match (&findings.category, metadata.missing_heads.get("category")) {
+        (_, Some(reason)) => paragraph(&format!("There is no answer: {reason}.")),
+        (None, None) => paragraph("No pull request of the test slice declares a kind."),
+        (Some(kinds), None) => {
+            let metric = |name: &str| metadata.metrics.get(name).copied().unwrap_or(f64::NAN);
+            paragraph(&format!(
+                "Of the {} later pull requests that declare their kind {} are told rightly; always the most frequent kind of \
+                 the training slice would be right for {}.",
+                count(kinds.rows()),
+                percent(metric("category_accuracy")),
+                percent(metric("category_majority_accuracy"))
+            )) + &matrix(&metadata.categories, kinds)
+                + "<div class=\"columns\">\n<div>"
+                + &by_class(kinds)
+                + "</div>\n<div>"
+                + &importances(
+                    findings.model,
+                    "Drop of the accuracy when an input is shuffled in the test slice",
+                    "drop",
+                    &kinds.importances,
+                    percent,
+                )
+                + "</div>\n</div>\n"
+        }
+    };
+    super::section("What kind", "kind", &content)
+}
+
+fn matrix(classes: &[String], kinds: &Kinds) -> String {
+    let mut columns = vec!["declared".to_owned()];
+    columns.extend(classes.iter().map(|class| format!("#{class}")));
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = Table::new("Confusion: declared kinds in rows, what was told in columns", &columns);
+    for (class, counts) in kinds.declared.iter().zip(&kinds.counts) {
+        let sum = counts.iter().sum::<usize>().max(1);
+        let cell =
+            |&rows: &usize| Cell::Shade(rows as f64 / sum as f64, if rows == 0 { "·".to_owned() } else { count(rows) });
+        table.row(&escaped(class), counts.iter().map(cell));
+    }
+    table.html()
+}
+
+fn by_class(kinds: &Kinds) -> String {
+    let mut table = Table::new("By declared kind", &["kind", "#declared", "#precision", "#recall"]);
+    let share = |share: Option<f64>| Cell::Number(share.map_or("–".to_owned(), percent));
+    for (class, name) in kinds.declared.iter().enumerate() {
+        let cells =
+            [Cell::Number(count(kinds.declaring(class))), share(kinds.precision(class)), share(kinds.recall(class))];
+        table.row(&escaped(name), cells);
+    }
+    table.html()
+}

@@ -1,0 +1,153 @@
+//! The section on how risky pull requests are: whether probabilities hold, what they are worth, and what they were chosen by.
+
+use prowl_model::RiskInfo;
+
+use crate::findings::Findings;
+use crate::findings::risk::{Bin, Risk};
+
+use super::html::{Cell, Table, escaped};
+use super::plot::{Axis, Plot};
+use super::{count, importances, paragraph, percent};
+
+pub(super) fn section(findings: &Findings<'_>) -> String {
+    let metadata = findings.model.metadata();
+    let content = match &metadata.risk {
+        None => {
+            let reason = metadata.missing_heads.get("risk").map_or("this model has no such head", String::as_str);
+            paragraph(&format!("There is no answer: {reason}."))
+        }
+        Some(info) => {
+            let measured = match &findings.risk {
+                None => paragraph("No pull request of the test slice had stood its time when the newest one came."),
+                Some(risk) => measured(findings, risk),
+            };
+            paragraph(&format!(
+                "The probability that a change will be taken back, learnt from {} pull requests of which {} were.",
+                count(info.rows as usize),
+                count(info.reverted as usize)
+            )) + &measured
+                + "<h3>How it was chosen</h3>\n<div class=\"columns\">\n<div>"
+                + &bands(info)
+                + "</div>\n<div>"
+                + &candidates(info)
+                + "</div>\n</div>\n"
+        }
+    };
+    super::section("How risky", "risk", &content)
+}
+
+fn measured(findings: &Findings<'_>, risk: &Risk) -> String {
+    let mut content = paragraph(&format!(
+        "Of the test slice {} pull requests had stood their time when the newest one came; {} of them were taken back.{}",
+        count(risk.rows),
+        count(risk.reverted),
+        if risk.reverted < 30 { " That is little to judge by: read the figures with care." } else { "" }
+    ));
+    content += &format!("<div class=\"plots\">\n{}{}</div>\n", calibration(&risk.bins), capture(risk));
+    content += "<h3>What it looks at</h3>\n";
+    content += &importances(
+        findings.model,
+        "Drop of the AUC when an input is shuffled in the test slice",
+        "drop",
+        &risk.importances,
+        |drop| format!("{drop:.4}"),
+    );
+    content
+}
+
+fn calibration(bins: &[Bin]) -> String {
+    let rate = |bin: &Bin| bin.reverted as f64 / bin.rows as f64;
+    let to = bins.iter().map(|bin| bin.expected.max(rate(bin))).fold(0.0, f64::max);
+    // Intervals of few rows reach far; the frame follows the rates.
+    let to = (1.5 * to).clamp(0.01, 1.0);
+    let told: Vec<String> = bins
+        .iter()
+        .map(|bin| format!("{} expected, {} of {} happened", percent(bin.expected), bin.reverted, bin.rows))
+        .collect();
+    let about = format!("Calibration in {} bins: {}.", bins.len(), told.join("; "));
+    let mut plot = Plot::new(about, Axis::share("probability", to), Axis::share("share taken back", to), 10.0);
+    plot.rule((0.0, 0.0), (to, to), "");
+    plot.text((to, to), 12.0, "end", "", "as told");
+    for (bin, tells) in bins.iter().zip(&told) {
+        let (low, high) = bin.interval();
+        plot.rule((bin.expected, low), (bin.expected, high), "solid one");
+        plot.dot((bin.expected, rate(bin)), 3.5, "one", tells);
+        plot.text((bin.expected, rate(bin)), 4.0, "start", "", &format!("\u{2002}{}", bin.reverted));
+    }
+    let rows = bins.iter().map(|bin| bin.rows);
+    let (fewest, most) = (rows.clone().min().unwrap_or(0), rows.max().unwrap_or(0));
+    let rows = if fewest == most { fewest.to_string() } else { format!("{fewest} or {most}") };
+    plot.figure(
+        "Calibration",
+        &format!(
+            "{} bins of {rows} pull requests; the number beside a dot is how many of them were taken back, the line its 95% \
+             interval.",
+            bins.len()
+        ),
+    )
+}
+
+fn capture(risk: &Risk) -> String {
+    if risk.captured.is_empty() {
+        return String::new();
+    }
+    let at = |points: &[(f64, f64)], share: f64| {
+        let after = points.partition_point(|point| point.0 < share).min(points.len() - 1);
+        let (left, right) = (points[after.saturating_sub(1)], points[after]);
+        if right.0 > left.0 { left.1 + (right.1 - left.1) * (share - left.0) / (right.0 - left.0) } else { right.1 }
+    };
+    let fifth = at(&risk.captured, 0.2);
+    let mut about = format!("Share of what was taken back by share looked at: {} in the first 20%", percent(fifth));
+    if !risk.captured_by_churn.is_empty() {
+        about += &format!(", {} by lines changed", percent(at(&risk.captured_by_churn, 0.2)));
+    }
+    let axis = |label| Axis::share(label, 1.0);
+    let mut plot =
+        Plot::new(about + ".", axis("looked at, the riskiest first"), axis("share of what was taken back"), 10.0);
+    plot.rule((0.0, 0.0), (1.0, 1.0), "");
+    plot.text((0.66, 0.66), 16.0, "start", "", "by chance");
+    plot.line(&risk.captured_by_churn, "two", "");
+    plot.line(&risk.captured, "one", "");
+    // The legend, in the corner that no curve better than chance reaches.
+    let line = |place: f64| (0.98, 0.30 - 0.09 * place);
+    plot.text(line(0.0), 0.0, "end", "label one", &format!("model: {} in the first 20%", percent(fifth)));
+    if !risk.captured_by_churn.is_empty() {
+        let text = format!("lines changed: {}", percent(at(&risk.captured_by_churn, 0.2)));
+        plot.text(line(1.0), 0.0, "end", "label two", &text);
+    }
+    plot.figure("Capture", "Who looks at so many of the riskiest first meets so many of those that will be taken back.")
+}
+
+fn bands(info: &RiskInfo) -> String {
+    let mut table = Table::new(
+        "Bands, with the rates of the later slices that chose the model",
+        &["from", "#pull requests", "#taken back", "rate"],
+    );
+    let highest = info.bands.iter().map(prowl_model::RiskBand::rate).fold(f64::MIN_POSITIVE, f64::max);
+    for band in &info.bands {
+        let cells = [
+            Cell::Number(count(band.rows as usize)),
+            Cell::Number(count(band.reverted as usize)),
+            Cell::Bar(band.rate() / highest, percent(band.rate())),
+        ];
+        table.row(&percent(f64::from(band.from)), cells);
+    }
+    table.html()
+}
+
+fn candidates(info: &RiskInfo) -> String {
+    let mut table = Table::new(
+        "Candidates, the most trusted first: the first within a standard error of the best AUC was chosen",
+        &["models", "#AUC", "#log-loss", ""],
+    );
+    for candidate in &info.candidates {
+        let chosen = if candidate.members == info.members { "chosen" } else { "" };
+        let cells = [
+            Cell::Number(format!("{:.4}", candidate.auc)),
+            Cell::Number(format!("{:.4}", candidate.log_loss)),
+            Cell::Text(chosen.to_owned()),
+        ];
+        table.row(&escaped(&candidate.members.join(" + ")), cells);
+    }
+    table.html() + &paragraph(&format!("Scores become probabilities by {} calibration.", info.calibration))
+}
