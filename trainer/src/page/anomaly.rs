@@ -42,7 +42,8 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
         bands.high_risk,
         percent(f64::from(100.0 - bands.unusual) / 100.0)
     ));
-    content += &format!("<div class=\"plots\">\n{first}{last}{}</div>\n", distribution(&findings.anomaly));
+    content.push_str("<div class=\"plots\">\n");
+    content.extend([first, last, distribution(&findings.anomaly), "</div>\n".to_owned()]);
     content += "<h3>The most unusual later pull requests</h3>\n";
     content += &paragraph(
         "Expected is what the network makes of all other inputs. Usual is from the 5% to the 95% quantile of the training. \
@@ -82,7 +83,7 @@ fn learning(title: &str, below: &str, epochs: &[Epoch], names: (&str, &str)) -> 
     let mut plot = Plot::new(about, x, y, 82.0);
     plot.line(&training, "three", names.0);
     plot.line(&validation, "one", names.1);
-    let best = epochs.iter().filter(|epoch| epoch.without_progress == 0).next_back();
+    let best = epochs.iter().rfind(|epoch| epoch.without_progress == 0);
     if let Some(best) = best.filter(|best| best.number < epochs.len()) {
         let loss = (best.number as f64, best.validation_loss);
         plot.dot(loss, 3.5, "one", &format!("the best: epoch {}, {}", best.number, number(best.validation_loss)));

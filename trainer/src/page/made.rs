@@ -34,7 +34,7 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
         // In the order of their names, whatever order the map keeps.
         let values: std::collections::BTreeMap<_, _> = values.into_iter().collect();
         for (name, value) in values {
-            let text = value.as_f64().map_or_else(|| value.to_string(), |value| format!("{:.8}", value));
+            let text = value.as_f64().map_or_else(|| value.to_string(), |value| format!("{value:.8}"));
             let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
             settings.row(&format!("<code>{}</code>", escaped(&name)), [Cell::Number(text.to_owned())]);
         }

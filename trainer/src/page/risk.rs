@@ -43,7 +43,8 @@ fn measured(findings: &Findings<'_>, risk: &Risk) -> String {
         count(risk.reverted),
         if risk.reverted < 30 { " That is little to judge by: read the figures with care." } else { "" }
     ));
-    content += &format!("<div class=\"plots\">\n{}{}</div>\n", calibration(&risk.bins), capture(risk));
+    content.push_str("<div class=\"plots\">\n");
+    content.extend([calibration(&risk.bins), capture(risk), "</div>\n".to_owned()]);
     content += "<h3>What it looks at</h3>\n";
     content += &importances(
         findings.model,
@@ -99,7 +100,7 @@ fn capture(risk: &Risk) -> String {
     let fifth = at(&risk.captured, 0.2);
     let mut about = format!("Share of what was taken back by share looked at: {} in the first 20%", percent(fifth));
     if !risk.captured_by_churn.is_empty() {
-        about += &format!(", {} by lines changed", percent(at(&risk.captured_by_churn, 0.2)));
+        about.extend([", ", &percent(at(&risk.captured_by_churn, 0.2)), " by lines changed"]);
     }
     let axis = |label| Axis::share(label, 1.0);
     let mut plot =
