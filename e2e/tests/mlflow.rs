@@ -236,7 +236,10 @@ fn a_server_that_dies_in_the_middle_has_no_half_of_a_version() {
         let trained = given.train(&uri, &names);
         given.model(&trained);
         let told = warning(&trained);
-        assert!(told.contains(&format!("MLflow at {} does not answer", proxy.address())), "{at} {nth}: {told}");
+        // Cut off it does not answer; where the time runs out in the middle of a try it was too slow.
+        let host = format!("MLflow at {} ", proxy.address());
+        let gone = ["does not answer", "was too slow"].iter().any(|end| told.contains(&format!("{host}{end}")));
+        assert!(gone, "{at} {nth}: {told}");
         // A version is looked for before it is made again.
         let again = if at == "model-versions/create" { "model-versions" } else { at };
         assert!(proxy.count(again) > nth, "{at} {nth} was not tried again");
