@@ -191,7 +191,10 @@ mod tests {
             ControlFlow::Continue(())
         });
         let model = model.unwrap();
-        let last = if last { Ok(model.clone()) } else { Err(EVIL.to_owned()) };
+        // An earlier model to which less was usual.
+        let mut earlier = model.parts().clone();
+        earlier.scaler.columns[0].usual.median = earlier.scaler.columns[0].usual.low;
+        let last = if last { Ok(Model::from_parts(earlier).unwrap()) } else { Err(EVIL.to_owned()) };
         let watch = || ControlFlow::Continue(());
         let findings = Findings::of(data, &model, "digest".into(), &settings, course, last, &watch).unwrap();
         [page(&findings), card::card(&findings)]
@@ -212,6 +215,8 @@ mod tests {
         assert!(page.contains("The 20 most unusual of the test slice") && page.contains("Drop of the AUC"));
         assert!(page.contains("Drop of the accuracy") && page.contains("Confusion"));
         assert!(page.contains("https://github.com/o/r/pull/"));
+        let moved = page.split("median has moved farthest").nth(2).unwrap();
+        assert!(moved.contains("churn") && moved.contains("</span>+"), "upwards");
         for tag in ["<script", "<link", "<img", "<iframe", "@import", "url("] {
             assert!(!page.contains(tag), "{tag}");
         }
