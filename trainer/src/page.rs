@@ -136,3 +136,116 @@ fn importances(
     }
     if empty { paragraph(&format!("{caption}: no input makes a difference.")) } else { table.html() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use prowl_model::FeatureInfo;
+
+    use super::*;
+    use crate::findings::Course;
+    use crate::{Builder, Dataset, Origin, Outcome, Row, Settings, card, learn};
+
+    const EVIL: &str = "<script>alert('&')</script>";
+    const DAY: i64 = 86_400_000;
+
+    /// Rows with everything that a page tells of, and names that would be markup.
+    fn data() -> Dataset {
+        let feature = |name: &str, unit: &str| FeatureInfo {
+            about: format!("About {EVIL}."),
+            group: "size".into(),
+            missing: "unknown".into(),
+            name: name.into(),
+            source: "nowhere".into(),
+            unit: unit.into(),
+        };
+        let features =
+            vec![feature("churn", "lines"), feature(EVIL, EVIL), feature("rare", "yes_no"), feature("part", "share")];
+        let mut builder = Builder::new(features, "abcd".into());
+        for row in 0..900_i64 {
+            let noise = |factor: i64| (row * factor % 97) as f32 / 97.0;
+            let reverted = noise(31) > 0.8;
+            let values = [100.0 * noise(31) + 50.0 * noise(7), noise(13), f32::from(u8::from(row % 50 == 0)), noise(5)];
+            let (opened, kind) = (row * DAY, ["fix", EVIL][(row % 2) as usize]);
+            builder.push(&Row {
+                repository: if row % 3 == 0 { EVIL } else { "o/r" },
+                number: row,
+                created_at: opened,
+                values: &values,
+                tokens: &[(row % 2) as u32, 7],
+                kind_tokens: &[(row % 2) as u32],
+                category: (row % 4 > 0).then_some(kind),
+                outcome: Outcome { reverted_at: reverted.then_some(opened + DAY), mature_at: Some(opened + 9 * DAY) },
+            });
+        }
+        builder.build()
+    }
+
+    fn pages(data: &Dataset, last: bool) -> [String; 2] {
+        let settings = Settings { epochs: 6, ..Settings::default() };
+        let origin = Origin { run: "20261124T000000Z".into(), run_digest: "0".into(), version: EVIL.into() };
+        let mut course = Course::default();
+        let model = learn(data, &settings, origin, &mut |step| {
+            course.add(step);
+            ControlFlow::Continue(())
+        });
+        let model = model.unwrap();
+        // An earlier model to which less was usual.
+        let mut earlier = model.parts().clone();
+        earlier.scaler.columns[0].usual.median = earlier.scaler.columns[0].usual.low;
+        let last = if last { Ok(Model::from_parts(earlier).unwrap()) } else { Err(EVIL.to_owned()) };
+        let watch = || ControlFlow::Continue(());
+        let findings = Findings::of(data, &model, "digest".into(), &settings, course, last, &watch).unwrap();
+        [page(&findings), card::card(&findings)]
+    }
+
+    #[test]
+    fn a_page_is_whole_and_asks_nothing_of_the_network_and_text_stays_text() {
+        let data = data();
+        let [page, card] = pages(&data, true);
+        for heading in
+            ["The pull requests", "How unusual", "How risky", "What kind", "Since the last model", "All figures"]
+        {
+            assert!(page.contains(&format!(">{heading}</h2>")), "{heading}");
+        }
+        for title in ["The first fit", "The final fit", "Anomaly scores", "Calibration", "Capture"] {
+            assert!(page.contains(&format!("<strong>{title}</strong>")), "{title}");
+        }
+        assert!(page.contains("The 20 most unusual of the test slice") && page.contains("Drop of the AUC"));
+        assert!(page.contains("Drop of the accuracy") && page.contains("Confusion"));
+        assert!(page.contains("https://github.com/o/r/pull/"));
+        let moved = page.split("median has moved farthest").nth(2).unwrap();
+        assert!(moved.contains("churn") && moved.contains("</span>+"), "upwards");
+        for tag in ["<script", "<link", "<img", "<iframe", "@import", "url("] {
+            assert!(!page.contains(tag), "{tag}");
+        }
+        assert_eq!(page.matches("://").count(), page.matches("href=\"https://github.com/o/r/pull/").count());
+        assert!(page.contains("&lt;script&gt;alert(&#39;&amp;&#39;)") && !page.contains("&amp;lt;"));
+        assert!(!page.contains("NaN") && !page.contains("inf\""), "what is no number is not drawn");
+        assert!(!card.contains("<script") && card.contains("&lt;script&gt;"), "{card}");
+        assert!(card.contains("Not to judge people") && card.contains("| risk: AUC | "), "{card}");
+    }
+
+    #[test]
+    fn a_page_has_the_same_bytes_on_any_number_of_threads() {
+        let data = data();
+        let pages = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| pages(&data, false))
+        };
+        assert!(pages(1) == pages(3));
+    }
+
+    #[test]
+    fn a_stop_is_heard() {
+        let data = data();
+        let settings = Settings { epochs: 2, ..Settings::default() };
+        let origin = Origin { run: String::new(), run_digest: String::new(), version: String::new() };
+        let model = learn(&data, &settings, origin, &mut |_| ControlFlow::Continue(())).unwrap();
+        let stopped = || ControlFlow::Break(());
+        let findings =
+            Findings::of(&data, &model, String::new(), &settings, Course::default(), Err(String::new()), &stopped);
+        assert!(matches!(findings, Err(crate::TrainError::Stopped)));
+    }
+}

@@ -228,6 +228,21 @@ async fn a_run_becomes_a_model() {
     );
     assert_eq!(manifest.counts.values().sum::<u64>(), 240);
 
+    let text = async |name: &str| String::from_utf8(folder.read(name).await.unwrap().to_vec()).unwrap();
+    let (page, card) = (text("report.html").await, text("model_card.md").await);
+    for text in [&page, &card] {
+        assert!(text.contains(&details.model_digest) && text.contains(run.digest()), "{text}");
+        assert!(
+            !text.contains(&*place.directory.path().to_string_lossy()),
+            "it does not tell where it was made: {text}"
+        );
+    }
+    assert!(page.contains("no earlier model that reads the same features"), "{page}");
+    assert!(place.train(&[]).status.success());
+    let (second, _) = place.latest().await;
+    let page = String::from_utf8(second.read("report.html").await.unwrap().to_vec()).unwrap();
+    assert!(page.contains(&format!("Model {} was learnt from", folder.name())), "{page}");
+
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((&said["version"], &said["digest"]), (&json!(folder.name()), &manifest.details["model_digest"]));
     assert_eq!(said["metrics"], manifest.details["metrics"]);

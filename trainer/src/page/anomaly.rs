@@ -32,7 +32,7 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
         "The final fit",
         "It knows both slices, and takes as many epochs as were best for the first.",
         &findings.course.last,
-        ("hidden inputs", "all inputs"),
+        ("with noise", "without"),
     );
     let mut content = paragraph(&format!(
         "Five views judge a pull request, and the surest of them counts most. Unusual begins at percentile {}, high risk at \
@@ -162,7 +162,7 @@ fn histogram(scores: &[f32], to: f64) -> Vec<f64> {
 fn table(model: &Model, unusual: &[Unusual]) -> String {
     let mut table = Table::new(
         &format!("The {} most unusual of the test slice", unusual.len()),
-        &["pull request", "opened", "#percentile", "why"],
+        &["pull request", "opened", "percentile", "why"],
     );
     for row in unusual {
         let mut why = String::from("<ul class=\"why\">");

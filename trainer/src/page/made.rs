@@ -4,15 +4,21 @@ use crate::Settings;
 use crate::findings::Findings;
 
 use super::html::{Cell, Table, escaped};
-use super::{count, day, number};
+use super::{count, day};
 
 /// All figures of the training by name.
 pub(super) fn figures(findings: &Findings<'_>) -> String {
-    let mut table = Table::new("Figures of the training, as in the model file", &["name", "#value"]);
+    let mut table = Table::new("From the model file", &["name", "#value"]);
     for (name, &value) in &findings.model.metadata().metrics {
-        table.row(&format!("<code>{}</code>", escaped(name)), [Cell::Number(number(value))]);
+        table.row(&format!("<code>{}</code>", escaped(name)), [Cell::Number(exact(value))]);
     }
     super::section("All figures", "figures", &table.html())
+}
+
+/// A number with six decimals at most.
+fn exact(value: f64) -> String {
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// How it was made, and how to make it again.
@@ -34,9 +40,8 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
         // In the order of their names, whatever order the map keeps.
         let values: std::collections::BTreeMap<_, _> = values.into_iter().collect();
         for (name, value) in values {
-            let text = value.as_f64().map_or_else(|| value.to_string(), |value| format!("{value:.8}"));
-            let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-            settings.row(&format!("<code>{}</code>", escaped(&name)), [Cell::Number(text.to_owned())]);
+            let text = value.as_f64().map_or_else(|| value.to_string(), exact);
+            settings.row(&format!("<code>{}</code>", escaped(&name)), [Cell::Number(text)]);
         }
     }
     let content = format!(

@@ -47,16 +47,22 @@ fn grouped(digits: &str) -> String {
     grouped
 }
 
-/// A share in percent, with one decimal below ten.
+/// A share in percent, with one decimal below ten and two below a twentieth.
 pub(crate) fn percent(share: f64) -> String {
     let value = 100.0 * share;
     if !value.is_finite() {
-        "–".to_owned()
-    } else if value == 0.0 || value.abs() >= 9.95 {
-        format!("{value:.0}%").replace('-', "−")
-    } else {
-        format!("{value:.1}%").replace('-', "−")
+        return "–".to_owned();
     }
+    let decimals = if value.abs() >= 9.95 {
+        0
+    } else if value.abs() >= 0.05 {
+        1
+    } else {
+        2
+    };
+    let text = format!("{value:.decimals$}");
+    let text = if decimals > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{}%", text.replace('-', "−"))
 }
 
 /// A value of a feature in its unit, which is a name of the list of features.
@@ -103,7 +109,7 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(number(value), text);
         }
-        assert_eq!([0.0, 0.0123, 0.5, 1.0].map(percent), ["0%", "1.2%", "50%", "100%"]);
+        assert_eq!([0.0, 0.0003, 0.0123, 0.05, 0.5, 1.0].map(percent), ["0%", "0.03%", "1.2%", "5%", "50%", "100%"]);
         assert_eq!((amount(1.0, "yes_no"), amount(0.25, "share"), amount(f32::NAN, "yes_no")), {
             ("yes".into(), "25%".into(), "–".into())
         });

@@ -1,5 +1,7 @@
 //! The section on how risky pull requests are: whether probabilities hold, what they are worth, and what they were chosen by.
 
+use std::fmt::Write;
+
 use prowl_model::RiskInfo;
 
 use crate::findings::Findings;
@@ -45,14 +47,15 @@ fn measured(findings: &Findings<'_>, risk: &Risk) -> String {
     ));
     content.push_str("<div class=\"plots\">\n");
     content.extend([calibration(&risk.bins), capture(risk), "</div>\n".to_owned()]);
-    content += "<h3>What it looks at</h3>\n";
-    content += &importances(
+    let importances = importances(
         findings.model,
         "Drop of the AUC when an input is shuffled in the test slice",
         "drop",
         &risk.importances,
         |drop| format!("{drop:.4}"),
     );
+    let bins = bins(&risk.bins);
+    let _ = writeln!(content, "<div class=\"columns\">\n<div>{bins}</div>\n<div>{importances}</div>\n</div>");
     content
 }
 
@@ -66,26 +69,31 @@ fn calibration(bins: &[Bin]) -> String {
         .map(|bin| format!("{} expected, {} of {} happened", percent(bin.expected), bin.reverted, bin.rows))
         .collect();
     let about = format!("Calibration in {} bins: {}.", bins.len(), told.join("; "));
-    let mut plot = Plot::new(about, Axis::share("probability", to), Axis::share("share taken back", to), 10.0);
+    let mut plot = Plot::new(about, Axis::share("probability", to), Axis::share("share taken back", to), 20.0);
     plot.rule((0.0, 0.0), (to, to), "");
-    plot.text((to, to), 12.0, "end", "", "as told");
+    plot.text((to, 0.76 * to), 0.0, "end", "", "as told");
     for (bin, tells) in bins.iter().zip(&told) {
         let (low, high) = bin.interval();
         plot.rule((bin.expected, low), (bin.expected, high), "solid one");
         plot.dot((bin.expected, rate(bin)), 3.5, "one", tells);
-        plot.text((bin.expected, rate(bin)), 4.0, "start", "", &format!("\u{2002}{}", bin.reverted));
     }
-    let rows = bins.iter().map(|bin| bin.rows);
-    let (fewest, most) = (rows.clone().min().unwrap_or(0), rows.max().unwrap_or(0));
-    let rows = if fewest == most { fewest.to_string() } else { format!("{fewest} or {most}") };
-    plot.figure(
-        "Calibration",
-        &format!(
-            "{} bins of {rows} pull requests; the number beside a dot is how many of them were taken back, the line its 95% \
-             interval.",
-            bins.len()
-        ),
-    )
+    plot.figure("Calibration", "Each dot is a tenth of the pull requests, its line the 95% interval of its share.")
+}
+
+fn bins(bins: &[Bin]) -> String {
+    let mut table =
+        Table::new("The dots of the calibration", &["mean probability", "#pull requests", "#taken back", "#share"]);
+    for bin in bins {
+        let (low, high) = bin.interval();
+        let share = percent(bin.reverted as f64 / bin.rows as f64);
+        let cells = [
+            Cell::Number(count(bin.rows)),
+            Cell::Number(count(bin.reverted)),
+            Cell::Number(format!("{share} ({} to {})", percent(low), percent(high))),
+        ];
+        table.row(&percent(bin.expected), cells);
+    }
+    table.html()
 }
 
 fn capture(risk: &Risk) -> String {
@@ -104,7 +112,7 @@ fn capture(risk: &Risk) -> String {
     }
     let axis = |label| Axis::share(label, 1.0);
     let mut plot =
-        Plot::new(about + ".", axis("looked at, the riskiest first"), axis("share of what was taken back"), 10.0);
+        Plot::new(about + ".", axis("looked at, the riskiest first"), axis("share of what was taken back"), 20.0);
     plot.rule((0.0, 0.0), (1.0, 1.0), "");
     plot.text((0.66, 0.66), 16.0, "start", "", "by chance");
     plot.line(&risk.captured_by_churn, "two", "");
