@@ -200,7 +200,7 @@ impl<'a> Detector<'a> {
         let mut distances = Distances::new(self.reading.width());
         for &row in rows {
             let inputs = self.reading.inputs(row);
-            let Inputs { scaled, known, .. } = &inputs;
+            let Inputs { scaled, known } = &inputs;
             let reconstruction = self.reconstruct(&inputs);
             let differences = self.views.covariance.differences(scaled, known);
             for input in (0..scaled.len()).filter(|&input| known[input]) {

@@ -1,7 +1,7 @@
 //! The model as a whole: from a vector to an answer.
 
 use crate::score::{Band, Contribution, Input, InputError, Score, Usual};
-use crate::{ArtifactError, Calibration, CategoryHead, Metadata, Network, RiskHead, Scaler, Text, TextVector, Views};
+use crate::{ArtifactError, Calibration, CategoryHead, Metadata, Network, RiskHead, Scaler, Text, Views};
 
 /// What a model is made of. The network's inputs are the scaled features, in order, and then the dimensions of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,8 +156,6 @@ pub struct Inputs {
     pub scaled: Vec<f32>,
     /// Which of them are known; an error counts only for these.
     pub known: Vec<bool>,
-    /// The words, for the category head.
-    pub words: TextVector,
 }
 
 impl Inputs {
@@ -176,7 +174,7 @@ impl Inputs {
             None => scaled.resize(inputs, 0.0),
         }
         known.resize(inputs, !words.is_empty());
-        Self { scaled, known, words }
+        Self { scaled, known }
     }
 }
 

@@ -133,13 +133,13 @@ pub(crate) mod tests {
     fn every_view_is_heard_and_none_judges_the_unknown() {
         let views = fixture::parts().views;
         let width = views.surprise.habits.len();
-        let mut inputs = Inputs { scaled: vec![4.0; width], known: vec![true; width], words: vec![] };
+        let mut inputs = Inputs { scaled: vec![4.0; width], known: vec![true; width] };
         (inputs.scaled[2], inputs.known[2]) = (0.0, false);
         for (number, opinion) in views.opinions(&inputs, &vec![0.0; width]).into_iter().enumerate() {
             assert!(opinion.score > 0.0 && opinion.shares[2] == 0.0, "{number}: {opinion:?}");
             assert!((opinion.shares.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{number}: {opinion:?}");
         }
-        inputs = Inputs { scaled: vec![0.0; width], known: vec![false; width], words: vec![] };
+        inputs = Inputs { scaled: vec![0.0; width], known: vec![false; width] };
         for opinion in views.opinions(&inputs, &vec![0.0; width]) {
             assert_eq!(opinion, Opinion { score: 0.0, shares: vec![0.0; width] });
         }
