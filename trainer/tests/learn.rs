@@ -76,16 +76,7 @@ impl World {
     fn add(&mut self, values: &[f32], tokens: &[u32], category: Option<&str>) {
         self.rows += 1;
         let (number, created_at) = (self.rows, self.rows * 3_600_000);
-        self.builder.push(&Row {
-            repository: "o/r",
-            number,
-            created_at,
-            values,
-            tokens,
-            kind_tokens: tokens,
-            category,
-            outcome: Outcome::default(),
-        });
+        self.builder.push(&Row { number, created_at, category, ..row(values, tokens) });
     }
 
     fn add_usual(&mut self, rows: usize) {
@@ -98,6 +89,12 @@ impl World {
     fn build(self) -> Dataset {
         self.builder.build()
     }
+}
+
+/// A row of which no more is known, the kind told by the words themselves.
+fn row<'a>(values: &'a [f32], tokens: &'a [u32]) -> Row<'a> {
+    let outcome = Outcome::default();
+    Row { repository: "o/r", number: 1, created_at: 0, values, tokens, kind_tokens: tokens, category: None, outcome }
 }
 
 /// A pull request whose kind is told by the words themselves.
@@ -177,16 +174,8 @@ fn the_same_rows_give_the_same_bytes_and_another_seed_gives_others() {
         for &row in order {
             let (values, tokens, category) = &rows[row as usize];
             let created_at = i64::try_from(row).unwrap() * 1000;
-            world.builder.push(&Row {
-                repository: "o/r",
-                number: 1,
-                created_at,
-                values,
-                tokens,
-                kind_tokens: tokens,
-                category: Some(category),
-                outcome: Outcome::default(),
-            });
+            let declared = Row { created_at, category: Some(category), ..self::row(values, tokens) };
+            world.builder.push(&declared);
         }
         world.build()
     };
@@ -375,16 +364,7 @@ fn rows_of_one_moment_are_in_the_order_of_their_names() {
     let mut world = World::new(16);
     let (values, _, _) = world.usual();
     for (repository, number, created_at) in [("o/b", 1, 5), ("o/a", 10, 5), ("o/a", 9, 5), ("o/c", 1, 4)] {
-        world.builder.push(&Row {
-            repository,
-            number,
-            created_at,
-            values: &values,
-            tokens: &[],
-            kind_tokens: &[],
-            category: None,
-            outcome: Outcome::default(),
-        });
+        world.builder.push(&Row { repository, number, created_at, ..row(&values, &[]) });
     }
     assert_eq!(world.build().by_time(), [3, 2, 1, 0]);
 }
@@ -472,17 +452,8 @@ fn repositories_of_very_different_size_have_the_percentiles_they_can() {
                 *value += world.normal();
             }
         }
-        let (values, tokens) = (&values[..], &tokens[..]);
-        world.builder.push(&Row {
-            repository,
-            number,
-            created_at,
-            values,
-            tokens,
-            kind_tokens: tokens,
-            category: Some(category),
-            outcome: Outcome::default(),
-        });
+        let declared = Row { category: Some(category), ..self::row(&values, &tokens) };
+        world.builder.push(&Row { repository, number, created_at, ..declared });
     }
     let data = world.build();
     let model = trained(&data, &Settings { epochs: 10, ..quick() });
@@ -515,19 +486,11 @@ fn the_risk_is_told_where_outcomes_are_known() {
             // In the test slice of the other world it is the contrary.
             let risky = values[0] > 0.8 && values[1] > 0.0;
             let reverted = if another && row >= 1_700 { !risky } else { risky };
-            world.builder.push(&Row {
-                repository: "o/r",
-                number: row,
-                created_at,
-                values: &values,
-                tokens: &tokens,
-                kind_tokens: &tokens,
-                category: None,
-                outcome: Outcome {
-                    reverted_at: reverted.then_some(created_at + 86_400_000),
-                    mature_at: Some(created_at + 30 * 86_400_000),
-                },
-            });
+            let outcome = Outcome {
+                reverted_at: reverted.then_some(created_at + 86_400_000),
+                mature_at: Some(created_at + 30 * 86_400_000),
+            };
+            world.builder.push(&Row { number: row, created_at, outcome, ..self::row(&values, &tokens) });
         }
         let data = world.build();
         (trained(&data, &Settings { epochs: 3, ..quick() }), data)
