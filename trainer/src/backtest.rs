@@ -9,7 +9,7 @@ use prowl_model::Linear;
 use prowl_platform::{Kind, Store, StoreUrl};
 use serde::Serialize;
 
-use crate::category::{self, Example};
+use crate::category::{self, Reads};
 use crate::evaluate::{accuracy, macro_f1, majority};
 use crate::figures::{Figure, Figures, Judged, bootstrap, intervals};
 use crate::logistic::{self, Prior};
@@ -152,18 +152,12 @@ fn risk_fold(
         Err(reason) => return Ok(Err(reason)),
     };
     let sizes = sizes(data, before, origin);
-    let churn = rows.names.iter().position(|&name| name == "churn");
-    let judged: Vec<(usize, bool)> = later
-        .iter()
-        .filter(|&&row| data.outcome(row).is_mature(end))
-        .map(|&row| (row, data.outcome(row).known_before(end) == Some(true)))
-        .collect();
+    let churn = data.churn();
+    let judged = data.mature(later, end);
     let probability = |log_odds: f32| 1.0 / (1.0 + (-f64::from(log_odds)).exp());
     let all = [
         Judged::probabilities(judged.iter().map(|&(row, was)| (f64::from(head.probability(data.row(row))), was))),
-        Judged::scores(
-            judged.iter().map(|&(row, was)| (churn.map_or(0.0, |churn| f64::from(data.row(row)[churn].max(0.0))), was)),
-        ),
+        Judged::scores(judged.iter().map(|&(row, was)| (churn.as_ref().map_or(0.0, |churn| churn(row)), was))),
         Judged::probabilities(
             judged
                 .iter()
@@ -226,7 +220,7 @@ fn category_fold<'a>(
     let scaler = scale::fit(data, first);
     let head = |row: usize| (scaler.scale(data.row(row)), data.kind_tokens(row));
     let words = |row: usize| (Vec::new(), data.tokens(row));
-    let test = examples(data, later, &head);
+    let test = category::examples(data, later, &head);
     if test.is_empty() {
         return Ok(Err("no pull request of it declares one".to_owned()));
     }
@@ -244,7 +238,7 @@ fn category_fold<'a>(
     let mut of_heads = Vec::new();
     let ways: [Reads<'_, 'a>; 2] = [&head, &words];
     for read in ways {
-        let of = |rows: &[usize]| examples(data, rows, read);
+        let of = |rows: &[usize]| category::examples(data, rows, read);
         let fitted = category::fit(&of(first), &of(newest), &mut || ControlFlow::Continue(()))?;
         match fitted {
             Ok((classes, head)) => of_heads.push(figures(&category::predictions(&head, &classes, &of(later)))),
@@ -254,19 +248,6 @@ fn category_fold<'a>(
     let known: Vec<&str> = before.iter().filter_map(|&row| data.category(row)).collect();
     let usual = figures(&vec![majority(&known).unwrap_or_default(); truth.len()]);
     Ok(Ok([of_heads[0], of_heads[1], usual]))
-}
-
-/// Features and tokens of a row, as a head reads them.
-type Reads<'r, 'a> = &'r dyn Fn(usize) -> (Vec<f32>, &'a [u32]);
-
-/// The declared ones of these rows, as a head reads them.
-fn examples<'a>(data: &'a Dataset, rows: &[usize], read: &dyn Fn(usize) -> (Vec<f32>, &'a [u32])) -> Vec<Example<'a>> {
-    let example = |&row: &usize| {
-        let category = data.category(row)?;
-        let (scaled, kind_tokens) = read(row);
-        Some(Example { scaled, kind_tokens, category })
-    };
-    rows.iter().filter_map(example).collect()
 }
 
 impl Backtest {

@@ -6,13 +6,16 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use prowl_model::{CategoryHead, TextVector, tf_idf};
 
 use crate::evaluate::macro_f1;
-use crate::{TrainError, lbfgs};
+use crate::{Dataset, TrainError, lbfgs, words};
 
 /// A category needs this many declared pull requests in the training slice to be learnt.
 pub const FEWEST: usize = 20;
 
 /// Buckets that tokens are hashed into.
 const BUCKETS: usize = 16_384;
+
+/// Examples that a bucket needs to count: one alone tells nothing that holds.
+const FEWEST_OF_A_BUCKET: u32 = 2;
 
 /// Strengths of regularisation that are tried, strong to weak, in units of one row's loss; the validation slice chooses.
 const STRENGTHS: [f64; 3] = [1.0, 0.3, 0.1];
@@ -91,6 +94,19 @@ fn classes<'a>(examples: &[&Example<'a>]) -> Vec<&'a str> {
     counts.into_iter().filter(|&(_, count)| count >= FEWEST).map(|(class, _)| class).collect()
 }
 
+/// Scaled features and tokens of a row, as a head reads them.
+pub type Reads<'r, 'a> = &'r dyn Fn(usize) -> (Vec<f32>, &'a [u32]);
+
+/// The declared ones of these rows, in their order.
+pub fn examples<'a>(data: &'a Dataset, rows: &[usize], read: Reads<'_, 'a>) -> Vec<Example<'a>> {
+    let example = |&row: &usize| {
+        let category = data.category(row)?;
+        let (scaled, kind_tokens) = read(row);
+        Some(Example { scaled, kind_tokens, category })
+    };
+    rows.iter().filter_map(example).collect()
+}
+
 /// The declared categories.
 pub fn truth<'a>(examples: &[Example<'a>]) -> Vec<&'a str> {
     examples.iter().map(|example| example.category).collect()
@@ -98,31 +114,16 @@ pub fn truth<'a>(examples: &[Example<'a>]) -> Vec<&'a str> {
 
 /// The most probable category of each example.
 pub fn predictions<'a, T: AsRef<str>>(head: &CategoryHead, classes: &'a [T], examples: &[Example<'_>]) -> Vec<&'a str> {
-    let most_probable = |example: &Example<'_>| {
-        let shares = head.probabilities(&example.scaled, example.kind_tokens);
-        let best = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-        classes[best.map_or(0, |(class, _)| class)].as_ref()
-    };
+    let most_probable =
+        |example: &Example<'_>| classes[most_probable(head, &example.scaled, example.kind_tokens)].as_ref();
     examples.iter().map(most_probable).collect()
 }
 
-/// `ln((1 + n) / (1 + df)) + 1` for each bucket that two examples have; 0 for the others, which tell nothing that holds.
-fn inverse_document_frequency(examples: &[&Example<'_>]) -> Array1<f32> {
-    let mut documents = vec![0_u32; BUCKETS];
-    let mut places = Vec::new();
-    for example in examples {
-        places.clear();
-        places.extend(example.kind_tokens.iter().map(|&token| token as usize % BUCKETS));
-        places.sort_unstable();
-        places.dedup();
-        for &place in &places {
-            documents[place] += 1;
-        }
-    }
-    let all = examples.len() as f64;
-    let weight =
-        |&count: &u32| if count < 2 { 0.0 } else { (((1.0 + all) / (1.0 + f64::from(count))).ln() + 1.0) as f32 };
-    documents.iter().map(weight).collect()
+/// Index of the most probable class; of several the first.
+pub fn most_probable(head: &CategoryHead, scaled: &[f32], kind_tokens: &[u32]) -> usize {
+    let shares = head.probabilities(scaled, kind_tokens);
+    let best = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+    best.map_or(0, |(class, _)| class)
 }
 
 /// One row of a [`Problem`].
@@ -143,7 +144,8 @@ struct Problem<'a> {
 
 impl<'a> Problem<'a> {
     fn new(examples: &[&'a Example<'_>], classes: &[&str]) -> Self {
-        let idf = inverse_document_frequency(examples);
+        let tokens = examples.iter().map(|example| example.kind_tokens);
+        let idf = words::inverse_document_frequency(tokens, BUCKETS, FEWEST_OF_A_BUCKET);
         let class = |example: &Example<'_>| classes.iter().position(|&class| class == example.category);
         let mut counts = vec![0_usize; classes.len()];
         examples.iter().filter_map(|example| class(example)).for_each(|class| counts[class] += 1);
@@ -302,7 +304,7 @@ mod tests {
     fn a_token_of_one_example_tells_nothing() {
         let mut examples = examples();
         examples[40].kind_tokens = &[0, 9];
-        let idf = inverse_document_frequency(&examples.iter().collect::<Vec<_>>());
+        let Problem { idf, .. } = Problem::new(&examples.iter().collect::<Vec<_>>(), &["a", "b", "c"]);
         assert_eq!((idf[9], idf[10]), (0.0, 0.0));
         assert!(idf[0] > 1.0 && idf[6] > idf[0], "{} {}", idf[0], idf[6]);
     }

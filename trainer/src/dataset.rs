@@ -95,6 +95,18 @@ impl Dataset {
         &self.repository_names[self.repositories[row] as usize]
     }
 
+    /// Those of these rows that had stood their time by a moment, each with whether it had been taken back.
+    pub fn mature(&self, rows: &[usize], moment: i64) -> Vec<(usize, bool)> {
+        let outcome = |&row: &usize| (row, self.outcome(row).known_before(moment) == Some(true));
+        rows.iter().filter(|&&row| self.outcome(row).is_mature(moment)).map(outcome).collect()
+    }
+
+    /// The lines that a row changes, 0 where unknown: what a risk is compared with. None where that is no feature.
+    pub fn churn(&self) -> Option<impl Fn(usize) -> f64> {
+        let churn = self.features.iter().position(|feature| feature.name == "churn")?;
+        Some(move |row: usize| f64::from(self.row(row)[churn].max(0.0)))
+    }
+
     /// Number of a row's pull request in its repository.
     pub fn number(&self, row: usize) -> i64 {
         self.numbers[row]

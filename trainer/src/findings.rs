@@ -86,7 +86,7 @@ impl<'a> Findings<'a> {
 }
 
 /// At most so many of these rows, the newest.
-pub(crate) fn newest(rows: &[usize], most: usize) -> &[usize] {
+pub(crate) fn newest<T>(rows: &[T], most: usize) -> &[T] {
     &rows[rows.len().saturating_sub(most)..]
 }
 

@@ -160,10 +160,9 @@ fn risk_head(
 /// How the risk head does on the rows of the test slice that had stood their time when the newest row came.
 fn risk_metrics(data: &Dataset, split: &Split, head: &RiskHead) -> Vec<(String, f64)> {
     let end = split.test.last().map_or(i64::MAX, |&row| data.created_at(row));
-    let mature: Vec<usize> = split.test.iter().copied().filter(|&row| data.outcome(row).is_mature(end)).collect();
-    let outcome = |row: usize| data.outcome(row).known_before(end) == Some(true);
+    let mature = data.mature(&split.test, end);
     let judged =
-        Judged::probabilities(mature.iter().map(|&row| (f64::from(head.probability(data.row(row))), outcome(row))));
+        Judged::probabilities(mature.iter().map(|&(row, was)| (f64::from(head.probability(data.row(row))), was)));
     let mut metrics = vec![
         ("risk_test_rows".to_owned(), judged.len() as f64),
         ("risk_test_reverted".to_owned(), judged.positives() as f64),
@@ -172,11 +171,8 @@ fn risk_metrics(data: &Dataset, split: &Split, head: &RiskHead) -> Vec<(String, 
         let named = figures.named();
         metrics.extend(named.into_iter().map(|(name, value)| (format!("risk_test_{name}"), value)));
     }
-    let churn = data.features.iter().position(|feature| feature.name == "churn");
-    let by_churn = churn.and_then(|churn| {
-        let size = |row: usize| f64::from(data.row(row)[churn].max(0.0));
-        Judged::scores(mature.iter().map(|&row| (size(row), outcome(row)))).figures()
-    });
+    let by_churn =
+        data.churn().and_then(|churn| Judged::scores(mature.iter().map(|&(row, was)| (churn(row), was))).figures());
     metrics.extend(by_churn.map(|figures| ("risk_test_churn_auc".to_owned(), figures.auc)));
     metrics
 }
@@ -201,17 +197,11 @@ struct Heads<'a> {
 
 impl Heads<'_> {
     fn examples(&self, rows: &[usize]) -> Vec<Example<'_>> {
-        let data = self.reading.data;
-        let example = |&row: &usize| {
-            Some(Example {
-                category: data.category(row)?,
-                scaled: self.reading.scaler.scale(data.row(row)),
-                kind_tokens: data.kind_tokens(row),
-            })
-        };
-        let mut newest: Vec<_> = rows.iter().rev().filter_map(example).take(EXAMPLES).collect();
+        let Reading { data, scaler, .. } = self.reading;
+        let declared = |row: &usize| data.category(*row).is_some();
+        let mut newest: Vec<usize> = rows.iter().copied().rev().filter(declared).take(EXAMPLES).collect();
         newest.reverse();
-        newest
+        category::examples(data, &newest, &|row| (scaler.scale(data.row(row)), data.kind_tokens(row)))
     }
 
     /// The head, or the reason why there is none.

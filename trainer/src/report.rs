@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use jiff::Timestamp;
 use prowl_model::{Bands, Metadata, Model};
 use serde::Serialize;
+
+use crate::page::day;
 
 /// The figures of a published model.
 #[derive(Clone, Debug, Serialize)]
@@ -59,9 +60,6 @@ impl<'a> Report<'a> {
         let mut table = String::new();
         let mut row =
             |name: &str, text: String| writeln!(table, "  {name:<22}{text}").expect("a string takes all text");
-        let day = |time: i64| {
-            Timestamp::from_millisecond(time).map_or_else(|_| time.to_string(), |time| time.strftime("%F").to_string())
-        };
         row("rows", (training.rows + training.validation_rows + training.test_rows).to_string());
         if training.older_rows > 0 {
             row("  older, not learnt from", format!("{} (--max-rows)", training.older_rows));

@@ -139,14 +139,13 @@ async fn publish(
             Err(stopping(name))
         }
     };
-    let (model, bytes) = match made {
+    let (model, digest) = match made {
         Ok(made) => made,
         Err(error) => {
             draft.discard().await;
             return Err(error);
         }
     };
-    let digest = digest(&bytes);
     let metadata = model.metadata();
     let inputs = vec![Input {
         kind: Kind::Features.to_string(),
@@ -169,7 +168,8 @@ async fn publish(
     Ok(Published { folder, model, digest, seconds: 0.0, mlflow: None })
 }
 
-/// Reads and learns, and writes the model, its profiles and what there is to say of it into the draft.
+/// Reads and learns, and writes the model, its profiles and what there is to say of it into the draft. Gives the model and
+/// the digest of its file.
 async fn make(
     store: &Store,
     run: &Folder,
@@ -177,17 +177,17 @@ async fn make(
     draft: &mut Draft,
     losses: Option<Losses>,
     stop: Arc<AtomicBool>,
-) -> Result<(Model, Bytes), TrainError> {
+) -> Result<(Model, String), TrainError> {
     let data = read::read(run, settings.most_rows).instrument(info_span!("read")).await?;
     let last = last_model(store, &data.features_digest).await;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
     let learnt = learn_until(data, last, settings.clone(), origin, losses, stop).await?;
-    draft.put(prowl_model::FILE_NAME, learnt.bytes.clone()).await?;
+    draft.put(prowl_model::FILE_NAME, learnt.bytes).await?;
     profiles::copy(run, draft).await?;
     draft.put(page::FILE_NAME, learnt.report.into()).await?;
     draft.put(card::FILE_NAME, learnt.card.into()).await?;
-    Ok((learnt.model, learnt.bytes))
+    Ok((learnt.model, learnt.digest))
 }
 
 /// The newest published model that reads these features, or why there is none. A training does not need it: what is wrong
@@ -218,7 +218,9 @@ async fn last_model(store: &Store, features_digest: &str) -> Result<Model, Strin
 /// A model, and the files about it.
 struct Learnt {
     model: Model,
+    /// The model file, and the hexadecimal SHA-256 of it.
     bytes: Bytes,
+    digest: String,
     report: String,
     card: String,
 }
@@ -248,10 +250,11 @@ async fn learn_until(
         progress.finish();
         let model = model?;
         let bytes = Bytes::from(model.to_bytes()?);
+        let digest = digest(&bytes);
         let findings = info_span!("report")
-            .in_scope(|| Findings::of(&data, &model, digest(&bytes), &settings, course, last, &watch))?;
+            .in_scope(|| Findings::of(&data, &model, digest.clone(), &settings, course, last, &watch))?;
         let (report, card) = (page::page(&findings), card::card(&findings));
-        Ok(Learnt { model, bytes, report, card })
+        Ok(Learnt { model, bytes, digest, report, card })
     });
     learning.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

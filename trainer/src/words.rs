@@ -11,7 +11,7 @@ const TEXTS: usize = 20_000;
 
 /// The text projection of these rows. Without any token it has no dimension.
 pub fn fit(data: &Dataset, rows: &[usize], settings: &Settings) -> Text {
-    let idf = inverse_document_frequency(data, rows, settings.text_buckets);
+    let idf = inverse_document_frequency(rows.iter().map(|&row| data.tokens(row)), settings.text_buckets, 1);
     let empty = (Array2::zeros((idf.len(), 0)), Array1::zeros(0));
     let mut text = Text { idf, components: empty.0, centre: empty.1.clone(), spread: empty.1 };
 
@@ -34,21 +34,26 @@ pub fn fit(data: &Dataset, rows: &[usize], settings: &Settings) -> Text {
     text
 }
 
-/// `ln((1 + n) / (1 + df)) + 1` for each bucket with a document; 0 for those without, which say nothing that was learnt.
-fn inverse_document_frequency(data: &Dataset, rows: &[usize], buckets: usize) -> Array1<f32> {
+/// `ln((1 + n) / (1 + df)) + 1` for each bucket that at least `fewest` of these lists of tokens have, `fewest` being above 0;
+/// 0 for the others, which say nothing that was learnt.
+pub fn inverse_document_frequency<'a>(
+    lists: impl ExactSizeIterator<Item = &'a [u32]>,
+    buckets: usize,
+    fewest: u32,
+) -> Array1<f32> {
+    let all = lists.len() as f64;
     let mut documents = vec![0_u32; buckets];
     let mut places = Vec::new();
-    for &row in rows {
+    for tokens in lists {
         places.clear();
-        places.extend(data.tokens(row).iter().map(|&token| token as usize % buckets));
+        places.extend(tokens.iter().map(|&token| token as usize % buckets));
         places.sort_unstable();
         places.dedup();
         for &place in &places {
             documents[place] += 1;
         }
     }
-    let texts = rows.len() as f64;
     let weight =
-        |&count: &u32| if count == 0 { 0.0 } else { (((1.0 + texts) / (1.0 + f64::from(count))).ln() + 1.0) as f32 };
+        |&count: &u32| if count < fewest { 0.0 } else { (((1.0 + all) / (1.0 + f64::from(count))).ln() + 1.0) as f32 };
     documents.iter().map(weight).collect()
 }

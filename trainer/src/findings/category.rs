@@ -2,6 +2,7 @@
 
 use prowl_model::{CategoryHead, Input, Model, Scaler};
 
+use crate::category::most_probable;
 use crate::{Dataset, Split};
 
 use super::importance::{self, Importance};
@@ -69,12 +70,6 @@ impl Kinds {
     fn right(&self, class: usize) -> usize {
         self.counts[class].get(class).copied().unwrap_or(0)
     }
-}
-
-fn most_probable(head: &CategoryHead, scaled: &[f32], kind_tokens: &[u32]) -> usize {
-    let shares = head.probabilities(scaled, kind_tokens);
-    let best = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-    best.map_or(0, |(class, _)| class)
 }
 
 /// Drop of the accuracy for each feature that is known, and for the tokens.

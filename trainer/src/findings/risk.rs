@@ -52,23 +52,21 @@ impl Risk {
     pub(crate) fn of(data: &Dataset, model: &Model, split: &Split, seed: u64) -> Option<Self> {
         let head = model.parts().risk.as_ref()?;
         let end = data.created_at(*split.test.last()?);
-        let mature: Vec<usize> = split.test.iter().copied().filter(|&row| data.outcome(row).is_mature(end)).collect();
-        let outcome = |row: usize| data.outcome(row).known_before(end) == Some(true);
-        let judged = |of: &dyn Fn(usize) -> f64| mature.iter().map(|&row| (of(row), outcome(row))).collect::<Vec<_>>();
+        let mature = data.mature(&split.test, end);
+        let judged = |of: &dyn Fn(usize) -> f64| mature.iter().map(|&(row, was)| (of(row), was)).collect::<Vec<_>>();
         let probabilities = judged(&|row| f64::from(head.probability(data.row(row))));
         let reverted = probabilities.iter().filter(|row| row.1).count();
         if mature.is_empty() {
             return None;
         }
-        let churn = data.features.iter().position(|feature| feature.name == "churn");
-        let by_churn = churn.map(|churn| judged(&|row| f64::from(data.row(row)[churn].max(0.0))));
+        let by_churn = data.churn().map(|churn| judged(&churn));
         Some(Self {
             rows: mature.len(),
             reverted,
             bins: bins(&probabilities),
             captured: captured(&probabilities),
             captured_by_churn: by_churn.map(|rows| captured(&rows)).unwrap_or_default(),
-            importances: importances(data, head, newest(&mature, importance::ROWS), &outcome, seed),
+            importances: importances(data, head, newest(&mature, importance::ROWS), seed),
         })
     }
 }
@@ -117,26 +115,20 @@ fn captured(rows: &[(f64, bool)]) -> Vec<(f64, f64)> {
 }
 
 /// Drop of the AUC for each feature that the head reads.
-fn importances(
-    data: &Dataset,
-    head: &RiskHead,
-    rows: &[usize],
-    outcome: &dyn Fn(usize) -> bool,
-    seed: u64,
-) -> Vec<Importance> {
-    let outcomes: Vec<bool> = rows.iter().map(|&row| outcome(row)).collect();
+fn importances(data: &Dataset, head: &RiskHead, rows: &[(usize, bool)], seed: u64) -> Vec<Importance> {
+    let values = |place: usize| data.row(rows[place].0);
     let auc = |score: &dyn Fn(usize) -> f32| {
-        let rows = outcomes.iter().enumerate().map(|(place, &outcome)| (f64::from(score(place)), outcome));
+        let rows = rows.iter().enumerate().map(|(place, &(_, outcome))| (f64::from(score(place)), outcome));
         Judged::scores(rows).figures().map(|figures| figures.auc)
     };
-    let Some(measured) = auc(&|place| head.score(data.row(rows[place]))) else { return Vec::new() };
+    let Some(measured) = auc(&|place| head.score(values(place))) else { return Vec::new() };
     let read: Vec<Option<Input>> = features_of(head).into_iter().map(|feature| Some(Input::Feature(feature))).collect();
     importance::drops(&read, rows.len(), seed, measured, |input, places| {
         let Some(Input::Feature(feature)) = input else { return measured };
         let shuffled = |place: usize| {
-            let mut values = data.row(rows[place]).to_vec();
-            values[feature] = data.row(rows[places[place]])[feature];
-            head.score(&values)
+            let mut shuffled = values(place).to_vec();
+            shuffled[feature] = values(places[place])[feature];
+            head.score(&shuffled)
         };
         auc(&shuffled).unwrap_or(measured)
     })
