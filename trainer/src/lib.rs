@@ -24,6 +24,7 @@ pub mod lbfgs;
 mod learn;
 pub mod logistic;
 mod neighbours;
+pub mod onnx;
 pub mod probability;
 pub mod profiles;
 mod progress;

@@ -15,7 +15,7 @@ use tracing::{Instrument, info_span};
 use crate::args::TrainConfig;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{Dataset, Origin, Settings, TrainError, learn, profiles, read};
+use crate::{Dataset, Origin, Settings, TrainError, learn, onnx, profiles, read};
 
 /// A model that was published.
 #[derive(Debug)]
@@ -102,6 +102,7 @@ async fn make(
     let model = learn_until(data, settings.clone(), origin, stop).await?;
     let bytes = Bytes::from(model.to_bytes()?);
     draft.put(prowl_model::FILE_NAME, bytes.clone()).await?;
+    draft.put(onnx::FILE_NAME, Bytes::from(onnx::to_bytes(&model))).await?;
     profiles::copy(run, draft).await?;
     Ok((model, bytes))
 }

