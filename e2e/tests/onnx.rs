@@ -17,7 +17,7 @@ const PACKAGES: [(&str, &str); 3] = [("onnxruntime", "1.32.0"), ("onnx", "1.23.2
 /// Trains on made-up pull requests; the model file's folder, the model, and the rows that it learnt from.
 fn train() -> (TestStore, std::path::PathBuf, Model, Vec<Row>) {
     let store = TestStore::empty();
-    let documents = store.synth(800, 31);
+    let documents = store.synth(800, 21);
     let rows = store.preprocess_documents(&documents).rows.into_values().collect();
     let arguments = ["train", "--store", &store.url, "--features", "latest", "--epochs", "3"];
     let _ = run("prowl-trainer", &arguments).expect_success();
@@ -92,7 +92,7 @@ fn assert_close(name: &str, found: &[f32], expected: &[f32]) {
     for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
         // Written so that NaN fails.
         let close = (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0);
-        assert!(close, "{name} {place} of {}: {found}, and Prowl says {expected}", expected.len());
+        assert!(close, "{name} at {place}: {found}, and Prowl says {expected}");
     }
 }
 
