@@ -102,7 +102,7 @@ fn assert_same(folder: &Path, model: &Model, rows: &[Row]) -> Value {
     let file = |name: &str| values.path().join(format!("{name}.f32"));
     write(&file("features"), rows.iter().flat_map(|row| row.values.iter().copied()));
     write(&file("text"), rows.iter().flat_map(|row| project(model, &row.tokens)));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_onnx.py");
     let mut command = Command::new(servers::python(&PACKAGES));
     let done = command.arg(script).arg(folder.join("model.onnx")).arg(values.path()).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

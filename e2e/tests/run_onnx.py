@@ -1,4 +1,4 @@
-"""Checks the model file and runs it: onnx.py MODEL FOLDER.
+"""Checks the model file and runs it: run_onnx.py MODEL FOLDER.
 
 FOLDER holds an input as `<name>.f32`, little-endian float32, row by row; an output becomes a file of the same kind. What
 the file says of itself is printed as JSON.
