@@ -29,6 +29,7 @@ mod learn;
 pub mod logistic;
 pub mod mlflow;
 mod neighbours;
+pub mod onnx;
 mod page;
 pub mod probability;
 pub mod profiles;

