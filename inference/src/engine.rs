@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Instant};
 
 use prost_types::Timestamp;
 use prowl_features::{FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest};
-use prowl_model::{Band, Model, RiskInfo, Vector};
+use prowl_model::{Band, ClusterInfo, Model, Reference, RiskInfo, Vector};
 use prowl_proto::v1;
 
 use crate::{category::category, error::Error, reasons::Reasons, task::Task};
@@ -103,7 +103,13 @@ impl Engine {
                 Some(risk_band(info, band))
             }),
             category: category(facts.category, &self.model.metadata().categories, &score.categories),
+            cluster: score.cluster.filter(|_| facts.category.is_none()).and_then(|member| {
+                let info = self.model.metadata().clusters.get(member.cluster)?;
+                Some(cluster(info, Some(member.farther)))
+            }),
             reasons: self.reasons.of(&score.contributions, counted_up_to.map(timestamp)),
+            risk_reasons: self.reasons.of_risk(&score.effects, counted_up_to.map(timestamp)),
+            reference: reference(score.among).into(),
             features: if task.include_features { vector.values.to_vec() } else { Vec::new() },
             model: Some(self.id.clone()),
             history_source: history_source.into(),
@@ -115,6 +121,9 @@ impl Engine {
             (response.risk, response.risk_band) = (None, None);
             response.category = category(facts.category, &[], &[]);
             response.reasons.clear();
+            response.cluster = None;
+            response.risk_reasons.clear();
+            response.reference = v1::Reference::Unspecified.into();
         }
         response.elapsed = prost_types::Duration::try_from(began.elapsed()).ok();
         Ok(response)
@@ -149,6 +158,7 @@ impl Engine {
             bands: Some(v1::Bands { unusual: metadata.bands.unusual, high_risk: metadata.bands.high_risk }),
             metrics: metadata.metrics.iter().map(|(name, value)| (name.clone(), *value)).collect::<HashMap<_, _>>(),
             categories: metadata.categories.clone(),
+            clusters: metadata.clusters.iter().map(|info| cluster(info, None)).collect(),
             missing_heads: metadata.missing_heads.clone().into_iter().collect(),
             history_as_of: self.history_as_of,
         }
@@ -200,6 +210,18 @@ fn band(band: Band) -> v1::Band {
         Band::Routine => v1::Band::Routine,
         Band::Unusual => v1::Band::Unusual,
         Band::HighRisk => v1::Band::HighRisk,
+    }
+}
+
+fn cluster(info: &ClusterInfo, farther: Option<f32>) -> v1::Cluster {
+    let ClusterInfo { examples, features, name, rows, words } = info.clone();
+    v1::Cluster { name, words, features, rows, examples, farther }
+}
+
+fn reference(among: Reference) -> v1::Reference {
+    match among {
+        Reference::Repository => v1::Reference::Repository,
+        Reference::All => v1::Reference::All,
     }
 }
 

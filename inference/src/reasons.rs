@@ -1,14 +1,14 @@
-//! Why: from the shares of the anomaly score to a few sentences that a reviewer can check.
+//! Why: from the shares of the anomaly score, and from what moves the risk, to a few sentences that a reviewer can check.
 //!
-//! Several features often tell one thing (lines added, lines changed, lines changed against the median): their shares
-//! are added up under one subject, and the plainest of its strong ones speaks for it. A feature that is not known, or
+//! Several features often tell one thing (lines added, lines changed, lines changed against the median): their shares,
+//! or effects, are added up under one subject, and the plainest of its strong ones speaks for it. A feature that is not known, or
 //! a flag that is as in most pull requests, says nothing by itself, even where the model expected something else.
 
 use std::f32::consts::TAU;
 
 use prost_types::Timestamp;
 use prowl_features::{FEATURES, Feature, Unit};
-use prowl_model::{Contribution, FeatureInfo, Habit, Input, Model};
+use prowl_model::{Contribution, Effect, FeatureInfo, Habit, Input, Model, Usual};
 use prowl_proto::v1;
 
 /// Features that tell a reviewer one thing, the plainest first. A feature that is not listed is a subject of its own.
@@ -34,6 +34,9 @@ const SUBJECTS: &[&[&str]] = &[
 
 /// Less than this share of the score is no reason.
 const LEAST_SHARE: f32 = 0.02;
+
+/// What moves the log-odds of the risk by less than this, a tenth of the odds, is no reason.
+const LEAST_EFFECT: f32 = 0.1;
 
 /// What at most this share of pull requests does is rare enough to be told.
 const RARE: f32 = 0.15;
@@ -101,13 +104,63 @@ impl Reasons {
             let speaker =
                 members().filter(|member| 2.0 * member.share >= strongest).min_by_key(|member| self.rank(member))?;
             let mut reason = self.reason(shares[subject], speaker, contributions);
-            if let (Some(moment), true) = (&counted_up_to, self.counts_history(speaker)) {
-                reason.sentence += ", counted up to ";
-                reason.sentence += &day(moment);
+            if let Input::Feature(index) = speaker.input {
+                self.count_up_to(&mut reason.sentence, index, counted_up_to.as_ref());
             }
             Some(reason)
         };
         subjects.into_iter().filter_map(reason).collect()
+    }
+
+    /// The reasons of the risk, the strongest first. `effects` come strongest first, as the model gives them;
+    /// `counted_up_to` is as in [`Reasons::of`]. What is unknown may have an effect, and is nothing to be checked.
+    pub fn of_risk(&self, effects: &[Effect], counted_up_to: Option<Timestamp>) -> Vec<v1::RiskReason> {
+        let mut sums = vec![0.0f32; self.subjects];
+        for effect in effects {
+            sums[self.features[effect.feature].subject] += effect.log_odds;
+        }
+        let mut subjects: Vec<usize> =
+            (0..self.subjects).filter(|&subject| sums[subject].abs() >= LEAST_EFFECT).collect();
+        subjects.sort_by(|a, b| sums[*b].abs().total_cmp(&sums[*a].abs()));
+        let reason = |subject: usize| {
+            // Only what pulls the way that all of them go together speaks for it.
+            let members = || {
+                effects.iter().filter(|effect| {
+                    let known = !(effect.value.is_nan() || effect.usual.median.is_nan());
+                    known && self.features[effect.feature].subject == subject && effect.log_odds * sums[subject] > 0.0
+                })
+            };
+            let strongest = members().next()?.log_odds.abs();
+            let speaker = members()
+                .filter(|member| 2.0 * member.log_odds.abs() >= strongest)
+                .min_by_key(|member| self.features[member.feature].rank)?;
+            let Known { feature, group, .. } = &self.features[speaker.feature];
+            // A sine means nothing without its cosine, and no hour is risky by itself.
+            if feature.unit == Unit::Coordinate {
+                return None;
+            }
+            let usual = &speaker.usual;
+            let mut sentence = feature.sentence(speaker.value, f32::NAN, &in_words(usual));
+            self.count_up_to(&mut sentence, speaker.feature, counted_up_to.as_ref());
+            Some(v1::RiskReason {
+                feature: feature.name.to_owned(),
+                group: group.clone(),
+                value: speaker.value,
+                usual: Some(message(usual)),
+                effect: sums[subject],
+                sentence,
+            })
+        };
+        subjects.into_iter().filter_map(reason).take(self.most).collect()
+    }
+
+    /// Says up to when a sentence counts, where it counts events of the history. A number of days does not: it is measured
+    /// from the opening.
+    fn count_up_to(&self, sentence: &mut String, feature: usize, moment: Option<&Timestamp>) {
+        let feature = self.features[feature].feature;
+        if let (Some(moment), true) = (moment, feature.source.ends_with("history") && feature.unit != Unit::Days) {
+            sentence.extend([", counted up to ", &day(moment)]);
+        }
     }
 
     fn rank(&self, contribution: &Contribution) -> usize {
@@ -122,13 +175,6 @@ impl Reasons {
             Input::Feature(index) => self.features[index].subject,
             Input::Text => self.subjects - 1,
         }
-    }
-
-    /// Whether the value counts events of the history. A number of days does not: it is measured from the opening.
-    fn counts_history(&self, contribution: &Contribution) -> bool {
-        let Input::Feature(index) = contribution.input else { return false };
-        let feature = self.features[index].feature;
-        feature.source.ends_with("history") && feature.unit != Unit::Days
     }
 
     /// Whether a reviewer learns something from this value.
@@ -160,21 +206,16 @@ impl Reasons {
             };
         };
         let Known { feature, group, .. } = &self.features[index];
-        let usual = prowl_features::Usual {
-            low: speaker.usual.low,
-            median: speaker.usual.median,
-            high: speaker.usual.high,
-            mean: speaker.usual.mean,
-        };
+        let usual = &speaker.usual;
         let sentence = self
             .time_of(feature.name, all)
-            .unwrap_or_else(|| feature.sentence(speaker.value, speaker.expected, &usual));
+            .unwrap_or_else(|| feature.sentence(speaker.value, speaker.expected, &in_words(usual)));
         v1::Reason {
             feature: feature.name.to_owned(),
             group: group.clone(),
             value: Some(speaker.value),
             expected: speaker.expected.is_finite().then_some(speaker.expected),
-            usual: Some(v1::Usual { low: usual.low, median: usual.median, high: usual.high }),
+            usual: Some(message(usual)),
             contribution: share,
             sentence,
         }
@@ -207,6 +248,15 @@ impl Reasons {
     }
 }
 
+/// What is usual, as a sentence tells it.
+fn in_words(&Usual { low, median, high, mean }: &Usual) -> prowl_features::Usual {
+    prowl_features::Usual { low, median, high, mean }
+}
+
+fn message(&Usual { low, median, high, .. }: &Usual) -> v1::Usual {
+    v1::Usual { low, median, high }
+}
+
 /// The day of a time: the first ten characters of RFC 3339.
 fn day(time: &Timestamp) -> String {
     time.to_string().chars().take(10).collect()
@@ -214,8 +264,6 @@ fn day(time: &Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use prowl_model::Usual;
-
     use super::*;
 
     fn reasons(most: usize) -> Reasons {
@@ -315,6 +363,67 @@ mod tests {
         assert_eq!(reasons(9).of(&night(-1.0), None), [], "where people work at all hours, none is unusual");
         let found = reasons(9).of(&[at("weekday_sin", 6.5 / 7.0, 0.0), at("weekday_cos", 6.5 / 7.0, 0.0)], None);
         assert_eq!(found[0].sentence, "was opened on a Sunday (UTC), an unusual day of the week");
+    }
+
+    /// An effect of a feature whose usual values are 0 to 10 around 1, with a mean of 0.1.
+    fn effect(name: &str, value: f32, log_odds: f32) -> Effect {
+        Effect { feature: index(name), value, usual: part(name, value, 0.0).usual, log_odds }
+    }
+
+    #[test]
+    fn a_risk_is_told_by_what_raises_and_what_lowers_it() {
+        let found = reasons(5).of_risk(
+            &[
+                effect("path_revert_ratio", 2.0, 0.9),
+                effect("author_file_experience", 7.0, -0.5),
+                effect("changed_files", 26.0, 0.3),
+                effect("directory_reverts_max", 3.0, 0.2),
+                effect("commits", 3.0, 0.09),
+            ],
+            None,
+        );
+        let told: Vec<_> = found.iter().map(|reason| (reason.feature.as_str(), reason.sentence.as_str())).collect();
+        let expected = [
+            ("path_revert_ratio", FEATURES[index("path_revert_ratio")].says(2.0)),
+            (
+                "author_file_experience",
+                FEATURES[index("author_file_experience")].says(7.0) + " (usual: 1 pull request)",
+            ),
+            ("changed_files", "changes 26 files (usual: 1 file; 95% of changes: at most 10 files)".to_owned()),
+        ];
+        assert_eq!(told, expected.each_ref().map(|(name, sentence)| (*name, sentence.as_str())));
+        assert!((found[0].effect - 1.1).abs() < 1e-6, "with what tells the same: {found:?}");
+        assert_eq!((found[1].effect, found[1].value, found[1].group.as_str()), (-0.5, 7.0, "author"));
+    }
+
+    #[test]
+    fn what_a_reviewer_cannot_check_is_no_reason_of_a_risk() {
+        let found = reasons(5).of_risk(
+            &[
+                effect("commits", f32::NAN, 0.9),
+                effect("hour_sin", 0.5, 0.8),
+                effect("churn", 950.0, -0.4),
+                effect("additions", 900.0, 0.35),
+            ],
+            None,
+        );
+        assert_eq!(found, [], "unknown, a time of day, and what comes to nothing");
+        let found = reasons(1).of_risk(
+            &[effect("churn", 950.0, -0.4), effect("commits", 9.0, 0.3), effect("additions", 900.0, 0.2)],
+            None,
+        );
+        assert_eq!((found.len(), found[0].feature.as_str()), (1, "commits"), "0.3 is more than 0.2 against 0.4");
+    }
+
+    #[test]
+    fn a_reason_of_a_risk_says_up_to_when_it_counts() {
+        let moment = Some(Timestamp { seconds: 1_715_212_800, nanos: 0 });
+        let found = reasons(5).of_risk(
+            &[effect("file_merges_max", 80.0, 0.9), effect("commits", 40.0, 0.8), effect("file_days_min", 80.0, 0.7)],
+            moment,
+        );
+        let says = |reason: &v1::RiskReason| reason.sentence.ends_with(", counted up to 2024-05-09");
+        assert_eq!(found.iter().map(says).collect::<Vec<_>>(), [true, false, false], "{found:#?}");
     }
 
     #[test]

@@ -110,6 +110,7 @@ pub fn learn(
     let metadata = Metadata {
         bands,
         categories,
+        clusters: Vec::new(),
         features: data.features.clone(),
         features_digest: data.features_digest.clone(),
         metrics,
@@ -132,7 +133,17 @@ pub fn learn(
         version: origin.version,
     };
     let Detector { reading: Reading { scaler, text, .. }, network, views, .. } = last;
-    Ok(Model::from_parts(Parts { metadata, scaler, text, network, views, calibration, category, risk: risk_head })?)
+    Ok(Model::from_parts(Parts {
+        metadata,
+        scaler,
+        text,
+        network,
+        views,
+        calibration,
+        category,
+        clusters: None,
+        risk: risk_head,
+    })?)
 }
 
 /// The rows of a dataset for the risk head, in the order of `rows`.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::{
-        NEWEST, OTHER_REPOSITORY, REPOSITORY, TempStore, document, feature_names, made, model, new_document,
-        odd_document, risky_model,
+        NEWEST, OTHER_REPOSITORY, REPOSITORY, TempStore, clustered_model, document, feature_names, made, model,
+        new_document, odd_document, risky_model,
     },
     programs::Server,
 };
@@ -120,6 +120,9 @@ async fn a_risk_comes_with_what_became_of_others_like_it() {
     let usual = client.score(request(&new_document())).await.unwrap().into_inner();
     let odd = client.score(request(&odd_document())).await.unwrap().into_inner();
     assert!(usual.risk.unwrap() < 0.2 && odd.risk.unwrap() > 0.45, "{usual:#?} {odd:#?}");
+    let [reason] = &odd.risk_reasons[..] else { panic!("the head reads lines alone: {odd:#?}") };
+    assert_eq!((reason.feature.as_str(), reason.group.as_str(), reason.value), ("churn", "size", 48_003.0));
+    assert!(reason.effect > 1.0 && reason.sentence.contains("48,003 lines (usual: "), "{reason:#?}");
     let band = |from, observed, rows| v1::RiskBand { from, observed, rows, average: 0.05 };
     let bands = [band(0.2, 0.3, 20), band(0.0, 4.0 / 180.0, 180)];
     assert_eq!((odd.risk_band, usual.risk_band), (Some(bands[0]), Some(bands[1])));
@@ -131,6 +134,32 @@ async fn a_risk_comes_with_what_became_of_others_like_it() {
     }
     let blank = client.score(request(&blank)).await.unwrap().into_inner();
     assert_eq!((blank.band(), blank.risk, blank.risk_band), (Band::Unspecified, None, None), "nothing is known");
+    assert_eq!((blank.risk_reasons, blank.reference), (vec![], v1::Reference::Unspecified.into()));
+}
+
+#[tokio::test]
+async fn what_declares_no_category_is_told_by_what_it_is_like() {
+    let store = TempStore::empty();
+    store.publish(&clustered_model().to_bytes().unwrap(), &made().profiles);
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    let odd = client.score(request(&odd_document())).await.unwrap().into_inner();
+    let cluster = v1::Cluster {
+        name: "buoys, harbour".into(),
+        words: vec!["buoys".into()],
+        features: vec!["more: files changed".into()],
+        rows: 40,
+        examples: vec![format!("{REPOSITORY}#7")],
+        farther: Some(1.0),
+    };
+    assert_eq!(odd.cluster.as_ref(), Some(&cluster));
+    let declared = client.score(request(&new_document())).await.unwrap().into_inner();
+    assert_eq!((declared.category.unwrap().source(), declared.cluster), (CategorySource::Declared, None));
+    let described = client.get_model(GetModelRequest {}).await.unwrap().into_inner().clusters;
+    assert_eq!(described.len(), 2);
+    assert_eq!(described[0], v1::Cluster { farther: None, ..cluster });
+    let bare = json!({"number": 1, "created_at": NEWEST, "base": {"repo": {"full_name": REPOSITORY}}});
+    assert_eq!(client.score(request(&bare)).await.unwrap().into_inner().cluster, None, "nothing is known");
 }
 
 #[tokio::test]
@@ -145,7 +174,8 @@ async fn an_odd_pull_request_stands_out_and_says_why() {
     assert_eq!((usual.band(), odd.band()), (Band::Routine, Band::HighRisk), "{odd:#?}");
     assert!(odd.anomaly > usual.anomaly);
     assert_eq!((odd.repository.as_str(), odd.number), ("tideworks/harbour", 121));
-    assert_eq!(odd.risk, None, "the model has no risk head");
+    assert_eq!((odd.risk, &odd.risk_reasons[..]), (None, &[][..]), "the model has no risk head");
+    assert_eq!(odd.reference(), v1::Reference::Repository);
     assert!(odd.features.is_empty(), "not asked for");
     assert!(odd.elapsed.is_some());
 

@@ -7,9 +7,9 @@ use ndarray::{Array1, Array2};
 use parquet::arrow::ArrowWriter;
 use prowl_features::{FEATURE_COUNT, FEATURES, Facts, FeatureVector, History, PullRequest, Replay};
 use prowl_model::{
-    Bands, Calibration, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, Inputs, LARGE, Linear,
-    Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, RiskBand, RiskHead, RiskInfo, SCHEMA,
-    Scaler, Surprise, Term, Text, Training, Usual, Views,
+    Bands, Calibration, CategoryHead, ClusterInfo, Clusters, Column, Covariance, Dense, FeatureInfo, Forest, Habit,
+    Inputs, LARGE, Linear, Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, RiskBand,
+    RiskHead, RiskInfo, SCHEMA, Scaler, Surprise, Term, Text, Training, Usual, Views,
 };
 use prowl_platform::{Kind, Secrets, Store, StoreUrl};
 use serde_json::{Value, json};
@@ -135,6 +135,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
         metadata: Metadata {
             bands: Bands::default(),
             categories: ["fix", "feature", "docs", "test"].map(str::to_owned).to_vec(),
+            clusters: Vec::new(),
             features: serde_json::from_value::<Vec<FeatureInfo>>(prowl_features::catalog_json()).unwrap(),
             features_digest: features_digest.to_owned(),
             metrics: BTreeMap::from([("validation_error".to_owned(), 0.25)]),
@@ -169,6 +170,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             features: Array2::zeros((FEATURE_COUNT, 4)),
             bias: Array1::zeros(4),
         }),
+        clusters: None,
         risk: None,
     };
     Model::from_parts(parts).unwrap()
@@ -178,8 +180,8 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
 pub(crate) fn risky_model() -> Model {
     let mut parts = model("risky", &prowl_features::digest()).parts().clone();
     let churn = FEATURES.iter().position(|feature| feature.name == "churn").unwrap();
-    let points = vec![[0.0, -4.0], [8.0, 0.0]];
-    let linear = Linear { terms: vec![Term { feature: churn, weight: 1.0, unknown: -2.0, points }], bias: 0.0 };
+    let points = vec![[0.0, -2.0], [8.0, 2.0]];
+    let linear = Linear { terms: vec![Term { feature: churn, weight: 1.0, unknown: 0.0, points }], bias: -2.0 };
     parts.risk = Some(RiskHead { members: vec![Member::Linear(linear)], calibration: vec![[-4.0, -4.0], [0.0, 0.0]] });
     parts.metadata.missing_heads.clear();
     parts.metadata.risk = Some(RiskInfo {
@@ -190,6 +192,26 @@ pub(crate) fn risky_model() -> Model {
         reverted: 10,
         rows: 200,
     });
+    Model::from_parts(parts).unwrap()
+}
+
+/// The same with two clusters, of which the first is where the network puts everything.
+pub(crate) fn clustered_model() -> Model {
+    let mut parts = model("clustered", &prowl_features::digest()).parts().clone();
+    let code = parts.network.code_length();
+    parts.clusters = Some(Clusters {
+        centres: Array2::from_shape_fn((2, code), |(row, _)| row as f32),
+        distances: Array2::from_shape_fn((2, 3), |(_, step)| step as f32),
+    });
+    parts.metadata.clusters = ["buoys, harbour", "more: files changed"]
+        .map(|name| ClusterInfo {
+            examples: vec![format!("{REPOSITORY}#7")],
+            features: vec!["more: files changed".to_owned()],
+            name: name.to_owned(),
+            rows: 40,
+            words: vec!["buoys".to_owned()],
+        })
+        .to_vec();
     Model::from_parts(parts).unwrap()
 }
 

@@ -430,6 +430,15 @@ pub struct ScoreResponse {
     /// The band that `risk` lies in; left out with it.
     #[prost(message, optional, tag = "17")]
     pub risk_band: ::core::option::Option<RiskBand>,
+    /// What moves the risk, the strongest first; empty where there is no risk.
+    #[prost(message, repeated, tag = "18")]
+    pub risk_reasons: ::prost::alloc::vec::Vec<RiskReason>,
+    /// The pull requests that `percentile` speaks of; unspecified where `band` is.
+    #[prost(enumeration = "Reference", tag = "19")]
+    pub reference: i32,
+    /// What a pull request that declares no category is like; left out for others, and where the model has found no clusters.
+    #[prost(message, optional, tag = "20")]
+    pub cluster: ::core::option::Option<Cluster>,
 }
 impl ::prost::Name for ScoreResponse {
     const NAME: &'static str = "ScoreResponse";
@@ -439,6 +448,39 @@ impl ::prost::Name for ScoreResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/prowl.v1.ScoreResponse".into()
+    }
+}
+/// A group of pull requests that no category describes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Cluster {
+    /// A few of `words`, or of `features` where no words tell.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Words that titles of its members have far more often than others, the most typical first.
+    #[prost(string, repeated, tag = "2")]
+    pub words: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// In what its members differ most from others, the most first, such as `more: files changed`.
+    #[prost(string, repeated, tag = "3")]
+    pub features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many pull requests it was found in.
+    #[prost(uint64, tag = "4")]
+    pub rows: u64,
+    /// Members that are most typical of it, as `owner/name#number`.
+    #[prost(string, repeated, tag = "5")]
+    pub examples: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Share of its members that are as far from its middle as the pull request that is scored, or farther, 0 to 1: 0.9 is
+    /// typical of it, 0 is farther than all. Left out where the model is described.
+    #[prost(float, optional, tag = "6")]
+    pub farther: ::core::option::Option<f32>,
+}
+impl ::prost::Name for Cluster {
+    const NAME: &'static str = "Cluster";
+    const PACKAGE: &'static str = "prowl.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "prowl.v1.Cluster".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/prowl.v1.Cluster".into()
     }
 }
 /// Pull requests of alike risk, and what became of those that came after the ones learnt from.
@@ -465,6 +507,40 @@ impl ::prost::Name for RiskBand {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/prowl.v1.RiskBand".into()
+    }
+}
+/// One reason for the risk.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RiskReason {
+    /// Name of the feature.
+    #[prost(string, tag = "1")]
+    pub feature: ::prost::alloc::string::String,
+    /// Its group, such as size, author or file_history.
+    #[prost(string, tag = "2")]
+    pub group: ::prost::alloc::string::String,
+    /// The value, in the feature's unit.
+    #[prost(float, tag = "3")]
+    pub value: f32,
+    /// What is usual, in the same unit.
+    #[prost(message, optional, tag = "4")]
+    pub usual: ::core::option::Option<Usual>,
+    /// By how much it moves the natural logarithm of the odds away from those of a usual pull request: 0.7 doubles the odds,
+    /// -0.7 halves them. Of all that is merged into this reason.
+    #[prost(float, tag = "5")]
+    pub effect: f32,
+    /// One sentence for a reviewer. Where it counts a history that holds what happened since the pull request was opened,
+    /// it says up to when.
+    #[prost(string, tag = "6")]
+    pub sentence: ::prost::alloc::string::String,
+}
+impl ::prost::Name for RiskReason {
+    const NAME: &'static str = "RiskReason";
+    const PACKAGE: &'static str = "prowl.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "prowl.v1.RiskReason".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/prowl.v1.RiskReason".into()
     }
 }
 /// What kind of change a pull request is: one of feature, fix, docs, test, refactor, performance, build, ci,
@@ -727,7 +803,7 @@ pub struct GetModelResponse {
     /// The categories it predicts, by name.
     #[prost(string, repeated, tag = "6")]
     pub categories: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// What it cannot say (`category`, `risk`), each with the reason.
+    /// What it cannot say (`category`, `clusters`, `risk`), each with the reason.
     #[prost(map = "string, string", tag = "7")]
     pub missing_heads: ::std::collections::HashMap<
         ::prost::alloc::string::String,
@@ -739,6 +815,9 @@ pub struct GetModelResponse {
     /// Bands of the risk, the riskiest first; empty without a risk head.
     #[prost(message, repeated, tag = "9")]
     pub risk_bands: ::prost::alloc::vec::Vec<RiskBand>,
+    /// Groups of pull requests that declare no category, the largest first; empty where none were found.
+    #[prost(message, repeated, tag = "10")]
+    pub clusters: ::prost::alloc::vec::Vec<Cluster>,
 }
 impl ::prost::Name for GetModelResponse {
     const NAME: &'static str = "GetModelResponse";
@@ -829,6 +908,39 @@ impl ::prost::Name for Bands {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/prowl.v1.Bands".into()
+    }
+}
+/// Pull requests that a percentile speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Reference {
+    /// Nothing was judged.
+    Unspecified = 0,
+    /// Those of the same repository.
+    Repository = 1,
+    /// Those of all repositories that the model knows, since of this one there were too few.
+    All = 2,
+}
+impl Reference {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REFERENCE_UNSPECIFIED",
+            Self::Repository => "REFERENCE_REPOSITORY",
+            Self::All => "REFERENCE_ALL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REFERENCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REFERENCE_REPOSITORY" => Some(Self::Repository),
+            "REFERENCE_ALL" => Some(Self::All),
+            _ => None,
+        }
     }
 }
 /// How much attention a pull request deserves.

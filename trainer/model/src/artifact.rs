@@ -4,7 +4,9 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use crate::tensors::{METADATA, Reader, Writer};
-use crate::{Calibration, CategoryHead, Metadata, Model, Network, Parts, RiskHead, SCHEMA, Scaler, Text, Views};
+use crate::{
+    Calibration, CategoryHead, Clusters, Metadata, Model, Network, Parts, RiskHead, SCHEMA, Scaler, Text, Views,
+};
 
 /// Name of the model file in its folder.
 pub const FILE_NAME: &str = "model.safetensors";
@@ -75,6 +77,7 @@ impl Model {
             views: Views::read(&tensors)?,
             calibration: Calibration::read(metadata.repositories.len(), &tensors)?,
             category: if metadata.categories.is_empty() { None } else { Some(CategoryHead::read(&tensors)?) },
+            clusters: if metadata.clusters.is_empty() { None } else { Some(Clusters::read(&tensors)?) },
             risk: metadata.risk.as_ref().map(|info| RiskHead::read(&tensors, info.members.len())).transpose()?,
             metadata,
         })
@@ -97,6 +100,9 @@ impl Model {
         parts.calibration.write(&mut tensors);
         if let Some(category) = &parts.category {
             category.write(&mut tensors);
+        }
+        if let Some(clusters) = &parts.clusters {
+            clusters.write(&mut tensors);
         }
         if let Some(risk) = &parts.risk {
             risk.write(&mut tensors);
@@ -159,12 +165,27 @@ mod tests {
     fn a_model_without_a_head_comes_back() {
         let mut parts = fixture::parts();
         (parts.category, parts.metadata.categories) = (None, Vec::new());
+        (parts.clusters, parts.metadata.clusters) = (None, Vec::new());
         (parts.risk, parts.metadata.risk) = (None, None);
         let model = Model::from_parts(parts).unwrap();
         let back = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
         assert_eq!(back, model);
         let score = back.score(&vector(&[0.0; 4], &[])).unwrap();
-        assert_eq!((score.categories, score.risk), (vec![], None));
+        assert_eq!((score.categories, score.cluster, score.risk, score.effects), (vec![], None, None, vec![]));
+    }
+
+    #[test]
+    fn a_file_that_knows_of_no_clusters_is_read() {
+        let mut parts = fixture::parts();
+        (parts.clusters, parts.metadata.clusters) = (None, Vec::new());
+        let model = Model::from_parts(parts).unwrap();
+        let bytes = model.to_bytes().unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let text = header.metadata().as_ref().unwrap()["prowl"].replace("\"clusters\":[],", "");
+        assert!(!text.contains("clusters"), "{text}");
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let older = safetensors::serialize(tensors.iter(), Some(HashMap::from([("prowl".to_owned(), text)]))).unwrap();
+        assert_eq!(Model::from_bytes(&older).unwrap(), model);
     }
 
     #[test]
@@ -281,6 +302,10 @@ mod tests {
         assert!(refused(|parts| drop(parts.calibration.opinions.pop())).contains("percentiles"));
         assert!(refused(|parts| parts.metadata.categories.push("test".into())).contains("3 classes"));
         assert!(refused(|parts| parts.category = None).contains("category"));
+        assert!(refused(|parts| parts.clusters = None).contains("clusters"));
+        assert!(refused(|parts| drop(parts.metadata.clusters.pop())).contains("clusters.centres"));
+        assert!(refused(|parts| parts.metadata.clusters.clear()).contains("clusters"));
+        assert!(refused(|parts| parts.clusters.as_mut().unwrap().centres = Array2::zeros((2, 7))).contains("clusters"));
         assert!(refused(|parts| parts.risk = None).contains("risk"));
         assert!(refused(|parts| parts.metadata.risk = None).contains("risk"));
         assert!(refused(|parts| parts.risk.as_mut().unwrap().members.truncate(1)).contains("1 members"));

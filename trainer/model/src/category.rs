@@ -20,9 +20,23 @@ pub struct CategoryHead {
 }
 
 impl CategoryHead {
-    /// Probability of each class: the softmax of `bias + features · weights + tf-idf(tokens) · weights`. The tokens are
-    /// those of [`Vector::kind_tokens`](crate::Vector::kind_tokens).
+    /// Probability of each class: the softmax of [`CategoryHead::logits`].
     pub fn probabilities(&self, features: &[f32], kind_tokens: &[u32]) -> Vec<f32> {
+        let mut logits = self.logits(features, kind_tokens);
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        for logit in &mut logits {
+            *logit = libm::expf(*logit - largest);
+        }
+        let sum: f32 = logits.iter().sum();
+        for share in &mut logits {
+            *share /= sum;
+        }
+        logits
+    }
+
+    /// `bias + features · weights + tf-idf(tokens) · weights` of each class. The tokens are those of
+    /// [`Vector::kind_tokens`](crate::Vector::kind_tokens).
+    pub fn logits(&self, features: &[f32], kind_tokens: &[u32]) -> Vec<f32> {
         let mut logits = self.bias.to_vec();
         for (index, &value) in features.iter().enumerate() {
             if value != 0.0 {
@@ -31,14 +45,6 @@ impl CategoryHead {
         }
         for (bucket, weight) in tf_idf(&self.idf, kind_tokens) {
             add_scaled_row(&mut logits, &self.tokens, bucket as usize, weight);
-        }
-        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        for logit in &mut logits {
-            *logit = libm::expf(*logit - largest);
-        }
-        let sum: f32 = logits.iter().sum();
-        for share in &mut logits {
-            *share /= sum;
         }
         logits
     }

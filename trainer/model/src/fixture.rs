@@ -6,9 +6,9 @@ use ndarray::{Array1, Array2, array};
 
 use crate::score::Usual;
 use crate::{
-    Bands, Calibration, Candidate, CategoryHead, Column, Covariance, Dense, FeatureInfo, Forest, Habit, LARGE, Linear,
-    Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, RiskBand, RiskHead, RiskInfo, SCHEMA,
-    Scaler, Split, Surprise, Term, Text, Training, TreeNode, Trees, Vector, Views,
+    Bands, Calibration, Candidate, CategoryHead, ClusterInfo, Clusters, Column, Covariance, Dense, FeatureInfo, Forest,
+    Habit, LARGE, Linear, Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, RiskBand,
+    RiskHead, RiskInfo, SCHEMA, Scaler, Split, Surprise, Term, Text, Training, TreeNode, Trees, Vector, Views,
 };
 
 /// Numbers between -1 and 1 that look arbitrary.
@@ -78,6 +78,7 @@ pub(crate) fn parts() -> Parts {
         metadata: Metadata {
             bands: Bands::default(),
             categories: vec!["docs".into(), "fix".into()],
+            clusters: ["first", "second"].map(cluster).to_vec(),
             features: FEATURES.iter().map(feature).collect(),
             features_digest: "0123".into(),
             metrics: BTreeMap::from([("test_error".into(), 0.5)]),
@@ -131,7 +132,21 @@ pub(crate) fn parts() -> Parts {
             features: numbers.matrix(FEATURES.len(), 2),
             bias: numbers.vector(2),
         }),
+        clusters: Some(Clusters {
+            centres: array![[-0.5, 0.0], [0.5, 0.5]],
+            distances: array![[0.0, 0.2, 0.9], [0.1, 0.3, 1.0]],
+        }),
         risk: Some(risk_head()),
+    }
+}
+
+fn cluster(name: &str) -> ClusterInfo {
+    ClusterInfo {
+        examples: vec!["o/known#1".into()],
+        features: vec!["higher: a number".into()],
+        name: name.into(),
+        rows: 20,
+        words: vec![name.into()],
     }
 }
 

@@ -10,6 +10,7 @@
 mod artifact;
 mod calibration;
 mod category;
+mod clusters;
 mod covariance;
 mod digest;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod views;
 pub use artifact::{ArtifactError, FILE_NAME};
 pub use calibration::Calibration;
 pub use category::CategoryHead;
+pub use clusters::{ClusterInfo, Clusters, Membership};
 pub use covariance::Covariance;
 pub use digest::digest;
 pub use forest::{DEPTH, Forest, Node, PLACES};
@@ -44,7 +46,7 @@ pub use network::{Dense, Network, activation, activation_slope};
 pub use percentiles::Percentiles;
 pub use risk::{Candidate, Member, RiskBand, RiskHead, RiskInfo};
 pub use scaler::{Column, Scaler, signed_log};
-pub use score::{Band, Contribution, Input, InputError, Reference, Score, Usual};
+pub use score::{Band, Contribution, Effect, Input, InputError, Reference, Score, Usual};
 pub use surprise::{Habit, Surprise};
 pub use text::{Text, TextVector, tf_idf};
 pub use trees::{Split, TreeNode, Trees};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::RiskInfo;
+use crate::{ClusterInfo, RiskInfo};
 
 /// The newest layout of the model file that this version writes and reads.
 pub const SCHEMA: u32 = 2;
@@ -17,13 +17,16 @@ pub struct Metadata {
     /// The categories that the head predicts, in the order of [`Score::categories`](crate::Score::categories); empty
     /// without a head.
     pub categories: Vec<String>,
+    /// Groups of pull requests that declare no category, the largest first; empty where none were found.
+    #[serde(default)]
+    pub clusters: Vec<ClusterInfo>,
     /// What the model reads, in the order of the feature vector.
     pub features: Vec<FeatureInfo>,
     /// Hexadecimal SHA-256 of the list of features; a vector made by another list must not be scored.
     pub features_digest: String,
     /// What was measured in training, by name.
     pub metrics: BTreeMap<String, f64>,
-    /// Heads that this model has not, by name (`category`, `risk`), each with the reason.
+    /// Heads that this model has not, by name (`category`, `clusters`, `risk`), each with the reason.
     pub missing_heads: BTreeMap<String, String>,
     /// Repositories that have percentiles of their own, in order.
     pub repositories: Vec<String>,

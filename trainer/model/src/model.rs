@@ -1,7 +1,7 @@
 //! The model as a whole: from a vector to an answer.
 
-use crate::score::{Band, Contribution, Input, InputError, Score, Usual};
-use crate::{ArtifactError, Calibration, CategoryHead, Metadata, Network, RiskHead, Scaler, Text, Views};
+use crate::score::{Band, Contribution, Effect, Input, InputError, Score, Usual};
+use crate::{ArtifactError, Calibration, CategoryHead, Clusters, Metadata, Network, RiskHead, Scaler, Text, Views};
 
 /// What a model is made of. The network's inputs are the scaled features, in order, and then the dimensions of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Parts {
     pub calibration: Calibration,
     /// Tells the category, where there were enough declared ones to learn from.
     pub category: Option<CategoryHead>,
+    /// Tells what a pull request without a category is like, where there were enough of them that fall into groups.
+    pub clusters: Option<Clusters>,
     /// Tells the risk, where there were enough known outcomes to learn from.
     pub risk: Option<RiskHead>,
 }
@@ -34,7 +36,7 @@ impl Model {
     /// # Errors
     /// The parts do not fit each other.
     pub fn from_parts(parts: Parts) -> Result<Self, ArtifactError> {
-        let Parts { metadata, scaler, text, network, views, calibration, category, risk } = &parts;
+        let Parts { metadata, scaler, text, network, views, calibration, category, clusters, risk } = &parts;
         let features = metadata.features.len();
         scaler.check(features)?;
         text.check()?;
@@ -48,6 +50,11 @@ impl Model {
         }
         let heads = categories.is_empty() == category.is_none();
         ArtifactError::unless(heads, "category", || format!("the metadata names {} categories", categories.len()))?;
+        if let Some(clusters) = clusters {
+            clusters.check(metadata.clusters.len(), network.code_length())?;
+        }
+        let told = metadata.clusters.is_empty() == clusters.is_none();
+        ArtifactError::unless(told, "clusters", || format!("the metadata tells of {}", metadata.clusters.len()))?;
         match (risk, &metadata.risk) {
             (Some(head), Some(info)) => head.check(info, features)?,
             (None, None) => {}
@@ -77,7 +84,7 @@ impl Model {
     /// The vector has another length than the model's list of features.
     pub fn score(&self, vector: &Vector<'_>) -> Result<Score, InputError> {
         let &Vector { values, tokens, kind_tokens, repository } = vector;
-        let Parts { metadata, scaler, text, network, views, calibration, category, risk } = &self.0;
+        let Parts { metadata, scaler, text, network, views, calibration, category, clusters, risk } = &self.0;
         let features = metadata.features.len();
         if values.len() != features {
             let digest = metadata.features_digest.clone();
@@ -86,13 +93,18 @@ impl Model {
         let inputs = Inputs::of(scaler, text, values, tokens);
         let reconstruction = network.reconstruct(&inputs.scaled);
         let (anomaly, shares) = calibration.anomaly(&views.opinions(&inputs, &reconstruction));
+        let value = |index: usize| if values[index].is_finite() { values[index] } else { f32::NAN };
+        let usual = |index: usize| {
+            let column = &scaler.columns[index];
+            if column.known { column.usual } else { Usual::UNKNOWN }
+        };
         let mut contributions = Vec::with_capacity(features + 1);
         for (index, column) in scaler.columns.iter().enumerate() {
             contributions.push(Contribution {
                 input: Input::Feature(index),
-                value: if values[index].is_finite() { values[index] } else { f32::NAN },
+                value: value(index),
                 expected: column.unscale(reconstruction[index]),
-                usual: if column.known { column.usual } else { Usual::UNKNOWN },
+                usual: usual(index),
                 share: shares[index],
             });
         }
@@ -106,6 +118,13 @@ impl Model {
         // Stable, so that equal shares stay in the order of the vector.
         contributions.sort_by(|a, b| b.share.total_cmp(&a.share));
 
+        let effects = risk.as_ref().map_or_else(Vec::new, |head| head.effects(values));
+        let effects = effects.into_iter().enumerate().filter(|&(_, log_odds)| log_odds != 0.0);
+        let mut effects: Vec<_> = effects
+            .map(|(feature, log_odds)| Effect { feature, value: value(feature), usual: usual(feature), log_odds })
+            .collect();
+        effects.sort_by(|a, b| b.log_odds.abs().total_cmp(&a.log_odds.abs()));
+
         let place =
             repository.and_then(|name| metadata.repositories.binary_search_by(|other| other.as_str().cmp(name)).ok());
         let (percentile, among) = calibration.percentile(anomaly, place);
@@ -115,9 +134,11 @@ impl Model {
             among,
             band: metadata.bands.of(percentile),
             risk: risk.as_ref().map(|head| head.probability(values)),
+            effects,
             categories: category
                 .as_ref()
                 .map_or_else(Vec::new, |head| head.probabilities(&inputs.scaled[..features], kind_tokens)),
+            cluster: clusters.as_ref().map(|clusters| clusters.nearest(&network.code(&inputs.scaled))),
             contributions,
         })
     }
@@ -236,6 +257,22 @@ mod tests {
         let never = of(Input::Feature(3));
         assert!(never.expected.is_nan() && never.usual.median.is_nan() && never.value.is_nan());
         assert!(of(Input::Text).value.is_nan() && of(Input::Text).share > 0.0);
+    }
+
+    #[test]
+    fn effects_are_those_of_the_head_the_strongest_first() {
+        let model = fixture::model();
+        let values = [20.0, 300.0, f32::INFINITY, 0.0];
+        let effects = model.score(&vector(&values, &[])).unwrap().effects;
+        let of_head = model.parts().risk.as_ref().unwrap().effects(&values);
+        assert_eq!(effects.len(), 3, "the last feature does nothing: {effects:?}");
+        assert!(effects.is_sorted_by(|a, b| a.log_odds.abs() >= b.log_odds.abs()), "{effects:?}");
+        for effect in &effects {
+            assert_eq!(effect.log_odds, of_head[effect.feature]);
+            assert_eq!(effect.usual, model.parts().scaler.columns[effect.feature].usual);
+            let value = values[effect.feature];
+            assert!(if value.is_finite() { effect.value == value } else { effect.value.is_nan() }, "{effect:?}");
+        }
     }
 
     #[test]

@@ -71,11 +71,32 @@ impl Network {
         self.layers.first().map_or(0, |layer| layer.weights.nrows())
     }
 
+    /// What the narrowest layer says of one scaled vector: all that the reconstruction knows of it.
+    pub fn code(&self, input: &[f32]) -> Vec<f32> {
+        self.run(input, self.narrowest() + 1)
+    }
+
+    /// Length of the code.
+    pub fn code_length(&self) -> usize {
+        self.layers.get(self.narrowest()).map_or(0, |layer| layer.bias.len())
+    }
+
+    /// Place of the narrowest layer; of several the first.
+    fn narrowest(&self) -> usize {
+        let widths = self.layers.iter().map(|layer| layer.bias.len()).enumerate();
+        widths.min_by_key(|&(_, width)| width).map_or(0, |(depth, _)| depth)
+    }
+
     /// Reconstruction of one scaled vector.
     pub fn reconstruct(&self, input: &[f32]) -> Vec<f32> {
+        self.run(input, self.layers.len())
+    }
+
+    /// What the first `depth` layers make of one scaled vector.
+    fn run(&self, input: &[f32], depth: usize) -> Vec<f32> {
         let widest = self.layers.iter().map(|layer| layer.bias.len()).max().unwrap_or(0);
         let (mut current, mut next) = (Vec::with_capacity(widest), Vec::with_capacity(widest));
-        for (depth, layer) in self.layers.iter().enumerate() {
+        for (depth, layer) in self.layers.iter().enumerate().take(depth) {
             layer.forward(if depth == 0 { input } else { &current }, &mut next);
             if depth + 1 < self.layers.len() {
                 for x in &mut next {
@@ -147,6 +168,24 @@ mod tests {
             (output[0] - (2.0 * hidden[0] + 0.25)).abs() < 1e-6 && (output[1] - 3.0 * hidden[1]).abs() < 1e-6,
             "{output:?}"
         );
+    }
+
+    #[test]
+    fn the_code_is_what_the_narrowest_layer_says() {
+        let mut numbers = Numbers::new(7);
+        let widths = [6, 4, 2, 3, 2, 6];
+        let layers = widths.windows(2);
+        let layers =
+            layers.map(|pair| Dense { weights: numbers.matrix(pair[0], pair[1]), bias: numbers.vector(pair[1]) });
+        let network = Network { layers: layers.collect() };
+        let input = [0.3, -1.0, 2.0, 0.0, 0.7, -0.2];
+        let code = network.code(&input);
+        assert_eq!((code.len(), network.code_length()), (2, 2));
+        // What follows of it alone is the reconstruction.
+        let rest = Network { layers: network.layers[2..].to_vec() };
+        assert_eq!(rest.reconstruct(&code), network.reconstruct(&input));
+        let alone = Network { layers: rest.layers[2..].to_vec() };
+        assert_eq!(alone.code(&[0.5, 0.5]), alone.reconstruct(&[0.5, 0.5]), "of a single layer");
     }
 
     #[test]

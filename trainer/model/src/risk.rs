@@ -8,6 +8,10 @@ use crate::linear::{Linear, along, ascend};
 use crate::tensors::{Reader, Writer};
 use crate::trees::Trees;
 
+/// A score this near to the usual one is stretched as the calibration stretches a piece of this length around both: over a
+/// shorter one, a step of the curve would count for more than it does.
+const SHORTEST: f32 = 0.5;
+
 /// No probability is nearer to 0 or 1: no sample shows that something never or always happens.
 const FARTHEST: f32 = 1e-6;
 
@@ -62,6 +66,22 @@ impl RiskHead {
             }
         }
         contributions
+    }
+
+    /// By how much each feature moves the calibrated log-odds away from those of a usual row; shape (features). All together
+    /// they lead from the one to the other: each is its contribution to the score, stretched as the calibration stretches
+    /// the way from the usual score to this one.
+    pub fn effects(&self, values: &[f32]) -> Vec<f32> {
+        let (usual, score) = (self.usual(), self.score(values));
+        let (low, high) = (usual.min(score), usual.max(score));
+        let around = (SHORTEST - (high - low)).max(0.0) / 2.0;
+        let (low, high) = (low - around, high + around);
+        let stretch = (along(&self.calibration, high) - along(&self.calibration, low)) / (high - low);
+        let mut effects = self.contributions(values);
+        for effect in &mut effects {
+            *effect *= stretch;
+        }
+        effects
     }
 
     /// The score of a usual row.
@@ -227,6 +247,32 @@ mod tests {
         for certain in [-3e38, 3e38] {
             assert!(probability(certain) > 0.0 && probability(certain) < 1.0);
         }
+    }
+
+    #[test]
+    fn effects_lead_from_the_usual_log_odds_to_the_calibrated_ones() {
+        let (head, _) = head();
+        let log_odds = |probability: f32| (probability / (1.0 - probability)).ln();
+        let bent = RiskHead { calibration: vec![[-3.0, -6.0], [-1.9, -3.0], [0.0, -2.5]], ..head };
+        let moved = |head: &RiskHead, values: &[f32]| {
+            let way = log_odds(head.probability(values)) - log_odds(head.calibrated(head.usual()));
+            let effects = head.effects(values);
+            let sum: f32 = effects.iter().sum();
+            assert!((sum - way).abs() < 1e-4 * (1.0 + way.abs()), "{effects:?} lead {sum} and not {way}");
+            effects
+        };
+        let flagged = moved(&bent, &[20.0, 300.0, 1.0, f32::NAN]);
+        assert!(flagged[2] > 0.0 && flagged[3] == 0.0, "{flagged:?}");
+        let values = [1.0, f32::NAN, 0.0, 0.0];
+        let far = bent.score(&values) - bent.usual();
+        assert!(far.abs() < SHORTEST, "{far}");
+        // Near the usual row the way is short, and the effects keep the size that the curve gives around it.
+        let (effects, parts) = (bent.effects(&values), bent.contributions(&values));
+        for (effect, part) in effects.iter().zip(&parts) {
+            assert!(effect.is_finite() && effect.abs() <= 3.0 * part.abs() && effect * part >= 0.0, "{effect} {part}");
+        }
+        let level = RiskHead { calibration: vec![[0.0, -2.0]], ..bent };
+        assert_eq!(level.effects(&values), [0.0; 4], "what changes nothing has no effect");
     }
 
     #[test]

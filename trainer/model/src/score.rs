@@ -1,5 +1,7 @@
 //! The answer for one pull request.
 
+use crate::Membership;
+
 /// What the model says of one vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
@@ -14,8 +16,13 @@ pub struct Score {
     pub band: Band,
     /// Calibrated probability that the change will be taken back, above 0 and below 1; `None` without a risk head.
     pub risk: Option<f32>,
+    /// What moves the risk, the strongest first; without effect nothing is listed. Empty without a risk head.
+    pub effects: Vec<Effect>,
     /// Probability of each of [`Metadata::categories`](crate::Metadata::categories); empty without a head.
     pub categories: Vec<f32>,
+    /// The cluster that it is nearest to; `None` where the model has none. It was learnt from pull requests that declare no
+    /// category, and says little of others.
+    pub cluster: Option<Membership>,
     /// Every input's share of the anomaly score, the largest first.
     pub contributions: Vec<Contribution>,
 }
@@ -54,6 +61,19 @@ pub struct Contribution {
     pub usual: Usual,
     /// Share of the anomaly score, 0 to 1: the mean of the shares that the views give it, by how surprised they are. All shares sum to 1, or to 0 where nothing is surprising at all.
     pub share: f32,
+}
+
+/// What a feature does to the risk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Effect {
+    /// Its index in [`Metadata::features`](crate::Metadata::features).
+    pub feature: usize,
+    /// Its value in its own unit; NaN where unknown.
+    pub value: f32,
+    /// What was usual in training, in the same unit.
+    pub usual: Usual,
+    /// By how much it moves the log-odds of the risk away from those of a usual row; below 0 where it lowers the risk.
+    pub log_odds: f32,
 }
 
 /// What the model looks at.

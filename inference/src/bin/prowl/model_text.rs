@@ -44,6 +44,10 @@ pub(crate) fn model(model: &GetModelResponse) -> String {
         row(name, format!("from {from}: {observed} of {rows} later ones were taken back ({average} of all)"));
     }
     row("categories", if model.categories.is_empty() { "none".to_owned() } else { model.categories.join(", ") });
+    for (place, cluster) in model.clusters.iter().enumerate() {
+        let name = if place == 0 { "clusters" } else { "" };
+        row(name, format!("{} ({} without a category)", cluster.name, cluster.rows));
+    }
     row("history up to", model.history_as_of.as_ref().map_or_else(|| "nothing known".to_owned(), date));
     for (head, reason) in model.missing_heads.iter().collect::<BTreeMap<_, _>>() {
         row(&format!("no {head}"), reason.clone());
@@ -73,9 +77,21 @@ fn drift(model: &GetModelResponse) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use prowl_proto::v1::Bands;
+    use prowl_proto::v1::{Bands, Cluster};
 
     use super::*;
+
+    #[test]
+    fn clusters_are_told_by_name() {
+        let clusters = ["bump, version", "more: files changed"].map(|name| Cluster {
+            name: name.into(),
+            rows: 7,
+            ..Cluster::default()
+        });
+        let shown = model(&GetModelResponse { clusters: clusters.to_vec(), ..GetModelResponse::default() });
+        assert!(shown.contains("bump, version (7 without") && shown.contains("more: files changed (7"), "{shown}");
+        assert_eq!(shown.matches("clusters").count(), 1, "{shown}");
+    }
 
     #[test]
     fn drift_is_told() {

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use prowl_proto::v1::{Band, Category, CategorySource, HistorySource, RiskBand, ScoreResponse};
+use prowl_proto::v1::{
+    Band, Category, CategorySource, Cluster, HistorySource, Reference, RiskBand, RiskReason, ScoreResponse,
+};
 use serde::Deserialize;
 
 const BOLD: Style = Style::new().bold();
@@ -37,8 +39,18 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
     if let Some(risk) = response.risk {
         line(&mut text, &format!("  {}", risk_text(risk, response.risk_band.as_ref())));
     }
+    if !response.risk_reasons.is_empty() {
+        line(&mut text, "  against a usual change these odds are");
+    }
+    for RiskReason { effect, sentence, .. } in &response.risk_reasons {
+        let factor = format!("{:>5}", format!("×{:.1}", effect.exp()));
+        line(&mut text, &format!("  {DIM}{factor}{DIM:#} as it {}", printable(sentence)));
+    }
     if let Some(category) = &response.category {
         line(&mut text, &format!("  {}", kind(category)));
+    }
+    if let Some(cluster) = &response.cluster {
+        line(&mut text, &format!("  {}", alike(cluster)));
     }
     if !response.reasons.is_empty() {
         let routine = response.band() == Band::Routine;
@@ -94,7 +106,12 @@ fn verdict(response: &ScoreResponse) -> String {
     let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
     let color = color.on_default();
     let percentile = percentile(response.percentile);
-    format!("{style}{name:<9}{style:#}  {color}{bar}{color:#}  more unusual than {percentile} of pull requests")
+    let of = match response.reference() {
+        Reference::Unspecified => "",
+        Reference::Repository => " of this repository",
+        Reference::All => " of all repositories",
+    };
+    format!("{style}{name:<9}{style:#}  {color}{bar}{color:#}  more unusual than {percentile} of pull requests{of}")
 }
 
 /// Rounded down, with a digit more near 100, so that `more unusual than` stays true. No more digits: up there the
@@ -123,6 +140,16 @@ fn kind(category: &Category) -> String {
         }
         _ => format!("{BOLD}{name}{BOLD:#} as declared"),
     }
+}
+
+/// The group that it lies in, and how typical of it it is.
+fn alike(cluster: &Cluster) -> String {
+    let Cluster { name, rows, farther, .. } = cluster;
+    let beside = match farther.map(|share| 100.0 * share) {
+        Some(share) if share >= 1.0 => format!("{share:.0}% of them are less typical"),
+        _ => "hardly any of them is less typical".to_owned(),
+    };
+    format!("{BOLD}alike{BOLD:#} {rows} others without a declared kind: {} ({beside})", printable(name))
 }
 
 /// What the answer could not take into account.
@@ -198,6 +225,12 @@ mod tests {
             created_at: Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 }),
             percentile: 99.99,
             band: Band::HighRisk.into(),
+            reference: Reference::Repository.into(),
+            risk: Some(0.051),
+            risk_reasons: vec![
+                RiskReason { effect: 0.74, sentence: "changes 26\u{1b} files".into(), ..RiskReason::default() },
+                RiskReason { effect: -0.36, sentence: "has 1 commit".into(), ..RiskReason::default() },
+            ],
             category: Some(Category {
                 name: "docs".into(),
                 source: CategorySource::Declared.into(),
@@ -222,7 +255,11 @@ mod tests {
         };
         let expected = "\
 o/[2Jn#7  Fix it
-  HIGH RISK  ████████████████████  more unusual than 99.9% of pull requests
+  HIGH RISK  ████████████████████  more unusual than 99.9% of pull requests of this repository
+  will be taken back with a probability of 5.1%
+  against a usual change these odds are
+   ×2.1 as it changes 26 files
+   ×0.7 as it has 1 commit
   docs as declared, but it looks like fix (81%)
   because it
    30%  adds 4,200 lines
@@ -231,6 +268,16 @@ o/[2Jn#7  Fix it
   model 20261124T214500Z (abababababab) · history up to 2023-11-14 · 0.21 ms
 ";
         assert_eq!(plain(&answer(&response, Some("Fix\u{1b}\u{7}\u{202e} it"))), expected);
+    }
+
+    #[test]
+    fn a_cluster_is_told_by_its_name_and_how_typical_it_is() {
+        let text = |farther| {
+            plain(&alike(&Cluster { name: "bump\u{1b}, version".into(), rows: 312, farther, ..Cluster::default() }))
+        };
+        let common = "alike 312 others without a declared kind: bump, version";
+        assert_eq!(text(Some(0.7)), format!("{common} (70% of them are less typical)"));
+        assert_eq!(text(Some(0.004)), format!("{common} (hardly any of them is less typical)"));
     }
 
     #[test]
