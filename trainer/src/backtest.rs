@@ -68,6 +68,8 @@ pub struct CategoryRow {
     pub macro_f1: f64,
     /// Mean over the slices.
     pub accuracy: f64,
+    /// Mean over the slices, of the probability of the most probable category; none where there is no probability.
+    pub calibration_error: Option<f64>,
     /// Macro F1 and accuracy of each slice.
     pub folds: Vec<[Figure; 2]>,
 }
@@ -112,7 +114,7 @@ pub fn measure(
     let edge = |fold: usize| rows.len() / 2 + (rows.len() - rows.len() / 2) * fold / folds;
     let mut missing = Vec::new();
     let mut risks: Vec<[Judged; 3]> = Vec::new();
-    let mut categories: Vec<[[Figure; 2]; 3]> = Vec::new();
+    let mut categories: Vec<[Told; 3]> = Vec::new();
     for fold in 0..folds {
         let (before, later) = (&rows[..edge(fold)], &rows[edge(fold)..edge(fold + 1)]);
         match risk_fold(data, before, later, seed)? {
@@ -130,9 +132,11 @@ pub fn measure(
     let risk = ["ours", "churn alone", "plain regression on sizes"].into_iter().enumerate();
     let risk = risk.filter_map(|(way, name)| risk_row(name, risks.iter().map(|ways| &ways[way]).collect(), seed));
     let category = ["ours", "words alone", "most frequent"].into_iter().enumerate().map(|(way, name)| {
-        let of: Vec<[Figure; 2]> = categories.iter().map(|ways| ways[way]).collect();
+        let of: Vec<[Figure; 2]> = categories.iter().map(|ways| ways[way].figures).collect();
         let mean = |figure: usize| of.iter().map(|row| row[figure].value).sum::<f64>() / of.len() as f64;
-        CategoryRow { name, macro_f1: mean(0), accuracy: mean(1), folds: of }
+        let errors: Option<Vec<f64>> = categories.iter().map(|ways| ways[way].calibration_error).collect();
+        let calibration_error = errors.map(|errors| errors.iter().sum::<f64>() / errors.len() as f64);
+        CategoryRow { name, macro_f1: mean(0), accuracy: mean(1), calibration_error, folds: of }
     });
     let category = if categories.is_empty() { Vec::new() } else { category.collect() };
     Ok(Backtest { run, folds, risk: risk.collect(), category, missing })
@@ -208,13 +212,21 @@ fn mean(figures: &[Figures<f64>]) -> Option<Figures<f64>> {
     }))
 }
 
-/// Macro F1 and accuracy on the declared rows of a slice: of the head, of one that reads words alone, of the most frequent.
+/// How a way to tell the category does on a slice.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// Macro F1 and accuracy.
+    figures: [Figure; 2],
+    calibration_error: Option<f64>,
+}
+
+/// On the declared rows of a slice: the head, one that reads words alone, the most frequent.
 fn category_fold<'a>(
     data: &'a Dataset,
     before: &[usize],
     later: &[usize],
     seed: u64,
-) -> Result<Result<[[Figure; 2]; 3], String>, TrainError> {
+) -> Result<Result<[Told; 3], String>, TrainError> {
     // As in a training: the newest of what was known chooses the strength.
     let (first, newest) = before.split_at(before.len() * 85 / 100);
     let scaler = scale::fit(data, first);
@@ -241,12 +253,19 @@ fn category_fold<'a>(
         let of = |rows: &[usize]| category::examples(data, rows, read);
         let fitted = category::fit(&of(first), &of(newest), &mut || ControlFlow::Continue(()))?;
         match fitted {
-            Ok((classes, head)) => of_heads.push(figures(&category::predictions(&head, &classes, &of(later)))),
+            Ok((classes, head)) => {
+                let later = of(later);
+                of_heads.push(Told {
+                    figures: figures(&category::predictions(&head, &classes, &later)),
+                    calibration_error: Some(category::calibration_error(&head, &classes, &later)),
+                });
+            }
             Err(reason) => return Ok(Err(reason)),
         }
     }
     let known: Vec<&str> = before.iter().filter_map(|&row| data.category(row)).collect();
-    let usual = figures(&vec![majority(&known).unwrap_or_default(); truth.len()]);
+    let usual =
+        Told { figures: figures(&vec![majority(&known).unwrap_or_default(); truth.len()]), calibration_error: None };
     Ok(Ok([of_heads[0], of_heads[1], usual]))
 }
 
@@ -270,9 +289,10 @@ impl Backtest {
             }
         }
         if !self.category.is_empty() {
-            line(format!("  {:<27}{:>10}{:>10}", "category", "macro F1", "accuracy"));
-            for CategoryRow { name, macro_f1, accuracy, .. } in &self.category {
-                line(format!("  {name:<27}{macro_f1:>10.3}{accuracy:>10.3}"));
+            line(format!("  {:<27}{:>10}{:>10}{:>8}", "category", "macro F1", "accuracy", "calib."));
+            for CategoryRow { name, macro_f1, accuracy, calibration_error, .. } in &self.category {
+                let error = calibration_error.map_or(String::new(), |error| format!("{error:.3}"));
+                line(format!("  {name:<27}{macro_f1:>10.3}{accuracy:>10.3}{error:>8}"));
             }
         }
         for lost in self.lost() {

@@ -36,7 +36,7 @@ pub(crate) fn card(findings: &Findings<'_>) -> String {
          - **Not to judge people**: not for pay, promotion, hiring, ranking or watching anyone. It scores changes; much of what \
          makes one unusual (a new place, a late hour, a first contribution) is no fault of anybody's.\n\
          - Not to block or merge a change without a person's decision, and not to find security holes.\n\n\
-         ## Figures\n\n{}\n\
+         ## Figures\n\n{}{}\n\
          ## Limits\n\n\
          - Unusual is not bad, and usual is not good. What is usual drifts: train again often.\n\
          - It speaks for the repositories above. Others are compared with all of these together.\n\
@@ -60,6 +60,7 @@ pub(crate) fn card(findings: &Findings<'_>) -> String {
         count(data.slices[2].rows),
         span(2, 2),
         figures(findings),
+        clusters(findings),
         missing(findings),
         text(&training.run),
         text(&training.run_digest),
@@ -87,15 +88,28 @@ fn figures(findings: &Findings<'_>) -> String {
     row("risk: calibration error", metric("risk_test_calibration_error").map(number), String::new());
     let majority = |name: &str| metric(name).map_or(String::new(), percent) + " always the most frequent";
     row("kind: accuracy", metric("category_accuracy").map(percent), majority("category_majority_accuracy"));
+    row("kind: calibration error", metric("category_calibration_error").map(number), String::new());
     row("kind: macro F1", metric("category_macro_f1").map(|f1| format!("{f1:.3}")), String::new());
     table
 }
 
+/// The groups of pull requests that declare no kind.
+fn clusters(findings: &Findings<'_>) -> String {
+    let clusters = &findings.model.metadata().clusters;
+    if clusters.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> =
+        clusters.iter().map(|cluster| format!("{} ({})", text(&cluster.name), count(cluster.rows as usize))).collect();
+    format!("\nPull requests that declare no kind fall into {} groups: {}.\n", clusters.len(), names.join("; "))
+}
+
 fn missing(findings: &Findings<'_>) -> String {
     let heads = &findings.model.metadata().missing_heads;
-    heads
-        .iter()
-        .fold(String::new(), |list, (head, reason)| list + &format!("- No {} head: {}.\n", text(head), text(reason)))
+    heads.iter().fold(String::new(), |list, (head, reason)| {
+        let head = if head == "clusters" { "groups of what declares no kind" } else { &format!("{} head", text(head)) };
+        list + &format!("- No {head}: {}.\n", text(reason))
+    })
 }
 
 /// Text as text in Markdown: nothing of it is markup, on one line.

@@ -6,7 +6,8 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use prowl_model::{CategoryHead, TextVector, tf_idf};
 
 use crate::evaluate::macro_f1;
-use crate::{Dataset, TrainError, lbfgs, words};
+use crate::figures::Judged;
+use crate::{Dataset, TrainError, lbfgs, temperature, words};
 
 /// A category needs this many declared pull requests in the training slice to be learnt.
 pub const FEWEST: usize = 20;
@@ -46,7 +47,8 @@ pub struct Example<'a> {
 
 /// Fits a head for every category with at least [`FEWEST`] examples, sorted by name. Examples come in the order of time.
 /// Heads fitted on `training` alone are compared on `validation`, which is later; the strength of regularisation of the best
-/// is then used on both together, since the newest examples tell most.
+/// is then used on both together, since the newest examples tell most. How sure that head may be is what `validation` says of
+/// the one fitted on `training`.
 ///
 /// Where `training` has fewer than two such categories there is no head, and a text that says so.
 ///
@@ -68,20 +70,26 @@ pub fn fit(
     }
     let problem = Problem::new(&learnt, &classes);
     let truth = truth(validation);
-    let (mut best_quality, mut best_strength) = (f64::NEG_INFINITY, STRENGTHS[0]);
+    let (mut best_quality, mut best_strength, mut factor) = (f64::NEG_INFINITY, STRENGTHS[0], 1.0);
     // Each from where the last one ended.
     let mut weights = Array1::zeros(problem.size());
     for strength in STRENGTHS {
         weights = problem.solve(weights, strength, watch)?;
-        let quality = macro_f1(&truth, &predictions(&problem.head(&weights), &classes, validation));
+        let head = problem.head(&weights);
+        let quality = macro_f1(&truth, &predictions(&head, &classes, validation));
         if quality > best_quality {
             (best_quality, best_strength) = (quality, strength);
+            factor = temperature::fit(&logits(&head, &classes, validation));
         }
     }
     let both: Vec<&Example<'_>> = training.iter().chain(validation).collect();
     let classes = self::classes(&both);
     let problem = Problem::new(&both, &classes);
-    let head = problem.head(&problem.solve(Array1::zeros(problem.size()), best_strength, watch)?);
+    let mut head = problem.head(&problem.solve(Array1::zeros(problem.size()), best_strength, watch)?);
+    for weights in [&mut head.tokens, &mut head.features] {
+        *weights *= factor as f32;
+    }
+    head.bias *= factor as f32;
     Ok(Ok((classes.into_iter().map(str::to_owned).collect(), head)))
 }
 
@@ -112,6 +120,26 @@ pub fn truth<'a>(examples: &[Example<'a>]) -> Vec<&'a str> {
     examples.iter().map(|example| example.category).collect()
 }
 
+/// Logits of the examples of a known class, each with its class.
+fn logits(head: &CategoryHead, classes: &[&str], examples: &[Example<'_>]) -> Vec<(Vec<f64>, usize)> {
+    let of = |example: &Example<'_>| {
+        let class = classes.iter().position(|&class| class == example.category)?;
+        let logits = head.logits(&example.scaled, example.kind_tokens);
+        Some((logits.into_iter().map(f64::from).collect(), class))
+    };
+    examples.iter().filter_map(of).collect()
+}
+
+/// Mean difference between the probability of the most probable category and how often it is right, over ten bins.
+pub fn calibration_error<T: AsRef<str>>(head: &CategoryHead, classes: &[T], examples: &[Example<'_>]) -> f64 {
+    let of = |example: &Example<'_>| {
+        let shares = head.probabilities(&example.scaled, example.kind_tokens);
+        let class = first_largest(&shares);
+        (f64::from(shares[class]), classes[class].as_ref() == example.category)
+    };
+    Judged::probabilities(examples.iter().map(of)).calibration_error()
+}
+
 /// The most probable category of each example.
 pub fn predictions<'a, T: AsRef<str>>(head: &CategoryHead, classes: &'a [T], examples: &[Example<'_>]) -> Vec<&'a str> {
     let most_probable =
@@ -121,7 +149,10 @@ pub fn predictions<'a, T: AsRef<str>>(head: &CategoryHead, classes: &'a [T], exa
 
 /// Index of the most probable class; of several the first.
 pub fn most_probable(head: &CategoryHead, scaled: &[f32], kind_tokens: &[u32]) -> usize {
-    let shares = head.probabilities(scaled, kind_tokens);
+    first_largest(&head.probabilities(scaled, kind_tokens))
+}
+
+fn first_largest(shares: &[f32]) -> usize {
     let best = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
     best.map_or(0, |(class, _)| class)
 }
@@ -337,6 +368,31 @@ mod tests {
         let (_, head) = fit(&all, &[]).unwrap();
         assert_eq!(head, problem.head(&solve(STRENGTHS[0])));
         assert_ne!(head, problem.head(&solve(STRENGTHS[2])));
+    }
+
+    #[test]
+    fn the_head_is_as_sure_as_the_validation_slice_lets_it() {
+        let all = examples();
+        // Half of what comes later declares another class than its words say.
+        let turned = |(place, of): (usize, &Example<'static>)| {
+            let category = if place % 2 == 0 { of.category } else { ["b", "c", "a"][place % 3] };
+            Example { category, ..of.clone() }
+        };
+        let later: Vec<_> = all.iter().enumerate().map(turned).collect();
+        let (classes, unsure) = fit(&all, &later).unwrap();
+        let (_, sure) = fit(&all, &all).unwrap();
+        let certainty = |head: &CategoryHead| {
+            let of = |example: &Example<'_>| head.probabilities(&example.scaled, example.kind_tokens);
+            all.iter().map(|example| of(example).into_iter().fold(0.0, f32::max)).sum::<f32>() / all.len() as f32
+        };
+        assert!(
+            (certainty(&unsure) - 0.5).abs() < 0.15 && certainty(&sure) > 0.9,
+            "{} {}",
+            certainty(&unsure),
+            certainty(&sure)
+        );
+        let [honest, proud] = [&unsure, &sure].map(|head| calibration_error(head, &classes, &later));
+        assert!(proud > 0.35 && honest < proud / 2.0, "{honest} {proud}");
     }
 
     #[test]

@@ -31,7 +31,10 @@ impl Outcome {
     }
 }
 
-/// Everything that the trainer reads of a features run. A row costs 4 bytes a feature and a token.
+/// Characters of a title that are kept.
+const TITLE: usize = 120;
+
+/// Everything that the trainer reads of a features run. A row costs 4 bytes a feature and a token, and its title.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// What the columns of `values` are.
@@ -43,6 +46,7 @@ pub struct Dataset {
     values: Array2<f32>,
     tokens: Lists,
     kind_tokens: Lists,
+    titles: Titles,
     created_at: Vec<i64>,
     numbers: Vec<i64>,
     repositories: Vec<u32>,
@@ -83,6 +87,11 @@ impl Dataset {
     /// Hashed tokens of what tells the kind of a row's change.
     pub fn kind_tokens(&self, row: usize) -> &[u32] {
         self.kind_tokens.of(row)
+    }
+
+    /// The beginning of a row's title; empty where it is unknown.
+    pub fn title(&self, row: usize) -> &str {
+        self.titles.of(row)
     }
 
     /// When a row's pull request was opened, in milliseconds since 1970, UTC.
@@ -147,6 +156,25 @@ impl Lists {
     }
 }
 
+/// One text a row, all in one piece of memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Titles {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Titles {
+    fn push(&mut self, title: &str) {
+        self.text.extend(title.chars().take(TITLE));
+        self.ends.push(self.text.len());
+    }
+
+    fn of(&self, row: usize) -> &str {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.text[start..self.ends[row]]
+    }
+}
+
 /// A row on its way into a [`Dataset`].
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
@@ -162,6 +190,8 @@ pub struct Row<'a> {
     pub tokens: &'a [u32],
     /// Hashed tokens of what tells the kind of the change.
     pub kind_tokens: &'a [u32],
+    /// The title, where it is known.
+    pub title: Option<&'a str>,
     /// Declared category.
     pub category: Option<&'a str>,
     /// What became of it.
@@ -176,6 +206,7 @@ pub struct Builder {
     values: Vec<f32>,
     tokens: Lists,
     kind_tokens: Lists,
+    titles: Titles,
     created_at: Vec<i64>,
     numbers: Vec<i64>,
     repositories: Vec<u32>,
@@ -194,6 +225,7 @@ impl Builder {
             values: Vec::new(),
             tokens: Lists::default(),
             kind_tokens: Lists::default(),
+            titles: Titles::default(),
             created_at: Vec::new(),
             numbers: Vec::new(),
             repositories: Vec::new(),
@@ -223,6 +255,7 @@ impl Builder {
         self.values.extend(row.values.iter().map(|&value| if value.is_finite() { value } else { f32::NAN }));
         self.tokens.push(row.tokens);
         self.kind_tokens.push(row.kind_tokens);
+        self.titles.push(row.title.unwrap_or_default());
         self.created_at.push(row.created_at);
         self.numbers.push(row.number);
         let next = self.repository_ids.len() as u32;
@@ -261,6 +294,7 @@ impl Builder {
             older_rows: 0,
             tokens: self.tokens,
             kind_tokens: self.kind_tokens,
+            titles: self.titles,
             created_at: self.created_at,
             numbers: self.numbers,
             repositories: self.repositories,

@@ -126,6 +126,12 @@ impl Judged {
         self.rows.iter().filter(|row| row.1).count()
     }
 
+    /// Mean difference between probability and observed rate, as [`Fit::calibration_error`]; also of rows of one kind. NaN
+    /// without rows.
+    pub fn calibration_error(&self) -> f64 {
+        self.fit(&vec![1; self.rows.len()]).calibration_error
+    }
+
     /// The figures; `None` unless there are rows of both kinds, since they would mean nothing.
     pub fn figures(&self) -> Option<Figures<f64>> {
         self.weighted(&vec![1; self.rows.len()])
@@ -300,6 +306,8 @@ mod tests {
         let rows = (0..20).map(|row| if row < 2 { (0.5, row == 0) } else { (0.1, false) });
         let fit = Judged::probabilities(rows).figures().unwrap().probability.unwrap();
         close(fit.calibration_error, 0.9 * 0.1);
+        let certain = Judged::probabilities((0..20).map(|_| (0.7, true)));
+        close(certain.calibration_error(), 0.3);
         // Too high in one bin and too low in another do not cancel; within one they do.
         let rows = (0..20).map(|row| if row < 10 { (0.6, row % 2 == 0) } else { (0.4, row % 2 == 0) });
         close(Judged::probabilities(rows).figures().unwrap().probability.unwrap().calibration_error, 0.1);

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use prowl_model::{Bands, CategoryHead, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA, Training};
+use prowl_model::{
+    Bands, CategoryHead, ClusterInfo, Clusters, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA, Training,
+};
 
 use crate::autoencoder::Epoch;
 use crate::category::{self, Example};
 use crate::detector::{Detector, Reading};
 use crate::evaluate::{accuracy, macro_f1, majority};
 use crate::figures::Judged;
-use crate::{Dataset, Settings, Split, TrainError, risk, scale};
+use crate::{Dataset, Settings, Split, TrainError, clusters, findings, risk, scale, typical};
 
 /// Where the rows come from and what the model will be called.
 #[derive(Clone, Debug)]
@@ -34,12 +36,17 @@ pub enum Step<'a> {
     Only(&'a Epoch),
     /// A look at the examples of the category head.
     Category,
+    /// A number of groups of pull requests that declare no category.
+    Clusters,
     /// A model of the risk head, or one of its trees.
     Risk,
 }
 
 /// The declared pull requests that the category head learns from, at most; the newest count.
 const EXAMPLES: usize = 50_000;
+
+/// Pull requests that groups are found among, at most, and so many that they are compared with; the newest count.
+const GROUPED: usize = 20_000;
 
 /// Fewer rows tell too little of where the most unusual 5% and 1% begin.
 const CALIBRATION_ROWS: usize = 200;
@@ -96,6 +103,16 @@ pub fn learn(
             (Vec::new(), None)
         }
     };
+    let (cluster_infos, clusters) = match clusters_of(&last, &split, settings.seed, &mut || watch(Step::Clusters))? {
+        Ok((infos, clusters, silhouette)) => {
+            metrics.insert("cluster_silhouette".to_owned(), silhouette);
+            (infos, Some(clusters))
+        }
+        Err(reason) => {
+            missing_heads.insert("clusters".to_owned(), reason);
+            (Vec::new(), None)
+        }
+    };
     let (risk_head, risk_info) = match risk_head(data, &split, settings.seed, &mut || watch(Step::Risk))? {
         Ok((head, info)) => {
             metrics.extend(risk_metrics(data, &split, &head));
@@ -110,7 +127,7 @@ pub fn learn(
     let metadata = Metadata {
         bands,
         categories,
-        clusters: Vec::new(),
+        clusters: cluster_infos,
         features: data.features.clone(),
         features_digest: data.features_digest.clone(),
         metrics,
@@ -141,9 +158,33 @@ pub fn learn(
         views,
         calibration,
         category,
-        clusters: None,
+        clusters,
         risk: risk_head,
     })?)
+}
+
+/// The groups of the pull requests that declare no category, described, and their silhouette; or the reason why there are
+/// none.
+fn clusters_of(
+    detector: &Detector<'_>,
+    split: &Split,
+    seed: u64,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Result<(Vec<ClusterInfo>, Clusters, f64), String>, TrainError> {
+    let Reading { data, scaler, .. } = &detector.reading;
+    let known = [split.training.as_slice(), &split.validation].concat();
+    let undeclared: Vec<usize> = known.iter().copied().filter(|&row| data.category(row).is_none()).collect();
+    let undeclared = findings::newest(&undeclared, GROUPED);
+    let code = |&row: &usize| detector.network.code(&detector.reading.inputs(row).scaled);
+    let codes: Vec<Vec<f32>> = undeclared.iter().map(code).collect();
+    let found = match clusters::find(&codes, seed, watch)? {
+        Ok(found) => found,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let rows = |places: &Vec<usize>| places.iter().map(|&place| undeclared[place]).collect();
+    let groups: Vec<Vec<usize>> = found.members.iter().map(rows).collect();
+    let infos = typical::describe(data, scaler, &groups, findings::newest(&known, GROUPED));
+    Ok(Ok((infos, found.clusters, found.silhouette)))
 }
 
 /// The rows of a dataset for the risk head, in the order of `rows`.
@@ -237,6 +278,7 @@ impl Heads<'_> {
         vec![
             ("category_test_rows".to_owned(), truth.len() as f64),
             ("category_accuracy".to_owned(), accuracy(&truth, &predicted)),
+            ("category_calibration_error".to_owned(), category::calibration_error(head, classes, &test)),
             ("category_macro_f1".to_owned(), macro_f1(&truth, &predicted)),
             ("category_majority_accuracy".to_owned(), accuracy(&truth, &usual)),
             ("category_majority_macro_f1".to_owned(), macro_f1(&truth, &usual)),

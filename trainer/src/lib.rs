@@ -12,6 +12,7 @@ pub mod backtest;
 pub mod boost;
 mod card;
 pub mod category;
+mod clusters;
 mod covariance;
 pub mod curves;
 mod dataset;
@@ -44,6 +45,8 @@ mod shard;
 mod split;
 pub mod svd;
 mod table;
+pub mod temperature;
+mod typical;
 pub mod words;
 
 pub use dataset::{Builder, Dataset, Outcome, Row};

@@ -175,6 +175,7 @@ mod tests {
                 values: &values,
                 tokens: &[(row % 2) as u32, 7],
                 kind_tokens: &[(row % 2) as u32],
+                title: Some(EVIL),
                 category: (row % 4 > 0).then_some(kind),
                 outcome: Outcome { reverted_at: reverted.then_some(opened + DAY), mature_at: Some(opened + 9 * DAY) },
             });

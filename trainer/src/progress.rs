@@ -33,6 +33,10 @@ impl Progress {
                 self.bar.tick();
                 tracing::debug!("a look at the examples of the category head");
             }
+            Step::Clusters => {
+                self.turn_to("clusters", "{prefix} {spinner} {elapsed}");
+                self.bar.tick();
+            }
             Step::Risk => {
                 self.turn_to("risk head", "{prefix} {spinner} {elapsed}");
                 self.bar.tick();

@@ -139,8 +139,8 @@ impl Part {
     fn read_into(self, builder: &mut Builder, maturity: i64, newest: &mut Newest) -> Result<(), TrainError> {
         self.check_columns()?;
         let features = self.features.clone();
-        let names =
-            COLUMNS.map(|(name, _)| name).into_iter().chain(features.iter().map(|feature| feature.name.as_str()));
+        let names = COLUMNS.map(|(name, _)| name).into_iter().chain([TITLE.0]);
+        let names = names.chain(features.iter().map(|feature| feature.name.as_str()));
         self.each_batch(names, |batch| push(batch, &features, maturity, newest, builder))
     }
 
@@ -181,7 +181,12 @@ impl Part {
                 return Err(self.unusable(&format!("its column {name:?} holds {found}, not {holds:?}")));
             }
         }
-        Ok(())
+        match self.reader.schema().field_with_name(TITLE.0) {
+            Ok(found) if !TITLE.1.fits(found.data_type()) => {
+                Err(self.unusable(&format!("its column {:?} holds {}, not {:?}", TITLE.0, found.data_type(), TITLE.1)))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -222,6 +227,9 @@ const COLUMNS: [(&str, Holds); 9] = [
     ("reverted_at", Holds::Milliseconds),
 ];
 
+/// A column that a run may have: without it, groups of pull requests are named by their features alone.
+const TITLE: (&str, Holds) = ("title", Holds::Text);
+
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {
     batch.column_by_name(name).ok_or_else(|| name.to_owned())
 }
@@ -250,6 +258,7 @@ fn push(
     };
     let (tokens, kind_tokens) = (lists("text_tokens")?, lists("kind_tokens")?);
     let category = column("category")?.as_string::<i32>();
+    let titles = batch.column_by_name(TITLE.0).map(|titles| titles.as_string::<i32>());
     let merged_at = column("merged_at")?.as_primitive::<TimestampMillisecondType>();
     let reverted = column("reverted")?.as_boolean();
     let reverted_at = column("reverted_at")?.as_primitive::<TimestampMillisecondType>();
@@ -277,6 +286,7 @@ fn push(
             values: &values,
             tokens: numbers_of(tokens, row),
             kind_tokens: numbers_of(kind_tokens, row),
+            title: titles.filter(|titles| titles.is_valid(row)).map(|titles| titles.value(row)),
             category: category.is_valid(row).then(|| category.value(row)),
             outcome: outcome(row),
         });

@@ -97,6 +97,7 @@ impl<'a> Report<'a> {
                         percent("category_majority_accuracy")
                     ),
                 );
+                row("  calibration", format!("the probability is {} off", percent("category_calibration_error")));
                 row(
                     "  macro F1",
                     format!(

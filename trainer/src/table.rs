@@ -146,6 +146,7 @@ fn dataset(table: &Table) -> Dataset {
             values,
             tokens: &[],
             kind_tokens: &[],
+            title: None,
             category: None,
             outcome: Outcome::default(),
         });

@@ -37,6 +37,7 @@ fn data(rows: usize, turned: usize, categories: &[&str]) -> Dataset {
             values: &values,
             tokens: &tokens,
             kind_tokens: &tokens,
+            title: None,
             category: categories.get(kind).copied(),
             outcome: Outcome {
                 reverted_at: reverted.then_some(created_at + 2 * DAY),

@@ -94,7 +94,17 @@ impl World {
 /// A row of which no more is known, the kind told by the words themselves.
 fn row<'a>(values: &'a [f32], tokens: &'a [u32]) -> Row<'a> {
     let outcome = Outcome::default();
-    Row { repository: "o/r", number: 1, created_at: 0, values, tokens, kind_tokens: tokens, category: None, outcome }
+    Row {
+        repository: "o/r",
+        number: 1,
+        created_at: 0,
+        values,
+        tokens,
+        kind_tokens: tokens,
+        title: None,
+        category: None,
+        outcome,
+    }
 }
 
 /// A pull request whose kind is told by the words themselves.
@@ -197,7 +207,54 @@ fn the_category_is_told_where_enough_declare_one() {
     assert_eq!(metadata.categories, ["docs", "fix"]);
     assert!(metadata.metrics["category_accuracy"] > 0.95, "{:?}", metadata.metrics);
     assert!(metadata.metrics["category_macro_f1"] > metadata.metrics["category_majority_macro_f1"] + 0.3);
+    assert!(metadata.metrics["category_calibration_error"] < 0.1, "{:?}", metadata.metrics);
     assert!(!metadata.missing_heads.contains_key("category"));
+}
+
+#[test]
+fn what_declares_nothing_falls_into_groups_that_are_named() {
+    let mut world = World::new(14);
+    // The one kind follows the second cause far up and bumps, the other far down and explains; a few declare theirs.
+    for row in 0..1_200 {
+        let bumps = row % 3 == 0;
+        let (mut values, words, category) = world.usual();
+        for (value, loading) in values.iter_mut().zip(&world.loadings) {
+            *value += if bumps { 5.0 } else { -5.0 } * loading[1];
+        }
+        let created_at = world.rows * 3_600_000;
+        world.rows += 1;
+        world.builder.push(&Row {
+            number: world.rows,
+            created_at,
+            title: Some(if bumps { "Bump serde" } else { "Explain the harbour" }),
+            category: (row % 7 == 0).then_some(category),
+            ..self::row(&values, &words)
+        });
+    }
+    let data = world.build();
+    let model = trained(&data, &quick());
+    let metadata = model.metadata();
+    let [explain, bump] = &metadata.clusters[..] else {
+        panic!("{:?} {:?}", metadata.clusters, metadata.missing_heads)
+    };
+    assert_eq!((explain.name.as_str(), bump.name.as_str()), ("explain, harbour, the", "bump, serde"));
+    assert!(explain.rows > 19 * bump.rows / 10 && !explain.features.is_empty(), "{explain:?} {bump:?}");
+    assert!(metadata.metrics["cluster_silhouette"] > 0.1, "{:?}", metadata.metrics);
+    let of = |row: usize| model.score(&self::of(&data, row)).unwrap().cluster.unwrap();
+    let told = (1_100..1_200).filter(|&row| of(row).cluster == usize::from(row % 3 == 0)).count();
+    assert!(told > 95, "{told} of 100 that came later");
+    let back = Model::from_bytes(&model.to_bytes().unwrap()).unwrap();
+    assert_eq!(back, model);
+}
+
+#[test]
+fn where_all_declare_a_category_there_are_no_groups_and_a_reason() {
+    let mut world = World::new(4);
+    world.add_usual(200);
+    let model = trained(&world.build(), &Settings { epochs: 3, ..quick() });
+    assert!(model.metadata().clusters.is_empty() && model.parts().clusters.is_none());
+    let reason = &model.metadata().missing_heads["clusters"];
+    assert!(reason.starts_with("0 pull requests") && reason.contains("need 200"), "{reason}");
 }
 
 #[test]
@@ -255,7 +312,7 @@ fn it_stops_when_told_and_when_nothing_gets_better() {
             Step::First(epoch) => (1, epoch.number),
             Step::Final(epoch) | Step::Only(epoch) => (2, epoch.number),
             Step::Category => (3, 0),
-            Step::Risk => (4, 0),
+            Step::Clusters | Step::Risk => (4, 0),
         };
         seen.push((fit, number));
         if (fit, number) == (2, 2) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -23,7 +23,7 @@ pub struct ClusterInfo {
     pub examples: Vec<String>,
     /// In what the features of its members differ most from those of all, the most first.
     pub features: Vec<String>,
-    /// A few of the words, or of the features where no words tell.
+    /// A few of the words, and a feature where these tell little.
     pub name: String,
     /// Members among the pull requests that it was found in.
     pub rows: u64,

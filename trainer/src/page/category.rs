@@ -1,10 +1,12 @@
 //! The section on what kind of change a pull request is.
 
+use prowl_model::Metadata;
+
 use crate::findings::Findings;
 use crate::findings::category::Kinds;
 
 use super::html::{Cell, Table, escaped};
-use super::{count, importances, paragraph, percent};
+use super::{count, importances, number, paragraph, percent};
 
 pub(super) fn section(findings: &Findings<'_>) -> String {
     let metadata = findings.model.metadata();
@@ -15,10 +17,11 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
             let metric = |name: &str| metadata.metrics.get(name).copied().unwrap_or(f64::NAN);
             paragraph(&format!(
                 "Of the {} later pull requests that declare their kind {} are told rightly; always the most frequent kind of \
-                 the training slice would be right for {}.",
+                 the training slice would be right for {}. The probability of the kind that is told is {} off.",
                 count(kinds.rows()),
                 percent(metric("category_accuracy")),
-                percent(metric("category_majority_accuracy"))
+                percent(metric("category_majority_accuracy")),
+                percent(metric("category_calibration_error"))
             )) + &matrix(&metadata.categories, kinds)
                 + "<div class=\"columns\">\n<div>"
                 + &by_class(kinds)
@@ -33,7 +36,35 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
                 + "</div>\n</div>\n"
         }
     };
-    super::section("What kind", "kind", &content)
+    super::section("What kind", "kind", &(content + &clusters(metadata)))
+}
+
+/// The groups of those that declare none.
+fn clusters(metadata: &Metadata) -> String {
+    let title = "<h3>What declares no kind</h3>\n";
+    if metadata.clusters.is_empty() {
+        let reason = metadata.missing_heads.get("clusters").map_or("this model has none", String::as_str);
+        return format!("{title}{}", paragraph(&format!("There are no groups: {reason}.")));
+    }
+    let silhouette = metadata.metrics.get("cluster_silhouette").copied().unwrap_or(f64::NAN);
+    let mut table = Table::new(
+        "Groups of pull requests that declare no kind, by what is typical of them",
+        &["name", "#pull requests", "words of titles", "features", "most typical"],
+    );
+    for cluster in &metadata.clusters {
+        let cells = [
+            Cell::Number(count(cluster.rows as usize)),
+            Cell::Text(cluster.words.join(", ")),
+            Cell::Text(cluster.features.join("; ")),
+            Cell::Text(cluster.examples.join(", ")),
+        ];
+        table.row(&escaped(&cluster.name), cells);
+    }
+    let about = format!(
+        "They lie near each other in what the network makes of them. Their mean silhouette is {}: 1 is far apart, 0 not apart.",
+        number(silhouette)
+    );
+    format!("{title}{}{}", paragraph(&about), table.html())
 }
 
 fn matrix(classes: &[String], kinds: &Kinds) -> String {
