@@ -191,6 +191,13 @@ pub(crate) struct PreprocessArgs {
     #[arg(long, default_value_t = 30, value_name = "DAYS")]
     label_maturity_days: u32,
 
+    /// CSV of pull requests that were taken back, for what the documents do not tell
+    ///
+    /// It has the columns repo, number, and reverted_at (a time such as 2024-01-31T12:00:00Z) or reverted_after_days (days since
+    /// the merge). Where a document says so too, the earlier time counts.
+    #[arg(long, value_name = "FILE")]
+    reverts: Option<PathBuf>,
+
     /// Fail when more than this share of the lines cannot be used, such as 0.05 or 5%
     #[arg(long, default_value = "1%", value_name = "SHARE", value_parser = share)]
     max_reject_share: f64,
@@ -244,6 +251,8 @@ pub struct Preprocess {
     pub(crate) cluster: Cluster,
     /// In milliseconds.
     pub(crate) maturity: i64,
+    /// List of pull requests that were taken back.
+    pub(crate) reverts: Option<PathBuf>,
     /// The share of lines that may be unusable.
     pub(crate) max_reject_share: f64,
     /// The population stability index that no column may exceed.
@@ -349,6 +358,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             export: args.export,
             cluster,
             maturity: i64::from(args.label_maturity_days) * 86_400_000,
+            reverts: args.reverts,
             max_reject_share: args.max_reject_share,
             fail_on_drift: args.fail_on_drift,
             max_line_bytes: args.max_line_bytes as usize,

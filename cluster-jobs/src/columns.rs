@@ -16,7 +16,7 @@ fn time(name: &str, nullable: bool) -> Field {
     Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), nullable)
 }
 
-/// Identity, features by name, tokens, labels and, on request, the history.
+/// Identity, features by name, tokens, title, labels and, on request, the history.
 pub(crate) fn feature_schema(keep_history: bool) -> SchemaRef {
     let mut fields = vec![
         Field::new("repository", DataType::Utf8, false),
@@ -30,6 +30,7 @@ pub(crate) fn feature_schema(keep_history: bool) -> SchemaRef {
     fields.extend([
         tokens("text_tokens"),
         tokens("kind_tokens"),
+        Field::new("title", DataType::Utf8, true),
         Field::new("category", DataType::Utf8, true),
         Field::new("reverted", DataType::Boolean, true),
         time("reverted_at", true),
@@ -55,6 +56,7 @@ pub(crate) struct FeatureColumns {
     values: Vec<Float32Builder>,
     tokens: ListBuilder<UInt32Builder>,
     kind_tokens: ListBuilder<UInt32Builder>,
+    title: StringBuilder,
     category: StringBuilder,
     reverted: BooleanBuilder,
     reverted_at: TimestampMillisecondBuilder,
@@ -65,10 +67,10 @@ pub(crate) struct FeatureColumns {
 
 impl FeatureColumns {
     pub(crate) fn new(schema: SchemaRef, keep_history: bool) -> Self {
-        Self::with_capacity(schema, keep_history, 0, [0; 2])
+        Self::with_capacity(schema, keep_history, 0, [0; 2], 0)
     }
 
-    fn with_capacity(schema: SchemaRef, keep_history: bool, rows: usize, tokens: [usize; 2]) -> Self {
+    fn with_capacity(schema: SchemaRef, keep_history: bool, rows: usize, tokens: [usize; 2], titles: usize) -> Self {
         let times = || TimestampMillisecondBuilder::with_capacity(rows).with_timezone("UTC");
         let [tokens, kind_tokens] = tokens.map(|tokens| {
             ListBuilder::with_capacity(UInt32Builder::with_capacity(tokens), rows)
@@ -83,6 +85,7 @@ impl FeatureColumns {
             values: FEATURES.iter().map(|_| Float32Builder::with_capacity(rows)).collect(),
             tokens,
             kind_tokens,
+            title: StringBuilder::with_capacity(rows, titles),
             category: StringBuilder::new(),
             reverted: BooleanBuilder::with_capacity(rows),
             reverted_at: times(),
@@ -96,7 +99,7 @@ impl FeatureColumns {
         self.rows
     }
 
-    /// Bytes of what has no fixed size: tokens and history.
+    /// Bytes of what has no fixed size: tokens, title and history.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -122,6 +125,8 @@ impl FeatureColumns {
         self.kind_tokens.values().append_slice(&kind_tokens);
         self.kind_tokens.append(true);
         self.bytes += size_of_val(facts.tokens.as_slice()) + size_of_val(kind_tokens.as_slice());
+        self.bytes += facts.title.as_ref().map_or(0, String::len);
+        self.title.append_option(facts.title.as_deref());
         self.category.append_option(facts.category.map(prowl_features::Category::as_str));
         self.reverted.append_option(reverted);
         self.reverted_at.append_option(reverted_at);
@@ -137,7 +142,13 @@ impl FeatureColumns {
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
         let tokens = [&self.tokens, &self.kind_tokens].map(|tokens| tokens.values_ref().len());
         let keep_history = self.history.is_some();
-        let next = Self::with_capacity(Arc::clone(&self.schema), keep_history, self.rows, tokens);
+        let next = Self::with_capacity(
+            Arc::clone(&self.schema),
+            keep_history,
+            self.rows,
+            tokens,
+            self.title.values_slice().len(),
+        );
         let mut full = std::mem::replace(self, next);
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(full.repository.finish()),
@@ -148,6 +159,7 @@ impl FeatureColumns {
         columns.extend(full.values.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
         columns.push(Arc::new(full.tokens.finish()));
         columns.push(Arc::new(full.kind_tokens.finish()));
+        columns.push(Arc::new(full.title.finish()));
         columns.push(Arc::new(full.category.finish()));
         columns.push(Arc::new(full.reverted.finish()));
         columns.push(Arc::new(full.reverted_at.finish()));
@@ -222,7 +234,7 @@ mod tests {
         let title = Some("some words of a title".into());
         let facts = Facts::of(&PullRequest { repository: "o/r".into(), number: 1, title, ..PullRequest::default() });
         let history = History::default();
-        let tokens = 4 * (facts.tokens.len() + facts.kind_tokens().len());
+        let tokens = 4 * (facts.tokens.len() + facts.kind_tokens().len()) + "some words of a title".len();
         let json = serde_json::to_string(&history).unwrap().len();
         assert!(tokens > 0 && json > 0);
         for (keep_history, bytes) in [(false, tokens), (true, tokens + json)] {

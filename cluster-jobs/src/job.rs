@@ -20,6 +20,7 @@ use crate::plan;
 use crate::progress::Progress;
 use crate::publish::Publication;
 use crate::report::{Complaint, Report};
+use crate::reverts::{List, Reverts};
 use crate::scan::Scan;
 use crate::session;
 use crate::statistics::{self, Drift, Previous};
@@ -54,12 +55,25 @@ pub struct Summary {
     pub reasons: Vec<Rejected>,
     /// How many more reasons there are.
     pub more_reasons: usize,
+    /// What the list of reverts told; `None` without one.
+    pub reverts: Option<Listed>,
     /// How far its columns are from those of the run before; `None` where there is none.
     pub drift: Option<Drift>,
     /// How long it took.
     pub seconds: f64,
     #[serde(skip)]
     store: String,
+}
+
+/// What a list of reverts told.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    /// URL of the list.
+    pub file: String,
+    /// Pull requests that it names.
+    pub named: u64,
+    /// Those of them that the export has, merged.
+    pub found: u64,
 }
 
 /// Lines that cannot be used for one reason.
@@ -95,13 +109,14 @@ pub fn run_until<'a>(
 #[tracing::instrument(name = "preprocess", skip_all)]
 async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Summary> {
     let started = Instant::now();
-    let (secrets, store, export, previous) = tokio::select! {
+    let Prepared { secrets, store, export, list, previous } = tokio::select! {
         prepared = prepare(ask) => prepared?,
         signal = &mut stop => return Err(stopped(signal)),
     };
     let mut draft = store.draft(Kind::Features).await?;
     let progress = Progress::start(export.files.len());
-    let ran = run_into(ask, &secrets, &export, &store, &draft, &progress, &mut stop).await;
+    let reverts = list.as_ref().map(|list| list.reverts.clone()).unwrap_or_default();
+    let ran = run_into(ask, &secrets, &export, reverts, &store, &draft, &progress, &mut stop).await;
     progress.finish();
     let examined = match ran {
         Ok(report) => examine(ask, report, previous.as_ref(), &mut draft).await,
@@ -117,8 +132,10 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
             return Err(error);
         }
     };
-    let folder = publish(draft, &export, &report, drift.as_ref(), ask.maturity).await?;
+    let folder = publish(draft, &export, list.as_ref(), &report, drift.as_ref(), ask.maturity).await?;
     let (reasons, more_reasons) = most_frequent(&report, 5);
+    let listed =
+        |List { reverts, input }: List| Listed { file: input.name, named: reverts.len(), found: report.listed };
     Ok(Summary {
         run: folder.name().to_owned(),
         url: folder.url().to_string(),
@@ -130,6 +147,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         features: FEATURE_COUNT,
         reasons,
         more_reasons,
+        reverts: list.map(listed),
         drift,
         seconds: started.elapsed().as_secs_f64(),
         store: store.url().to_string(),
@@ -137,12 +155,21 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
 }
 
 /// All that is needed before anything is written.
-async fn prepare(ask: &Preprocess) -> anyhow::Result<(Secrets, Store, Export, Option<Previous>)> {
+async fn prepare(ask: &Preprocess) -> anyhow::Result<Prepared> {
     let secrets = Secrets::open(&Store::SECRETS).await?;
     let store = Store::open(&ask.store, &secrets)?;
     let export = Export::resolve(&store, &ask.export).await?;
+    let list = ask.reverts.as_deref().map(List::read).transpose()?;
     let previous = previous(ask, &store).await?;
-    Ok((secrets, store, export, previous))
+    Ok(Prepared { secrets, store, export, list, previous })
+}
+
+struct Prepared {
+    secrets: Secrets,
+    store: Store,
+    export: Export,
+    list: Option<List>,
+    previous: Option<Previous>,
 }
 
 fn stopped(signal: &str) -> anyhow::Error {
@@ -210,10 +237,12 @@ async fn give_up(draft: Draft) {
     draft.discard().await;
 }
 
+#[allow(clippy::too_many_arguments, reason = "all that a job is made of")]
 async fn run_into(
     ask: &Preprocess,
     secrets: &Secrets,
     export: &Export,
+    reverts: Reverts,
     store: &Store,
     draft: &Draft,
     progress: &Progress,
@@ -228,7 +257,7 @@ async fn run_into(
     let now = now()?;
     let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history, now };
     let maturity = Maturity { window: ask.maturity, now };
-    let mut submission = session.submit(plan::job(scan, maturity, publication)?).await?;
+    let mut submission = session.submit(plan::job(scan, maturity, reverts, publication)?).await?;
     let name = submission.name();
     tokio::select! {
         done = submission.done() => done.map_err(|error| retell(&error, session.scheduler()))?,
@@ -312,6 +341,7 @@ fn and_more(reasons: usize) -> String {
 async fn publish(
     mut draft: Draft,
     export: &Export,
+    list: Option<&List>,
     report: &Report,
     drift: Option<&Drift>,
     maturity: i64,
@@ -319,7 +349,7 @@ async fn publish(
     for file in &report.files {
         draft.add(file.clone());
     }
-    let inputs = if let Some(snapshot) = &export.snapshot {
+    let mut inputs = if let Some(snapshot) = &export.snapshot {
         vec![snapshot.clone()]
     } else {
         let mut sources = report.sources.clone();
@@ -331,6 +361,7 @@ async fn publish(
         };
         sources.into_iter().map(of_file).collect()
     };
+    inputs.extend(list.map(|list| list.input.clone()));
     let counts = BTreeMap::from([
         ("read".to_owned(), report.read),
         ("kept".to_owned(), report.kept),
@@ -370,6 +401,9 @@ impl std::fmt::Display for Summary {
         }
         if self.rejected > 0 {
             writeln!(f, "  each with its place and reason in {}rejects/", self.url)?;
+        }
+        if let Some(Listed { file, named, found }) = &self.reverts {
+            writeln!(f, "of {named} pull requests that {file} names as taken back, {found} were found merged")?;
         }
         match &self.drift {
             Some(drift) => writeln!(f, "{}", drift.table(COLUMNS_NAMED))?,

@@ -36,6 +36,7 @@ pub mod prune;
 mod publish;
 mod report;
 mod requirements;
+mod reverts;
 mod rows;
 mod scan;
 pub mod session;

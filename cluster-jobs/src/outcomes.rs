@@ -2,7 +2,7 @@
 //!
 //! Rows arrive by bucket, repository, descending number and descending age of version, so one pass with a small state
 //! suffices: the first row of an identity is its newest version, and a revert has a higher number than what it
-//! reverts ([`prowl_features::Outcomes`]).
+//! reverts ([`prowl_features::Outcomes`]). A list of reverts counts beside what the documents say.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +21,9 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use prowl_features::{Maturity, Outcome, Outcomes};
 
+use crate::plan::Operation;
 use crate::requirements::{by_bucket, order};
+use crate::reverts::Reverts;
 use crate::rows::{BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, RowReader, UPDATED_AT};
 
 /// The rows of a repository together.
@@ -34,12 +36,13 @@ const NEWEST_FIRST: [(usize, bool); 6] =
 #[derive(Debug)]
 pub(crate) struct OutcomesExec {
     input: Arc<dyn ExecutionPlan>,
-    pub(crate) maturity: Maturity,
+    maturity: Maturity,
+    reverts: Arc<Reverts>,
     properties: Arc<PlanProperties>,
 }
 
 impl OutcomesExec {
-    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, maturity: Maturity) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, maturity: Maturity, reverts: Arc<Reverts>) -> Self {
         // Columns are added, in the order of the input.
         let ordered = [order(&OUTCOME_ROWS, &BY_REPOSITORY)];
         let properties = PlanProperties::new(
@@ -48,14 +51,19 @@ impl OutcomesExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { input, maturity, properties: Arc::new(properties) }
+        Self { input, maturity, reverts, properties: Arc::new(properties) }
+    }
+
+    /// What it does.
+    pub(crate) fn operation(&self) -> Operation {
+        Operation::Outcomes(self.maturity, self.reverts.as_ref().clone())
     }
 }
 
 impl DisplayAs for OutcomesExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Maturity { window, now } = self.maturity;
-        write!(f, "OutcomesExec: maturity_ms={window} now_ms={now}")
+        write!(f, "OutcomesExec: maturity_ms={window} now_ms={now} listed_reverts={}", self.reverts.len())
     }
 }
 
@@ -97,12 +105,12 @@ impl ExecutionPlan for OutcomesExec {
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0), self.maturity)))
+        Ok(Arc::new(Self::new(children.swap_remove(0), self.maturity, Arc::clone(&self.reverts))))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
-        let mut pass = Pass::new(self.maturity);
+        let mut pass = Pass::new(self.maturity, Arc::clone(&self.reverts));
         let output = input.map(move |batch| pass.batch(&batch?));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output)))
     }
@@ -111,14 +119,15 @@ impl ExecutionPlan for OutcomesExec {
 /// The state of one pass over sorted rows.
 struct Pass {
     maturity: Maturity,
+    reverts: Arc<Reverts>,
     repository: Option<u64>,
     outcomes: Outcomes,
     identity: Option<(u64, u64)>,
 }
 
 impl Pass {
-    fn new(maturity: Maturity) -> Self {
-        Self { maturity, repository: None, outcomes: Outcomes::new(maturity), identity: None }
+    fn new(maturity: Maturity, reverts: Arc<Reverts>) -> Self {
+        Self { maturity, reverts, repository: None, outcomes: Outcomes::new(maturity), identity: None }
     }
 
     /// The same rows with what became of them. None is left out, since that would copy the others.
@@ -127,10 +136,12 @@ impl Pass {
         let mut newest = BooleanBuilder::with_capacity(rows.len());
         let mut reverted_at = Int64Builder::with_capacity(rows.len());
         let mut reverted = BooleanBuilder::with_capacity(rows.len());
+        let mut listed = BooleanBuilder::with_capacity(rows.len());
         for row in 0..rows.len() {
-            let (is_newest, outcome) =
-                if rows.is_document(row) { self.document(&rows, row)? } else { (true, Outcome::default()) };
+            let Standing { is_newest, outcome, is_listed } =
+                if rows.is_document(row) { self.document(&rows, row)? } else { Standing::default() };
             newest.append_value(is_newest);
+            listed.append_value(is_listed);
             reverted_at.append_option(outcome.reverted_at);
             reverted.append_option(outcome.reverted);
         }
@@ -139,21 +150,41 @@ impl Pass {
             Arc::new(newest.finish()) as ArrayRef,
             Arc::new(reverted_at.finish()),
             Arc::new(reverted.finish()),
+            Arc::new(listed.finish()),
         ]);
         Ok(RecordBatch::try_new(Arc::clone(&OUTCOME_ROWS), columns)?)
     }
 
-    /// Whether it is the newest version, and what became of it.
-    fn document(&mut self, rows: &RowReader<'_>, row: usize) -> Result<(bool, Outcome)> {
+    fn document(&mut self, rows: &RowReader<'_>, row: usize) -> Result<Standing> {
         let identity = (rows.repository(row), rows.number(row));
         if self.identity == Some(identity) {
-            return Ok((false, Outcome::default()));
+            return Ok(Standing { is_newest: false, ..Standing::default() });
         }
         self.identity = Some(identity);
         if self.repository != Some(identity.0) {
             self.repository = Some(identity.0);
             self.outcomes = Outcomes::new(self.maturity);
         }
-        Ok((true, self.outcomes.next(&rows.lifecycle(row)?)))
+        let mut lifecycle = rows.lifecycle(row)?;
+        let listed = lifecycle.merged_at.and_then(|merged_at| self.reverts.of(identity.0, identity.1, merged_at));
+        lifecycle.reverted_at = [lifecycle.reverted_at, listed].into_iter().flatten().min();
+        Ok(Standing { is_newest: true, outcome: self.outcomes.next(&lifecycle), is_listed: listed.is_some() })
+    }
+}
+
+/// What is told of a row.
+struct Standing {
+    /// Whether it is the newest version.
+    is_newest: bool,
+    /// What became of it.
+    outcome: Outcome,
+    /// Whether the list of reverts names it, and it was merged.
+    is_listed: bool,
+}
+
+impl Default for Standing {
+    /// That of what is no document.
+    fn default() -> Self {
+        Self { is_newest: true, outcome: Outcome::default(), is_listed: false }
     }
 }

@@ -11,17 +11,18 @@ use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder};
 use prowl_features::Maturity;
 
 pub(crate) use codec::{LogicalCodec, PhysicalCodec};
-pub(crate) use nodes::QueryPlanner;
+pub(crate) use nodes::{Operation, QueryPlanner};
 
 use crate::publish::Publication;
+use crate::reverts::Reverts;
 use crate::scan::{ExportTable, Scan};
 use nodes::Node;
 
 /// The whole job: scan, outcomes, publish.
-pub(crate) fn job(scan: Scan, maturity: Maturity, publication: Publication) -> Result<LogicalPlan> {
+pub(crate) fn job(scan: Scan, maturity: Maturity, reverts: Reverts, publication: Publication) -> Result<LogicalPlan> {
     let source = provider_as_source(Arc::new(ExportTable(scan)));
     let rows = LogicalPlanBuilder::scan("export", source, None)?.build()?;
-    let outcomes = LogicalPlan::Extension(Extension { node: Arc::new(Node::outcomes(rows, maturity)?) });
+    let outcomes = LogicalPlan::Extension(Extension { node: Arc::new(Node::outcomes(rows, maturity, reverts)?) });
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(Node::publish(outcomes, publication)?) }))
 }
 
@@ -45,7 +46,7 @@ mod tests {
         let scan = Scan { files: vec![file("a"), file("b")], max_line_bytes: 1000 };
         let publication = Publication { folder: "file:///store/run/".into(), keep_history: false, now: 1 };
         let state = session::state(session::config().with_target_partitions(8), Arc::new(RuntimeEnv::default()));
-        let plan = job(scan, Maturity { window: 1, now: 1 }, publication).unwrap();
+        let plan = job(scan, Maturity { window: 1, now: 1 }, Reverts::default(), publication).unwrap();
         let plan = state.create_physical_plan(&plan).await.unwrap();
         let shown = displayable(plan.as_ref()).indent(false).to_string();
         let operators: Vec<_> = shown.lines().filter_map(|line| line.trim().split(':').next()).collect();

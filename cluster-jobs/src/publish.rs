@@ -33,7 +33,7 @@ use crate::outcomes::BY_REPOSITORY;
 use crate::parts::{Part, RunFolder};
 use crate::report::Report;
 use crate::requirements::{by_bucket, order};
-use crate::rows::{NEWEST, OUTCOME_ROWS, Row, RowReader, Tally};
+use crate::rows::{LISTED, NEWEST, OUTCOME_ROWS, Row, RowReader, Tally};
 use crate::sources::Sources;
 
 /// Rows that are gathered before they are handed to the writer, or bytes, whichever comes first.
@@ -180,6 +180,7 @@ impl Press {
         let newest = batch.column(NEWEST).as_boolean();
         let superseded = newest.false_count();
         self.report.superseded += superseded as u64;
+        self.report.listed += batch.column(LISTED).as_boolean().true_count() as u64;
         // Few are not worth a copy of the others; many would be held with a repository for nothing.
         let batch = if 2 * superseded > batch.num_rows() { filter_record_batch(batch, newest)? } else { batch.clone() };
         let (rows, newest) = (RowReader::new(&batch), batch.column(NEWEST).as_boolean());

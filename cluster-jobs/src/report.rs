@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) superseded: u64,
     pub(crate) rejected: u64,
     pub(crate) repositories: u64,
+    /// Merged pull requests that the list of reverts names.
+    pub(crate) listed: u64,
     /// Time of the newest event of any kind, in milliseconds since 1970 UTC.
     pub(crate) as_of: Option<i64>,
     /// Files read, each with its digest.
@@ -84,6 +86,7 @@ impl Report {
         self.superseded += other.superseded;
         self.rejected += other.rejected;
         self.repositories += other.repositories;
+        self.listed += other.listed;
         self.as_of = self.as_of.max(other.as_of);
         self.sources.extend(other.sources);
         for (reason, complaint) in other.reasons {
@@ -156,6 +159,7 @@ mod tests {
             superseded: 100 * index,
             rejected: 1000 * index,
             repositories: 10_000 * index,
+            listed: index,
             as_of,
             sources: vec![(format!("file-{index}"), String::new())],
             reasons: BTreeMap::from([(

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) const BUCKETS: u32 = 32;
 
 /// How rows are laid out and packed: raised with each change, so that programs of different builds refuse each other.
-pub(crate) const LAYOUT: u32 = 2;
+pub(crate) const LAYOUT: u32 = 3;
 
 /// Columns by position.
 pub(crate) const BUCKET: usize = 0;
@@ -38,6 +38,7 @@ const PAYLOAD: usize = 8;
 pub(crate) const NEWEST: usize = 9;
 pub(crate) const REVERTED_AT: usize = 10;
 pub(crate) const REVERTED: usize = 11;
+pub(crate) const LISTED: usize = 12;
 
 /// What the scan puts out.
 pub(crate) static FACT_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fact_fields())));
@@ -48,6 +49,7 @@ pub(crate) static OUTCOME_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| {
     fields.push(Field::new("newest", DataType::Boolean, false));
     fields.push(Field::new("reverted_at", DataType::Int64, true));
     fields.push(Field::new("reverted", DataType::Boolean, true));
+    fields.push(Field::new("listed", DataType::Boolean, false));
     Arc::new(Schema::new(fields))
 });
 

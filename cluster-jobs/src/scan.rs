@@ -9,8 +9,8 @@
 //! stored         bytes as they are stored: fetched, hashed, decompressed        (stored.rs)
 //! ```
 //!
-//! Each document is parsed straight into its type and reduced to its facts at once, so that no title, body or path leaves
-//! the scan.
+//! Each document is parsed straight into its type and reduced to its facts at once, so that no body or path leaves the
+//! scan.
 
 mod documents;
 mod elements;

@@ -20,8 +20,12 @@ pub struct Row {
     pub tokens: Vec<u32>,
     /// Hashes of what tells the kind of the change.
     pub kind_tokens: Vec<u32>,
+    /// The title, as far as it is kept.
+    pub title: Option<String>,
     /// The label.
     pub reverted: Option<bool>,
+    /// When that became known, in milliseconds since 1970 UTC.
+    pub reverted_at: Option<i64>,
     /// The history it was computed from, where the run keeps it.
     pub history: Option<serde_json::Value>,
 }
@@ -90,7 +94,9 @@ fn add_rows(run: &mut Run, batch: &RecordBatch) {
     let created_at = column("created_at").as_primitive::<TimestampMillisecondType>();
     let tokens = column("text_tokens").as_list::<i32>();
     let kind_tokens = column("kind_tokens").as_list::<i32>();
+    let title = column("title").as_string::<i32>();
     let reverted = column("reverted").as_boolean();
+    let reverted_at = column("reverted_at").as_primitive::<TimestampMillisecondType>();
     let history = batch.column_by_name("history").map(AsArray::as_string::<i32>);
     let columns: Vec<_> = run.names.iter().map(|name| column(name).as_primitive::<Float32Type>()).collect();
     for row in 0..batch.num_rows() {
@@ -99,6 +105,8 @@ fn add_rows(run: &mut Run, batch: &RecordBatch) {
             values: columns.iter().map(|c| if c.is_null(row) { f32::NAN } else { c.value(row) }).collect(),
             tokens: tokens.value(row).as_primitive::<UInt32Type>().values().to_vec(),
             kind_tokens: kind_tokens.value(row).as_primitive::<UInt32Type>().values().to_vec(),
+            title: title.is_valid(row).then(|| title.value(row).to_owned()),
+            reverted_at: reverted_at.is_valid(row).then(|| reverted_at.value(row)),
             reverted: reverted.is_valid(row).then(|| reverted.value(row)),
             history: history.map(|history| serde_json::from_str(history.value(row)).unwrap()),
         };

@@ -253,6 +253,68 @@ fn what_is_still_to_come_is_no_history_and_no_label() {
 }
 
 #[test]
+fn a_list_of_reverts_counts_beside_the_documents() {
+    let document = |number: u64, title: &str| {
+        json!({"number": number, "title": title, "base": {"repo": {"full_name": "Some/Repo"}},
+            "created_at": "1970-01-02T00:00:00Z", "merged_at": "1970-01-02T00:00:01Z", "updated_at": "1990-01-01T00:00:00Z"})
+    };
+    let mut told = document(3, "Told twice");
+    told["reverted_at"] = json!("1970-01-05T00:00:00Z");
+    let mut open = document(4, "Never merged");
+    open["merged_at"] = Value::Null;
+    let cut = "é".repeat(200);
+    let documents = Documents(vec![document(1, "Kept"), document(2, "Taken back"), told, open, document(5, &cut)]);
+    let store = TestStore::empty();
+    let path = store.root.join("documents.ndjson");
+    documents.write(&path);
+    let list = store.root.join("list.csv");
+    let arguments = |store: &TestStore| {
+        let (export, list) = (path.to_str().unwrap().to_owned(), list.to_str().unwrap().to_owned());
+        ["--store", &store.url, "--export", &export, "--reverts", &list, "--json"].map(str::to_owned)
+    };
+    // Both forms say the same of 2, and of 3 what is not as early as its document.
+    let forms = [
+        "repo,number,reverted_after_days\nsome/repo,2,1.5\nSOME/repo,3,90\nsome/repo,4,1\nsome/other,1,1\n",
+        "number,reverted_at,repo\n2,1970-01-03T12:00:01Z,some/repo\n3,1970-04-02T00:00:01Z,some/repo\n4,1970-01-03T00:00:00Z,some/repo\n1,1970-01-03T00:00:00Z,some/other\n",
+    ];
+    let cluster = Cluster::start(1);
+    let mut files = Vec::new();
+    for (form, more) in
+        [(forms[0], vec![]), (forms[1], vec![]), (forms[0], vec!["--scheduler".to_owned(), cluster.url()])]
+    {
+        std::fs::write(&list, form).unwrap();
+        let all: Vec<String> = arguments(&store).into_iter().chain(more).collect();
+        let done = run("prowl-preprocess", &all.iter().map(String::as_str).collect::<Vec<_>>()).expect_success().json();
+        assert_eq!((&done["reverts"]["named"], &done["reverts"]["found"]), (&json!(4), &json!(2)));
+        let made = prowl_e2e::read_run(&store.root, done["run"].as_str().unwrap());
+        let of = |number: u64| &made.rows[&("Some/Repo".to_owned(), number)];
+        let day = 86_400_000;
+        assert_eq!((of(1).reverted, of(1).reverted_at), (Some(false), None));
+        assert_eq!((of(2).reverted, of(2).reverted_at), (Some(true), Some(day + day * 3 / 2 + 1_000)));
+        assert_eq!((of(3).reverted, of(3).reverted_at), (Some(true), Some(4 * day)));
+        assert_eq!((of(4).reverted, of(4).reverted_at), (None, None));
+        assert_eq!(of(2).title.as_deref(), Some("Taken back"));
+        assert_eq!(of(5).title.as_deref(), Some("é".repeat(128).as_str()), "as many characters as 256 bytes hold");
+        let manifest: Value =
+            serde_json::from_slice(&std::fs::read(made.folder.join("manifest.json")).unwrap()).unwrap();
+        let inputs: Vec<_> = manifest["inputs"].as_array().unwrap().iter().map(|input| &input["kind"]).collect();
+        assert_eq!(inputs, ["file", "reverts"]);
+        files.push(made.files);
+    }
+    assert_eq!(files[0], files[1]);
+    assert_eq!(files[0], files[2], "the list crosses to a cluster");
+    assert_eq!(cluster.stop(), [0, 0]);
+
+    std::fs::write(&list, "repo,number,reverted_after_days\nsome/repo,two,1\n").unwrap();
+    let empty = TestStore::empty();
+    let said = empty.refuse(path.to_str().unwrap(), &["--reverts", list.to_str().unwrap()]);
+    assert!(
+        said.contains("list.csv") && said.contains("line 2, column `number`") && said.contains("\"two\""),
+        "{said}"
+    );
+}
+
+#[test]
 fn too_many_rejects_fail_the_run() {
     let store = TestStore::empty();
     let good: Vec<_> = store.synth(100, 4).0.iter().map(Value::to_string).collect();

@@ -566,3 +566,30 @@ fn the_risk_is_told_where_outcomes_are_known() {
     assert!(without.metadata().missing_heads["risk"].contains("it takes 30 of each"));
     assert_eq!(without.score(&of(data, 5)).unwrap().risk, None);
 }
+
+/// Every part of a training gives the same bits on any number of threads: scaling, words, views, network, all heads,
+/// percentiles of repositories.
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let mut world = World::new(19);
+    for row in 0..1_600_i64 {
+        let (values, tokens, category) = world.usual();
+        let created_at = row * 86_400_000;
+        let reverted_at = (values[0] > 1.0).then_some(created_at + 86_400_000);
+        let outcome = Outcome { reverted_at, mature_at: Some(created_at + 30 * 86_400_000) };
+        let repository = if row % 2 == 0 { "o/r" } else { "o/other" };
+        let known = Row { number: row, created_at, outcome, category: Some(category), ..self::row(&values, &tokens) };
+        world.builder.push(&Row { repository, ..known });
+    }
+    let data = world.build();
+    let bytes = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| trained(&data, &Settings { epochs: 5, ..quick() })).to_bytes().unwrap()
+    };
+    let one = bytes(1);
+    let metadata = Model::from_bytes(&one).unwrap().metadata().clone();
+    assert!(metadata.missing_heads.is_empty() && metadata.repositories.len() == 2, "{:?}", metadata.missing_heads);
+    for threads in [2, 4] {
+        assert!(one == bytes(threads), "{threads} threads");
+    }
+}

@@ -1,4 +1,4 @@
-//! All that is read off the pull request alone: numbers and hashed keys, no text.
+//! All that is read off the pull request alone: numbers and hashed keys, and no text but the title.
 
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub const ROW_FEATURES: usize = {
 /// Directories beyond this many, and words of a title, give no token of a kind: a change of everything is of no kind by that.
 const MOST_OF_A_PLACE: usize = 50;
 
+/// Bytes of a title that are kept: none is read to its end that is longer.
+const TITLE_BYTES: usize = 256;
+
 /// What one pull request says by itself. Keys are 64-bit hashes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
@@ -55,9 +58,11 @@ pub struct Facts {
     /// and none that is among the directories.
     #[serde(with = "as_bytes")]
     pub areas: Vec<u64>,
+    /// The beginning of its title, for people.
+    pub title: Option<String>,
     /// Keys of the words of the title without its type of change: ascending, each once.
     #[serde(with = "as_bytes")]
-    pub title: Vec<u64>,
+    pub title_words: Vec<u64>,
     /// The features that need no history: one value a row of the catalog that computes from the row, in its order.
     #[serde(with = "mostly_small")]
     pub row: Vec<f32>,
@@ -68,6 +73,11 @@ pub struct Facts {
     pub category: Option<Category>,
 }
 
+/// The first [`TITLE_BYTES`], or a few fewer where a character would be cut.
+fn beginning(title: &str) -> &str {
+    &title[..title.floor_char_boundary(TITLE_BYTES)]
+}
+
 impl Facts {
     /// Reads the facts off a pull request.
     pub fn of(pull_request: &PullRequest<'_>) -> Self {
@@ -76,7 +86,7 @@ impl Facts {
         let category = declared_category(pull_request);
         let (file_keys, directory_keys) = (std::mem::take(&mut files.keys), std::mem::take(&mut files.directories));
         let areas = std::mem::take(&mut files.areas);
-        let Tokens { all: tokens, title } = Tokens::of(pull_request);
+        let Tokens { all: tokens, title: title_words } = Tokens::of(pull_request);
         let row = Row {
             pull_request,
             additions: pull_request.additions.or(files.additions),
@@ -96,7 +106,8 @@ impl Facts {
             files: file_keys,
             directories: directory_keys,
             areas,
-            title,
+            title: pull_request.title.as_deref().map(|title| beginning(title).to_owned()),
+            title_words,
             row: FEATURES
                 .iter()
                 .filter_map(|feature| match feature.compute {
@@ -118,7 +129,7 @@ impl Facts {
     /// author. Hashes in the order of these, each place's with a seed of its own.
     pub fn kind_tokens(&self) -> Vec<u32> {
         let parts: [(u64, &[u64]); 4] =
-            [(1, &self.title), (2, &self.directories), (2, &self.areas), (3, self.author.as_slice())];
+            [(1, &self.title_words), (2, &self.directories), (2, &self.areas), (3, self.author.as_slice())];
         let tokens = parts.into_iter().flat_map(|(place, keys)| {
             keys.iter().take(MOST_OF_A_PLACE).map(move |key| xxh3_64_with_seed(&key.to_le_bytes(), place) as u32)
         });

@@ -126,7 +126,7 @@ impl Ledger {
                 facts.lifecycle.created_at,
                 (Total { merged: *merged, reverted: *reverted }, *recent),
                 files.iter().map(|file| file.recent).chain(areas),
-                facts.title.iter().map(word),
+                facts.title_words.iter().map(word),
                 author.map(|author| author.recent),
             ),
             files: facts
@@ -280,7 +280,7 @@ impl Replay {
             files: facts.files.clone(),
             directories: facts.directories.clone(),
             areas: facts.areas.clone(),
-            title: facts.title.clone(),
+            title: facts.title_words.clone(),
             is_fix: facts.is_fix,
             churn: facts.churn,
             changed_files: facts.changed_files,

@@ -149,7 +149,7 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         if let Some(scan) = any.downcast_ref::<DataSourceExec>().and_then(FileScan::of) {
             write(&Operator::Scan(scan), buffer)
         } else if let Some(outcomes) = any.downcast_ref::<OutcomesExec>() {
-            write(&Operator::Over(Operation::Outcomes(outcomes.maturity)), buffer)
+            write(&Operator::Over(outcomes.operation()), buffer)
         } else if let Some(publish) = any.downcast_ref::<PublishExec>() {
             write(&Operator::Over(Operation::Publish(publish.publication.clone())), buffer)
         } else {
@@ -165,10 +165,11 @@ fn missing(kind: &str) -> DataFusionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reverts::Reverts;
 
     #[test]
     fn a_plan_of_another_version_is_refused() {
-        let operation = Operation::Outcomes(prowl_features::Maturity { window: 7, now: 9 });
+        let operation = Operation::Outcomes(prowl_features::Maturity { window: 7, now: 9 }, Reverts::default());
         let mut ours = Vec::new();
         write(&operation, &mut ours).unwrap();
         assert_eq!(read::<Operation>(&ours).unwrap(), Some(operation));

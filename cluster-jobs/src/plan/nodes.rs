@@ -16,12 +16,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcomes::OutcomesExec;
 use crate::publish::{NO_ROWS, Publication, PublishExec};
+use crate::reverts::Reverts;
 use crate::rows::OUTCOME_ROWS;
 
 /// What a node does: all that crosses the wire of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Hash, Serialize, Deserialize)]
 pub(crate) enum Operation {
-    Outcomes(Maturity),
+    Outcomes(Maturity, Reverts),
     Publish(Publication),
 }
 
@@ -36,15 +37,15 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(operation: Operation, input: LogicalPlan) -> Result<Self> {
         let schema = match operation {
-            Operation::Outcomes(_) => &OUTCOME_ROWS,
+            Operation::Outcomes(..) => &OUTCOME_ROWS,
             Operation::Publish(_) => &NO_ROWS,
         };
         let schema = Arc::new(DFSchema::try_from(schema.as_ref().clone())?);
         Ok(Self { operation, input, schema })
     }
 
-    pub(super) fn outcomes(input: LogicalPlan, maturity: Maturity) -> Result<Self> {
-        Self::new(Operation::Outcomes(maturity), input)
+    pub(super) fn outcomes(input: LogicalPlan, maturity: Maturity, reverts: Reverts) -> Result<Self> {
+        Self::new(Operation::Outcomes(maturity, reverts), input)
     }
 
     pub(super) fn publish(input: LogicalPlan, publication: Publication) -> Result<Self> {
@@ -61,7 +62,7 @@ impl PartialOrd for Node {
 impl UserDefinedLogicalNodeCore for Node {
     fn name(&self) -> &'static str {
         match self.operation {
-            Operation::Outcomes(_) => "Outcomes",
+            Operation::Outcomes(..) => "Outcomes",
             Operation::Publish(_) => "Publish",
         }
     }
@@ -129,7 +130,9 @@ impl Operation {
     /// The operator that does this to `input`.
     pub(crate) fn over(&self, input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
         match self {
-            Self::Outcomes(maturity) => Arc::new(OutcomesExec::new(input, *maturity)),
+            Self::Outcomes(maturity, reverts) => {
+                Arc::new(OutcomesExec::new(input, *maturity, Arc::new(reverts.clone())))
+            }
             Self::Publish(publication) => Arc::new(PublishExec::new(input, publication.clone())),
         }
     }

@@ -62,8 +62,8 @@ impl Beginning {
     pub fn new(version: &str, store: &str, run: &Folder, settings: &Settings) -> Self {
         let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         let built = option_env!("PROWL_COMMIT").filter(|commit| !commit.is_empty());
-        let inputs = &run.manifest().inputs;
-        let digests = |input: &Input| input.digest.clone();
+        // A list of reverts is an input, too, and no export.
+        let inputs: Vec<&Input> = run.manifest().inputs.iter().filter(|input| input.kind != "reverts").collect();
         let tags = [
             ("mlflow.source.name", Some("prowl-trainer".to_owned())),
             ("mlflow.source.type", Some("LOCAL".to_owned())),
@@ -75,8 +75,8 @@ impl Beginning {
             ("prowl.run", Some(run.name().to_owned())),
             ("prowl.run_digest", Some(run.digest().to_owned())),
             ("prowl.features_digest", run.manifest().details["features_digest"].as_str().map(str::to_owned)),
-            ("prowl.export", Some(joined(inputs, |input| Some(input.name.clone())))),
-            ("prowl.export_digest", Some(joined(inputs, digests))),
+            ("prowl.export", Some(joined(&inputs, |input| Some(input.name.clone())))),
+            ("prowl.export_digest", Some(joined(&inputs, |input| input.digest.clone()))),
         ];
         let tags = tags.into_iter().filter_map(|(name, value)| Some(Tag::new(name, &value.filter(|v| !v.is_empty())?)));
         let settings = serde_json::to_value(settings).unwrap_or_default();
@@ -98,8 +98,8 @@ impl Beginning {
     }
 }
 
-fn joined(inputs: &[Input], of: impl Fn(&Input) -> Option<String>) -> String {
-    inputs.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+fn joined(inputs: &[&Input], of: impl Fn(&Input) -> Option<String>) -> String {
+    inputs.iter().filter_map(|input| of(input)).collect::<Vec<_>>().join(", ")
 }
 
 /// Settings within settings are named by both, with a point between them.
