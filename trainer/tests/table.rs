@@ -253,8 +253,8 @@ fn a_label_is_learnt_and_its_probability_is_measured_on_other_rows() {
     let newest = labels(&rows)[..900].iter().filter(|label| **label).count();
     let measured = &said["measured"];
     assert_eq!(
-        [&measured["on"], &measured["rows"], &measured["positives"]],
-        [&"newest".into(), &900.into(), &newest.into()]
+        (&measured["on"], &measured["rows"], &measured["positives"]),
+        (&"newest".into(), &900.into(), &newest.into())
     );
     let itself = told(&[]);
     assert_eq!((&itself["measured"], &itself["scored"]), (measured, &3_000.into()));
