@@ -1,6 +1,6 @@
 """Finds the outliers of a folder of tables with PyOD's detectors, as it recommends them: `anomaly.py FOLDER`.
 
-Writes `scores.json`: for each detector and table the ROC AUC, the peers' from here and ours from the files beside the tables.
+Writes `found.json`: for each detector and table the ROC AUC, the peers' from here and ours from the files beside the tables.
 With `--make SEEDS` it makes the tables instead.
 """
 
@@ -66,7 +66,7 @@ def judge(folder):
         for name, score in scores.items():
             found.setdefault(name, {}).setdefault(table["name"], []).append(roc_auc_score(outlier, score))
     means = {name: {table: float(np.mean(values)) for table, values in by_table.items()} for name, by_table in found.items()}
-    (folder / "scores.json").write_text(json.dumps(means))
+    (folder / "found.json").write_text(json.dumps(means))
 
 
 if __name__ == "__main__":

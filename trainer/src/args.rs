@@ -39,13 +39,18 @@ pub enum Command {
                       The same rows, options and seed give the same tensors, bit for bit.\n\n\
                       MLflow down or slow holds nothing up: the model is published, and a warning says what is missing.")]
     Train(TrainArgs),
-    /// Tell how unusual the rows of any table of numbers are
+    /// Tell how unusual the rows of any table of numbers are, or how probable a label is
     ///
     /// Learns from the rows of a Parquet or CSV file without being told which are odd, as `train` learns from pull
     /// requests, and writes a score for each row, the more the more unusual. Every column of numbers counts; missing and
     /// infinite values are unknown; other columns are left out and named. All rows are held in memory, at 4 bytes a value.
+    ///
+    /// With --label the score is a probability, learnt as the risk of pull requests is. How good it is, is measured on the
+    /// rows of --score where these have the label, else on the newest 30% by what the others teach; what scores has learnt
+    /// from all rows of --input.
     #[command(after_help = "Examples:\n  prowl-trainer table --input rows.parquet --output scores.parquet\n  \
-                      prowl-trainer table --input old.csv --score new.csv --output scores.csv --json\n\n\
+                      prowl-trainer table --input old.csv --score new.csv --output scores.csv --json\n  \
+                      prowl-trainer table --input old.csv --score new.csv --label bug --time t --output scores.csv\n\n\
                       The same rows, options and seed give the same scores, bit for bit.")]
     Table(TableArgs),
     /// Measure how the heads would have done on a features run

@@ -153,7 +153,7 @@ fn risk_fold(
     let rows = learn::risk_rows(data, before.iter().copied());
     let head = match risk::fit(&rows, origin, seed, &mut || ControlFlow::Continue(()))? {
         Ok((head, _)) => head,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return Ok(Err(reason.of_pull_requests())),
     };
     let sizes = sizes(data, before, origin);
     let churn = data.churn();

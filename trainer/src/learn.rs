@@ -206,7 +206,8 @@ fn risk_head(
     watch: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Result<(RiskHead, RiskInfo), String>, TrainError> {
     let rows = split.training.iter().chain(&split.validation).copied();
-    risk::fit(&risk_rows(data, rows), data.created_at(split.test[0]), seed, watch)
+    let fitted = risk::fit(&risk_rows(data, rows), data.created_at(split.test[0]), seed, watch)?;
+    Ok(fitted.map_err(risk::NoHead::of_pull_requests))
 }
 
 /// How the risk head does on the rows of the test slice that had stood their time when the newest row came.

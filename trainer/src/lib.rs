@@ -56,4 +56,4 @@ pub use report::Report;
 pub use run::{Published, train};
 pub use settings::Settings;
 pub use split::{FEWEST_ROWS, Split};
-pub use table::{TableError, TableReport, table};
+pub use table::{AnomalyReport, MeasuredOn, OutcomeReport, Outcomes, TableError, TableReport, table};

@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use crate::logistic::{self, Prior};
 
-/// Positive rows from which on the curve is free; with fewer it is a straight line.
+/// Positive rows from which on the curve bends; with fewer it is a straight line.
 const ENOUGH: usize = 200;
 
 /// Groups of scores that a free curve is made of, at most.
@@ -27,23 +27,44 @@ pub struct Calibration {
 
 /// The curve of these scores; `counts` says how much each row counts.
 pub fn fit(scores: &[f32], outcomes: &[bool], counts: &[f64]) -> Calibration {
+    let line = platt(scores, outcomes, counts);
     if outcomes.iter().filter(|outcome| **outcome).count() < ENOUGH {
-        Calibration { name: "platt", points: platt(scores, outcomes, counts) }
+        Calibration { name: "platt", points: line.to_vec() }
     } else {
-        Calibration { name: "isotonic", points: isotonic(scores, outcomes, counts) }
+        Calibration { name: "isotonic", points: between(line, isotonic(scores, outcomes, counts)) }
     }
 }
 
+/// Half way from a line to a curve, in log-odds. What chance made of the curve's groups counts half; and as the line goes on beyond
+/// the curve's ends, no two scores become one probability, which would lose their order.
+fn between(line: [[f32; 2]; 2], curve: Vec<[f32; 2]>) -> Vec<[f32; 2]> {
+    let slope = (line[1][1] - line[0][1]) / (line[1][0] - line[0][0]);
+    let along = |score: f32| line[0][1] + slope * (score.clamp(-FARTHEST, FARTHEST) + FARTHEST);
+    let middle = |[score, log_odds]: [f32; 2]| [score, f32::midpoint(along(score), log_odds)];
+    let ends = curve.first().zip(curve.last()).map(|(&first, &last)| {
+        let beyond = |end: f32, point: [f32; 2]| [end, along(end) + middle(point)[1] - along(point[0])];
+        [beyond(-FARTHEST, first), beyond(FARTHEST, last)]
+    });
+    let mut points: Vec<[f32; 2]> = curve.into_iter().map(middle).collect();
+    if let Some([low, high]) = ends {
+        if low[0] < points[0][0] {
+            points.insert(0, low);
+        }
+        if points[points.len() - 1][0] < high[0] {
+            points.push(high);
+        }
+    }
+    points
+}
+
 /// A straight line of log-odds (Platt, "Probabilistic outputs for support vector machines", 1999).
-fn platt(scores: &[f32], outcomes: &[bool], counts: &[f64]) -> Vec<[f32; 2]> {
+fn platt(scores: &[f32], outcomes: &[bool], counts: &[f64]) -> [[f32; 2]; 2] {
     let total: f64 = counts.iter().sum();
     let mean = scores.iter().zip(counts).map(|(&score, count)| count * f64::from(score)).sum::<f64>() / total;
     let mean = if mean.is_finite() { mean } else { 0.0 };
     let inputs = Array2::from_shape_fn((scores.len(), 1), |(row, _)| scores[row] - mean as f32);
     let line = logistic::fit(inputs.view(), outcomes, counts, SLOPE);
-    [-FARTHEST, FARTHEST]
-        .map(|score| [score, (line.bias + line.weights[0] * (f64::from(score) - mean)) as f32])
-        .to_vec()
+    [-FARTHEST, FARTHEST].map(|score| [score, (line.bias + line.weights[0] * (f64::from(score) - mean)) as f32])
 }
 
 /// A rising curve through the rates of groups of rows: neighbours that do not rise are pooled (Zadrozny and Elkan,
@@ -160,10 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn no_two_scores_become_one() {
+        let (scores, outcomes) = rows(5000, true);
+        let Calibration { name, points } = fit(&scores, &outcomes, &vec![1.0; 5000]);
+        assert_eq!(name, "isotonic");
+        assert!(points.is_sorted_by(|a, b| a[0] < b[0] && a[1] < b[1]), "{points:?}");
+        assert!(points[0][0] <= -FARTHEST && points[points.len() - 1][0] >= FARTHEST, "{points:?}");
+        // Half way, also where a line leaves the curve.
+        let [line, curve] = [[[-30.0, -30.0], [30.0, 30.0]], [[0.0, 1.0], [2.0, 4.0]]];
+        assert_eq!(between(line, curve.to_vec()), [[-30.0, -29.5], [0.0, 0.5], [2.0, 3.0], [30.0, 31.0]]);
+    }
+
+    #[test]
     fn the_extreme_is_no_trouble() {
         for outcome in [true, false] {
             let scores = [f32::MIN, 0.0, 0.0, f32::MAX];
-            for points in [platt(&scores, &[outcome; 4], &[1.0; 4]), isotonic(&scores, &[outcome; 4], &[1.0; 4])] {
+            let line = platt(&scores, &[outcome; 4], &[1.0; 4]);
+            let curve = isotonic(&scores, &[outcome; 4], &[1.0; 4]);
+            for points in [line.to_vec(), between(line, curve.clone()), curve, between(line, Vec::new())] {
                 assert!(points.iter().flatten().all(|value| value.is_finite()), "{points:?}");
                 assert!(points.is_sorted_by(|a, b| a[0] < b[0] && a[1] <= b[1]), "{points:?}");
             }

@@ -1,14 +1,19 @@
 //! Fits the risk head: candidates are compared on later slices, and the scores of the one that is chosen are calibrated
 //! on the same slices.
 
+mod calibrated;
+mod choice;
+
 use std::ops::ControlFlow;
 
 use ndarray::Array2;
-use prowl_model::{Candidate, Linear, Member, RiskBand, RiskHead, RiskInfo, Term, Trees};
+use prowl_model::{Candidate, Linear, Member, RiskHead, RiskInfo, Term, Trees};
 
 use crate::boost::{self, Binned, Growth};
 use crate::logistic::{self, Prior};
-use crate::{Outcome, TrainError, curves, probability};
+use crate::{Outcome, TrainError, curves};
+use calibrated::Calibrated;
+use choice::Judgement;
 
 /// Rows of either outcome that are needed.
 pub const FEWEST: usize = 30;
@@ -18,9 +23,6 @@ const ROWS: usize = 200_000;
 
 /// Parts of the positive rows, in the order of time, after which a slice begins that what came before is judged by.
 const SLICES: [f64; 3] = [0.4, 0.6, 0.8];
-
-/// Shares of the rows, the most probable first, that the bands above the last one hold.
-const BANDS: [f64; 2] = [0.05, 0.2];
 
 /// Features that the literature and our own trials connect with risk, and whether less of them means more: Kamei et al.,
 /// "A large-scale empirical study of just-in-time quality assurance" (2013), and Kim et al., "Predicting faults from
@@ -45,7 +47,7 @@ const OF_FEATURES: Prior = Prior { mean: 0.0, strength: 10.0, positive: false };
 /// Rows in the order of time.
 #[derive(Clone, Debug)]
 pub struct Rows<'a> {
-    /// Names of all features.
+    /// Names of all features, by which the factors are found; empty where names say nothing.
     pub names: Vec<&'a str>,
     /// Indices of the features that may be read.
     pub read: Vec<usize>,
@@ -55,6 +57,35 @@ pub struct Rows<'a> {
     pub times: Vec<i64>,
     /// What became of each row.
     pub outcomes: Vec<Outcome>,
+}
+
+/// Why there is no head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoHead {
+    /// Rows of a kind are too few.
+    #[error("{positives} rows are known to be positive and {negatives} to be negative, and it takes {FEWEST} of each")]
+    TooFew {
+        /// Rows with the outcome.
+        positives: usize,
+        /// Rows without.
+        negatives: usize,
+    },
+    /// Nothing that was known early was followed by rows of both kinds.
+    #[error("all rows of one kind come too early or too late to judge what is learnt before them")]
+    TooLate,
+}
+
+impl NoHead {
+    /// The reason, where a positive row is a pull request that was taken back.
+    pub fn of_pull_requests(self) -> String {
+        match self {
+            Self::TooFew { positives, negatives } => format!(
+                "of the pull requests before the test slice {positives} are known to have been taken back and {negatives} \
+                 to have stood, and it takes {FEWEST} of each"
+            ),
+            Self::TooLate => "what was taken back was known too late to judge anything learnt before it".to_owned(),
+        }
+    }
 }
 
 /// A model whose log-odds may be averaged with others'.
@@ -93,7 +124,7 @@ const CANDIDATES: [&[Kind]; 6] = [
 ///
 /// Three slices of later rows judge candidates that were fitted on the rows before each, with the labels known when it
 /// began. The first candidate counts whose AUC is within a standard error of the best one's. Where rows of a kind are too
-/// few there is no head, and a text that says so.
+/// few there is no head, and a reason.
 ///
 /// # Errors
 /// [`TrainError::Stopped`] when `watch` broke off.
@@ -102,20 +133,17 @@ pub fn fit(
     origin: i64,
     seed: u64,
     watch: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Result<(RiskHead, RiskInfo), String>, TrainError> {
+) -> Result<Result<(RiskHead, RiskInfo), NoHead>, TrainError> {
     let known = Known::of(rows, origin);
     let positives = known.outcomes.iter().filter(|outcome| **outcome).count();
     let negatives = known.outcomes.len() - positives;
     if positives < FEWEST || negatives < FEWEST {
-        return Ok(Err(format!(
-            "of the pull requests before the test slice {positives} are known to have been taken back and {negatives} to \
-             have stood, and it takes {FEWEST} of each"
-        )));
+        return Ok(Err(NoHead::TooFew { positives, negatives }));
     }
     let mut learner = Learner { rows, seed, growth: Growth::default(), watch };
     let folds = learner.folds(&known, origin)?;
     if folds.is_empty() {
-        return Ok(Err("what was taken back was known too late to judge anything learnt before it".to_owned()));
+        return Ok(Err(NoHead::TooLate));
     }
     let kinds: Vec<Kind> = [Kind::Factors, Kind::Linear, Kind::Trees]
         .into_iter()
@@ -124,9 +152,9 @@ pub fn fit(
     let candidates: Vec<&[Kind]> =
         CANDIDATES.into_iter().filter(|candidate| candidate.iter().all(|kind| kinds.contains(kind))).collect();
     let judged: Vec<Judgement> = candidates.iter().map(|candidate| Judgement::of(candidate, &folds)).collect();
-    let chosen = choose(&judged);
+    let chosen = choice::choose(&judged);
 
-    let calibrated = Calibrated::of(&judged[chosen], &folds);
+    let calibrated = Calibrated::of(&judged[chosen], &folds, known.usual());
     let mut members = Vec::new();
     for &kind in candidates[chosen] {
         members.push(learner.fit(kind, &known.values, &known.outcomes)?);
@@ -172,6 +200,12 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// Log-odds of a positive row.
+    fn usual(&self) -> f32 {
+        let positives = self.outcomes.iter().filter(|outcome| **outcome).count() as f32;
+        ((positives + 0.5) / (self.outcomes.len() as f32 - positives + 0.5)).ln()
+    }
+
     fn of_both_kinds(&self, least: usize) -> bool {
         let positives = self.outcomes.iter().filter(|outcome| **outcome).count();
         positives >= least && self.outcomes.len() - positives >= least
@@ -185,6 +219,8 @@ struct Fold {
     mature: Vec<bool>,
     /// Log-odds by kind, in the order of [`Kind`].
     scores: [Vec<f32>; 3],
+    /// Log-odds of all rows that were learnt from.
+    usual: f32,
 }
 
 impl Fold {
@@ -226,7 +262,8 @@ impl Learner<'_, '_> {
             grown.push((trees, later.values));
             let mature = later.places.iter().map(|&place| self.rows.outcomes[place].is_mature(origin)).collect();
             let [factors, linear] = scores.each_mut().map(std::mem::take);
-            folds.push(Fold { outcomes: later.outcomes, mature, scores: [factors, linear, Vec::new()] });
+            let scores = [factors, linear, Vec::new()];
+            folds.push(Fold { outcomes: later.outcomes, mature, scores, usual: before.usual() });
         }
         // Of equal losses the fewest trees; at least one, since a candidate without any would be none.
         let fewest = (1..losses.len()).rev().min_by(|&a, &b| losses[a].total_cmp(&losses[b]).then(a.cmp(&b)));
@@ -281,7 +318,7 @@ impl Learner<'_, '_> {
         match kind {
             Kind::Factors => {
                 let factor = |&(name, falling): &(&str, bool)| {
-                    let feature = read().find(|&feature| self.rows.names[feature] == name)?;
+                    let feature = read().find(|&feature| self.rows.names.get(feature) == Some(&name))?;
                     curves::ranked(values, feature, falling)
                 };
                 FACTORS.iter().filter_map(factor).collect()
@@ -307,133 +344,4 @@ fn add_losses(trees: &Trees, later: &Known<'_>, losses: &mut [f64]) {
 fn log_loss(log_odds: f64, positive: bool) -> f64 {
     let wrong = if positive { -log_odds } else { log_odds };
     wrong.max(0.0) + (-wrong.abs()).exp().ln_1p()
-}
-
-/// How a candidate did on the slices.
-struct Judgement {
-    /// One list a slice.
-    scores: Vec<Vec<f32>>,
-    /// Of each slice, what share of the other kind each row ranks rightly against, and its outcome.
-    placements: Vec<Vec<(f64, bool)>>,
-    auc: f64,
-    log_loss: f64,
-}
-
-impl Judgement {
-    fn of(kinds: &[Kind], folds: &[Fold]) -> Self {
-        let scores: Vec<Vec<f32>> = folds.iter().map(|fold| fold.mean(kinds)).collect();
-        let placements: Vec<_> = folds.iter().zip(&scores).map(|(fold, of)| placements(of, &fold.outcomes)).collect();
-        let pairs = || folds.iter().zip(&scores).flat_map(|(fold, scores)| scores.iter().zip(&fold.outcomes));
-        let loss: f64 = pairs().map(|(&score, &outcome)| log_loss(f64::from(score), outcome)).sum();
-        let positive = || placements.iter().flatten().filter(|row| row.1).map(|row| row.0);
-        let auc = positive().sum::<f64>() / positive().count() as f64;
-        Self { auc, log_loss: loss / pairs().count() as f64, scores, placements }
-    }
-
-    /// Standard error of the difference of two candidates' AUC on the same rows (`DeLong` et al., "Comparing the areas
-    /// under two or more correlated receiver operating characteristic curves", 1988); slices by their positive rows.
-    fn standard_error(&self, other: &Self) -> f64 {
-        let (mut variance, mut all) = (0.0, 0.0);
-        for (ours, theirs) in self.placements.iter().zip(&other.placements) {
-            let of = |positive: bool| {
-                let pairs = ours.iter().zip(theirs).filter(move |pair| pair.0.1 == positive);
-                let differences: Vec<f64> = pairs.map(|(ours, theirs)| ours.0 - theirs.0).collect();
-                let count = differences.len() as f64;
-                let mean = differences.iter().sum::<f64>() / count;
-                let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
-                (count, squares / (count * (count - 1.0).max(1.0)))
-            };
-            let ((positives, of_positives), (_, of_negatives)) = (of(true), of(false));
-            variance += positives * positives * (of_positives + of_negatives);
-            all += positives;
-        }
-        variance.sqrt() / all
-    }
-}
-
-/// For each row the share of rows of the other outcome that it ranks rightly against, ties counting half.
-fn placements(scores: &[f32], outcomes: &[bool]) -> Vec<(f64, bool)> {
-    let sorted = |positive: bool| {
-        let mut of: Vec<f32> = scores.iter().zip(outcomes).filter(|row| *row.1 == positive).map(|row| *row.0).collect();
-        of.sort_unstable_by(f32::total_cmp);
-        of
-    };
-    let (positives, negatives) = (sorted(true), sorted(false));
-    let row = |(&score, &positive): (&f32, &bool)| {
-        let others = if positive { &negatives } else { &positives };
-        let below = others.partition_point(|&other| other < score);
-        let equal = others.partition_point(|&other| other <= score) - below;
-        let share = (below as f64 + 0.5 * equal as f64) / others.len() as f64;
-        (if positive { share } else { 1.0 - share }, positive)
-    };
-    scores.iter().zip(outcomes).map(row).collect()
-}
-
-/// The first candidate that is within a standard error of the best.
-fn choose(judged: &[Judgement]) -> usize {
-    let best = (0..judged.len()).rev().max_by(|&a, &b| judged[a].auc.total_cmp(&judged[b].auc)).unwrap_or(0);
-    let close = |one: &Judgement| judged[best].auc - one.auc <= judged[best].standard_error(one);
-    judged.iter().position(close).unwrap_or(best)
-}
-
-/// Later rows with their scores, and the curve that fits them.
-struct Calibrated {
-    scores: Vec<f32>,
-    outcomes: Vec<bool>,
-    calibration: probability::Calibration,
-}
-
-impl Calibrated {
-    fn of(chosen: &Judgement, folds: &[Fold]) -> Self {
-        let rows = || {
-            folds.iter().zip(&chosen.scores).flat_map(|(fold, scores)| {
-                scores
-                    .iter()
-                    .zip(&fold.outcomes)
-                    .zip(&fold.mature)
-                    .map(|((&score, &outcome), &mature)| (score, outcome, mature))
-            })
-        };
-        // Of the young, those that were taken back are known first, and would make the rate too high.
-        let any = rows().any(|row| row.2 && row.1);
-        let (scores, outcomes): (Vec<f32>, Vec<bool>) =
-            rows().filter(|row| row.2 || !any).map(|(score, outcome, _)| (score, outcome)).unzip();
-        // Rates change over the years: a slice counts half as much as the one after it.
-        let half_life = scores.len() as f64 / SLICES.len() as f64;
-        let counts: Vec<f64> =
-            (0..scores.len()).map(|row| (-((scores.len() - row) as f64) / half_life).exp2()).collect();
-        // In rows, so that few recent ones do not pass for many.
-        let scale = counts.iter().sum::<f64>() / counts.iter().map(|count| count * count).sum::<f64>();
-        let counts: Vec<f64> = counts.iter().map(|count| count * scale).collect();
-        let calibration = probability::fit(&scores, &outcomes, &counts);
-        Self { scores, outcomes, calibration }
-    }
-
-    /// Bands whose rates fall from each to the next; neighbours of which they do not are one.
-    fn bands(&self, head: &RiskHead) -> Vec<RiskBand> {
-        let mut rows: Vec<(f32, bool)> = self
-            .scores
-            .iter()
-            .zip(&self.outcomes)
-            .map(|(&score, &outcome)| (head.calibrated(score), outcome))
-            .collect();
-        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut edges: Vec<f32> = BANDS.iter().map(|share| rows[(share * rows.len() as f64) as usize].0).collect();
-        edges.push(0.0);
-        let mut bands: Vec<RiskBand> = Vec::new();
-        let mut rest = rows.as_slice();
-        for from in edges {
-            let (of, after) = rest.split_at(rest.partition_point(|row| row.0 >= from));
-            rest = after;
-            let reverted = of.iter().filter(|row| row.1).count() as u64;
-            let mut band = RiskBand { from, reverted, rows: of.len() as u64 };
-            while bands.last().is_some_and(|last| last.rate() <= band.rate() || last.from <= band.from) {
-                if let Some(last) = bands.pop() {
-                    (band.reverted, band.rows) = (band.reverted + last.reverted, band.rows + last.rows);
-                }
-            }
-            bands.push(band);
-        }
-        bands
-    }
 }

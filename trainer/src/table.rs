@@ -1,24 +1,21 @@
-//! The whole of `prowl-trainer table`: learns from any table of numbers how unusual its rows are, with the same code that
-//! learns from pull requests, and scores them.
+//! The whole of `prowl-trainer table`: learns from any table of numbers how unusual its rows are, or how probable what a
+//! label says of them, with the same code that learns from pull requests, and scores them.
 
+mod anomaly;
 mod error;
+mod outcome;
 mod read;
 mod write;
 
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Instant;
 
-use prowl_model::FeatureInfo;
 use serde::Serialize;
 
+pub use anomaly::AnomalyReport;
 pub use error::TableError;
-use read::Table;
+pub use outcome::{MeasuredOn, OutcomeReport, Outcomes};
 
 use crate::args::TableConfig;
-use crate::detector::Detector;
-use crate::progress::Progress;
-use crate::{Builder, Dataset, Outcome, Row, Step, TrainError};
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,25 +39,22 @@ impl Format {
 
 /// What came out.
 #[derive(Clone, Debug, Serialize)]
-pub struct TableReport {
-    /// Rows that were learnt from.
-    pub rows: usize,
-    /// Columns that were learnt from.
-    pub columns: usize,
-    /// Columns that hold no numbers, each with the reason.
-    pub skipped: Vec<(String, String)>,
-    /// Rows that were scored.
-    pub scored: usize,
-    /// The most unusual rows, which the network did not learn from.
-    pub trimmed: usize,
-    /// Epochs of the network's fit.
-    pub epochs: usize,
-    /// Mean error of the network's reconstruction, in spreads.
-    pub training_error: f64,
-    /// Median, 95th and 99th percentile, and largest score.
-    pub scores: [f32; 4],
-    /// Seconds that it took.
-    pub seconds: f64,
+#[serde(untagged)]
+pub enum TableReport {
+    /// Without a label: how unusual.
+    Anomaly(AnomalyReport),
+    /// With one: how probable.
+    Outcome(OutcomeReport),
+}
+
+impl TableReport {
+    /// The figures for a person.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Anomaly(report) => report.text(),
+            Self::Outcome(report) => report.text(),
+        }
+    }
 }
 
 /// Learns, scores and writes the scores.
@@ -69,87 +63,19 @@ pub struct TableReport {
 /// See [`TableError`].
 #[tracing::instrument(skip_all)]
 pub fn table(config: &TableConfig) -> Result<TableReport, TableError> {
-    let start = Instant::now();
-    if let Some(label) = &config.label {
-        return Err(TableError::NoRiskHead { label: label.clone() });
-    }
-    let input = read::read(&config.input, config.time.as_deref())?;
-    let others = config.score.as_deref().map(|file| read::read_columns(file, &input.names)).transpose()?;
-    let Table { names, skipped, .. } = &input;
-    let data = dataset(&input);
-    let rows = data.by_time().to_vec();
-    let mut progress = Progress::new(&config.settings);
-    let detector = Detector::alone(&data, &rows, config.time.is_some(), &config.settings, &mut |epoch| {
-        progress.show(Step::Only(epoch));
-        ControlFlow::Continue(())
-    });
-    progress.finish();
-    let detector = detector.map_err(|error| match error {
-        TrainError::NothingKnown { .. } => TableError::NothingKnown { file: config.input.clone() },
-        other => TableError::Learn(other),
-    })?;
-    let (calibration, _) = detector.calibrate(&rows);
-    let others = others.as_ref().map(dataset);
-    let scored = others.as_ref().unwrap_or(&data);
-    let scores: Vec<f32> =
-        (0..scored.len()).map(|row| calibration.joined(&detector.scores_of_values(scored.row(row)))).collect();
-    write::write(&config.output, &scores)?;
-    let mut sorted = scores;
-    sorted.sort_unstable_by(f32::total_cmp);
-    Ok(TableReport {
-        rows: data.len(),
-        columns: names.len(),
-        skipped: skipped.clone(),
-        scored: scored.len(),
-        trimmed: data.len() - detector.kept.len(),
-        epochs: detector.epochs.len(),
-        training_error: detector.error(&detector.kept),
-        scores: [0.5, 0.95, 0.99, 1.0].map(|share| crate::scale::quantile(&sorted, share)),
-        seconds: start.elapsed().as_secs_f64(),
-    })
-}
-
-impl TableReport {
-    /// The figures for a person.
-    pub fn text(&self) -> String {
-        let Self { rows, columns, skipped, scored, trimmed, epochs, scores, seconds, .. } = self;
-        let learnt = format!(
-            "learnt from {rows} rows of {columns} columns in {epochs} epochs, the {trimmed} most unusual left out of the \
-             network's fit"
-        );
-        let told = format!(
-            "scored {scored} rows in {seconds:.1} s: median {:.3}, 95% {:.3}, 99% {:.3}, most {:.3}",
-            scores[0], scores[1], scores[2], scores[3]
-        );
-        let left_out = skipped.iter().map(|(column, reason)| format!("left out {column:?}: it {reason}"));
-        [learnt, told].into_iter().chain(left_out).collect::<Vec<_>>().join("\n")
+    match &config.label {
+        None => anomaly::score(config).map(TableReport::Anomaly),
+        Some(label) => outcome::score(config, label).map(TableReport::Outcome),
     }
 }
 
-/// The rows, in the order of the file; by time where that is known.
-fn dataset(table: &Table) -> Dataset {
-    let feature = |name: &String| FeatureInfo {
-        about: String::new(),
-        group: String::new(),
-        missing: String::new(),
-        name: name.clone(),
-        source: String::new(),
-        unit: String::new(),
-    };
-    let mut builder = Builder::new(table.names.iter().map(feature).collect(), String::new());
-    for (row, values) in table.values.chunks_exact(table.names.len()).enumerate() {
-        let created_at = table.times.get(row).copied().unwrap_or_default();
-        builder.push(&Row {
-            repository: "",
-            number: row as i64,
-            created_at,
-            values,
-            tokens: &[],
-            kind_tokens: &[],
-            title: None,
-            category: None,
-            outcome: Outcome::default(),
-        });
-    }
-    builder.build()
+/// Columns that hold no numbers, one a line.
+fn left_out(skipped: &[(String, String)]) -> impl Iterator<Item = String> {
+    skipped.iter().map(|(column, reason)| format!("left out {column:?}: it {reason}"))
+}
+
+/// Median, 95th and 99th percentile, and largest of the scores.
+fn spread(mut scores: Vec<f32>) -> [f32; 4] {
+    scores.sort_unstable_by(f32::total_cmp);
+    [0.5, 0.95, 0.99, 1.0].map(|share| crate::scale::quantile(&scores, share))
 }

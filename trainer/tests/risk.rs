@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use prowl_model::{Member, RiskHead, RiskInfo};
 use prowl_trainer::Outcome;
 use prowl_trainer::figures::Judged;
-use prowl_trainer::risk::{self, Rows};
+use prowl_trainer::risk::{self, NoHead, Rows};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// The head of the first rows, as known when the one after them came.
-    fn fit(&self, count: usize) -> Result<(RiskHead, RiskInfo), String> {
+    fn fit(&self, count: usize) -> Result<(RiskHead, RiskInfo), NoHead> {
         risk::fit(&self.rows(count), Self::time(count), 1, &mut || ControlFlow::Continue(())).unwrap()
     }
 
@@ -132,15 +132,18 @@ fn few_rows_leave_the_prior() {
 #[test]
 fn with_too_few_outcomes_there_is_no_head_and_a_reason() {
     let never = World::new(&["a"], 2_000, |_| -9.0).fit(2_000).unwrap_err();
-    assert!(never.contains("0 are known to have been taken back") && never.contains("it takes 30"), "{never}");
+    assert!(matches!(never, NoHead::TooFew { positives: 0, negatives: 1_201.. }), "{never:?}");
+    let told = never.of_pull_requests();
+    assert!(told.contains("0 are known to have been taken back") && told.contains("it takes 30"), "{told}");
+    assert!(never.to_string().starts_with("0 rows are known to be positive"), "{never}");
     let always = World::new(&["a"], 2_000, |_| 90.0).fit(2_000).unwrap_err();
-    assert!(always.contains("and 0 to have stood"), "{always}");
+    assert!(matches!(always, NoHead::TooFew { negatives: 0, .. }), "{always:?}");
     // All at once and too late to learn anything before.
     let mut late = World::new(&["a"], 2_000, |x| x[0] - 2.0);
     for outcome in &mut late.outcomes {
         outcome.reverted_at = outcome.reverted_at.map(|_| World::time(1_999));
     }
-    assert!(late.fit(2_000).unwrap_err().contains("too late"));
+    assert_eq!(late.fit(2_000).unwrap_err(), NoHead::TooLate);
     assert!(World::new(&["a"], 1, |_| 0.0).fit(0).is_err());
 }
 

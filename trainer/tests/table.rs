@@ -191,7 +191,7 @@ fn what_cannot_be_scored_is_told_in_one_line() {
         (&["--input", "rows.parquet"], "rows.parquet cannot be read"),
         (&["--input", "rows.csv", "--score", "other.csv"], "the column \"b\" of other.csv is not there"),
         (&["--input", "rows.csv", "--time", "t"], "the column \"t\" of rows.csv is not there"),
-        (&["--input", "rows.csv", "--label", "b"], "--label b"),
+        (&["--input", "rows.csv", "--label", "c"], "the column \"c\" of rows.csv is not there"),
     ];
     for (options, expected) in failing {
         let message = place.refused(&[options, &["--output", "scores.csv"]].concat(), 1);
@@ -200,4 +200,108 @@ fn what_cannot_be_scored_is_told_in_one_line() {
     let nowhere = place.run(&["--input", "rows.csv", "--output", "missing/scores.csv"]);
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("cannot be written"));
     assert!(place.refused(&["--input", "rows.txt", "--output", "scores.csv"], 2).contains(".parquet"));
+}
+
+/// Rows with a label whose log-odds follow `a` and, past 1, `b`; the time runs backwards, text is no column.
+fn labelled(rows: usize, seed: u64) -> String {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut text = "a,b,name,bug,t\n".to_owned();
+    for row in 0..rows {
+        let [a, b]: [f64; 2] = [StandardNormal.sample(&mut random), StandardNormal.sample(&mut random)];
+        let probability = 1.0 / (1.0 + (2.0 - 1.5 * a - if b > 1.0 { 1.5 } else { 0.0 }).exp());
+        let label = u8::from(random.random::<f64>() < probability);
+        text += &format!("{a},{b},x,{label},{}\n", rows - row);
+    }
+    text
+}
+
+/// The last column but one, and the name of all.
+fn labels(table: &str) -> Vec<bool> {
+    table.lines().skip(1).map(|line| line.split(',').nth(3) == Some("1")).collect()
+}
+
+#[test]
+fn a_label_is_learnt_and_its_probability_is_measured_on_other_rows() {
+    let (rows, others) = (labelled(3_000, 1), labelled(2_000, 2));
+    let unlabelled: String =
+        others.lines().map(|line| line.rsplitn(3, ',').last().unwrap().to_owned() + "\n").collect();
+    let place = Place::new().with("rows.csv", &rows).with("others.csv", &others).with("plain.csv", &unlabelled);
+    let label = [&PLAIN[..], &["--label", "bug", "--time", "t", "--json"]].concat();
+    let told =
+        |options: &[&str]| -> Value { serde_json::from_str(&place.done(&[&label[..], options].concat())).unwrap() };
+    let said = told(&["--score", "others.csv"]);
+    let scores = place.scores();
+    let truth = labels(&others);
+    assert_eq!((&said["rows"], &said["columns"], &said["scored"]), (&3_000.into(), &2.into(), &2_000.into()));
+    assert_eq!(said["positives"], labels(&rows).iter().filter(|label| **label).count());
+    assert_eq!(said["skipped"][0][0], "name");
+    assert!(said["candidates"].as_array().unwrap().len() == 3 && said["members"].as_array().unwrap().len() <= 2);
+    // As measured here: pairs that are ranked rightly, and how far the mean is off.
+    let of = |kind: bool| scores.iter().zip(&truth).filter(move |row| *row.1 == kind).map(|row| *row.0);
+    let won: usize = of(true).map(|high| of(false).filter(|&low| low < high).count()).sum();
+    let auc = won as f64 / (of(true).count() * of(false).count()) as f64;
+    let measured = &said["measured"];
+    assert!((measured["auc"]["value"].as_f64().unwrap() - auc).abs() < 0.01 && auc > 0.79, "{measured}, {auc}");
+    assert_eq!((&measured["on"], &measured["rows"]), (&"scored".into(), &2_000.into()));
+    assert!(measured["calibration_error"]["value"].as_f64().unwrap() < 0.04, "{measured}");
+    let rate = of(true).count() as f64 / 2_000.0;
+    assert!((scores.iter().sum::<f64>() / 2_000.0 / rate - 1.0).abs() < 0.15, "scores are probabilities");
+
+    // Without labels to measure on the newest of the rows learnt from serve: those with the largest t, which are the first.
+    let said = told(&["--score", "plain.csv"]);
+    assert_eq!(place.scores(), scores, "the label of a row that is scored says nothing");
+    let newest = labels(&rows)[..900].iter().filter(|label| **label).count();
+    let measured = &said["measured"];
+    assert_eq!(
+        (&measured["on"], &measured["rows"], &measured["positives"]),
+        (&"newest".into(), &900.into(), &newest.into())
+    );
+    let itself = told(&[]);
+    assert_eq!((&itself["measured"], &itself["scored"]), (measured, &3_000.into()));
+    // What all rows taught is not what is measured.
+    let without: Vec<&str> = label.iter().filter(|option| !["--time", "t"].contains(option)).copied().collect();
+    let in_order: Value = serde_json::from_str(&place.done(&without)).unwrap();
+    assert_ne!(in_order["measured"]["positives"], newest, "without a time the last rows are the newest");
+    assert_eq!(in_order["columns"], 3);
+}
+
+#[test]
+fn rows_of_an_unknown_label_are_scored_and_not_learnt_from() {
+    let text = labelled(1_500, 3);
+    let doubled: String =
+        text.lines().skip(1).map(|line| line.replace(",0,", ",,").replace(",1,", ",na,") + "\n").collect();
+    let place = Place::new().with("rows.csv", &(text.clone() + &doubled)).with("known.csv", &text);
+    let options = ["--label", "bug", "--time", "t", "--json"];
+    let said: Value = serde_json::from_str(&place.done(&[&PLAIN[..], &options].concat())).unwrap();
+    let scores = place.scores();
+    assert_eq!((&said["rows"], scores.len()), (&1_500.into(), 3_000));
+    assert_eq!(scores[..1_500], scores[1_500..]);
+    place.done(&[&["--input", "known.csv", "--output", "scores.csv"], &options[..]].concat());
+    assert_eq!(place.scores(), scores[..1_500]);
+}
+
+#[test]
+fn a_label_that_teaches_nothing_is_refused() {
+    let of = |labels: fn(usize) -> &'static str| {
+        (0..200).fold("a,bug\n".to_owned(), |text, row| text + &format!("{row},{}\n", labels(row)))
+    };
+    let place = Place::new()
+        .with("few.csv", &of(|row| if row < 29 { "1" } else { "0" }))
+        .with("odd.csv", &of(|row| if row == 6 { "2" } else { "1" }))
+        .with("text.csv", &of(|row| if row == 6 { "no" } else { "1" }))
+        .with("sorted.csv", &of(|row| if row < 100 { "1" } else { "0" }));
+    for (file, expected) in [
+        (
+            "few.csv",
+            "nothing can be learnt of \"bug\" from few.csv: 29 rows are known to be positive and 171 to be negative, and it takes 30 of each",
+        ),
+        ("odd.csv", "the column \"bug\" of odd.csv holds 2 in row 7, and a label is 0 or 1"),
+        ("text.csv", "holds the text \"no\" in row 7"),
+        ("sorted.csv", "all rows of one kind come too early or too late"),
+    ] {
+        let message = place.refused(&["--input", file, "--label", "bug", "--output", "scores.csv"], 1);
+        assert!(message.contains(expected) && message.lines().count() == 1, "{expected}: {message}");
+    }
+    let same = place.refused(&["--input", "few.csv", "--label", "bug", "--time", "bug", "--output", "scores.csv"], 2);
+    assert!(same.contains("same column"), "{same}");
 }

@@ -22,10 +22,11 @@ pub struct TableArgs {
     /// Where the scores go: a Parquet or CSV file with the column `score`
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Column that says what became of a row, 0 or 1: the score is its probability
+    /// Column that says what became of a row, 0 or 1: the score is the probability of 1. Rows without it are not learnt from
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
-    /// Column that says when a row came to be: the network stops by the newest rows
+    /// Column that says when a row came to be: the newest rows judge what is learnt from the older ones. Without it, with
+    /// --label, rows count as in the order of time
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
     /// Seed of every random choice
@@ -64,6 +65,9 @@ impl TryFrom<TableArgs> for TableConfig {
             if crate::table::Format::of(file).is_none() {
                 return Err(wrong_use(format!("{} ends neither in .parquet nor in .csv", file.display())));
             }
+        }
+        if label.is_some() && label == time {
+            return Err(wrong_use("--label and --time name the same column"));
         }
         let settings = Settings { seed, trim: TRIM, ..Settings::default() };
         Ok(Self { input, score, output, label, time, settings, json })

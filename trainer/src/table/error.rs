@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::risk::NoHead;
+
 /// What keeps a table from being scored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -44,11 +46,15 @@ pub enum TableError {
         /// What is wrong, as the rest of a sentence.
         problem: String,
     },
-    /// A label was given.
-    #[error("--label {label}: this version learns no outcomes from tables; leave --label out to have anomaly scores")]
-    NoRiskHead {
+    /// The label says too little to learn from.
+    #[error("nothing can be learnt of {label:?} from {}: {reason}", file.display())]
+    NoHead {
+        /// The table that was to be learnt from.
+        file: PathBuf,
         /// The column.
         label: String,
+        /// What is missing.
+        reason: NoHead,
     },
     /// The scores cannot be written.
     #[error("{} cannot be written: {problem}", file.display())]

@@ -20,18 +20,47 @@ pub(super) struct Table {
     pub(super) values: Vec<f32>,
     /// When each row came to be; empty where no column says so.
     pub(super) times: Vec<i64>,
+    /// What became of each row, none where unknown; empty where no column says so.
+    pub(super) labels: Vec<Option<bool>>,
     /// Columns that hold something else, each with what it is.
     pub(super) skipped: Vec<(String, String)>,
 }
 
-/// Reads all columns of numbers; the column `time` says when a row came to be, and is none of them.
-pub(super) fn read(file: &Path, time: Option<&str>) -> Result<Table, TableError> {
+impl Table {
+    /// Values of a row; shape (names).
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.names.len()..][..self.names.len()]
+    }
+
+    /// Values of each row.
+    pub(super) fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.values.chunks_exact(self.names.len())
+    }
+}
+
+/// Columns that tell something else than what a row is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Apart<'a> {
+    /// When a row came to be.
+    pub(super) time: Option<&'a str>,
+    /// What became of it: 0 or 1.
+    pub(super) label: Option<&'a str>,
+}
+
+/// Reads all columns of numbers but those apart, which have to be there.
+pub(super) fn read(file: &Path, apart: Apart<'_>) -> Result<Table, TableError> {
     let Columns { columns, rows } = Columns::of(file)?;
-    let mut table = Table::default();
-    let mut kept = Vec::new();
+    for name in [apart.time, apart.label].into_iter().flatten() {
+        if columns.iter().all(|column| column.name != name) {
+            return Err(missing(file, name));
+        }
+    }
+    let (mut table, mut kept) = (Table::default(), Vec::new());
     for column in columns {
-        if time == Some(column.name.as_str()) {
+        if apart.time == Some(column.name.as_str()) {
             table.times = column.times(file)?;
+        } else if apart.label == Some(column.name.as_str()) {
+            table.labels = column.labels(file)?;
         } else if let Some(other) = column.other {
             table.skipped.push((column.name, other));
         } else {
@@ -39,19 +68,19 @@ pub(super) fn read(file: &Path, time: Option<&str>) -> Result<Table, TableError>
             kept.push(column.values);
         }
     }
-    if let Some(time) = time.filter(|_| table.times.is_empty()) {
-        return Err(missing(file, time));
-    }
     if kept.is_empty() {
-        let reasons: Vec<_> = table.skipped.iter().map(|(name, other)| format!("{name:?} {other}")).collect();
-        return Err(TableError::NoNumbers { file: file.to_owned(), reasons: reasons.join(", ") });
+        let told = |name: Option<&str>, what: &str| name.map(|name| (name.to_owned(), what.to_owned()));
+        let apart = [told(apart.time, "says the time"), told(apart.label, "is the label")];
+        let reasons = apart.into_iter().flatten().chain(table.skipped).map(|(name, other)| format!("{name:?} {other}"));
+        let reasons = reasons.collect::<Vec<_>>().join(", ");
+        return Err(TableError::NoNumbers { file: file.to_owned(), reasons });
     }
     table.values = row_by_row(&kept, rows);
     Ok(table)
 }
 
-/// Reads the columns of these names, which all have to be there and to hold numbers.
-pub(super) fn read_columns(file: &Path, names: &[String]) -> Result<Table, TableError> {
+/// Reads the columns of these names, which all have to be there and to hold numbers, and the label where it is there.
+pub(super) fn read_columns(file: &Path, names: &[String], label: Option<&str>) -> Result<Table, TableError> {
     let Columns { mut columns, rows } = Columns::of(file)?;
     let mut kept = Vec::new();
     for name in names {
@@ -62,7 +91,9 @@ pub(super) fn read_columns(file: &Path, names: &[String]) -> Result<Table, Table
         }
         kept.push(std::mem::take(&mut column.values));
     }
-    Ok(Table { names: names.to_vec(), values: row_by_row(&kept, rows), ..Table::default() })
+    let label = columns.into_iter().find(|column| label == Some(column.name.as_str()));
+    let labels = label.map(|column| column.labels(file)).transpose()?.unwrap_or_default();
+    Ok(Table { names: names.to_vec(), values: row_by_row(&kept, rows), labels, ..Table::default() })
 }
 
 fn missing(file: &Path, column: &str) -> TableError {
@@ -114,6 +145,20 @@ impl Column {
             }
             _ => Ok(self.order),
         }
+    }
+
+    fn labels(self, file: &Path) -> Result<Vec<Option<bool>>, TableError> {
+        let name = self.name;
+        let wrong = |problem| TableError::Column { file: file.to_owned(), column: name.clone(), problem };
+        if let Some(other) = self.other {
+            return Err(wrong(format!("{other}, and a label is 0 or 1")));
+        }
+        let label = |(row, value): (usize, f32)| match value {
+            value if value.is_nan() => Ok(None),
+            value if value == 0.0 || value == 1.0 => Ok(Some(value == 1.0)),
+            value => Err(wrong(format!("holds {value} in row {}, and a label is 0 or 1", row + 1))),
+        };
+        self.values.into_iter().enumerate().map(label).collect()
     }
 }
 
@@ -220,7 +265,7 @@ mod tests {
     #[test]
     fn numbers_flags_and_the_unknown_are_read_and_text_is_left_out() {
         let (_directory, file) = csv("a, b,name,when\n1,true,x,3\nNA,FALSE,y,1\n-inf,,z,2\n1e99,nan,,\n");
-        let table = read(&file, Some("when")).unwrap();
+        let table = read(&file, Apart { time: Some("when"), label: None }).unwrap();
         assert_eq!(table.names, ["a", "b"]);
         let text: Vec<String> = table.values.iter().map(f32::to_string).collect();
         assert_eq!(text, ["1", "1", "NaN", "0", "NaN", "NaN", "NaN", "NaN"]);
@@ -232,8 +277,8 @@ mod tests {
     fn columns_are_found_by_name() {
         let (_directory, file) = csv("b,extra,a\n2,x,1\n4,y,3\n");
         let names = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(read_columns(&file, &names).unwrap().values, [1.0, 2.0, 3.0, 4.0]);
-        let problem = |name: &str| read_columns(&file, &[name.to_owned()]).unwrap_err().to_string();
+        assert_eq!(read_columns(&file, &names, None).unwrap().values, [1.0, 2.0, 3.0, 4.0]);
+        let problem = |name: &str| read_columns(&file, &[name.to_owned()], None).unwrap_err().to_string();
         assert!(problem("c").contains("\"c\"") && problem("c").contains("is not there"), "{}", problem("c"));
         assert!(problem("extra").contains("holds the text \"x\""), "{}", problem("extra"));
     }
@@ -242,7 +287,7 @@ mod tests {
     fn what_is_no_table_is_named() {
         let problem = |text: &str, time| {
             let (_directory, file) = csv(text);
-            read(&file, time).unwrap_err().to_string()
+            read(&file, Apart { time, label: None }).unwrap_err().to_string()
         };
         assert!(problem("", None).contains("has no rows"));
         assert!(problem("a,b\n", None).contains("has no rows"));
@@ -251,6 +296,38 @@ mod tests {
         assert!(problem("a,b\n1\n", None).contains("cannot be read"), "{}", problem("a,b\n1\n", None));
         assert!(problem("a\n1\n", Some("t")).contains("\"t\""));
         assert!(problem("a,t\n1,x\n", Some("t")).contains("says no time"));
-        assert!(read(Path::new("missing.csv"), None).unwrap_err().to_string().contains("missing.csv cannot be read"));
+        assert!(
+            read(Path::new("missing.csv"), Apart::default())
+                .unwrap_err()
+                .to_string()
+                .contains("missing.csv cannot be read")
+        );
+    }
+
+    #[test]
+    fn a_label_is_one_of_two_or_unknown_and_no_feature() {
+        let labelled = |text: &str| {
+            let (_directory, file) = csv(text);
+            read(&file, Apart { time: None, label: Some("bug") })
+        };
+        let table = labelled("a,bug\n1,0\n2,TRUE\n3,\n4,1.0\n5,false\n6,nan\n").unwrap();
+        assert_eq!(table.labels, [Some(false), Some(true), None, Some(true), Some(false), None]);
+        assert_eq!((table.names, table.values.len()), (vec!["a".to_owned()], 6));
+        for (text, expected) in [
+            ("a,bug\n1,0\n2,2\n", "the column \"bug\" of"),
+            ("a,bug\n1,0\n2,2\n", "holds 2 in row 2, and a label is 0 or 1"),
+            ("a,bug\n1,0\n2,0.5\n", "holds 0.5 in row 2"),
+            ("a,bug\n1,0\n2,yes\n", "holds the text \"yes\" in row 2, and a label is 0 or 1"),
+            ("a,b\n1,0\n", "\"bug\""),
+            ("bug\n1\n", "no column of numbers: \"bug\" is the label"),
+        ] {
+            let message = labelled(text).unwrap_err().to_string();
+            assert!(message.contains(expected), "{expected}: {message}");
+        }
+        // Of rows to be scored it may be missing, and is read where it is not.
+        let (_directory, file) = csv("bug,a\n1,2\n,3\n");
+        let names = ["a".to_owned()];
+        assert_eq!(read_columns(&file, &names, Some("bug")).unwrap().labels, [Some(true), None]);
+        assert!(read_columns(&file, &names, Some("other")).unwrap().labels.is_empty());
     }
 }
