@@ -5,11 +5,13 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use ndarray::Array2;
-use prowl_model::Linear;
+use prowl_model::{Inputs, Linear};
 use prowl_platform::{Kind, Store, StoreUrl};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde::Serialize;
 
 use crate::category::{self, Reads};
+use crate::detector::Detector;
 use crate::evaluate::{accuracy, macro_f1, majority};
 use crate::figures::{Figure, Figures, Judged, bootstrap, intervals};
 use crate::logistic::{self, Prior};
@@ -17,6 +19,9 @@ use crate::{Dataset, Settings, TrainError, curves, learn, read, risk, scale};
 
 /// What plain logistic regression reads.
 const SIZES: [&str; 6] = ["additions", "deletions", "changed_files", "churn", "entropy", "directories"];
+
+/// Share of the features that a mixture has from another pull request.
+const MIXED: f64 = 0.25;
 
 /// A backtest that can be started.
 #[derive(Debug)]
@@ -40,17 +45,19 @@ pub struct Backtest {
     pub run: String,
     /// Slices.
     pub folds: usize,
+    /// How well mixtures of two pull requests are told from real ones: ours first, then what it is compared with.
+    pub anomaly: Vec<Ranking>,
     /// Ours first, then what it is compared with.
-    pub risk: Vec<RiskRow>,
+    pub risk: Vec<Ranking>,
     /// Ours first, then what it is compared with.
     pub category: Vec<CategoryRow>,
     /// What could not be measured, and why.
     pub missing: Vec<String>,
 }
 
-/// One way to tell the risk.
+/// One way to put pull requests in an order.
 #[derive(Clone, Debug, Serialize)]
-pub struct RiskRow {
+pub struct Ranking {
     /// Its name.
     pub name: &'static str,
     /// Mean over the slices.
@@ -113,10 +120,15 @@ pub fn measure(
     }
     let edge = |fold: usize| rows.len() / 2 + (rows.len() - rows.len() / 2) * fold / folds;
     let mut missing = Vec::new();
+    let mut anomalies: Vec<[Judged; 2]> = Vec::new();
     let mut risks: Vec<[Judged; 3]> = Vec::new();
     let mut categories: Vec<[Told; 3]> = Vec::new();
     for fold in 0..folds {
         let (before, later) = (&rows[..edge(fold)], &rows[edge(fold)..edge(fold + 1)]);
+        match anomaly_fold(data, before, later, seed)? {
+            Ok(judged) => anomalies.push(judged),
+            Err(reason) => missing.push(format!("anomaly, slice {}: {reason}", fold + 1)),
+        }
         match risk_fold(data, before, later, seed)? {
             Ok(judged) => risks.push(judged),
             Err(reason) => missing.push(format!("risk, slice {}: {reason}", fold + 1)),
@@ -129,8 +141,11 @@ pub fn measure(
             return Err(TrainError::Stopped);
         }
     }
+    let anomaly = ["ours", "isolation forest"].into_iter().enumerate();
+    let anomaly =
+        anomaly.filter_map(|(way, name)| ranking(name, anomalies.iter().map(|ways| &ways[way]).collect(), seed));
     let risk = ["ours", "churn alone", "plain regression on sizes"].into_iter().enumerate();
-    let risk = risk.filter_map(|(way, name)| risk_row(name, risks.iter().map(|ways| &ways[way]).collect(), seed));
+    let risk = risk.filter_map(|(way, name)| ranking(name, risks.iter().map(|ways| &ways[way]).collect(), seed));
     let category = ["ours", "words alone", "most frequent"].into_iter().enumerate().map(|(way, name)| {
         let of: Vec<[Figure; 2]> = categories.iter().map(|ways| ways[way].figures).collect();
         let mean = |figure: usize| of.iter().map(|row| row[figure].value).sum::<f64>() / of.len() as f64;
@@ -139,7 +154,43 @@ pub fn measure(
         CategoryRow { name, macro_f1: mean(0), accuracy: mean(1), calibration_error, folds: of }
     });
     let category = if categories.is_empty() { Vec::new() } else { category.collect() };
-    Ok(Backtest { run, folds, risk: risk.collect(), category, missing })
+    Ok(Backtest { run, folds, anomaly: anomaly.collect(), risk: risk.collect(), category, missing })
+}
+
+/// Ours and an isolation forest on the rows of a slice, and on as many mixtures of two of them: nobody knows which pull
+/// requests are odd, but what has a quarter of its features from another one is.
+fn anomaly_fold(
+    data: &Dataset,
+    before: &[usize],
+    later: &[usize],
+    seed: u64,
+) -> Result<Result<[Judged; 2], String>, TrainError> {
+    if before.len() < crate::FEWEST_ROWS {
+        return Ok(Err(format!("{} pull requests before it, and it takes {}", before.len(), crate::FEWEST_ROWS)));
+    }
+    let (first, newest) = before.split_at(before.len() * 85 / 100);
+    let settings = Settings { seed, ..Settings::default() };
+    let detector = Detector::fit(data, first, newest, &settings, &mut |_| ControlFlow::Continue(()))?;
+    let (calibration, _) = detector.calibrate(newest);
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut ways = [Vec::new(), Vec::new()];
+    for &row in later {
+        let other = data.row(later[random.random_range(0..later.len())]);
+        let mixture: Vec<f32> = data
+            .row(row)
+            .iter()
+            .zip(other)
+            .map(|(&own, &other)| if random.random_bool(MIXED) { other } else { own })
+            .collect();
+        for (values, mixed) in [(data.row(row), false), (&mixture, true)] {
+            let reading = &detector.reading;
+            let scores = detector.scores_of(&Inputs::of(&reading.scaler, &reading.text, values, data.tokens(row)));
+            ways[0].push((f64::from(calibration.joined(&scores)), mixed));
+            let [.., forest] = scores;
+            ways[1].push((f64::from(forest), mixed));
+        }
+    }
+    Ok(Ok(ways.map(|rows| Judged::scores(rows.into_iter()))))
 }
 
 /// Ours, churn and sizes on the rows of a slice that had stood their time when the newest row of all came.
@@ -193,14 +244,14 @@ fn sizes(data: &Dataset, before: &[usize], origin: i64) -> Option<Linear> {
 }
 
 /// The mean over slices; its interval is that of means of resamples of each.
-fn risk_row(name: &'static str, judged: Vec<&Judged>, seed: u64) -> Option<RiskRow> {
+fn ranking(name: &'static str, judged: Vec<&Judged>, seed: u64) -> Option<Ranking> {
     let measured: Vec<Figures<f64>> = judged.iter().filter_map(|judged| judged.figures()).collect();
     let resampled: Vec<Vec<Figures<f64>>> = judged.iter().map(|judged| judged.resamples(seed)).collect();
     let rounds = resampled.iter().map(Vec::len).min()?;
     let means: Vec<Figures<f64>> =
         (0..rounds).filter_map(|round| mean(&resampled.iter().map(|of| of[round]).collect::<Vec<_>>())).collect();
     let folds = measured.iter().zip(&resampled).map(|(&figures, of)| intervals(figures, of)).collect();
-    Some(RiskRow { name, mean: intervals(mean(&measured)?, &means), folds })
+    Some(Ranking { name, mean: intervals(mean(&measured)?, &means), folds })
 }
 
 fn mean(figures: &[Figures<f64>]) -> Option<Figures<f64>> {
@@ -273,14 +324,20 @@ impl Backtest {
     /// A table for a person, which says where ours does not win.
     pub fn table(&self) -> String {
         let mut table = String::new();
+        let show = |figure: &Figure| format!("{:.3} ({:.3} to {:.3})", figure.value, figure.low, figure.high);
         let mut line = |text: String| writeln!(table, "{}", text.trim_end()).expect("a string takes all text");
+        if !self.anomaly.is_empty() {
+            line(format!("  {:<27}{:>24}", "mixtures, mean of slices", "AUC"));
+            for Ranking { name, mean, .. } in &self.anomaly {
+                line(format!("  {name:<27}{:>24}", show(&mean.auc)));
+            }
+        }
         if !self.risk.is_empty() {
             line(format!(
                 "  {:<27}{:>24}{:>24}{:>24}{:>8}{:>8}",
                 "risk, mean of the slices", "AUC", "precision", "in the top 10%", "Brier", "calib."
             ));
-            for RiskRow { name, mean, .. } in &self.risk {
-                let show = |figure: &Figure| format!("{:.3} ({:.3} to {:.3})", figure.value, figure.low, figure.high);
+            for Ranking { name, mean, .. } in &self.risk {
                 let [brier, calibration] = mean.probability.map_or([String::new(), String::new()], |fit| {
                     [fit.brier, fit.calibration_error].map(|figure| format!("{:.3}", figure.value))
                 });
@@ -308,6 +365,14 @@ impl Backtest {
     /// Where another way is at least as good as ours in the mean.
     fn lost(&self) -> Vec<String> {
         let mut lost = Vec::new();
+        if let Some((ours, others)) = self.anomaly.split_first() {
+            for other in others.iter().filter(|other| ours.mean.auc.value <= other.mean.auc.value) {
+                lost.push(format!(
+                    "anomaly auc {:.4}, {} {:.4}",
+                    ours.mean.auc.value, other.name, other.mean.auc.value
+                ));
+            }
+        }
         if let Some((ours, others)) = self.risk.split_first() {
             for other in others {
                 // Of these more is better; of a fit less.

@@ -226,7 +226,8 @@ impl<'a> Detector<'a> {
         self.scores_of(&Inputs::of(&self.reading.scaler, &self.reading.text, values, &[]))
     }
 
-    fn scores_of(&self, inputs: &Inputs) -> [f32; OPINIONS] {
+    /// The scores of the views for these inputs.
+    pub(crate) fn scores_of(&self, inputs: &Inputs) -> [f32; OPINIONS] {
         self.views.opinions(inputs, &self.reconstruct(inputs)).map(|opinion| opinion.score)
     }
 

@@ -175,7 +175,7 @@ mod tests {
                 values: &values,
                 tokens: &[(row % 2) as u32, 7],
                 kind_tokens: &[(row % 2) as u32],
-                title: Some(EVIL),
+                title: Some("<b>A title</b>"),
                 category: (row % 4 > 0).then_some(kind),
                 outcome: Outcome { reverted_at: reverted.then_some(opened + DAY), mature_at: Some(opened + 9 * DAY) },
             });
@@ -215,7 +215,7 @@ mod tests {
         }
         assert!(page.contains("The 20 most unusual of the test slice") && page.contains("Drop of the AUC"));
         assert!(page.contains("Drop of the accuracy") && page.contains("Confusion"));
-        assert!(page.contains("https://github.com/o/r/pull/"));
+        assert!(page.contains("https://github.com/o/r/pull/") && page.contains("&lt;b&gt;A title&lt;/b&gt;"));
         let moved = page.split("median has moved farthest").nth(2).unwrap();
         assert!(moved.contains("churn") && moved.contains("</span>+"), "upwards");
         for tag in ["<script", "<link", "<img", "<iframe", "@import", "url("] {

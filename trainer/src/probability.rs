@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use crate::logistic::{self, Prior};
 
-/// Positive rows from which on the curve bends; with fewer it is a straight line.
+/// Positive rows with which the curve is half way from a straight line to one that bends freely; with fewer it is the line.
 const ENOUGH: usize = 200;
 
 /// Groups of scores that a free curve is made of, at most.
@@ -28,24 +28,26 @@ pub struct Calibration {
 /// The curve of these scores; `counts` says how much each row counts.
 pub fn fit(scores: &[f32], outcomes: &[bool], counts: &[f64]) -> Calibration {
     let line = platt(scores, outcomes, counts);
-    if outcomes.iter().filter(|outcome| **outcome).count() < ENOUGH {
+    let positives = outcomes.iter().filter(|outcome| **outcome).count();
+    if positives < ENOUGH {
         Calibration { name: "platt", points: line.to_vec() }
     } else {
-        Calibration { name: "isotonic", points: between(line, isotonic(scores, outcomes, counts)) }
+        let share = positives as f32 / (positives + ENOUGH) as f32;
+        Calibration { name: "isotonic", points: between(line, isotonic(scores, outcomes, counts), share) }
     }
 }
 
-/// Half way from a line to a curve, in log-odds. What chance made of the curve's groups counts half; and as the line goes on beyond
-/// the curve's ends, no two scores become one probability, which would lose their order.
-fn between(line: [[f32; 2]; 2], curve: Vec<[f32; 2]>) -> Vec<[f32; 2]> {
+/// A share of the way from a line to a curve, in log-odds: the fewer rows, the more of the curve is chance. As the line goes on
+/// beyond the curve's ends, no two scores become one probability, which would lose their order.
+fn between(line: [[f32; 2]; 2], curve: Vec<[f32; 2]>, share: f32) -> Vec<[f32; 2]> {
     let slope = (line[1][1] - line[0][1]) / (line[1][0] - line[0][0]);
     let along = |score: f32| line[0][1] + slope * (score.clamp(-FARTHEST, FARTHEST) + FARTHEST);
-    let middle = |[score, log_odds]: [f32; 2]| [score, f32::midpoint(along(score), log_odds)];
+    let toward = |[score, log_odds]: [f32; 2]| [score, along(score) + share * (log_odds - along(score))];
     let ends = curve.first().zip(curve.last()).map(|(&first, &last)| {
-        let beyond = |end: f32, point: [f32; 2]| [end, along(end) + middle(point)[1] - along(point[0])];
+        let beyond = |end: f32, point: [f32; 2]| [end, along(end) + toward(point)[1] - along(point[0])];
         [beyond(-FARTHEST, first), beyond(FARTHEST, last)]
     });
-    let mut points: Vec<[f32; 2]> = curve.into_iter().map(middle).collect();
+    let mut points: Vec<[f32; 2]> = curve.into_iter().map(toward).collect();
     if let Some([low, high]) = ends {
         if low[0] < points[0][0] {
             points.insert(0, low);
@@ -187,9 +189,9 @@ mod tests {
         assert_eq!(name, "isotonic");
         assert!(points.is_sorted_by(|a, b| a[0] < b[0] && a[1] < b[1]), "{points:?}");
         assert!(points[0][0] <= -FARTHEST && points[points.len() - 1][0] >= FARTHEST, "{points:?}");
-        // Half way, also where a line leaves the curve.
+        // Part of the way, also where a line leaves the curve.
         let [line, curve] = [[[-30.0, -30.0], [30.0, 30.0]], [[0.0, 1.0], [2.0, 4.0]]];
-        assert_eq!(between(line, curve.to_vec()), [[-30.0, -29.5], [0.0, 0.5], [2.0, 3.0], [30.0, 31.0]]);
+        assert_eq!(between(line, curve.to_vec(), 0.5), [[-30.0, -29.5], [0.0, 0.5], [2.0, 3.0], [30.0, 31.0]]);
     }
 
     #[test]
@@ -198,7 +200,7 @@ mod tests {
             let scores = [f32::MIN, 0.0, 0.0, f32::MAX];
             let line = platt(&scores, &[outcome; 4], &[1.0; 4]);
             let curve = isotonic(&scores, &[outcome; 4], &[1.0; 4]);
-            for points in [line.to_vec(), between(line, curve.clone()), curve, between(line, Vec::new())] {
+            for points in [line.to_vec(), between(line, curve.clone(), 0.5), curve, between(line, Vec::new(), 0.9)] {
                 assert!(points.iter().flatten().all(|value| value.is_finite()), "{points:?}");
                 assert!(points.is_sorted_by(|a, b| a[0] < b[0] && a[1] <= b[1]), "{points:?}");
             }

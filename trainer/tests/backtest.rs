@@ -66,10 +66,48 @@ fn ours_wins_where_there_is_something_to_find_and_the_table_says_so() {
     assert!((ours.mean.auc.value - mean).abs() < 1e-12);
     let [ours, _, usual] = &backtest.category[..] else { panic!("{backtest:?}") };
     assert!(ours.accuracy > 0.95 && (usual.accuracy - 0.5).abs() < 0.05, "{:?}", backtest.category);
+    let [ours, forest] = &backtest.anomaly[..] else { panic!("{backtest:?}") };
+    assert_eq!((ours.folds.len(), forest.name), (4, "isolation forest"));
+    // The two features have nothing to do with each other, so no mixture of them can be told.
+    assert!((ours.mean.auc.value - 0.5).abs() < 0.05, "{ours:?}");
     let table = backtest.table();
     assert!(table.contains("churn alone") && !table.contains(", churn alone 0."), "ours is always above it: {table}");
     // Words alone say all of the category here, so ours cannot say more.
     assert!(table.contains("does not win: category accuracy 1.0000, words alone 1.0000"), "{table}");
+}
+
+#[test]
+fn what_does_not_go_together_is_told_from_what_does() {
+    let feature = |name: usize| FeatureInfo {
+        about: "A number.".into(),
+        group: "size".into(),
+        missing: "unknown".into(),
+        name: format!("f{name}"),
+        source: "nowhere".into(),
+        unit: "count".into(),
+    };
+    let mut builder = Builder::new((0..6).map(feature).collect(), "0123".into());
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    for row in 0..1_000_i64 {
+        let [first, second] = [0; 2].map(|_| random.random::<f32>());
+        let mut near = |value: f32| value + 0.05 * random.random::<f32>();
+        let values = [first, near(first), near(1.0 - first), second, near(second), near(first + second)];
+        builder.push(&Row {
+            repository: "o/r",
+            number: row,
+            created_at: row * DAY,
+            values: &values,
+            tokens: &[],
+            kind_tokens: &[],
+            title: None,
+            category: None,
+            outcome: Outcome::default(),
+        });
+    }
+    let backtest = measured(&builder.build(), 2);
+    let [ours, forest] = &backtest.anomaly[..] else { panic!("{backtest:?}") };
+    assert!(ours.mean.auc.low > forest.mean.auc.high && ours.mean.auc.value > 0.75, "{ours:?} {forest:?}");
+    assert!(ours.mean.probability.is_none(), "how unusual is no probability");
 }
 
 /// Each slice is told from what was before it: what turned in the last one could not be known.
@@ -85,7 +123,7 @@ fn a_slice_does_not_know_itself() {
 #[test]
 fn what_cannot_be_measured_is_said() {
     let backtest = measured(&data(100, 100, &["fix"]), 2);
-    assert!(backtest.risk.is_empty() && backtest.category.is_empty());
+    assert!(backtest.risk.is_empty() && backtest.category.is_empty() && backtest.anomaly.len() == 2);
     let said = backtest.table();
     assert!(said.contains("not measured: risk, slice 1: of the pull requests"), "{said}");
     let few = measure(&data(40, 40, &[]), String::new(), 5, 1, &mut || ControlFlow::Continue(()));

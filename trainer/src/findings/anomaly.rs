@@ -44,6 +44,8 @@ pub(crate) struct Anomaly {
 pub(crate) struct Unusual {
     pub(crate) repository: String,
     pub(crate) number: i64,
+    /// Its beginning; empty where it is unknown.
+    pub(crate) title: String,
     pub(crate) created_at: i64,
     pub(crate) score: Score,
 }
@@ -82,6 +84,7 @@ impl Anomaly {
         let unusual = |&(.., row): &(f32, f32, usize)| Unusual {
             repository: data.repository(row).to_owned(),
             number: data.number(row),
+            title: data.title(row).to_owned(),
             created_at: data.created_at(row),
             score: score(data, model, row),
         };

@@ -179,7 +179,8 @@ fn table(model: &Model, unusual: &[Unusual]) -> String {
             Reference::Repository => "of its repository",
             Reference::All => "of all",
         };
-        let name = format!("{}<small>{band}</small>", pull_request(&row.repository, row.number));
+        let title = super::escaped(&row.title);
+        let name = format!("{}<small>{title}</small><small>{band}</small>", pull_request(&row.repository, row.number));
         let percentile = format!("{:.2}<small>{among}</small>", row.score.percentile);
         table.row(&name, [Cell::Text(day(row.created_at)), Cell::Html(percentile), Cell::Html(why)]);
     }
