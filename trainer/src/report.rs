@@ -31,6 +31,7 @@ struct Summary<'a> {
     training: &'a prowl_model::Training,
     metrics: &'a std::collections::BTreeMap<String, f64>,
     categories: &'a [String],
+    clusters: &'a [prowl_model::ClusterInfo],
     missing_heads: &'a std::collections::BTreeMap<String, String>,
     risk: Option<&'a prowl_model::RiskInfo>,
 }
@@ -41,21 +42,29 @@ const DRIFTED: f64 = 2.0;
 impl<'a> Report<'a> {
     /// The report of a model that was published at `url`.
     pub fn new(model: &'a Model, url: String, digest: String, seconds: f64) -> Self {
-        let Metadata { bands, version, features_digest, training, metrics, categories, missing_heads, risk, .. } =
-            model.metadata();
+        let metadata = model.metadata();
+        let Metadata { bands, version, features_digest, training, metrics, missing_heads, .. } = metadata;
         Self {
             version,
             url,
             digest,
             seconds,
             bands: *bands,
-            summary: Summary { features_digest, training, metrics, categories, missing_heads, risk: risk.as_ref() },
+            summary: Summary {
+                features_digest,
+                training,
+                metrics,
+                categories: &metadata.categories,
+                clusters: &metadata.clusters,
+                missing_heads,
+                risk: metadata.risk.as_ref(),
+            },
         }
     }
 
     /// A table of the figures.
     pub fn table(&self) -> String {
-        let Summary { training, metrics, categories, missing_heads, risk, .. } = &self.summary;
+        let Summary { training, metrics, categories, clusters, missing_heads, risk, .. } = &self.summary;
         let metric = |name: &str| metrics.get(name).copied().unwrap_or(f64::NAN);
         let mut table = String::new();
         let mut row =
@@ -108,6 +117,13 @@ impl<'a> Report<'a> {
                 );
             }
             None => row("category head", format!("{}; no test row declares one", categories.join(", "))),
+        }
+        match missing_heads.get("clusters") {
+            Some(reason) => row("groups", format!("none: {reason}")),
+            None => row("groups", "of what declares no category, by what is typical of each".to_owned()),
+        }
+        for cluster in *clusters {
+            row("", format!("{} ({})", cluster.name, cluster.rows));
         }
         if let Some(reason) = missing_heads.get("risk") {
             row("risk head", format!("none: {reason}"));
@@ -166,6 +182,7 @@ mod tests {
                 training: &training,
                 metrics: &metrics,
                 categories: &[],
+                clusters: &[],
                 missing_heads: &BTreeMap::new(),
                 risk: None,
             };

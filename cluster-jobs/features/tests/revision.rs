@@ -89,7 +89,7 @@ fn what_is_computed_in_another_way_is_of_another_revision() {
     let mut hasher = Sha256::new();
     for (facts, history) in alone.chain(in_history) {
         let vector = facts.vector(&history);
-        let keys = (facts.author, &facts.files, &facts.directories, &facts.areas, &facts.title);
+        let keys = (facts.author, &facts.files, &facts.directories, &facts.areas, &facts.title_words);
         hasher.update(format!("{:?} {:?} {keys:?} ", bits(&vector), vector.tokens));
         hasher.update(format!("{:?} ", vector.kind_tokens));
         hasher.update(format!("{} {:?};", facts.is_fix, facts.category));

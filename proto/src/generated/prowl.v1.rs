@@ -453,7 +453,7 @@ impl ::prost::Name for ScoreResponse {
 /// A group of pull requests that no category describes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Cluster {
-    /// A few of `words`, or of `features` where no words tell.
+    /// A few of `words`, and one of `features` where these tell little.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// Words that titles of its members have far more often than others, the most typical first.
