@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pandas
+import pyarrow.parquet
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -19,9 +20,19 @@ from sklearn.pipeline import make_pipeline
 from outcomes import PEERS, calibration_error
 
 
+# What declares the kind: the type of a conventional commit, or a revert by GitHub's button.
+DECLARED = r"^\s*(?:[\w/-]{1,16}(?:\([^)]{0,64}\))?!?:\s*|[Rr]evert \")"
+# As `prowl-trainer` reads of a run: the newest rows, and no features that are as the pull request ended.
+NEWEST, UNREAD = 200_000, {"process", "repository"}
+
+
 def read(run):
-    rows = pandas.concat([pandas.read_parquet(part) for part in sorted(run.glob("part-*.parquet"))])
-    return rows.sort_values(["created_at", "repository", "number"], ignore_index=True)
+    """The rows in the order of time, and the features that are not read."""
+    parts = sorted(run.glob("part-*.parquet"))
+    rows = pandas.concat([pandas.read_parquet(part) for part in parts])
+    features = json.loads(pyarrow.parquet.read_schema(parts[0]).metadata[b"features"])
+    unread = {feature["name"] for feature in features if feature["group"] in UNREAD}
+    return rows.sort_values(["created_at", "repository", "number"], ignore_index=True).tail(NEWEST).reset_index(drop=True), unread
 
 
 def slices(rows, folds):
@@ -39,8 +50,8 @@ def known(rows, moment, maturity):
     return rows[reverted | mature], reverted[reverted | mature].to_numpy(), mature[reverted | mature].to_numpy()
 
 
-def risks(rows, folds, maturity):
-    features = rows.columns[rows.dtypes == np.float32]
+def risks(rows, unread, folds, maturity):
+    features = [name for name in rows.columns[rows.dtypes == np.float32] if name not in unread]
     found = {name: [] for name in PEERS}
     for before, later in slices(rows, folds):
         train, labels, _ = known(before, later["created_at"].iloc[0], maturity)
@@ -60,7 +71,7 @@ def risks(rows, folds, maturity):
 
 
 def kinds(rows, folds):
-    text = rows["title"] if "title" in rows else rows["text_tokens"].map(lambda tokens: " ".join(map(str, tokens)))
+    text = rows["title"].fillna("").str.replace(DECLARED, "", regex=True) if "title" in rows else rows["text_tokens"].map(lambda tokens: " ".join(map(str, tokens)))
     found = []
     for before, later in slices(rows.assign(text=text), folds):
         before, later = before[before["category"].notna()], later[later["category"].notna()]
@@ -76,5 +87,5 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore")
     run, folds = pathlib.Path(sys.argv[1]), int(sys.argv[2])
     details = json.loads((run / "manifest.json").read_text())["details"]
-    rows, maturity = read(run), pandas.Timedelta(days=details.get("label_maturity_days", 30))
-    print(json.dumps({"risk": risks(rows, folds, maturity), "category": kinds(rows, folds)}))
+    (rows, unread), maturity = read(run), pandas.Timedelta(days=details.get("label_maturity_days", 30))
+    print(json.dumps({"risk": risks(rows, unread, folds, maturity), "category": kinds(rows, folds)}))

@@ -11,14 +11,17 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde::Serialize;
 
 use crate::category::{self, Reads};
-use crate::detector::Detector;
 use crate::evaluate::{accuracy, macro_f1, majority};
-use crate::figures::{Figure, Figures, Judged, bootstrap, intervals};
+use crate::figures::{Figure, Figures, Judged, Resampled, intervals};
+use crate::learn::{self, Detected};
 use crate::logistic::{self, Prior};
-use crate::{Dataset, Settings, TrainError, curves, learn, read, risk, scale};
+use crate::{Dataset, Settings, TrainError, curves, read, risk, scale};
 
 /// What plain logistic regression reads.
 const SIZES: [&str; 6] = ["additions", "deletions", "changed_files", "churn", "entropy", "directories"];
+
+/// Percent of the rows before a slice that are the training slice; the rest is that of validation.
+const TRAINING: usize = 85;
 
 /// Share of the features that a mixture has from another pull request.
 const MIXED: f64 = 0.25;
@@ -72,9 +75,9 @@ pub struct CategoryRow {
     /// Its name.
     pub name: &'static str,
     /// Mean over the slices.
-    pub macro_f1: f64,
+    pub macro_f1: Figure,
     /// Mean over the slices.
-    pub accuracy: f64,
+    pub accuracy: Figure,
     /// Mean over the slices, of the probability of the most probable category; none where there is no probability.
     pub calibration_error: Option<f64>,
     /// Macro F1 and accuracy of each slice.
@@ -141,23 +144,24 @@ pub fn measure(
             return Err(TrainError::Stopped);
         }
     }
-    let anomaly = ["ours", "isolation forest"].into_iter().enumerate();
+    let anomaly = ["ours", "its forest alone"].into_iter().enumerate();
     let anomaly =
         anomaly.filter_map(|(way, name)| ranking(name, anomalies.iter().map(|ways| &ways[way]).collect(), seed));
     let risk = ["ours", "churn alone", "plain regression on sizes"].into_iter().enumerate();
     let risk = risk.filter_map(|(way, name)| ranking(name, risks.iter().map(|ways| &ways[way]).collect(), seed));
     let category = ["ours", "words alone", "most frequent"].into_iter().enumerate().map(|(way, name)| {
-        let of: Vec<[Figure; 2]> = categories.iter().map(|ways| ways[way].figures).collect();
-        let mean = |figure: usize| of.iter().map(|row| row[figure].value).sum::<f64>() / of.len() as f64;
+        let [macro_f1, accuracy] =
+            [0, 1].map(|figure| mean_of(categories.iter().map(|ways| &ways[way].figures[figure]).collect()));
+        let folds = categories.iter().map(|ways| ways[way].figures.each_ref().map(Resampled::figure)).collect();
         let errors: Option<Vec<f64>> = categories.iter().map(|ways| ways[way].calibration_error).collect();
         let calibration_error = errors.map(|errors| errors.iter().sum::<f64>() / errors.len() as f64);
-        CategoryRow { name, macro_f1: mean(0), accuracy: mean(1), calibration_error, folds: of }
+        CategoryRow { name, macro_f1, accuracy, calibration_error, folds }
     });
     let category = if categories.is_empty() { Vec::new() } else { category.collect() };
     Ok(Backtest { run, folds, anomaly: anomaly.collect(), risk: risk.collect(), category, missing })
 }
 
-/// Ours and an isolation forest on the rows of a slice, and on as many mixtures of two of them: nobody knows which pull
+/// Ours and the isolation forest that is one of its views on the rows of a slice, and on as many mixtures of two of them: nobody knows which pull
 /// requests are odd, but what has a quarter of its features from another one is.
 fn anomaly_fold(
     data: &Dataset,
@@ -168,10 +172,10 @@ fn anomaly_fold(
     if before.len() < crate::FEWEST_ROWS {
         return Ok(Err(format!("{} pull requests before it, and it takes {}", before.len(), crate::FEWEST_ROWS)));
     }
-    let (first, newest) = before.split_at(before.len() * 85 / 100);
+    let (training, validation) = before.split_at(before.len() * TRAINING / 100);
     let settings = Settings { seed, ..Settings::default() };
-    let detector = Detector::fit(data, first, newest, &settings, &mut |_| ControlFlow::Continue(()))?;
-    let (calibration, _) = detector.calibrate(newest);
+    let Detected { detector, calibration, .. } =
+        learn::detect(data, training, validation, &settings, &mut |_| ControlFlow::Continue(()))?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut ways = [Vec::new(), Vec::new()];
     for &row in later {
@@ -263,11 +267,16 @@ fn mean(figures: &[Figures<f64>]) -> Option<Figures<f64>> {
     }))
 }
 
+/// The mean over slices; its interval is that of means of resamples of each.
+fn mean_of(slices: Vec<&Resampled>) -> Figure {
+    Resampled::mean(&slices).figure()
+}
+
 /// How a way to tell the category does on a slice.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Told {
     /// Macro F1 and accuracy.
-    figures: [Figure; 2],
+    figures: [Resampled; 2],
     calibration_error: Option<f64>,
 }
 
@@ -279,7 +288,7 @@ fn category_fold<'a>(
     seed: u64,
 ) -> Result<Result<[Told; 3], String>, TrainError> {
     // As in a training: the newest of what was known chooses the strength.
-    let (first, newest) = before.split_at(before.len() * 85 / 100);
+    let (first, newest) = before.split_at(before.len() * TRAINING / 100);
     let scaler = scale::fit(data, first);
     let head = |row: usize| (scaler.scale(data.row(row)), data.kind_tokens(row));
     let words = |row: usize| (Vec::new(), data.tokens(row));
@@ -290,7 +299,7 @@ fn category_fold<'a>(
     let truth = category::truth(&test);
     let figures = |predicted: &[&str]| {
         let of = |figure: fn(&[&str], &[&str]) -> f64| {
-            bootstrap(truth.len(), seed, |rows| {
+            Resampled::of(truth.len(), seed, |rows| {
                 let truth: Vec<&str> = rows.iter().map(|&row| truth[row]).collect();
                 let predicted: Vec<&str> = rows.iter().map(|&row| predicted[row]).collect();
                 figure(&truth, &predicted)
@@ -317,7 +326,8 @@ fn category_fold<'a>(
     let known: Vec<&str> = before.iter().filter_map(|&row| data.category(row)).collect();
     let usual =
         Told { figures: figures(&vec![majority(&known).unwrap_or_default(); truth.len()]), calibration_error: None };
-    Ok(Ok([of_heads[0], of_heads[1], usual]))
+    let [ours, words] = <[Told; 2]>::try_from(of_heads).expect("a head for each way to read");
+    Ok(Ok([ours, words, usual]))
 }
 
 impl Backtest {
@@ -346,10 +356,13 @@ impl Backtest {
             }
         }
         if !self.category.is_empty() {
-            line(format!("  {:<27}{:>10}{:>10}{:>8}", "category", "macro F1", "accuracy", "calib."));
+            line(format!(
+                "  {:<27}{:>24}{:>24}{:>8}",
+                "category, mean of the slices", "macro F1", "accuracy", "calib."
+            ));
             for CategoryRow { name, macro_f1, accuracy, calibration_error, .. } in &self.category {
                 let error = calibration_error.map_or(String::new(), |error| format!("{error:.3}"));
-                line(format!("  {name:<27}{macro_f1:>10.3}{accuracy:>10.3}{error:>8}"));
+                line(format!("  {name:<27}{:>24}{:>24}{error:>8}", show(macro_f1), show(accuracy)));
             }
         }
         for lost in self.lost() {
@@ -387,9 +400,17 @@ impl Backtest {
         }
         if let Some((ours, others)) = self.category.split_first() {
             for other in others {
-                let pairs = [("macro F1", ours.macro_f1, other.macro_f1), ("accuracy", ours.accuracy, other.accuracy)];
+                let pairs = [
+                    ("macro F1", ours.macro_f1.value, other.macro_f1.value),
+                    ("accuracy", ours.accuracy.value, other.accuracy.value),
+                ];
                 for (name, ours, theirs) in pairs.into_iter().filter(|&(_, ours, theirs)| ours <= theirs) {
                     lost.push(format!("category {name} {ours:.4}, {} {theirs:.4}", other.name));
+                }
+                if let (Some(error), Some(theirs)) = (ours.calibration_error, other.calibration_error)
+                    && error >= theirs
+                {
+                    lost.push(format!("category calibration_error {error:.4}, {} {theirs:.4}", other.name));
                 }
             }
         }

@@ -247,19 +247,40 @@ pub fn intervals(measured: Figures<f64>, resamples: &[Figures<f64>]) -> Figures<
     })
 }
 
-/// A figure of rows, such as an accuracy, with its interval: `of` gets the places of the rows that count, each as often
-/// as it counts.
-pub fn bootstrap(rows: usize, seed: u64, mut of: impl FnMut(&[usize]) -> f64) -> Figure {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut places: Vec<usize> = (0..rows).collect();
-    let value = of(&places);
-    let mut resample = || {
-        for place in &mut places {
-            *place = random.random_range(0..rows);
-        }
-        of(&places)
-    };
-    interval(value, if rows == 0 { Vec::new() } else { (0..RESAMPLES).map(|_| resample()).collect() })
+/// A figure of rows, such as an accuracy, and what it is in resamples of them.
+#[derive(Clone, Debug)]
+pub struct Resampled {
+    value: f64,
+    resamples: Vec<f64>,
+}
+
+impl Resampled {
+    /// `of` gets the places of the rows that count, each as often as it counts.
+    pub fn of(rows: usize, seed: u64, mut of: impl FnMut(&[usize]) -> f64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut places: Vec<usize> = (0..rows).collect();
+        let value = of(&places);
+        let mut resample = || {
+            for place in &mut places {
+                *place = random.random_range(0..rows);
+            }
+            of(&places)
+        };
+        Self { value, resamples: if rows == 0 { Vec::new() } else { (0..RESAMPLES).map(|_| resample()).collect() } }
+    }
+
+    /// The mean of several, resample by resample.
+    pub fn mean(of: &[&Self]) -> Self {
+        let mean = |sum: f64| sum / of.len() as f64;
+        let rounds = of.iter().map(|figure| figure.resamples.len()).min().unwrap_or(0);
+        let resample = |round: usize| mean(of.iter().map(|figure| figure.resamples[round]).sum());
+        Self { value: mean(of.iter().map(|figure| figure.value).sum()), resamples: (0..rounds).map(resample).collect() }
+    }
+
+    /// The figure with its interval.
+    pub fn figure(&self) -> Figure {
+        interval(self.value, self.resamples.clone())
+    }
 }
 
 /// The middle 95% of the resamples.
@@ -351,8 +372,14 @@ mod tests {
         let ratio = width(100) / width(1600);
         assert!((2.5..6.0).contains(&ratio), "16 times the rows, a quarter of the width: {ratio}");
         // By the normal approximation the mean of 400 coins lies within 0.049 of a half.
-        let coins = bootstrap(400, 1, |rows| rows.iter().filter(|&&row| row % 2 == 0).count() as f64 / 400.0);
+        let coin =
+            |seed| Resampled::of(400, seed, |rows| rows.iter().filter(|&&row| row % 2 == 0).count() as f64 / 400.0);
+        let coins = coin(1).figure();
         assert!((coins.high - coins.value - 0.049).abs() < 0.01, "{coins:?}");
-        assert_eq!(bootstrap(0, 1, |_| 0.0), Figure { value: 0.0, low: 0.0, high: 0.0 });
+        assert_eq!(Resampled::of(0, 1, |_| 0.0).figure(), Figure { value: 0.0, low: 0.0, high: 0.0 });
+        // Of four the mean is half as uncertain.
+        let four = Resampled::mean(&[1, 2, 3, 4].map(coin).each_ref()).figure();
+        let width = |figure: Figure| figure.high - figure.low;
+        assert!((width(four) / width(coins) - 0.5).abs() < 0.1, "{four:?} {coins:?}");
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use prowl_model::{
-    Bands, CategoryHead, ClusterInfo, Clusters, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA, Training,
+    Bands, Calibration, CategoryHead, ClusterInfo, Clusters, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA,
+    Training,
 };
 
 use crate::autoencoder::Epoch;
@@ -62,17 +63,8 @@ pub fn learn(
     watch: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Model, TrainError> {
     let split = Split::of(data)?;
-    let recent = recent(&split);
-
-    // How one that ends with the training slice judges what came after it tells how one that ends with the validation slice
-    // will judge what comes after that.
-    let first =
-        Detector::fit(data, &split.training, &split.validation, settings, &mut |epoch| watch(Step::First(epoch)))?;
-    let (calibration, repositories) = first.calibrate(newest(&split.validation));
-    let last = Detector::again(data, &recent, &first, settings, &mut |epoch| watch(Step::Final(epoch)))?;
-    let validation_error = first.error(&split.validation);
-    drop(first);
-
+    let Detected { detector: last, calibration, repositories, validation_error } =
+        detect(data, &split.training, &split.validation, settings, watch)?;
     let heads = Heads { reading: &last.reading };
     let head = heads.category_head(&split, &mut || watch(Step::Category))?;
     let mut metrics = BTreeMap::from([
@@ -144,7 +136,8 @@ pub fn learn(
             seed: settings.seed,
             test_rows: split.test.len() as u64,
             to: at(split.training.last()),
-            trimmed_rows: (recent.len() - last.kept.len()) as u64,
+            // The final fit takes as many rows as the first.
+            trimmed_rows: (split.training.len() - last.kept.len()) as u64,
             validation_rows: split.validation.len() as u64,
         },
         version: origin.version,
@@ -230,11 +223,36 @@ fn risk_metrics(data: &Dataset, split: &Split, head: &RiskHead) -> Vec<(String, 
     metrics
 }
 
+/// What tells how unusual a pull request is.
+pub(crate) struct Detected<'a> {
+    pub(crate) detector: Detector<'a>,
+    pub(crate) calibration: Calibration,
+    /// Repositories that have percentiles of their own.
+    repositories: Vec<String>,
+    /// Mean error of the first fit on the validation slice.
+    validation_error: f64,
+}
+
+/// Learns what is usual, twice: how one that ends with the training slice judges what came after it tells how one that ends
+/// with the validation slice will judge what comes after that.
+pub(crate) fn detect<'a>(
+    data: &'a Dataset,
+    training: &[usize],
+    validation: &[usize],
+    settings: &Settings,
+    watch: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+) -> Result<Detected<'a>, TrainError> {
+    let first = Detector::fit(data, training, validation, settings, &mut |epoch| watch(Step::First(epoch)))?;
+    let (calibration, repositories) = first.calibrate(newest(validation));
+    let detector =
+        Detector::again(data, &recent(training, validation), &first, settings, &mut |epoch| watch(Step::Final(epoch)))?;
+    Ok(Detected { detector, calibration, repositories, validation_error: first.error(validation) })
+}
+
 /// The rows of the final fit: as many as those of the training slice, up to the end of the validation slice. With as many,
 /// distances mean the same, and what is long past makes way for what is usual now.
-fn recent(split: &Split) -> Vec<usize> {
-    let both = [split.training.as_slice(), &split.validation].concat();
-    both[split.validation.len()..].to_vec()
+fn recent(training: &[usize], validation: &[usize]) -> Vec<usize> {
+    [training, validation].concat().split_off(validation.len())
 }
 
 /// The newer half of these rows, in the order of time, where that is enough to calibrate by; what is usual drifts.
@@ -293,8 +311,8 @@ mod tests {
 
     #[test]
     fn the_final_fit_is_on_the_newest_rows_before_the_test_slice() {
-        let split = Split { training: (0..70).collect(), validation: (70..85).collect(), test: (85..100).collect() };
-        assert_eq!(recent(&split), (15..85).collect::<Vec<_>>());
+        let [training, validation]: [Vec<usize>; 2] = [(0..70).collect(), (70..85).collect()];
+        assert_eq!(recent(&training, &validation), (15..85).collect::<Vec<_>>());
     }
 
     #[test]

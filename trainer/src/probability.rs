@@ -90,7 +90,13 @@ fn isotonic(scores: &[f32], outcomes: &[bool], counts: &[f64]) -> Vec<[f32; 2]> 
         }
         pools.push(pool);
     }
-    let mut points: Vec<[f32; 2]> = pools.iter().map(|pool| [pool.score() as f32, pool.log_odds() as f32]).collect();
+    // What keeps a small pool from saying never may put it above a larger one with a low rate.
+    let mut highest = f32::NEG_INFINITY;
+    let point = |pool: &Pool| {
+        highest = highest.max(pool.log_odds() as f32);
+        [pool.score() as f32, highest]
+    };
+    let mut points: Vec<[f32; 2]> = pools.iter().map(point).collect();
     points.dedup_by(|next, last| next[0] <= last[0]);
     points
 }
@@ -180,6 +186,17 @@ mod tests {
         assert!(error(&isotonic(&twice, &and_never, &counts), 5000, true) < 0.03);
         let even = isotonic(&twice, &and_never, &vec![1.0; 10_000]);
         assert!(even.last().unwrap()[1] < points.last().unwrap()[1] - 0.5);
+    }
+
+    #[test]
+    fn a_small_pool_of_rate_zero_makes_no_curve_fall() {
+        let positives = [0, 1, 0, 0, 0, 2];
+        let scores: Vec<f32> = (0..20_000).map(|row| row as f32 / 20_000.0).collect();
+        let outcome = |row: usize| row % 200 < positives.get(row / 200).copied().unwrap_or(row / 2_000);
+        let outcomes: Vec<bool> = (0..20_000).map(outcome).collect();
+        let calibration = fit(&scores, &outcomes, &vec![1.0; 20_000]);
+        assert!(calibration.points.is_sorted_by(|a, b| a[0] < b[0] && a[1] <= b[1]), "{:?}", calibration.points);
+        assert_eq!(calibration.name, "isotonic");
     }
 
     #[test]

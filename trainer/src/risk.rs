@@ -71,7 +71,10 @@ pub enum NoHead {
         negatives: usize,
     },
     /// Nothing that was known early was followed by rows of both kinds.
-    #[error("all rows of one kind come too early or too late to judge what is learnt before them")]
+    #[error(
+        "all rows of one kind come too early or too late to judge what is learnt before them: say when they came with --time, \
+         or shuffle rows that have no time"
+    )]
     TooLate,
 }
 

@@ -112,7 +112,7 @@ impl<'a> Spreads<'a> {
         let all = (0..scaler.columns.len()).map(|feature| {
             let info = &data.features[feature];
             let read = scaler.columns[feature].known && scale::is_read(info) && info.group != RELATIVE;
-            let (mean, spread) = read.then(|| moments(data, scaler, feature, rows))?;
+            let (mean, spread) = read.then(|| moments(data, scaler, feature, rows)).flatten()?;
             (spread > 1e-6).then_some((mean, spread))
         });
         Self { data, scaler, all: all.collect() }
@@ -122,7 +122,7 @@ impl<'a> Spreads<'a> {
     fn typical(&self, rows: &[usize]) -> Vec<String> {
         let difference = |(feature, of_all): (usize, &Option<(f64, f64)>)| {
             let (mean, spread) = (*of_all)?;
-            Some(((moments(self.data, self.scaler, feature, rows).0 - mean) / spread, feature))
+            Some(((moments(self.data, self.scaler, feature, rows)?.0 - mean) / spread, feature))
         };
         let mut found: Vec<(f64, usize)> = self.all.iter().enumerate().filter_map(difference).collect();
         found.retain(|(difference, _)| difference.abs() >= DIFFERENT);
@@ -134,8 +134,8 @@ impl<'a> Spreads<'a> {
     }
 }
 
-/// Mean and standard deviation of what is known of a feature in these rows, scaled; 0 where nothing is.
-fn moments(data: &Dataset, scaler: &Scaler, feature: usize, rows: &[usize]) -> (f64, f64) {
+/// Mean and standard deviation of what is known of a feature in these rows, scaled; none where it is known in less than half.
+fn moments(data: &Dataset, scaler: &Scaler, feature: usize, rows: &[usize]) -> Option<(f64, f64)> {
     let (mut sum, mut squares, mut known) = (0.0, 0.0, 0.0_f64);
     for &row in rows {
         if let Some(value) = scaler.columns[feature].scale(data.values(row)[feature]).map(f64::from) {
@@ -144,8 +144,8 @@ fn moments(data: &Dataset, scaler: &Scaler, feature: usize, rows: &[usize]) -> (
             known += 1.0;
         }
     }
-    let mean = sum / known.max(1.0);
-    (mean, (squares / known.max(1.0) - mean * mean).max(0.0).sqrt())
+    let mean = sum / known;
+    (2.0 * known >= rows.len() as f64 && known > 0.0).then(|| (mean, (squares / known - mean * mean).max(0.0).sqrt()))
 }
 
 /// What a feature is about, and whether there is more of it or less.
@@ -187,12 +187,15 @@ mod tests {
             feature("lines", "size", "Lines changed."),
             feature("never", "time", "Hour."),
             feature("alike", "kind", "Share of tests."),
+            feature("others", "files", "Whether it touches a test; unknown of bumps."),
         ];
         let mut builder = Builder::new(features, String::new());
         for row in 0..40_i64 {
             let bump = row < 10;
             let noise = (row % 5) as f32;
-            let values = [f32::from(u8::from(bump)), if bump { 1.0 } else { 9.0 } + noise, noise, f32::NAN, noise];
+            let known = if bump { f32::NAN } else { f32::from(u8::from(row % 3 > 0)) };
+            let values =
+                [f32::from(u8::from(bump)), if bump { 1.0 } else { 9.0 } + noise, noise, f32::NAN, noise, known];
             let title = if bump { format!("Bump serde to v1.{row}, the {row}th") } else { format!("the Move {row}") };
             builder.push(&Row {
                 repository: "o/r",

@@ -23,11 +23,16 @@ struct World {
 impl World {
     /// `log_odds` says what the features of a row, standard normal ones, mean.
     fn new(names: &[&'static str], rows: usize, log_odds: impl Fn(&[f32]) -> f32) -> Self {
+        Self::over_time(names, rows, |_, values| log_odds(values))
+    }
+
+    /// As `new`, where the place of the row counts as well.
+    fn over_time(names: &[&'static str], rows: usize, log_odds: impl Fn(usize, &[f32]) -> f32) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(7);
         let mut world = Self { names: names.to_vec(), values: Vec::new(), outcomes: Vec::new() };
         for row in 0..rows {
             let values: Vec<f32> = names.iter().map(|_| StandardNormal.sample(&mut random)).collect();
-            let positive = random.random::<f32>() < 1.0 / (1.0 + (-log_odds(&values)).exp());
+            let positive = random.random::<f32>() < 1.0 / (1.0 + (-log_odds(row, &values)).exp());
             let merged = row as i64 * DAY / 24;
             let reverted_at = positive.then(|| merged + 2 * DAY);
             world.outcomes.push(Outcome { reverted_at, mature_at: Some(merged + 30 * DAY) });
@@ -87,6 +92,18 @@ fn what_follows_a_line_is_found_and_calibrated() {
         let seen = f64::from(reverted as u32) / f64::from(rows as u32);
         assert!((seen / rate - 1.0).abs() < 0.35, "{rate} promised, {seen} seen");
     }
+}
+
+/// The rate rises from 5% to 12% half way: the head begins where the rows that it learnt from are, and follows to where they went.
+#[test]
+fn a_rate_that_rises_is_followed() {
+    let rises = |row: usize, x: &[f32]| x[0] + if row < 8_000 { -3.5 } else { -2.4 };
+    let world = World::over_time(&["a", "b"], 24_000, rises);
+    let (head, _) = world.fit(16_000).unwrap();
+    let later = 16_000..24_000;
+    let told: f32 = world.values[later.clone()].iter().map(|values| head.probability(values)).sum();
+    let were = world.outcomes[later].iter().filter(|outcome| outcome.reverted_at.is_some()).count() as f32;
+    assert!((told / were - 1.0).abs() < 0.12, "{told} told, {were} were");
 }
 
 #[test]

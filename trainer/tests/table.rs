@@ -265,6 +265,27 @@ fn a_label_is_learnt_and_its_probability_is_measured_on_other_rows() {
     assert_eq!(in_order["columns"], 3);
 }
 
+/// A label that turns in the newest rows cannot be known from the older ones, which alone teach what is measured.
+#[test]
+fn what_is_measured_has_not_learnt_the_newest_rows() {
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    let row = |row: usize| {
+        let a: f64 = random.random();
+        format!("{a},{},{row}\n", u8::from((a > 0.5) == (row < 1_400)))
+    };
+    let place = Place::new().with("rows.csv", &(String::from("a,bug,t\n") + &(0..2_000).map(row).collect::<String>()));
+    let options = ["--label", "bug", "--time", "t", "--json"];
+    let said: Value = serde_json::from_str(&place.done(&[&PLAIN[..], &options].concat())).unwrap();
+    assert!(said["measured"]["auc"]["value"].as_f64().unwrap() < 0.1, "{said}");
+}
+
+#[test]
+fn what_is_read_is_not_overwritten() {
+    let place = Place::new().with("rows.csv", &labelled(100, 1));
+    let message = place.refused(&["--input", "rows.csv", "--output", "./rows.csv"], 2);
+    assert!(message.contains("would overwrite"), "{message}");
+}
+
 #[test]
 fn rows_of_an_unknown_label_are_scored_and_not_learnt_from() {
     let text = labelled(1_500, 3);

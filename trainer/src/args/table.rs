@@ -13,7 +13,8 @@ const TRIM: f64 = 0.1;
 /// What the user typed.
 #[derive(Debug, clap::Args)]
 pub struct TableArgs {
-    /// The table to learn from: a Parquet or CSV file
+    /// The table to learn from: a Parquet or CSV file. The network learns from the newest 50,000 rows at most, a label from
+    /// the newest 200,000
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
     /// Score the rows of this table, which has the same columns, instead
@@ -65,6 +66,13 @@ impl TryFrom<TableArgs> for TableConfig {
             if crate::table::Format::of(file).is_none() {
                 return Err(wrong_use(format!("{} ends neither in .parquet nor in .csv", file.display())));
             }
+        }
+        // What is not there yet is no input.
+        let place = |file: &PathBuf| file.canonicalize().ok();
+        let written = place(&output);
+        if written.is_some() && [Some(&input), score.as_ref()].into_iter().flatten().any(|file| place(file) == written)
+        {
+            return Err(wrong_use(format!("--output {} would overwrite the table that is read", output.display())));
         }
         if label.is_some() && label == time {
             return Err(wrong_use("--label and --time name the same column"));

@@ -2,8 +2,8 @@
 
 use prowl_model::{RiskBand, RiskHead};
 
+use super::Fold;
 use super::choice::Judgement;
-use super::{Fold, SLICES};
 use crate::probability;
 
 /// Shares of the rows, the most probable first, that the bands above the last one hold.
@@ -34,8 +34,8 @@ impl Calibrated {
         let any = rows().any(|row| row.2 && row.1);
         let (scores, outcomes): (Vec<f32>, Vec<bool>) =
             rows().filter(|row| row.2 || !any).map(|(score, outcome, _)| (score, outcome)).unzip();
-        // Rates change over the years: a slice counts half as much as the one after it.
-        let half_life = scores.len() as f64 / SLICES.len() as f64;
+        // Rates change over the years: the weight of a row halves over as many rows as a slice has in the mean.
+        let half_life = scores.len() as f64 / folds.len() as f64;
         let counts: Vec<f64> =
             (0..scores.len()).map(|row| (-((scores.len() - row) as f64) / half_life).exp2()).collect();
         // In rows, so that few recent ones do not pass for many.

@@ -22,10 +22,10 @@ const OLDEST: f64 = 0.7;
 pub struct OutcomeReport {
     /// The column that says what became of a row.
     pub label: String,
-    /// Rows that were learnt from: those with a known label.
-    pub rows: usize,
+    /// Rows that were learnt from: the newest ones with a known label, as many as the head takes.
+    pub rows: u64,
     /// How many of them are positive.
-    pub positives: usize,
+    pub positives: u64,
     /// Columns that were learnt from.
     pub columns: usize,
     /// Columns that hold no numbers, each with the reason.
@@ -106,15 +106,15 @@ pub(super) fn score(config: &TableConfig, label: &str) -> Result<OutcomeReport, 
     let scored = others.as_ref().unwrap_or(&input);
     let scores: Vec<f32> = scored.rows().map(|values| head.probability(values)).collect();
     write::write(&config.output, &scores)?;
-    let RiskInfo { candidates, members, calibration, .. } = info;
+    let RiskInfo { candidates, members, calibration, rows, reverted, .. } = info;
     let (measured, not_measured) = match measured {
         Ok(measured) => (Some(measured), None),
         Err(reason) => (None, Some(reason)),
     };
     Ok(OutcomeReport {
         label: label.to_owned(),
-        rows: known.len(),
-        positives: known.iter().filter(|&&row| input.labels[row] == Some(true)).count(),
+        rows,
+        positives: reverted,
         columns: input.names.len(),
         skipped: input.skipped,
         candidates,

@@ -116,7 +116,7 @@ struct Column {
     name: String,
     /// Its numbers, NaN where unknown; empty where it holds something else.
     values: Vec<f32>,
-    /// Its values as they order rows: whole numbers, times in their own unit.
+    /// What has the order of its values; means nothing else.
     order: Vec<i64>,
     /// What it holds, if not numbers, as the rest of a sentence.
     other: Option<String>,
@@ -128,7 +128,7 @@ impl Column {
         let number = value.map_or(f32::NAN, |value| value as f32);
         self.values.push(if number.is_finite() { number } else { f32::NAN });
         // Unknown times come first.
-        self.order.push(value.map_or(i64::MIN, |value| (value * 1_000.0) as i64));
+        self.order.push(value.map_or(i64::MIN, ordered));
     }
 
     fn holds(&mut self, other: String) {
@@ -140,7 +140,7 @@ impl Column {
     fn times(self, file: &Path) -> Result<Vec<i64>, TableError> {
         match self.other {
             Some(other) if self.order.is_empty() => {
-                let problem = format!("{other}, and so says no time");
+                let problem = format!("{other}, and so says no time: give numbers, or a time of Parquet");
                 Err(TableError::Column { file: file.to_owned(), column: self.name, problem })
             }
             _ => Ok(self.order),
@@ -237,6 +237,13 @@ impl Column {
     }
 }
 
+/// A whole number with the order of the finite ones, as `f64::total_cmp` has it.
+fn ordered(value: f64) -> i64 {
+    // Zero has one sign.
+    let bits = (value + 0.0).to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
 /// The number that a text says; none where it says that it is missing.
 fn number(text: &str) -> Result<Option<f64>, ()> {
     match text.to_ascii_lowercase().as_str() {
@@ -269,8 +276,17 @@ mod tests {
         assert_eq!(table.names, ["a", "b"]);
         let text: Vec<String> = table.values.iter().map(f32::to_string).collect();
         assert_eq!(text, ["1", "1", "NaN", "0", "NaN", "NaN", "NaN", "NaN"]);
-        assert_eq!(table.times, [3_000, 1_000, 2_000, i64::MIN]);
+        let mut order: Vec<usize> = (0..4).collect();
+        order.sort_by_key(|&row| table.times[row]);
+        assert_eq!((order, table.times[3]), (vec![3, 1, 2, 0], i64::MIN));
         assert_eq!(table.skipped, [("name".to_owned(), "holds the text \"x\" in row 1".to_owned())]);
+    }
+
+    #[test]
+    fn numbers_of_any_size_order_rows() {
+        let times = [-1e300, -2.5, -0.0, 0.0, 1e-9, 1.7e18, 1.7e18 + 1e3, 6.4e17 * 1e3];
+        let keys = times.map(ordered);
+        assert!(keys.is_sorted() && keys[2] == keys[3] && keys[5] < keys[6] && keys[0] > i64::MIN, "{keys:?}");
     }
 
     #[test]
