@@ -30,7 +30,7 @@ def read(run):
     """The rows in the order of time, and the features that are not read."""
     parts = sorted(run.glob("part-*.parquet"))
     rows = pandas.concat([pandas.read_parquet(part) for part in parts])
-    features = json.loads(pyarrow.parquet.read_schema(parts[0]).metadata[b"features"])
+    features = json.loads(pyarrow.parquet.read_metadata(parts[0]).metadata[b"features"])
     unread = {feature["name"] for feature in features if feature["group"] in UNREAD}
     return rows.sort_values(["created_at", "repository", "number"], ignore_index=True).tail(NEWEST).reset_index(drop=True), unread
 
