@@ -193,7 +193,7 @@ pub(crate) struct PreprocessArgs {
 
     /// CSV of pull requests that were taken back, for what the documents do not tell
     ///
-    /// It has the columns repo, number, and reverted_at (a time such as 2024-01-31T12:00:00Z) or reverted_after_days (days since
+    /// It has the columns `repo`, `number`, and `reverted_at` (a time such as 2024-01-31T12:00:00Z) or `reverted_after_days` (days since
     /// the merge). Where a document says so too, the earlier time counts.
     #[arg(long, value_name = "FILE")]
     reverts: Option<PathBuf>,

@@ -194,7 +194,7 @@ fn anomaly_fold(
             ways[1].push((f64::from(forest), mixed));
         }
     }
-    Ok(Ok(ways.map(|rows| Judged::scores(rows.into_iter()))))
+    Ok(Ok(ways.map(Judged::scores)))
 }
 
 /// Ours, churn and sizes on the rows of a slice that had stood their time when the newest row of all came.

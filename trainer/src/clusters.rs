@@ -138,7 +138,9 @@ fn squared(centre: ArrayView1<'_, f32>, code: &[f32]) -> f64 {
 /// nearest other group; 0 for one that is alone (Rousseeuw, "Silhouettes", 1987).
 fn silhouette(codes: &[&[f32]], groups: &[usize], count: usize) -> f64 {
     let mut sizes = vec![0_usize; count];
-    groups.iter().for_each(|&group| sizes[group] += 1);
+    for &group in groups {
+        sizes[group] += 1;
+    }
     let mut sums = vec![0.0; count];
     let mut of = |(code, &group): (&&[f32], &usize)| {
         if sizes[group] < 2 {
@@ -165,7 +167,9 @@ fn found(centres: &Array2<f32>, codes: &[&[f32]], silhouette: f64) -> Found {
         groups[group].1.push((distance.sqrt(), place));
     }
     groups.retain(|(_, members)| !members.is_empty());
-    groups.iter_mut().for_each(|(_, members)| members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))));
+    for (_, members) in &mut groups {
+        members.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    }
     groups.sort_by_key(|(group, members)| (std::cmp::Reverse(members.len()), *group));
     let centre = |(row, column): (usize, usize)| centres[[groups[row].0, column]];
     let distance = |(row, step): (usize, usize)| {

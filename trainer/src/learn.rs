@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use prowl_model::{
-    Bands, Calibration, CategoryHead, ClusterInfo, Clusters, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA,
-    Training,
+    Bands, Calibration, CategoryHead, ClusterInfo, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA, Training,
 };
 
 use crate::autoencoder::Epoch;
 use crate::category::{self, Example};
+use crate::clusters::{self, Found};
 use crate::detector::{Detector, Reading};
 use crate::evaluate::{accuracy, macro_f1, majority};
 use crate::figures::Judged;
-use crate::{Dataset, Settings, Split, TrainError, clusters, findings, risk, scale, typical};
+use crate::{Dataset, Settings, Split, TrainError, findings, risk, scale, typical};
 
 /// Where the rows come from and what the model will be called.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ pub fn learn(
         }
     };
     let (cluster_infos, clusters) = match clusters_of(&last, &split, settings.seed, &mut || watch(Step::Clusters))? {
-        Ok((infos, clusters, silhouette)) => {
+        Ok((infos, Found { clusters, silhouette, .. })) => {
             metrics.insert("cluster_silhouette".to_owned(), silhouette);
             (infos, Some(clusters))
         }
@@ -156,14 +156,13 @@ pub fn learn(
     })?)
 }
 
-/// The groups of the pull requests that declare no category, described, and their silhouette; or the reason why there are
-/// none.
+/// The groups of the pull requests that declare no category, described; or the reason why there are none.
 fn clusters_of(
     detector: &Detector<'_>,
     split: &Split,
     seed: u64,
     watch: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Result<(Vec<ClusterInfo>, Clusters, f64), String>, TrainError> {
+) -> Result<Result<(Vec<ClusterInfo>, Found), String>, TrainError> {
     let Reading { data, scaler, .. } = &detector.reading;
     let known = [split.training.as_slice(), &split.validation].concat();
     let undeclared: Vec<usize> = known.iter().copied().filter(|&row| data.category(row).is_none()).collect();
@@ -177,7 +176,7 @@ fn clusters_of(
     let rows = |places: &Vec<usize>| places.iter().map(|&place| undeclared[place]).collect();
     let groups: Vec<Vec<usize>> = found.members.iter().map(rows).collect();
     let infos = typical::describe(data, scaler, &groups, findings::newest(&known, GROUPED));
-    Ok(Ok((infos, found.clusters, found.silhouette)))
+    Ok(Ok((infos, found)))
 }
 
 /// The rows of a dataset for the risk head, in the order of `rows`.

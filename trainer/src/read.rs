@@ -258,7 +258,7 @@ fn push(
     };
     let (tokens, kind_tokens) = (lists("text_tokens")?, lists("kind_tokens")?);
     let category = column("category")?.as_string::<i32>();
-    let titles = batch.column_by_name(TITLE.0).map(|titles| titles.as_string::<i32>());
+    let titles = batch.column_by_name(TITLE.0).map(AsArray::as_string::<i32>);
     let merged_at = column("merged_at")?.as_primitive::<TimestampMillisecondType>();
     let reverted = column("reverted")?.as_boolean();
     let reverted_at = column("reverted_at")?.as_primitive::<TimestampMillisecondType>();

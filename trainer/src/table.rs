@@ -44,7 +44,7 @@ pub enum TableReport {
     /// Without a label: how unusual.
     Anomaly(AnomalyReport),
     /// With one: how probable.
-    Outcome(OutcomeReport),
+    Outcome(Box<OutcomeReport>),
 }
 
 impl TableReport {
@@ -65,7 +65,7 @@ impl TableReport {
 pub fn table(config: &TableConfig) -> Result<TableReport, TableError> {
     match &config.label {
         None => anomaly::score(config).map(TableReport::Anomaly),
-        Some(label) => outcome::score(config, label).map(TableReport::Outcome),
+        Some(label) => outcome::score(config, label).map(|report| TableReport::Outcome(Box::new(report))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -210,7 +211,7 @@ fn labelled(rows: usize, seed: u64) -> String {
         let [a, b]: [f64; 2] = [StandardNormal.sample(&mut random), StandardNormal.sample(&mut random)];
         let probability = 1.0 / (1.0 + (2.0 - 1.5 * a - if b > 1.0 { 1.5 } else { 0.0 }).exp());
         let label = u8::from(random.random::<f64>() < probability);
-        text += &format!("{a},{b},x,{label},{}\n", rows - row);
+        writeln!(text, "{a},{b},x,{label},{}", rows - row).unwrap();
     }
     text
 }
