@@ -28,6 +28,9 @@ const DIFFERENT: f64 = 0.4;
 /// Features of this group measure against the repository what another one says plainly.
 const RELATIVE: &str = "relative";
 
+/// These are within words, or around them.
+const APOSTROPHES: [char; 2] = ['\'', '’'];
+
 /// Longer ones are no words.
 const LONGEST: usize = 24;
 
@@ -94,7 +97,9 @@ fn words(data: &Dataset, groups: &[Vec<usize>], others: &[usize]) -> Vec<Vec<Str
 
 /// The distinct words of a title, in small letters; what holds a digit, such as a number or a version, is none.
 fn words_of(title: &str) -> BTreeSet<String> {
-    let words = title.split(|character: char| !character.is_alphanumeric()).map(str::to_lowercase);
+    // What an apostrophe parts is one word, and none that tells anything.
+    let words = title.split(|of: char| !(of.is_alphanumeric() || APOSTROPHES.contains(&of)));
+    let words = words.map(|word| word.trim_matches(APOSTROPHES).to_lowercase());
     let letters =
         |word: &String| word.chars().all(char::is_alphabetic) && (2..=LONGEST).contains(&word.chars().count());
     words.filter(letters).collect()
@@ -239,8 +244,8 @@ mod tests {
         assert_eq!((info.words.len(), info.name.as_str()), (0, "less: lines changed"));
         assert!(bumps.iter().all(|&row| words_of(data.title(row)).len() == 4), "bump, serde, to, the");
         assert_eq!(
-            words_of("Übung, A re-run of X11; ab1 \u{202e}").into_iter().collect::<Vec<_>>(),
-            ["of", "re", "run", "übung"]
+            words_of("Übung, A re-run of 'X11'; don't 'ab' ab1 \u{202e}").into_iter().collect::<Vec<_>>(),
+            ["ab", "of", "re", "run", "übung"]
         );
     }
 }
