@@ -20,7 +20,7 @@ const EXAMPLES: usize = 3;
 const CERTAIN: f64 = 3.0;
 
 /// A word is typical only if at least this share of a group's titles has it.
-const FREQUENT: f64 = 0.05;
+const FREQUENT: f64 = 0.15;
 
 /// Features are typical whose means differ by this many standard deviations of all rows.
 const DIFFERENT: f64 = 0.4;
