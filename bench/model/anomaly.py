@@ -4,15 +4,13 @@ Writes `found.json`: for each detector and table the ROC AUC, the peers' from he
 With `--make SEEDS` it makes the tables instead.
 """
 
-import argparse
 import json
-import pathlib
-import warnings
 
 import numpy as np
 import pandas
 from sklearn.metrics import roc_auc_score
 
+from stages import main
 from tables import tables
 
 
@@ -70,12 +68,4 @@ def judge(folder):
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings("ignore")
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("folder", type=pathlib.Path)
-    arguments.add_argument("--make", type=int, metavar="SEEDS")
-    chosen = arguments.parse_args()
-    if chosen.make:
-        make(chosen.folder, chosen.make)
-    else:
-        judge(chosen.folder)
+    main(make, judge)

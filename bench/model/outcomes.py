@@ -4,14 +4,13 @@ Writes `found.json`: for each way and table the ROC AUC, the average precision a
 dice, the peers' from here and ours from the files beside the tables. With `--make SEEDS` it makes the tables instead.
 """
 
-import argparse
 import json
-import pathlib
-import warnings
 
 import numpy as np
 import pandas
 from sklearn.metrics import average_precision_score, roc_auc_score
+
+from stages import main
 
 OLDEST = 0.7
 
@@ -87,12 +86,4 @@ def judge(folder):
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings("ignore")
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("folder", type=pathlib.Path)
-    arguments.add_argument("--make", type=int, metavar="SEEDS")
-    chosen = arguments.parse_args()
-    if chosen.make:
-        make(chosen.folder, chosen.make)
-    else:
-        judge(chosen.folder)
+    main(make, judge)
