@@ -3,8 +3,8 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array2, ArrayView1};
-use prowl_model::Clusters;
+use ndarray::Array2;
+use prowl_model::{Clusters, nearest, squared_distance};
 use smartcore::cluster::kmeans::{KMeans, KMeansParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
@@ -124,16 +124,6 @@ fn middles(codes: &[&[f32]], groups: &[u32], count: usize) -> Option<Array2<f32>
     sizes.iter().all(|&size| size > 0).then(|| sums.mapv(|value| value as f32))
 }
 
-/// The nearest middle, and the squared distance to it.
-fn nearest(centres: &Array2<f32>, code: &[f32]) -> (usize, f64) {
-    let distances = centres.outer_iter().map(|centre| squared(centre, code)).enumerate();
-    distances.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
-}
-
-fn squared(centre: ArrayView1<'_, f32>, code: &[f32]) -> f64 {
-    centre.iter().zip(code).map(|(middle, value)| f64::from(value - middle).powi(2)).sum()
-}
-
 /// Mean over all codes of `(b - a) / max(a, b)`, with `a` the mean distance to the others of its group and `b` that to the
 /// nearest other group; 0 for one that is alone (Rousseeuw, "Silhouettes", 1987).
 fn silhouette(codes: &[&[f32]], groups: &[usize], count: usize) -> f64 {
@@ -148,7 +138,7 @@ fn silhouette(codes: &[&[f32]], groups: &[usize], count: usize) -> f64 {
         }
         sums.fill(0.0);
         for (other, &of) in codes.iter().zip(groups) {
-            sums[of] += squared(ArrayView1::from(*other), code).sqrt();
+            sums[of] += squared_distance(*other, code).sqrt();
         }
         let own = sums[group] / (sizes[group] - 1) as f64;
         let others = (0..count).filter(|&other| other != group && sizes[other] > 0);

@@ -40,15 +40,22 @@ pub struct Membership {
     pub farther: f32,
 }
 
+/// The nearest of these middles to a code, of several the first, and the squared distance to it; shape (clusters, code).
+pub fn nearest(centres: &Array2<f32>, code: &[f32]) -> (usize, f64) {
+    let distances = centres.outer_iter().map(|centre| squared_distance(centre, code)).enumerate();
+    distances.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
+}
+
+/// The squared distance between two codes.
+pub fn squared_distance<'a>(one: impl IntoIterator<Item = &'a f32>, other: &[f32]) -> f64 {
+    one.into_iter().zip(other).map(|(one, other)| f64::from(other - one).powi(2)).sum()
+}
+
 impl Clusters {
     /// The cluster whose middle is nearest to a code; of several the first.
     pub fn nearest(&self, code: &[f32]) -> Membership {
-        let squared = |centre: ndarray::ArrayView1<'_, f32>| {
-            centre.iter().zip(code).map(|(middle, value)| (value - middle) * (value - middle)).sum::<f32>()
-        };
-        let distances = self.centres.outer_iter().map(squared).enumerate();
-        let (cluster, distance) = distances.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0));
-        Membership { cluster, farther: self.farther(cluster, distance.sqrt()) }
+        let (cluster, squared) = nearest(&self.centres, code);
+        Membership { cluster, farther: self.farther(cluster, squared.sqrt() as f32) }
     }
 
     /// Share of the members of a cluster that are at this distance or farther.

@@ -34,7 +34,7 @@ mod views;
 pub use artifact::{ArtifactError, FILE_NAME};
 pub use calibration::Calibration;
 pub use category::CategoryHead;
-pub use clusters::{ClusterInfo, Clusters, Membership};
+pub use clusters::{ClusterInfo, Clusters, Membership, nearest, squared_distance};
 pub use covariance::Covariance;
 pub use digest::digest;
 pub use forest::{DEPTH, Forest, Node, PLACES};

@@ -91,7 +91,8 @@ impl Model {
             return Err(InputError { found: values.len(), expected: features, digest });
         }
         let inputs = Inputs::of(scaler, text, values, tokens);
-        let reconstruction = network.reconstruct(&inputs.scaled);
+        let code = network.code(&inputs.scaled);
+        let reconstruction = network.decode(&code);
         let (anomaly, shares) = calibration.anomaly(&views.opinions(&inputs, &reconstruction));
         let value = |index: usize| if values[index].is_finite() { values[index] } else { f32::NAN };
         let usual = |index: usize| {
@@ -138,7 +139,7 @@ impl Model {
             categories: category
                 .as_ref()
                 .map_or_else(Vec::new, |head| head.probabilities(&inputs.scaled[..features], kind_tokens)),
-            cluster: clusters.as_ref().map(|clusters| clusters.nearest(&network.code(&inputs.scaled))),
+            cluster: clusters.as_ref().map(|clusters| clusters.nearest(&code)),
             contributions,
         })
     }

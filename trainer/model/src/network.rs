@@ -1,5 +1,7 @@
 //! The autoencoder's forward pass for one vector.
 
+use std::ops::Range;
+
 use ndarray::{Array1, Array2};
 
 use crate::ArtifactError;
@@ -73,7 +75,12 @@ impl Network {
 
     /// What the narrowest layer says of one scaled vector: all that the reconstruction knows of it.
     pub fn code(&self, input: &[f32]) -> Vec<f32> {
-        self.run(input, self.narrowest() + 1)
+        self.run(input, 0..self.narrowest() + 1)
+    }
+
+    /// What follows from a code.
+    pub fn decode(&self, code: &[f32]) -> Vec<f32> {
+        self.run(code, self.narrowest() + 1..self.layers.len())
     }
 
     /// Length of the code.
@@ -89,15 +96,15 @@ impl Network {
 
     /// Reconstruction of one scaled vector.
     pub fn reconstruct(&self, input: &[f32]) -> Vec<f32> {
-        self.run(input, self.layers.len())
+        self.decode(&self.code(input))
     }
 
-    /// What the first `depth` layers make of one scaled vector.
-    fn run(&self, input: &[f32], depth: usize) -> Vec<f32> {
+    /// What some layers, one after the other, make of what the layer before them gave.
+    fn run(&self, input: &[f32], layers: Range<usize>) -> Vec<f32> {
         let widest = self.layers.iter().map(|layer| layer.bias.len()).max().unwrap_or(0);
-        let (mut current, mut next) = (Vec::with_capacity(widest), Vec::with_capacity(widest));
-        for (depth, layer) in self.layers.iter().enumerate().take(depth) {
-            layer.forward(if depth == 0 { input } else { &current }, &mut next);
+        let (mut current, mut next) = (input.to_vec(), Vec::with_capacity(widest));
+        for (depth, layer) in self.layers.iter().enumerate().take(layers.end).skip(layers.start) {
+            layer.forward(&current, &mut next);
             if depth + 1 < self.layers.len() {
                 for x in &mut next {
                     *x = activation(*x);
