@@ -155,7 +155,7 @@ impl Engine {
                 .iter()
                 .flat_map(|info| info.bands.iter().map(|band| risk_band(info, band)))
                 .collect(),
-            bands: Some(v1::Bands { unusual: metadata.bands.unusual, high_risk: metadata.bands.high_risk }),
+            bands: Some(v1::Bands { unusual: metadata.bands.unusual, very_unusual: metadata.bands.very_unusual }),
             metrics: metadata.metrics.iter().map(|(name, value)| (name.clone(), *value)).collect::<HashMap<_, _>>(),
             categories: metadata.categories.clone(),
             clusters: metadata.clusters.iter().map(|info| cluster(info, None)).collect(),
@@ -209,7 +209,7 @@ fn band(band: Band) -> v1::Band {
     match band {
         Band::Routine => v1::Band::Routine,
         Band::Unusual => v1::Band::Unusual,
-        Band::HighRisk => v1::Band::HighRisk,
+        Band::VeryUnusual => v1::Band::VeryUnusual,
     }
 }
 

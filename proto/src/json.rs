@@ -46,7 +46,7 @@ mod tests {
         let response = v1::ScoreResponse {
             repository: "owner/name".into(),
             number: 9_007_199_254_740_993,
-            band: v1::Band::HighRisk.into(),
+            band: v1::Band::VeryUnusual.into(),
             features: vec![0.1, f32::NAN],
             history_as_of: Some(prost_types::Timestamp { seconds: 0, nanos: 5_000_000 }),
             elapsed: Some(prost_types::Duration { seconds: 0, nanos: 212_000 }),
@@ -55,7 +55,7 @@ mod tests {
         let text = serde_json::to_string(&Json(&response)).unwrap();
         assert!(text.contains("9007199254740993"), "{text}");
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["band"], json!("BAND_HIGH_RISK"));
+        assert_eq!(value["band"], json!("BAND_VERY_UNUSUAL"));
         assert_eq!(value["features"], json!([0.1, "NaN"]));
         assert_eq!(value["history_as_of"], json!("1970-01-01T00:00:00.005Z"));
         assert_eq!(value["elapsed"], json!("0.000212s"));

@@ -80,7 +80,7 @@ fn figures(findings: &Findings<'_>) -> String {
     };
     let usual = |from: f32| format!("{} where the bands were set", percent(f64::from(100.0 - from) / 100.0));
     row("called unusual", metric("test_share_unusual").map(percent), usual(metadata.bands.unusual));
-    row("called of high risk", metric("test_share_high_risk").map(percent), usual(metadata.bands.high_risk));
+    row("called very unusual", metric("test_share_very_unusual").map(percent), usual(metadata.bands.very_unusual));
     let churn = metric("risk_test_churn_auc").map_or(String::new(), |auc| format!("{auc:.3} by lines changed alone"));
     row("risk: AUC", metric("risk_test_auc").map(|auc| format!("{auc:.3}")), churn);
     let counts = findings.risk.as_ref().map(|risk| format!("{} of {}", count(risk.reverted), count(risk.rows)));

@@ -82,7 +82,7 @@ pub fn learn(
             / split.test.len() as f64
     };
     metrics.insert("test_share_unusual".to_owned(), above(bands.unusual));
-    metrics.insert("test_share_high_risk".to_owned(), above(bands.high_risk));
+    metrics.insert("test_share_very_unusual".to_owned(), above(bands.very_unusual));
 
     let mut missing_heads = BTreeMap::new();
     let (categories, category) = match head {

@@ -82,10 +82,10 @@ impl<'a> Report<'a> {
         row("reconstruction error", format!("training {}, validation {}, test {}", errors[0], errors[1], errors[2]));
         let percent = |name: &str| format!("{:.1}%", 100.0 * metric(name));
         // The bands are percentiles of the validation slice.
-        let [unusual, high_risk] = [self.bands.unusual, self.bands.high_risk].map(|from| 100.0 - f64::from(from));
+        let [unusual, very_unusual] = [self.bands.unusual, self.bands.very_unusual].map(|from| 100.0 - f64::from(from));
         let beside = |name: &str, usual: f64| format!("{} ({usual}% were so in validation)", percent(name));
         row("test rows unusual", beside("test_share_unusual", unusual));
-        row("  of high risk", beside("test_share_high_risk", high_risk));
+        row("  very unusual", beside("test_share_very_unusual", very_unusual));
         if 100.0 * metric("test_share_unusual") > DRIFTED * unusual {
             row(
                 "",
@@ -193,7 +193,7 @@ mod tests {
         assert!(usual.contains("9.0% (5% were so") && usual.contains("(1% were so"), "{usual}");
         assert!(!usual.contains("train again"), "{usual}");
         assert!(table(Bands::default(), 0.11).contains("train again"));
-        let narrow = table(Bands { unusual: 98.0, high_risk: 99.5 }, 0.05);
+        let narrow = table(Bands { unusual: 98.0, very_unusual: 99.5 }, 0.05);
         assert!(narrow.contains("5.0% (2% were so") && narrow.contains("(0.5% were so"), "{narrow}");
         assert!(narrow.contains("train again"), "{narrow}");
     }

@@ -391,7 +391,7 @@ fn the_test_slice_is_measured_and_not_learnt() {
     assert!(usual["test_error"] < 2.0 * usual["validation_error"], "{usual:?}");
     assert!(odd["test_error"] > 2.0 * odd["validation_error"], "{odd:?}");
     assert!(usual["test_share_unusual"] < 0.5 && odd["test_share_unusual"] > 0.9, "{usual:?} {odd:?}");
-    assert!(odd["test_share_high_risk"] > 0.9, "{odd:?}");
+    assert!(odd["test_share_very_unusual"] > 0.9, "{odd:?}");
     // The most frequent category of the training slice is not that of this test slice.
     assert_eq!((odd["category_test_rows"], odd["category_majority_accuracy"]), (60.0, 0.0));
 }

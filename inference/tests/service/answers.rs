@@ -171,7 +171,7 @@ async fn an_odd_pull_request_stands_out_and_says_why() {
     let usual = client.score(request(&new_document())).await.unwrap().into_inner();
     let odd = client.score(request(&odd_document())).await.unwrap().into_inner();
     assert!(usual.percentile < 95.0, "{usual:#?}");
-    assert_eq!((usual.band(), odd.band()), (Band::Routine, Band::HighRisk), "{odd:#?}");
+    assert_eq!((usual.band(), odd.band()), (Band::Routine, Band::VeryUnusual), "{odd:#?}");
     assert!(odd.anomaly > usual.anomaly);
     assert_eq!((odd.repository.as_str(), odd.number), ("tideworks/harbour", 121));
     assert_eq!((odd.risk, &odd.risk_reasons[..]), (None, &[][..]), "the model has no risk head");
@@ -218,7 +218,7 @@ async fn every_answer_names_its_model_and_its_history() {
     assert_eq!(names, feature_names());
     assert!(described.features.iter().all(|feature| !feature.about.is_empty() && !feature.unit.is_empty()));
     assert_eq!(described.training.unwrap().rows, 120);
-    assert_eq!(described.bands, Some(v1::Bands { unusual: 95.0, high_risk: 99.0 }));
+    assert_eq!(described.bands, Some(v1::Bands { unusual: 95.0, very_unusual: 99.0 }));
     assert_eq!(described.metrics["validation_error"].to_bits(), 0.25f64.to_bits());
     assert_eq!(described.missing_heads["risk"], "too few known reverts");
 }
@@ -318,7 +318,7 @@ async fn of_a_change_of_which_nothing_is_known_nothing_is_said() {
     assert_eq!((category.name.as_str(), category.predicted), ("fix", None));
     bare["additions"] = json!(48_000);
     let answer = client.score(request(&bare)).await.unwrap().into_inner();
-    assert_eq!(answer.band(), Band::HighRisk);
+    assert_eq!(answer.band(), Band::VeryUnusual);
     assert!(answer.category.unwrap().predicted.is_some() && !answer.reasons.is_empty());
     bare.as_object_mut().unwrap().remove("additions");
     bare["files"] = json!([{"filename": "src/buoys.rs"}]);

@@ -29,7 +29,7 @@ fn an_answer_for_a_person() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let lines: Vec<_> = answer.lines().collect();
     assert_eq!(lines[0], "tideworks/harbour#121  Quick hack to the login");
-    assert!(lines[1].starts_with("  HIGH RISK  ████████████████████  more unusual than 99.9"), "{answer}");
+    assert!(lines[1].starts_with("  VERY UNUSUAL  ████████████████████  more unusual than 99.9"), "{answer}");
     assert!(answer.contains("as the model sees it"), "{answer}");
     assert!(answer.contains("is its author's first pull request here"), "{answer}");
     assert!(answer.contains("model made (") && answer.contains("history up to 2024-"), "{answer}");
@@ -83,7 +83,7 @@ fn the_model_in_both_forms() {
     assert!(shown.contains("no risk") && shown.contains("too few known reverts"), "{shown}");
     let output = prowl(&["model", "--server", &url, "--json"], b"");
     let model: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(model["bands"]["high_risk"], 99.0);
+    assert_eq!(model["bands"]["very_unusual"], 99.0);
     assert_eq!(model["features"][0]["name"], "additions");
 }
 

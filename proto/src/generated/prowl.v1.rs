@@ -896,9 +896,9 @@ pub struct Bands {
     /// Percentile from which a pull request is unusual, 0 to 100.
     #[prost(float, tag = "1")]
     pub unusual: f32,
-    /// Percentile from which it is of high risk, 0 to 100.
+    /// Percentile from which it is very unusual, 0 to 100.
     #[prost(float, tag = "2")]
-    pub high_risk: f32,
+    pub very_unusual: f32,
 }
 impl ::prost::Name for Bands {
     const NAME: &'static str = "Bands";
@@ -943,7 +943,7 @@ impl Reference {
         }
     }
 }
-/// How much attention a pull request deserves.
+/// How unusual a pull request is. How risky it is tells `risk`, where the model has a risk head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Band {
@@ -953,8 +953,8 @@ pub enum Band {
     Routine = 1,
     /// Unlike most.
     Unusual = 2,
-    /// So unusual, or so risky, that it deserves a second reviewer.
-    HighRisk = 3,
+    /// Like hardly any.
+    VeryUnusual = 3,
 }
 impl Band {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -966,7 +966,7 @@ impl Band {
             Self::Unspecified => "BAND_UNSPECIFIED",
             Self::Routine => "BAND_ROUTINE",
             Self::Unusual => "BAND_UNUSUAL",
-            Self::HighRisk => "BAND_HIGH_RISK",
+            Self::VeryUnusual => "BAND_VERY_UNUSUAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -975,7 +975,7 @@ impl Band {
             "BAND_UNSPECIFIED" => Some(Self::Unspecified),
             "BAND_ROUTINE" => Some(Self::Routine),
             "BAND_UNUSUAL" => Some(Self::Unusual),
-            "BAND_HIGH_RISK" => Some(Self::HighRisk),
+            "BAND_VERY_UNUSUAL" => Some(Self::VeryUnusual),
             _ => None,
         }
     }

@@ -309,7 +309,7 @@ mod tests {
         assert!(refused(|parts| parts.risk = None).contains("risk"));
         assert!(refused(|parts| parts.metadata.risk = None).contains("risk"));
         assert!(refused(|parts| parts.risk.as_mut().unwrap().members.truncate(1)).contains("1 members"));
-        assert!(refused(|parts| parts.metadata.bands.high_risk = 20.0).contains("bands"));
-        assert!(refused(|parts| parts.metadata.bands.high_risk = 100.5).contains("bands"));
+        assert!(refused(|parts| parts.metadata.bands.very_unusual = 20.0).contains("bands"));
+        assert!(refused(|parts| parts.metadata.bands.very_unusual = 100.5).contains("bands"));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ClusterInfo, RiskInfo};
 
 /// The newest layout of the model file that this version writes and reads.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What a model is, what it reads and what it was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,8 +89,8 @@ pub struct Training {
 pub struct Bands {
     /// From here on unusual.
     pub unusual: f32,
-    /// From here on of high risk.
-    pub high_risk: f32,
+    /// From here on very unusual.
+    pub very_unusual: f32,
 }
 
 /// What the manifest of a model's folder says under `details`.
@@ -108,6 +108,6 @@ pub struct Details {
 
 impl Default for Bands {
     fn default() -> Self {
-        Self { unusual: 95.0, high_risk: 99.0 }
+        Self { unusual: 95.0, very_unusual: 99.0 }
     }
 }

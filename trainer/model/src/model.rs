@@ -60,9 +60,9 @@ impl Model {
             (None, None) => {}
             _ => return Err(ArtifactError::tensor("risk", "the metadata does not tell of it".to_owned())),
         }
-        let ordered = 0.0 <= bands.unusual && bands.unusual <= bands.high_risk && bands.high_risk <= 100.0;
+        let ordered = 0.0 <= bands.unusual && bands.unusual <= bands.very_unusual && bands.very_unusual <= 100.0;
         ArtifactError::unless(ordered, "bands", || {
-            format!("{} and {} are no percentiles", bands.unusual, bands.high_risk)
+            format!("{} and {} are no percentiles", bands.unusual, bands.very_unusual)
         })?;
         Ok(Self(parts))
     }
@@ -161,8 +161,8 @@ pub struct Vector<'a> {
 impl crate::Bands {
     /// The band of a percentile.
     pub fn of(&self, percentile: f32) -> Band {
-        if percentile >= self.high_risk {
-            Band::HighRisk
+        if percentile >= self.very_unusual {
+            Band::VeryUnusual
         } else if percentile >= self.unusual {
             Band::Unusual
         } else {
@@ -323,6 +323,6 @@ mod tests {
         let at = |percentile| bands.of(percentile);
         assert_eq!([at(0.0), at(94.99)], [Band::Routine; 2]);
         assert_eq!([at(95.0), at(98.99)], [Band::Unusual; 2]);
-        assert_eq!([at(99.0), at(99.99)], [Band::HighRisk; 2]);
+        assert_eq!([at(99.0), at(99.99)], [Band::VeryUnusual; 2]);
     }
 }

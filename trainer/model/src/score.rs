@@ -44,7 +44,7 @@ pub enum Band {
     /// Unlike most.
     Unusual,
     /// So unlike that it deserves a second reviewer.
-    HighRisk,
+    VeryUnusual,
 }
 
 /// What an input did to the anomaly score. For [`Input::Text`] all but the share is NaN.

@@ -92,7 +92,7 @@ impl Anomaly {
         let largest = scores.iter().filter_map(|scores| scores.last()).copied().fold(0.0, f32::max);
         let calibration = &model.parts().calibration;
         Self {
-            edges: [bands.unusual, bands.high_risk].map(|from| edge(calibration, from, largest)),
+            edges: [bands.unusual, bands.very_unusual].map(|from| edge(calibration, from, largest)),
             unusual: order.iter().take(TOLD).map(unusual).collect(),
             shares: shares(data, model, newest(&split.test, SHARED)),
             scores,

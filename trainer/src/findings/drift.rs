@@ -22,7 +22,7 @@ pub(crate) struct Drift {
     pub(crate) to: i64,
     /// Name of the features run it was learnt from.
     pub(crate) run: String,
-    /// Share of this model's test slice that it calls unusual or of high risk.
+    /// Share of this model's test slice that it calls unusual or very unusual.
     pub(crate) unusual: f64,
     /// Features whose median has moved, the farthest first.
     pub(crate) shifts: Vec<Shift>,

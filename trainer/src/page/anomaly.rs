@@ -35,11 +35,11 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
         ("with noise", "without"),
     );
     let mut content = paragraph(&format!(
-        "Five views judge a pull request, and the surest of them counts most. Unusual begins at percentile {}, high risk at \
+        "Five views judge a pull request, and the surest of them counts most. Unusual begins at percentile {}, very unusual at \
          {}, among the validation slice of the same repository where it has enough. A share of later ones far above {} tells \
          that what is usual has changed: train again.",
         bands.unusual,
-        bands.high_risk,
+        bands.very_unusual,
         percent(f64::from(100.0 - bands.unusual) / 100.0)
     ));
     content.push_str("<div class=\"plots\">\n");
@@ -137,7 +137,7 @@ fn distribution(anomaly: &Anomaly) -> String {
         plot.text((to, ground + 0.5), 0.0, "end", "label", names[place]);
         plot.text((to, ground + 0.5), 13.0, "end", "", &format!("{} unusual", percent(shares[place])));
     }
-    for (edge, (class, name)) in anomaly.edges.iter().zip([("one", "unusual"), ("two", "high risk")]) {
+    for (edge, (class, name)) in anomaly.edges.iter().zip([("one", "unusual"), ("two", "very unusual")]) {
         let edge = f64::from(*edge);
         plot.rule((edge, 0.0), (edge, 2.84), class);
         plot.text((edge, 2.9), 0.0, if class == "one" { "end" } else { "start" }, &format!("label {class}"), name);
@@ -173,7 +173,7 @@ fn table(model: &Model, unusual: &[Unusual]) -> String {
         let band = match row.score.band {
             Band::Routine => "routine",
             Band::Unusual => "unusual",
-            Band::HighRisk => "high risk",
+            Band::VeryUnusual => "very unusual",
         };
         let among = match row.score.among {
             Reference::Repository => "of its repository",

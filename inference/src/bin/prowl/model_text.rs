@@ -35,7 +35,7 @@ pub(crate) fn model(model: &GetModelResponse) -> String {
         row("validated on", format!("{} later ones", training.validation_rows));
     }
     if let Some(bands) = &model.bands {
-        row("bands", format!("unusual from percentile {}, high risk from {}", bands.unusual, bands.high_risk));
+        row("bands", format!("unusual from percentile {}, very unusual from {}", bands.unusual, bands.very_unusual));
     }
     for (place, band) in model.risk_bands.iter().enumerate() {
         let RiskBand { from, observed, rows, average } = band;
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn drift_is_told() {
         let with = |share: f64| GetModelResponse {
-            bands: Some(Bands { unusual: 95.0, high_risk: 99.0 }),
+            bands: Some(Bands { unusual: 95.0, very_unusual: 99.0 }),
             metrics: [("test_share_unusual".to_owned(), share)].into(),
             ..GetModelResponse::default()
         };

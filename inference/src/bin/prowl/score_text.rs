@@ -99,7 +99,7 @@ fn verdict(response: &ScoreResponse) -> String {
         }
         Band::Routine => ("ROUTINE", AnsiColor::Green),
         Band::Unusual => ("UNUSUAL", AnsiColor::Yellow),
-        Band::HighRisk => ("HIGH RISK", AnsiColor::Red),
+        Band::VeryUnusual => ("VERY UNUSUAL", AnsiColor::Red),
     };
     let style = color.on_default().bold();
     let full = (response.percentile / 100.0 * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
@@ -111,7 +111,7 @@ fn verdict(response: &ScoreResponse) -> String {
         Reference::Repository => " of this repository",
         Reference::All => " of all repositories",
     };
-    format!("{style}{name:<9}{style:#}  {color}{bar}{color:#}  more unusual than {percentile} of pull requests{of}")
+    format!("{style}{name:<12}{style:#}  {color}{bar}{color:#}  more unusual than {percentile} of pull requests{of}")
 }
 
 /// Rounded down, with a digit more near 100, so that `more unusual than` stays true. No more digits: up there the
@@ -224,7 +224,7 @@ mod tests {
             number: 7,
             created_at: Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 }),
             percentile: 99.99,
-            band: Band::HighRisk.into(),
+            band: Band::VeryUnusual.into(),
             reference: Reference::Repository.into(),
             risk: Some(0.051),
             risk_reasons: vec![
@@ -255,7 +255,7 @@ mod tests {
         };
         let expected = "\
 o/[2Jn#7  Fix it
-  HIGH RISK  ████████████████████  more unusual than 99.9% of pull requests of this repository
+  VERY UNUSUAL  ████████████████████  more unusual than 99.9% of pull requests of this repository
   will be taken back with a probability of 5.1%
   against a usual change these odds are
    ×2.1 as it changes 26 files
