@@ -1,11 +1,12 @@
 //! `prowl-trainer backtest`: how the heads would have done, slice after slice, each learnt from what was known before it,
 //! beside what an afternoon would give.
 
-use std::fmt::Write;
+mod text;
+
 use std::ops::ControlFlow;
 
 use ndarray::Array2;
-use prowl_model::{Inputs, Linear};
+use prowl_model::{Inputs, Linear, RiskBand};
 use prowl_platform::{Kind, Store, StoreUrl};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde::Serialize;
@@ -52,6 +53,8 @@ pub struct Backtest {
     pub anomaly: Vec<Ranking>,
     /// Ours first, then what it is compared with.
     pub risk: Vec<Ranking>,
+    /// The bands of our head of each slice, the riskiest first, with what became of the slice's pull requests.
+    pub risk_bands: Vec<Vec<RiskBand>>,
     /// Ours first, then what it is compared with.
     pub category: Vec<CategoryRow>,
     /// What could not be measured, and why.
@@ -125,6 +128,7 @@ pub fn measure(
     let mut missing = Vec::new();
     let mut anomalies: Vec<[Judged; 2]> = Vec::new();
     let mut risks: Vec<[Judged; 3]> = Vec::new();
+    let mut risk_bands = Vec::new();
     let mut categories: Vec<[Told; 3]> = Vec::new();
     for fold in 0..folds {
         let (before, later) = (&rows[..edge(fold)], &rows[edge(fold)..edge(fold + 1)]);
@@ -133,7 +137,10 @@ pub fn measure(
             Err(reason) => missing.push(format!("anomaly, slice {}: {reason}", fold + 1)),
         }
         match risk_fold(data, before, later, seed)? {
-            Ok(judged) => risks.push(judged),
+            Ok((judged, bands)) => {
+                risks.push(judged);
+                risk_bands.push(bands);
+            }
             Err(reason) => missing.push(format!("risk, slice {}: {reason}", fold + 1)),
         }
         match category_fold(data, before, later, seed)? {
@@ -158,7 +165,7 @@ pub fn measure(
         CategoryRow { name, macro_f1, accuracy, calibration_error, folds }
     });
     let category = if categories.is_empty() { Vec::new() } else { category.collect() };
-    Ok(Backtest { run, folds, anomaly: anomaly.collect(), risk: risk.collect(), category, missing })
+    Ok(Backtest { run, folds, anomaly: anomaly.collect(), risk: risk.collect(), risk_bands, category, missing })
 }
 
 /// Ours and the isolation forest that is one of its views on the rows of a slice, and on as many mixtures of two of them: nobody knows which pull
@@ -203,16 +210,17 @@ fn risk_fold(
     before: &[usize],
     later: &[usize],
     seed: u64,
-) -> Result<Result<[Judged; 3], String>, TrainError> {
+) -> Result<Result<([Judged; 3], Vec<RiskBand>), String>, TrainError> {
     let (origin, end) = (data.created_at(later[0]), data.created_at(data.by_time()[data.len() - 1]));
     let rows = learn::risk_rows(data, before.iter().copied());
-    let head = match risk::fit(&rows, origin, seed, &mut || ControlFlow::Continue(()))? {
-        Ok((head, _)) => head,
+    let (head, mut info) = match risk::fit(&rows, origin, seed, &mut || ControlFlow::Continue(()))? {
+        Ok(fitted) => fitted,
         Err(reason) => return Ok(Err(reason.of_pull_requests())),
     };
     let sizes = sizes(data, before, origin);
     let churn = data.churn();
     let judged = data.mature(later, end);
+    info.count_test(judged.iter().map(|&(row, was)| (head.probability(data.row(row)), was)));
     let probability = |log_odds: f32| 1.0 / (1.0 + (-f64::from(log_odds)).exp());
     let all = [
         Judged::probabilities(judged.iter().map(|&(row, was)| (f64::from(head.probability(data.row(row))), was))),
@@ -226,7 +234,7 @@ fn risk_fold(
     if all[0].figures().is_none() {
         return Ok(Err("no pull request of it, or each, is known to have been taken back".to_owned()));
     }
-    Ok(Ok(all))
+    Ok(Ok((all, info.bands)))
 }
 
 /// Logistic regression on the logarithms of what has the names of sizes.
@@ -328,92 +336,4 @@ fn category_fold<'a>(
         Told { figures: figures(&vec![majority(&known).unwrap_or_default(); truth.len()]), calibration_error: None };
     let [ours, words] = <[Told; 2]>::try_from(of_heads).expect("a head for each way to read");
     Ok(Ok([ours, words, usual]))
-}
-
-impl Backtest {
-    /// A table for a person, which says where ours does not win.
-    pub fn table(&self) -> String {
-        let mut table = String::new();
-        let show = |figure: &Figure| format!("{:.3} ({:.3} to {:.3})", figure.value, figure.low, figure.high);
-        let mut line = |text: String| writeln!(table, "{}", text.trim_end()).expect("a string takes all text");
-        if !self.anomaly.is_empty() {
-            line(format!("  {:<27}{:>24}", "mixtures, mean of slices", "AUC"));
-            for Ranking { name, mean, .. } in &self.anomaly {
-                line(format!("  {name:<27}{:>24}", show(&mean.auc)));
-            }
-        }
-        if !self.risk.is_empty() {
-            line(format!(
-                "  {:<27}{:>24}{:>24}{:>24}{:>8}{:>8}",
-                "risk, mean of the slices", "AUC", "precision", "in the top 10%", "Brier", "calib."
-            ));
-            for Ranking { name, mean, .. } in &self.risk {
-                let [brier, calibration] = mean.probability.map_or([String::new(), String::new()], |fit| {
-                    [fit.brier, fit.calibration_error].map(|figure| format!("{:.3}", figure.value))
-                });
-                let [auc, precision, capture] = [&mean.auc, &mean.average_precision, &mean.capture[1]].map(show);
-                line(format!("  {name:<27}{auc:>24}{precision:>24}{capture:>24}{brier:>8}{calibration:>8}"));
-            }
-        }
-        if !self.category.is_empty() {
-            line(format!(
-                "  {:<27}{:>24}{:>24}{:>8}",
-                "category, mean of the slices", "macro F1", "accuracy", "calib."
-            ));
-            for CategoryRow { name, macro_f1, accuracy, calibration_error, .. } in &self.category {
-                let error = calibration_error.map_or(String::new(), |error| format!("{error:.3}"));
-                line(format!("  {name:<27}{:>24}{:>24}{error:>8}", show(macro_f1), show(accuracy)));
-            }
-        }
-        for lost in self.lost() {
-            line(format!("  ours does not win: {lost}"));
-        }
-        for missing in &self.missing {
-            line(format!("  not measured: {missing}"));
-        }
-        table.truncate(table.trim_end().len());
-        table
-    }
-
-    /// Where another way is at least as good as ours in the mean.
-    fn lost(&self) -> Vec<String> {
-        let mut lost = Vec::new();
-        if let Some((ours, others)) = self.anomaly.split_first() {
-            for other in others.iter().filter(|other| ours.mean.auc.value <= other.mean.auc.value) {
-                lost.push(format!(
-                    "anomaly auc {:.4}, {} {:.4}",
-                    ours.mean.auc.value, other.name, other.mean.auc.value
-                ));
-            }
-        }
-        if let Some((ours, others)) = self.risk.split_first() {
-            for other in others {
-                // Of these more is better; of a fit less.
-                for ((name, ours), (_, theirs)) in ours.mean.named().into_iter().zip(other.mean.named()) {
-                    let less = ["brier", "log_loss", "calibration_error"].contains(&name);
-                    let wins = if less { ours.value < theirs.value } else { ours.value > theirs.value };
-                    if !wins {
-                        lost.push(format!("risk {name} {:.4}, {} {:.4}", ours.value, other.name, theirs.value));
-                    }
-                }
-            }
-        }
-        if let Some((ours, others)) = self.category.split_first() {
-            for other in others {
-                let pairs = [
-                    ("macro F1", ours.macro_f1.value, other.macro_f1.value),
-                    ("accuracy", ours.accuracy.value, other.accuracy.value),
-                ];
-                for (name, ours, theirs) in pairs.into_iter().filter(|&(_, ours, theirs)| ours <= theirs) {
-                    lost.push(format!("category {name} {ours:.4}, {} {theirs:.4}", other.name));
-                }
-                if let (Some(error), Some(theirs)) = (ours.calibration_error, other.calibration_error)
-                    && error >= theirs
-                {
-                    lost.push(format!("category calibration_error {error:.4}, {} {theirs:.4}", other.name));
-                }
-            }
-        }
-        lost
-    }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crate::findings::Findings;
 use crate::page::{command, count, day, number, percent};
+use crate::report::never_found;
 
 /// Name of the card in a model's folder.
 pub(crate) const FILE_NAME: &str = "model_card.md";
@@ -86,10 +87,21 @@ fn figures(findings: &Findings<'_>) -> String {
     let counts = findings.risk.as_ref().map(|risk| format!("{} of {}", count(risk.reverted), count(risk.rows)));
     row("risk: taken back", counts, "of those that had stood their time".to_owned());
     row("risk: calibration error", metric("risk_test_calibration_error").map(number), String::new());
+    for (band, to) in metadata.risk.iter().flat_map(prowl_model::RiskInfo::ranges) {
+        let range = format!("risk: taken back of {} to {}", percent(f64::from(band.from)), percent(f64::from(to)));
+        let tested = band.test_rate().map(|rate| format!("{} of {}", percent(rate), count(band.test_rows as usize)));
+        row(
+            &range,
+            tested,
+            format!("{} of {} where the head was chosen", percent(band.rate()), count(band.rows as usize)),
+        );
+    }
     let majority = |name: &str| metric(name).map_or(String::new(), percent) + " always the most frequent";
     row("kind: accuracy", metric("category_accuracy").map(percent), majority("category_majority_accuracy"));
     row("kind: calibration error", metric("category_calibration_error").map(number), String::new());
     row("kind: macro F1", metric("category_macro_f1").map(|f1| format!("{f1:.3}")), String::new());
+    let never = never_found(&metadata.metrics);
+    row("kind: never found", (!never.is_empty()).then(|| never.join(", ")), "of all that declare them".to_owned());
     table
 }
 

@@ -1,5 +1,5 @@
 //! Finds groups among pull requests that declare no category: k-means on the codes that the network gives them, as many
-//! groups as lie apart best.
+//! groups as lie apart well and hold in either half.
 
 use std::ops::ControlFlow;
 
@@ -7,6 +7,7 @@ use ndarray::Array2;
 use prowl_model::{Clusters, nearest, squared_distance};
 use smartcore::cluster::kmeans::{KMeans, KMeansParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
+use smartcore::metrics::{Metrics, cluster_hcv::HCVScore};
 
 use crate::TrainError;
 use crate::findings::spread;
@@ -28,6 +29,14 @@ const ITERATIONS: usize = 100;
 
 /// Codes that lie apart less than this, in the mean silhouette, fall into no groups.
 const LEAST_SILHOUETTE: f64 = 0.1;
+
+/// A number of groups counts if either half of the codes alone gives the same ones, to this V-measure: 1 is the same,
+/// 0 is by chance. Other groups would be gone after the next training.
+const LEAST_AGREEMENT: f64 = 0.6;
+
+/// Of numbers with nearly the largest silhouette, this share of it, the fewest groups count: which of them has the largest is
+/// chance.
+const NEARLY: f64 = 0.9;
 
 /// Steps between the quantiles of a group's distances.
 const STEPS: usize = 20;
@@ -61,19 +70,27 @@ pub(crate) fn find(
     }
     let places: Vec<usize> = (0..codes.len()).collect();
     let sample: Vec<&[f32]> = spread(&places, SAMPLE).into_iter().map(|place| codes[place].as_slice()).collect();
-    let mut best: Option<(f64, usize)> = None;
+    let mut hold: Vec<(usize, f64)> = Vec::new();
     for count in COUNTS {
         if watch().is_break() {
             return Err(TrainError::Stopped);
         }
+        let Some(agreement) = agreement(&sample, count, seed) else { continue };
         let Some(centres) = k_means(&sample, count, seed) else { continue };
         let groups: Vec<usize> = sample.iter().map(|code| nearest(&centres, code).0).collect();
         let silhouette = silhouette(&sample, &groups, count);
-        if best.is_none_or(|(highest, _)| silhouette > highest) {
-            best = Some((silhouette, count));
+        tracing::debug!(count, silhouette, agreement, "groups");
+        if agreement >= LEAST_AGREEMENT {
+            hold.push((count, silhouette));
         }
     }
-    let (silhouette, count) = best.unwrap_or_default();
+    let highest = hold.iter().map(|&(_, silhouette)| silhouette).fold(f64::NEG_INFINITY, f64::max);
+    let Some(&(count, silhouette)) = hold.iter().find(|(_, silhouette)| *silhouette >= NEARLY * highest) else {
+        return Ok(Err(format!(
+            "the {} pull requests that declare no category do not fall into groups: each half of them gives other ones",
+            codes.len()
+        )));
+    };
     if silhouette < LEAST_SILHOUETTE {
         return Ok(Err(format!(
             "the {} pull requests that declare no category do not fall into groups: their silhouette is {silhouette:.2}, \
@@ -86,6 +103,19 @@ pub(crate) fn find(
         return Ok(Err(format!("too few different ones among {} pull requests", codes.len())));
     };
     Ok(Ok(found(&centres, &all, silhouette)))
+}
+
+/// How far groups of every other code are those of the rest, as V-measure of the codes that both put into groups (Rosenberg
+/// and Hirschberg, "V-Measure", 2007); `None` where a half gives too few.
+fn agreement(codes: &[&[f32]], count: usize, seed: u64) -> Option<f64> {
+    let groups = |first: usize| {
+        let half: Vec<&[f32]> = codes.iter().copied().skip(first).step_by(2).collect();
+        let centres = k_means(&half, count, seed)?;
+        Some(codes.iter().map(|code| nearest(&centres, code).0 as u32).collect::<Vec<u32>>())
+    };
+    let mut score = HCVScore::<u32>::new();
+    score.compute(&groups(0)?, &groups(1)?);
+    score.v_measure()
 }
 
 /// Middles of the tightest groups of several beginnings; shape (count, code). `None` where a group stays empty, since too
@@ -188,7 +218,7 @@ mod tests {
     fn planted(rows: usize) -> (Vec<Vec<f32>>, Vec<usize>) {
         let mut random = ChaCha8Rng::seed_from_u64(5);
         let middles = [[0.6, 0.0, 0.0], [-0.6, 0.3, 0.0], [0.0, -0.3, 0.7]];
-        let group = |row: usize| [0, 1, 1, 2, 2, 2][row % 6];
+        let group = |row: usize| [0, 1, 1, 2, 2, 2][row / 2 % 6];
         let mut code = |row: usize| middles[group(row)].map(|middle| middle + 0.2 * (random.random::<f32>() - 0.5));
         ((0..rows).map(|row| code(row).to_vec()).collect(), (0..rows).map(group).collect())
     }
@@ -230,6 +260,34 @@ mod tests {
         assert!(find(&cloud, 1).unwrap_err().contains("do not fall into groups"));
         let stopped = super::find(&planted(300).0, 1, &mut || ControlFlow::Break(()));
         assert!(matches!(stopped, Err(TrainError::Stopped)));
+    }
+
+    #[test]
+    fn of_nearly_equal_silhouettes_the_fewest_groups_count() {
+        // Two pairs of groups: four lie apart better than two, by a little or by far.
+        let count = |apart: f32, wide: f32| {
+            let mut random = ChaCha8Rng::seed_from_u64(2);
+            let middles = [-1.0 - apart, -1.0 + apart, 1.0 - apart, 1.0 + apart];
+            let mut code = |row: usize| vec![middles[row / 2 % 4] + wide * (random.random::<f32>() - 0.5)];
+            find(&(0..400).map(&mut code).collect::<Vec<_>>(), 1).unwrap().members.len()
+        };
+        assert_eq!((count(0.3, 0.2), count(0.4, 0.1)), (2, 4));
+    }
+
+    #[test]
+    fn groups_of_one_half_are_those_of_the_other_only_where_there_are_groups() {
+        let agreement = |codes: &[Vec<f32>], count: usize| {
+            super::agreement(&codes.iter().map(Vec::as_slice).collect::<Vec<_>>(), count, 1).unwrap()
+        };
+        let (codes, _) = planted(600);
+        assert!(agreement(&codes, 3) > 0.99);
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let ring: Vec<Vec<f32>> = (0..600)
+            .map(|_| std::f32::consts::TAU * random.random::<f32>())
+            .map(|angle| vec![angle.cos(), angle.sin()])
+            .collect();
+        let by_chance = agreement(&ring, 2);
+        assert!(by_chance < LEAST_AGREEMENT, "{by_chance}");
     }
 
     #[test]

@@ -20,6 +20,13 @@ pub fn macro_f1(truth: &[&str], predicted: &[&str]) -> f64 {
     classes.iter().map(|class| f1(class)).sum::<f64>() / classes.len().max(1) as f64
 }
 
+/// Share of the rows of a class that are predicted so; `None` where there are none.
+pub fn recall(truth: &[&str], predicted: &[&str], class: &str) -> Option<f64> {
+    let of_class: Vec<&str> = truth.iter().zip(predicted).filter(|pair| *pair.0 == class).map(|pair| *pair.1).collect();
+    let right = of_class.iter().filter(|&&predicted| predicted == class).count();
+    (!of_class.is_empty()).then(|| right as f64 / of_class.len() as f64)
+}
+
 /// The most frequent class; of several the first by name.
 pub fn majority<'a>(classes: &[&'a str]) -> Option<&'a str> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -44,6 +51,8 @@ mod tests {
             (macro_f1(&truth, &["a"; 4]) - (6.0 / 7.0) / 2.0).abs() < 1e-12,
             "a class that is never found counts 0"
         );
+        let recalls = ["a", "b", "c"].map(|class| recall(&truth, &predicted, class));
+        assert_eq!(recalls, [Some(2.0 / 3.0), Some(1.0), None]);
         assert_eq!(majority(&truth), Some("a"));
         assert_eq!(majority(&["b", "a"]), Some("a"));
         assert_eq!((majority(&[]), accuracy(&[], &[]), macro_f1(&[], &[])), (None, 0.0, 0.0));

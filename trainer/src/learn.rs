@@ -11,7 +11,7 @@ use crate::autoencoder::Epoch;
 use crate::category::{self, Example};
 use crate::clusters::{self, Found};
 use crate::detector::{Detector, Reading};
-use crate::evaluate::{accuracy, macro_f1, majority};
+use crate::evaluate::{accuracy, macro_f1, majority, recall};
 use crate::figures::Judged;
 use crate::{Dataset, Settings, Split, TrainError, findings, risk, scale, typical};
 
@@ -51,6 +51,9 @@ const GROUPED: usize = 20_000;
 
 /// Fewer rows tell too little of where the most unusual 5% and 1% begin.
 const CALIBRATION_ROWS: usize = 200;
+
+/// What metrics of the recall of a category begin with.
+pub(crate) const RECALL: &str = "category_recall_";
 
 /// Learns a model from a dataset. Progress goes to `watch`, which may break off.
 ///
@@ -106,8 +109,8 @@ pub fn learn(
         }
     };
     let (risk_head, risk_info) = match risk_head(data, &split, settings.seed, &mut || watch(Step::Risk))? {
-        Ok((head, info)) => {
-            metrics.extend(risk_metrics(data, &split, &head));
+        Ok((head, mut info)) => {
+            metrics.extend(risk_metrics(data, &split, &head, &mut info));
             (Some(head), Some(info))
         }
         Err(reason) => {
@@ -202,12 +205,14 @@ fn risk_head(
     Ok(fitted.map_err(risk::NoHead::of_pull_requests))
 }
 
-/// How the risk head does on the rows of the test slice that had stood their time when the newest row came.
-fn risk_metrics(data: &Dataset, split: &Split, head: &RiskHead) -> Vec<(String, f64)> {
+/// How the risk head, and each of its bands, does on the rows of the test slice that had stood their time when the newest
+/// row came.
+fn risk_metrics(data: &Dataset, split: &Split, head: &RiskHead, info: &mut RiskInfo) -> Vec<(String, f64)> {
     let end = split.test.last().map_or(i64::MAX, |&row| data.created_at(row));
     let mature = data.mature(&split.test, end);
-    let judged =
-        Judged::probabilities(mature.iter().map(|&(row, was)| (f64::from(head.probability(data.row(row))), was)));
+    let told = || mature.iter().map(|&(row, was)| (head.probability(data.row(row)), was));
+    info.count_test(told());
+    let judged = Judged::probabilities(told().map(|(probability, was)| (f64::from(probability), was)));
     let mut metrics = vec![
         ("risk_test_rows".to_owned(), judged.len() as f64),
         ("risk_test_reverted".to_owned(), judged.positives() as f64),
@@ -293,14 +298,17 @@ impl Heads<'_> {
         let predicted = category::predictions(head, classes, &test);
         let training: Vec<&str> = split.training.iter().filter_map(|&row| self.reading.data.category(row)).collect();
         let usual = vec![majority(&training).unwrap_or_default(); truth.len()];
-        vec![
+        let mut metrics = vec![
             ("category_test_rows".to_owned(), truth.len() as f64),
             ("category_accuracy".to_owned(), accuracy(&truth, &predicted)),
             ("category_calibration_error".to_owned(), category::calibration_error(head, classes, &test)),
             ("category_macro_f1".to_owned(), macro_f1(&truth, &predicted)),
             ("category_majority_accuracy".to_owned(), accuracy(&truth, &usual)),
             ("category_majority_macro_f1".to_owned(), macro_f1(&truth, &usual)),
-        ]
+        ];
+        let recalls = classes.iter().filter_map(|class| Some((class, recall(&truth, &predicted, class)?)));
+        metrics.extend(recalls.map(|(class, recall)| (format!("{RECALL}{class}"), recall)));
+        metrics
     }
 }
 

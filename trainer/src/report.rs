@@ -1,10 +1,12 @@
 //! What came out of a training, for a person and for a program.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use prowl_model::{Bands, Metadata, Model};
 use serde::Serialize;
 
+use crate::learn::RECALL;
 use crate::page::day;
 
 /// The figures of a published model.
@@ -29,10 +31,10 @@ pub struct Report<'a> {
 struct Summary<'a> {
     features_digest: &'a str,
     training: &'a prowl_model::Training,
-    metrics: &'a std::collections::BTreeMap<String, f64>,
+    metrics: &'a BTreeMap<String, f64>,
     categories: &'a [String],
     clusters: &'a [prowl_model::ClusterInfo],
-    missing_heads: &'a std::collections::BTreeMap<String, String>,
+    missing_heads: &'a BTreeMap<String, String>,
     risk: Option<&'a prowl_model::RiskInfo>,
 }
 
@@ -115,6 +117,10 @@ impl<'a> Report<'a> {
                         metric("category_majority_macro_f1")
                     ),
                 );
+                let never = never_found(metrics);
+                if !never.is_empty() {
+                    row("  never found", format!("{}, of all test rows that declare them", never.join(", ")));
+                }
             }
             None => row("category head", format!("{}; no test row declares one", categories.join(", "))),
         }
@@ -133,11 +139,14 @@ impl<'a> Report<'a> {
                 "risk head",
                 format!("{}, learnt from {} reverts of {}", risk.members.join(" and "), risk.reverted, risk.rows),
             );
-            for band in &risk.bands {
-                let (from, rate) = (100.0 * band.from, 100.0 * band.rate());
+            row("  taken back", format!("{base:.1}% of the later ones that it was chosen by; by its probability:"));
+            for (band, to) in risk.ranges() {
+                let test = band.test_rate().map_or("nothing in test".to_owned(), |rate| {
+                    format!("{:.1}% of {} in test", 100.0 * rate, band.test_rows)
+                });
                 row(
-                    &format!("  from {from:.1}%"),
-                    format!("{rate:.1}% of {} later ones were taken back, {base:.1}% of all", band.rows),
+                    &format!("  {:.1} to {:.1}%", 100.0 * band.from, 100.0 * to),
+                    format!("{:.1}% of {}, and {test}", 100.0 * band.rate(), band.rows),
                 );
             }
             if let Some(auc) = metrics.get("risk_test_auc") {
@@ -153,10 +162,13 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The categories of which no test row was told rightly.
+pub(crate) fn never_found(metrics: &BTreeMap<String, f64>) -> Vec<&str> {
+    metrics.iter().filter_map(|(name, recall)| if *recall == 0.0 { name.strip_prefix(RECALL) } else { None }).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use prowl_model::Training;
 
     use super::*;

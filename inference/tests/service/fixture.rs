@@ -184,8 +184,9 @@ pub(crate) fn risky_model() -> Model {
     let linear = Linear { terms: vec![Term { feature: churn, weight: 1.0, unknown: 0.0, points }], bias: -2.0 };
     parts.risk = Some(RiskHead { members: vec![Member::Linear(linear)], calibration: vec![[-4.0, -4.0], [0.0, 0.0]] });
     parts.metadata.missing_heads.clear();
+    let band = |from, reverted, rows| RiskBand { from, reverted, rows, test_reverted: 0, test_rows: 0 };
     parts.metadata.risk = Some(RiskInfo {
-        bands: vec![RiskBand { from: 0.2, reverted: 6, rows: 20 }, RiskBand { from: 0.0, reverted: 4, rows: 180 }],
+        bands: vec![band(0.2, 6, 20), band(0.0, 4, 180)],
         calibration: "platt".to_owned(),
         candidates: Vec::new(),
         members: vec!["linear".to_owned()],

@@ -188,10 +188,16 @@ fn risk_head() -> RiskHead {
 }
 
 fn risk_info() -> RiskInfo {
-    let band = |from, reverted, rows| RiskBand { from, reverted, rows };
+    let band = |from, (reverted, rows), (test_reverted, test_rows)| RiskBand {
+        from,
+        reverted,
+        rows,
+        test_reverted,
+        test_rows,
+    };
     let members = vec!["factors".to_owned(), "trees".to_owned()];
     RiskInfo {
-        bands: vec![band(0.2, 3, 10), band(0.05, 4, 40), band(0.0, 3, 150)],
+        bands: vec![band(0.2, (3, 10), (0, 0)), band(0.05, (4, 40), (2, 2)), band(0.0, (3, 150), (1, 20))],
         calibration: "platt".into(),
         candidates: vec![Candidate { auc: 0.7, log_loss: 0.2, members: members.clone() }],
         members,

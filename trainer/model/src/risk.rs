@@ -167,14 +167,23 @@ pub struct RiskBand {
     pub from: f32,
     /// How many of `rows` were taken back.
     pub reverted: u64,
-    /// Later pull requests of the band.
+    /// Pull requests of the band in the later slices that the head was chosen and calibrated by.
     pub rows: u64,
+    /// How many of `test_rows` were taken back.
+    pub test_reverted: u64,
+    /// Pull requests of the band in the test slice, by which nothing was chosen, that had stood their time.
+    pub test_rows: u64,
 }
 
 impl RiskBand {
-    /// Share that was taken back; 0 of none.
+    /// Share of `rows` that was taken back; 0 of none.
     pub fn rate(&self) -> f64 {
         self.reverted as f64 / self.rows.max(1) as f64
+    }
+
+    /// Share of `test_rows` that was taken back; none where there are none.
+    pub fn test_rate(&self) -> Option<f64> {
+        (self.test_rows > 0).then(|| self.test_reverted as f64 / self.test_rows as f64)
     }
 }
 
@@ -195,18 +204,36 @@ impl RiskInfo {
         self.bands.iter().position(|band| probability >= band.from).unwrap_or(self.bands.len().saturating_sub(1))
     }
 
+    /// The bands, each with the probability at which it ends.
+    pub fn ranges(&self) -> impl Iterator<Item = (&RiskBand, f32)> {
+        let ends = std::iter::once(1.0).chain(self.bands.iter().map(|band| band.from));
+        self.bands.iter().zip(ends)
+    }
+
+    /// Counts rows of the test slice into the bands: probabilities, and whether each was taken back.
+    pub fn count_test(&mut self, judged: impl Iterator<Item = (f32, bool)>) {
+        for (probability, reverted) in judged {
+            let place = self.band(probability);
+            self.bands[place].test_rows += 1;
+            self.bands[place].test_reverted += u64::from(reverted);
+        }
+    }
+
     /// Share of all rows of the bands that was taken back: what a probability compares with.
     pub fn base_rate(&self) -> f64 {
         let (reverted, rows) = self
             .bands
             .iter()
             .fold((0_u64, 0_u64), |sum, band| (sum.0.saturating_add(band.reverted), sum.1.saturating_add(band.rows)));
-        RiskBand { from: 0.0, reverted, rows }.rate()
+        reverted as f64 / rows.max(1) as f64
     }
 
     fn check(&self) -> Result<(), ArtifactError> {
         let falls = self.bands.is_sorted_by(|a, b| a.from > b.from) && self.bands.last().is_some_and(|b| b.from == 0.0);
-        let within = self.bands.iter().all(|band| band.from < 1.0 && band.reverted <= band.rows);
+        let within = self
+            .bands
+            .iter()
+            .all(|band| band.from < 1.0 && band.reverted <= band.rows && band.test_reverted <= band.test_rows);
         ArtifactError::unless(falls && within, "risk bands", || format!("they are {:?}", self.bands))?;
         let finite =
             self.candidates.iter().all(|candidate| candidate.auc.is_finite() && candidate.log_loss.is_finite());
@@ -280,7 +307,20 @@ mod tests {
         let (_, info) = head();
         assert_eq!([1.0, 0.2, 0.19, 0.05, 0.0].map(|probability| info.band(probability)), [0, 0, 1, 1, 2]);
         assert!((info.bands[0].rate() - 0.3).abs() < 1e-12);
+        assert_eq!(info.bands.iter().map(RiskBand::test_rate).collect::<Vec<_>>(), [None, Some(1.0), Some(0.05)]);
         assert!((info.base_rate() - 10.0 / 200.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn test_rows_are_counted_into_their_bands() {
+        let (_, mut info) = head();
+        info.count_test([(0.9, true), (0.19, false), (0.0, false), (0.04, true)].into_iter());
+        let counts: Vec<_> = info.bands.iter().map(|band| (band.test_reverted, band.test_rows)).collect();
+        assert_eq!(counts, [(1, 1), (2, 3), (2, 22)]);
+        assert_eq!(
+            info.ranges().map(|(band, to)| (band.from, to)).collect::<Vec<_>>(),
+            [(0.2, 1.0), (0.05, 0.2), (0.0, 0.05)]
+        );
     }
 
     #[test]
@@ -300,6 +340,7 @@ mod tests {
         assert!(refused(&|_, info| info.bands[0].from = 0.0).contains("bands"));
         assert!(refused(&|_, info| info.bands[2].from = 0.01).contains("bands"));
         assert!(refused(&|_, info| info.bands[0].reverted = 11).contains("bands"));
+        assert!(refused(&|_, info| info.bands[1].test_reverted = 3).contains("bands"));
         assert!(refused(&|_, info| info.candidates[0].auc = f64::NAN).contains("not finite"));
     }
 }

@@ -129,17 +129,20 @@ fn capture(risk: &Risk) -> String {
 
 fn bands(info: &RiskInfo) -> String {
     let mut table = Table::new(
-        "Bands, with the rates of the later slices that chose the model",
-        &["from", "#pull requests", "#taken back", "rate"],
+        "Bands, with the rates of the later slices that chose the model, and of the test slice, which chose nothing",
+        &["probability", "#pull requests", "rate", "#in test", "rate in test"],
     );
-    let highest = info.bands.iter().map(prowl_model::RiskBand::rate).fold(f64::MIN_POSITIVE, f64::max);
-    for band in &info.bands {
+    let rates = info.bands.iter().flat_map(|band| [Some(band.rate()), band.test_rate()]);
+    let highest = rates.flatten().fold(f64::MIN_POSITIVE, f64::max);
+    for (band, to) in info.ranges() {
+        let bar = |rate: f64| Cell::Bar(rate / highest, percent(rate));
         let cells = [
             Cell::Number(count(band.rows as usize)),
-            Cell::Number(count(band.reverted as usize)),
-            Cell::Bar(band.rate() / highest, percent(band.rate())),
+            bar(band.rate()),
+            Cell::Number(count(band.test_rows as usize)),
+            band.test_rate().map_or_else(|| Cell::Text("–".to_owned()), bar),
         ];
-        table.row(&percent(f64::from(band.from)), cells);
+        table.row(&format!("{} to {}", percent(f64::from(band.from)), percent(f64::from(to))), cells);
     }
     table.html()
 }

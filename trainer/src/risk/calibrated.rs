@@ -6,8 +6,8 @@ use super::Fold;
 use super::choice::Judgement;
 use crate::probability;
 
-/// Shares of the rows, the most probable first, that the bands above the last one hold.
-const BANDS: [f64; 2] = [0.05, 0.2];
+/// Shares of the rows, the most probable first, after which a band ends; the last one holds the rest.
+const BANDS: [f64; 3] = [0.05, 0.2, 0.5];
 
 /// Later rows with their scores, and the curve that fits them.
 pub(super) struct Calibrated {
@@ -62,7 +62,7 @@ impl Calibrated {
             let (of, after) = rest.split_at(rest.partition_point(|row| row.0 >= from));
             rest = after;
             let reverted = of.iter().filter(|row| row.1).count() as u64;
-            let mut band = RiskBand { from, reverted, rows: of.len() as u64 };
+            let mut band = RiskBand { from, reverted, rows: of.len() as u64, test_reverted: 0, test_rows: 0 };
             while bands.last().is_some_and(|last| last.rate() <= band.rate() || last.from <= band.from) {
                 if let Some(last) = bands.pop() {
                     (band.reverted, band.rows) = (band.reverted + last.reverted, band.rows + last.rows);
