@@ -1,6 +1,6 @@
 //! The core that both ports share: from a pull request to an answer.
 
-use std::{collections::HashMap, time::Instant};
+use std::{borrow::Cow, collections::HashMap, time::Instant};
 
 use prost_types::Timestamp;
 use prowl_features::{FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest};
@@ -75,8 +75,14 @@ impl Engine {
         };
         let counted_up_to = history_as_of.filter(|as_of| *as_of >= facts.lifecycle.created_at);
         let vector = facts.vector(&history);
+        let learnt_from = self.profiles.ledger(&facts.repository).is_some();
+        let values = if learnt_from {
+            Cow::Borrowed(vector.values.as_slice())
+        } else {
+            Cow::Owned(self.comparable(&vector.values))
+        };
         let vector_of_model = Vector {
-            values: &vector.values,
+            values: &values,
             tokens: &vector.tokens,
             kind_tokens: &vector.kind_tokens,
             repository: Some(&facts.repository),
@@ -127,6 +133,13 @@ impl Engine {
         }
         response.elapsed = prost_types::Duration::try_from(began.elapsed()).ok();
         Ok(response)
+    }
+
+    /// The values of a repository that the model has not learnt from. What was the same in all that it has learnt from may
+    /// well be another here, as whether changes come from forks: it counts as unknown, since nothing tells whether it is odd.
+    fn comparable(&self, values: &[f32]) -> Vec<f32> {
+        let columns = &self.model.parts().scaler.columns;
+        values.iter().zip(columns).map(|(&value, column)| if column.is_constant() { f32::NAN } else { value }).collect()
     }
 
     /// Describes the model.

@@ -287,6 +287,22 @@ async fn of_a_repository_never_seen_nothing_is_known() {
     assert_eq!(answer.unknown_features as usize, answer.features.iter().filter(|value| value.is_nan()).count());
 }
 
+/// In the one repository that the model learnt from no change comes from a fork. In another they may all do.
+#[tokio::test]
+async fn what_never_varied_where_the_model_learnt_is_no_reason_elsewhere() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--reasons", "20"]);
+    let mut client = server.client().await;
+    let mut document = odd_document();
+    let mut named = async |document: &Value| {
+        let answer = client.score(request(document)).await.unwrap().into_inner();
+        answer.reasons.iter().any(|reason| reason.feature == "from_fork")
+    };
+    assert!(named(&document).await, "where all others did not");
+    document["base"]["repo"]["full_name"] = json!("someone/else");
+    assert!(!named(&document).await);
+}
+
 #[tokio::test]
 async fn an_answer_says_what_the_pull_request_lacks() {
     let store = TempStore::with_model();

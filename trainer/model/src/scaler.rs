@@ -50,6 +50,11 @@ impl Column {
         Some(((value - self.centre) / self.spread).clamp(-CLIP, CLIP))
     }
 
+    /// Whether it had but one value in training.
+    pub fn is_constant(&self) -> bool {
+        self.known && self.smallest == self.largest
+    }
+
     /// The raw value that a scaled one stands for, within what was seen in training; NaN where never known.
     pub fn unscale(&self, scaled: f32) -> f32 {
         if !self.known {
