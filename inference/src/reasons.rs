@@ -85,55 +85,30 @@ impl Reasons {
     /// The reasons, the strongest first. `contributions` come strongest first, as the model gives them. `counted_up_to`
     /// is the moment of the history, where that is not the moment at which the pull request was opened.
     pub fn of(&self, contributions: &[Contribution], counted_up_to: Option<Timestamp>) -> Vec<v1::Reason> {
-        let mut shares = vec![0.0f32; self.subjects];
-        for contribution in contributions {
-            shares[self.subject(contribution.input)] += contribution.share;
-        }
-        let telling: Vec<_> = contributions
-            .iter()
-            .map(|contribution| (self.subject(contribution.input), contribution))
-            .filter(|(subject, contribution)| shares[*subject] >= LEAST_SHARE && self.tells(contribution))
-            .collect();
-        let mut subjects: Vec<_> = telling.iter().map(|(subject, _)| *subject).collect();
-        subjects.sort_by(|a, b| shares[*b].total_cmp(&shares[*a]).then(a.cmp(b)));
-        subjects.dedup();
-        subjects.truncate(self.most);
-        let reason = |subject: usize| {
-            let members = || telling.iter().filter(|(of, _)| *of == subject).map(|(_, contribution)| *contribution);
-            let strongest = members().next()?.share;
-            let speaker =
-                members().filter(|member| 2.0 * member.share >= strongest).min_by_key(|member| self.rank(member))?;
-            let mut reason = self.reason(shares[subject], speaker, contributions);
+        let part = |contribution: &Contribution| (contribution.input, contribution.share);
+        let tells = |contribution: &Contribution, _| self.tells(contribution);
+        let reason = |(share, speaker): (f32, &Contribution)| {
+            let mut reason = self.reason(share, speaker, contributions);
             if let Input::Feature(index) = speaker.input {
                 self.count_up_to(&mut reason.sentence, index, counted_up_to.as_ref());
             }
-            Some(reason)
+            reason
         };
-        subjects.into_iter().filter_map(reason).collect()
+        self.speakers(contributions, LEAST_SHARE, part, tells).into_iter().map(reason).take(self.most).collect()
     }
 
     /// The reasons of the risk, the strongest first. `effects` come strongest first, as the model gives them;
     /// `counted_up_to` is as in [`Reasons::of`]. What is unknown may have an effect, and is nothing to be checked.
     pub fn of_risk(&self, effects: &[Effect], counted_up_to: Option<Timestamp>) -> Vec<v1::RiskReason> {
-        let mut sums = vec![0.0f32; self.subjects];
-        for effect in effects {
-            sums[self.features[effect.feature].subject] += effect.log_odds;
-        }
-        let mut subjects: Vec<usize> =
-            (0..self.subjects).filter(|&subject| sums[subject].abs() >= LEAST_EFFECT).collect();
-        subjects.sort_by(|a, b| sums[*b].abs().total_cmp(&sums[*a].abs()));
-        let reason = |subject: usize| {
+        let part = |effect: &Effect| (Input::Feature(effect.feature), effect.log_odds);
+        let tells = |&Effect { feature, value, usual, log_odds }: &Effect, sum: f32| {
+            let known = !(value.is_nan() || usual.median.is_nan());
             // Only what pulls the way that all of them go together speaks for it.
-            let members = || {
-                effects.iter().filter(|effect| {
-                    let known = !(effect.value.is_nan() || effect.usual.median.is_nan());
-                    known && self.features[effect.feature].subject == subject && effect.log_odds * sums[subject] > 0.0
-                })
-            };
-            let strongest = members().next()?.log_odds.abs();
-            let speaker = members()
-                .filter(|member| 2.0 * member.log_odds.abs() >= strongest)
-                .min_by_key(|member| self.features[member.feature].rank)?;
+            known
+                && log_odds * sum > 0.0
+                && self.features[feature].feature.stands_out(value, f32::NAN, &in_words(&usual))
+        };
+        let reason = |(sum, speaker): (f32, &Effect)| {
             let Known { feature, group, .. } = &self.features[speaker.feature];
             // A sine means nothing without its cosine, and no hour is risky by itself.
             if feature.unit == Unit::Coordinate {
@@ -147,11 +122,37 @@ impl Reasons {
                 group: group.clone(),
                 value: speaker.value,
                 usual: Some(message(usual)),
-                effect: sums[subject],
+                effect: sum,
                 sentence,
             })
         };
-        subjects.into_iter().filter_map(reason).take(self.most).collect()
+        self.speakers(effects, LEAST_EFFECT, part, tells).into_iter().filter_map(reason).take(self.most).collect()
+    }
+
+    /// The sum of each subject that reaches `least`, either way, with the part that speaks for it: the plainest of its
+    /// strong ones that tell anything. The largest sum comes first. `parts` come strongest first; `part` gives the input
+    /// and the weight of one, `tells` whether it may speak for a subject of that sum.
+    fn speakers<'a, T>(
+        &self,
+        parts: &'a [T],
+        least: f32,
+        part: impl Fn(&T) -> (Input, f32),
+        tells: impl Fn(&T, f32) -> bool,
+    ) -> Vec<(f32, &'a T)> {
+        let mut sums = vec![0.0f32; self.subjects];
+        for (input, weight) in parts.iter().map(&part) {
+            sums[self.subject(input)] += weight;
+        }
+        let mut subjects: Vec<usize> = (0..self.subjects).filter(|&subject| sums[subject].abs() >= least).collect();
+        // Stable, so that equal sums stay in the order of the subjects.
+        subjects.sort_by(|a, b| sums[*b].abs().total_cmp(&sums[*a].abs()));
+        let speaker = |subject: usize| {
+            let of_it = |one: &&T| self.subject(part(one).0) == subject && tells(one, sums[subject]);
+            let strongest = parts.iter().find(of_it).map(|one| part(one).1.abs())?;
+            let strong = parts.iter().filter(of_it).filter(|one| 2.0 * part(one).1.abs() >= strongest);
+            Some((sums[subject], strong.min_by_key(|one| self.rank(part(one).0))?))
+        };
+        subjects.into_iter().filter_map(speaker).collect()
     }
 
     /// Says up to when a sentence counts, where it counts events of the history. A number of days does not: it is measured
@@ -163,8 +164,8 @@ impl Reasons {
         }
     }
 
-    fn rank(&self, contribution: &Contribution) -> usize {
-        match contribution.input {
+    fn rank(&self, input: Input) -> usize {
+        match input {
             Input::Feature(index) => self.features[index].rank,
             Input::Text => 0,
         }
@@ -191,7 +192,12 @@ impl Reasons {
             Unit::YesNo if value >= 0.5 => usual.mean <= RARE,
             Unit::YesNo => 1.0 - usual.mean <= RARE,
             Unit::Coordinate => outside,
-            _ => outside || feature.amount(value) != feature.amount(contribution.expected),
+            _ => {
+                let expected = contribution.expected;
+                feature.amount(value) != feature.amount(expected)
+                    && feature.stands_out(value, expected, &in_words(&usual))
+                    || outside
+            }
         }
     }
 
@@ -384,7 +390,7 @@ mod tests {
         );
         let told: Vec<_> = found.iter().map(|reason| (reason.feature.as_str(), reason.sentence.as_str())).collect();
         let expected = [
-            ("path_revert_ratio", FEATURES[index("path_revert_ratio")].says(2.0)),
+            ("path_revert_ratio", FEATURES[index("path_revert_ratio")].says(2.0) + " (usual: 2 times)"),
             (
                 "author_file_experience",
                 FEATURES[index("author_file_experience")].says(7.0) + " (usual: 1 pull request)",
@@ -402,12 +408,13 @@ mod tests {
             &[
                 effect("commits", f32::NAN, 0.9),
                 effect("hour_sin", 0.5, 0.8),
+                effect("labels", 1.0, 0.7),
                 effect("churn", 950.0, -0.4),
                 effect("additions", 900.0, 0.35),
             ],
             None,
         );
-        assert_eq!(found, [], "unknown, a time of day, and what comes to nothing");
+        assert_eq!(found, [], "unknown, a time of day, what reads as the usual, and what comes to nothing");
         let found = reasons(1).of_risk(
             &[effect("churn", 950.0, -0.4), effect("commits", 9.0, 0.3), effect("additions", 900.0, 0.2)],
             None,

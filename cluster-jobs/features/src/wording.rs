@@ -1,6 +1,6 @@
 //! Features in words: a sentence that a reviewer understands and can check.
 
-use crate::catalog::{Feature, Says, Unit};
+use crate::catalog::{Feature, Group, Says, Unit};
 
 /// What is usual for a feature among the pull requests that a model was trained on, in the feature's unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Feature {
             Says::Plain(_) => subject,
             Says::Amount(_) | Says::AmountOrNone(..) => {
                 // A value that is itself measured against what is usual needs no second measure.
-                let measured = matches!(self.unit, Unit::Doublings | Unit::Spreads);
+                let measured = self.group == Group::Relative;
                 let median = self.or_none(usual.median);
                 let bound = |which: &str, end: f32| match self.or_none(end) {
                     same if same == median => if value > end { "no more" } else { "no less" }.to_owned(),
@@ -55,6 +55,20 @@ impl Feature {
                 } else {
                     format!("{subject} (usual: {median})")
                 }
+            }
+        }
+    }
+
+    /// Whether its sentence sets `value` against anything that reads differently: what is usual, or what would fit the rest
+    /// of the change.
+    pub fn stands_out(&self, value: f32, expected: f32, usual: &Usual) -> bool {
+        match self.says {
+            Says::Flag(..) | Says::Plain(_) => true,
+            Says::Amount(_) | Says::AmountOrNone(..) => {
+                value < usual.low
+                    || value > usual.high
+                    || self.fitting(value, expected, usual).is_some()
+                    || self.or_none(value) != self.or_none(usual.median)
             }
         }
     }
@@ -137,7 +151,9 @@ impl Feature {
             Unit::Bits => counted(value.exp2(), "file", "files"),
             Unit::Share => percent(value),
             Unit::Doublings => match number(value.abs().exp2()) {
-                ratio if value < 0.0 && ratio != "1" => percent(value.exp2()),
+                // One digit more, since it is about 1 and not exactly.
+                ratio if ratio == "1" => "1.0 times".to_owned(),
+                _ if value < 0.0 => percent(value.exp2()),
                 ratio => format!("{ratio} times"),
             },
             Unit::Spreads => {
@@ -258,6 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn what_reads_as_usual_does_not_stand_out() {
+        let usual = Usual { low: 2.0, median: 20.0, high: 610.0, mean: 90.0 };
+        let stands_out = |value: f32, expected: f32| feature("additions").stands_out(value, expected, &usual);
+        assert!(!stands_out(20.3, f32::NAN) && !stands_out(20.0, 20.2), "20 lines, where 20 are usual");
+        assert!(stands_out(20.0, 99.0), "more would fit");
+        assert!(stands_out(21.0, f32::NAN) && stands_out(1.0, 1.0) && stands_out(900.0, 900.0));
+        let same = Usual { low: 0.02, median: 0.02, high: 0.03, mean: 0.02 };
+        assert!(feature("path_revert_ratio").stands_out(0.05, f32::NAN, &same), "beyond what is usual");
+        assert!(!feature("path_revert_ratio").stands_out(0.025, f32::NAN, &same));
+        assert!(feature("draft").stands_out(1.0, 1.0, &usual), "a flag is for who calls to judge");
+    }
+
+    #[test]
     fn one_and_none_read_as_such() {
         assert_eq!(feature("requested_reviewers").says(1.0), "waits for 1 reviewer");
         assert_eq!(feature("requested_reviewers").says(12.0), "waits for 12 reviewers");
@@ -315,8 +344,19 @@ mod tests {
             "changes 2 times the files of this repository's median change, where about 25% would fit the rest of the change"
         );
         for same in [0.0, 0.05, -0.05] {
-            assert_eq!(ratio.amount(same), "1 times");
+            assert_eq!(ratio.amount(same), "1.0 times");
         }
+        let reverts = feature("path_revert_ratio");
+        let usual = Usual { low: -0.4, median: 0.05, high: 1.1, mean: 0.1 };
+        assert_eq!(
+            reverts.sentence(1.0, f32::NAN, &usual),
+            "touches paths with 2 times this repository's rate of reverts over the last year (usual: 1.0 times)"
+        );
+        assert_eq!(
+            reverts.sentence(-1.0, f32::NAN, &usual),
+            "touches paths with 50% of this repository's rate of reverts over the last year (usual: 1.0 times; 95% of \
+             changes: at least 76%)"
+        );
         let spreads = "(a spread holds the middle half of its changes)";
         for (value, side) in [(2.5, "2.5 spreads above"), (-1.0, "1 spread below")] {
             let expected = format!("has a number of files {side} this repository's median {spreads}");

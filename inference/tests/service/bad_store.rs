@@ -138,8 +138,8 @@ fn a_newer_schema() {
     let store = TempStore::empty();
     let mut bytes = artifact();
     // Inside the header's JSON text, so its quotes are escaped; one digit stays one digit.
-    let old = br#"\"schema\":2"#;
-    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+    let old = format!(r#"\"schema\":{}"#, prowl_model::SCHEMA);
+    let at = bytes.windows(old.len()).position(|window| window == old.as_bytes()).unwrap();
     bytes[at + old.len() - 1] = b'9';
     store.publish(&bytes, &made().profiles);
     let message = served(&store);

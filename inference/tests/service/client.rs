@@ -32,6 +32,7 @@ fn an_answer_for_a_person() {
     assert!(lines[1].starts_with("  VERY UNUSUAL  ████████████████████  more unusual than 99.9"), "{answer}");
     assert!(answer.contains("as the model sees it"), "{answer}");
     assert!(answer.contains("is its author's first pull request here"), "{answer}");
+    assert_eq!(lines.last(), Some(&"note: no risk is told: too few known reverts"), "{answer}");
     assert!(answer.contains("model made (") && answer.contains("history up to 2024-"), "{answer}");
     assert!(!answer.contains('\u{1b}'), "no colour where stdout is no terminal: {answer:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
@@ -187,7 +188,11 @@ fn the_answer_says_what_it_does_not_know() {
     let url = format!("http://{}", server.grpc);
     let shown =
         |document: &Value| text(&prowl(&["score", "-", "--server", &url], document.to_string().as_bytes()).stdout);
-    assert!(!shown(&odd_document()).contains("note:"));
+    let whole = shown(&odd_document());
+    assert!(
+        !whole.contains("  note:") && whole.ends_with("\n\nnote: no risk is told: too few known reverts\n"),
+        "{whole}"
+    );
     let later = "note: its history holds what happened since it was opened (known up to 2024-";
     assert!(shown(&document(3)).contains(later));
     let nearly_empty = json!({
@@ -205,6 +210,7 @@ fn the_answer_says_what_it_does_not_know() {
         answer.contains("note: the document lacks files, and no history of this repository is known: "),
         "{answer}"
     );
+    assert!(answer.contains("note: what is usual, and what is risky, was learnt from other repositories"), "{answer}");
     assert!(answer.starts_with("someone/else#121  Clear[2J the screen\n"), "{answer:?}");
 }
 

@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use anyhow::Context;
 use futures::StreamExt;
 use prowl_platform::exit;
-use prowl_proto::{json::Json, v1::ScoreResponse};
+use prowl_proto::{
+    json::Json,
+    v1::{Band, ScoreResponse},
+};
 use tonic::Status;
 
 use crate::{
@@ -33,7 +36,7 @@ pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> 
             anyhow::Ok((document, answer))
         })
         .buffered(CALLS);
-    let (mut scored, mut failed, mut rest) = (0, 0, "");
+    let (mut scored, mut failed, mut rest, mut riskless) = (0, 0, "", false);
     while let Some(answer) = answers.next().await {
         match answer {
             Ok((document, Ok(response))) => {
@@ -41,6 +44,7 @@ pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> 
                     line(&serde_json::to_string(&Json(&response))?)?;
                 } else {
                     print(&document, &response, scored > 0)?;
+                    riskless |= response.risk.is_none() && response.band() != Band::Unspecified;
                 }
                 scored += 1;
             }
@@ -55,6 +59,12 @@ pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> 
                 break;
             }
         }
+    }
+    // Once, since it is the model that cannot tell; without an answer to this the others still hold.
+    if let (true, Ok(model)) = (riskless, server.model().await)
+        && let Some(reason) = model.missing_heads.get("risk")
+    {
+        shown(&format!("\n{}", score_text::no_risk(reason)))?;
     }
     if failed > 0 && scored + failed > 1 {
         complain(&format!("{scored} scored, {failed} could not be{rest}"));

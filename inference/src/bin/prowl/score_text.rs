@@ -60,7 +60,7 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
         let share = format!("{:>3.0}%", 100.0 * reason.contribution);
         line(&mut text, &format!("  {DIM}{share}{DIM:#}  {}", printable(&reason.sentence)));
     }
-    for note in unknown(response).into_iter().chain(later_history(response)) {
+    for note in unknown(response).into_iter().chain(elsewhere(response)).chain(later_history(response)) {
         line(&mut text, &format!("  {WARNING}note:{WARNING:#} {note}"));
     }
     line(&mut text, &format!("  {DIM}{}{DIM:#}", origin(response)));
@@ -163,6 +163,17 @@ fn unknown(response: &ScoreResponse) -> Option<String> {
     }
     let features = response.unknown_features;
     (!causes.is_empty()).then(|| format!("{}: {features} features are unknown and left out", causes.join(", and ")))
+}
+
+/// That what the pull request is measured against comes from other repositories.
+fn elsewhere(response: &ScoreResponse) -> Option<String> {
+    let stranger = response.history_source() == HistorySource::None && response.band() != Band::Unspecified;
+    stranger.then(|| "what is usual, and what is risky, was learnt from other repositories".to_owned())
+}
+
+/// Why no answer of a run tells a risk: `reason` is the model's.
+pub(crate) fn no_risk(reason: &str) -> String {
+    format!("{WARNING}note:{WARNING:#} no risk is told: {}\n", printable(reason))
 }
 
 /// That the history is known up to a moment at which the pull request was open already.
