@@ -41,6 +41,9 @@ const LEAST_EFFECT: f32 = 0.1;
 /// What at most this share of pull requests does is rare enough to be told.
 const RARE: f32 = 0.15;
 
+/// What the wording is compared in: its words are hashed and count together, so that none of them can be named.
+const WORDED: &str = "is worded unlike other pull requests (title, description and labels, as a whole)";
+
 /// Makes reasons for the answers of one model.
 #[derive(Debug)]
 pub struct Reasons {
@@ -104,9 +107,10 @@ impl Reasons {
         let tells = |&Effect { feature, value, usual, log_odds }: &Effect, sum: f32| {
             let known = !(value.is_nan() || usual.median.is_nan());
             // Only what pulls the way that all of them go together speaks for it.
-            known
-                && log_odds * sum > 0.0
-                && self.features[feature].feature.stands_out(value, f32::NAN, &in_words(&usual))
+            let feature = self.features[feature].feature;
+            // A flag that is as in most changes is what the sentence compares it with.
+            let as_most = feature.unit == Unit::YesNo && (value >= 0.5) == (usual.mean >= 0.5);
+            known && log_odds * sum > 0.0 && !as_most && feature.stands_out(value, f32::NAN, &in_words(&usual))
         };
         let reason = |(sum, speaker): (f32, &Effect)| {
             let Known { feature, group, .. } = &self.features[speaker.feature];
@@ -207,7 +211,7 @@ impl Reasons {
                 feature: "text".to_owned(),
                 group: "text".to_owned(),
                 contribution: share,
-                sentence: "is worded unlike other pull requests".to_owned(),
+                sentence: WORDED.to_owned(),
                 ..v1::Reason::default()
             };
         };
@@ -423,6 +427,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_as_in_most_changes_is_no_reason_of_a_risk() {
+        let usual_flag = effect("checklist", 0.0, 0.9);
+        let found = reasons(5).of_risk(&[usual_flag, effect("touches_workflow", 1.0, 0.8)], None);
+        assert_eq!(found.iter().map(|reason| reason.feature.as_str()).collect::<Vec<_>>(), ["touches_workflow"]);
+        let mut as_the_median = effect("churn_to_median", 0.02, 0.9);
+        (as_the_median.usual.low, as_the_median.usual.median) = (-1.0, 0.5);
+        assert_eq!(reasons(5).of_risk(&[as_the_median], None), [], "1.0 times the median change");
+    }
+
+    #[test]
     fn a_reason_of_a_risk_says_up_to_when_it_counts() {
         let moment = Some(Timestamp { seconds: 1_715_212_800, nanos: 0 });
         let found = reasons(5).of_risk(
@@ -439,5 +453,6 @@ mod tests {
             Contribution { input: Input::Text, value: f32::NAN, expected: f32::NAN, usual: Usual::UNKNOWN, share: 0.6 };
         let found = reasons(9).of(&[text], None);
         assert_eq!((names(&found), found[0].value), (vec!["text"], None));
+        assert!(found[0].sentence.ends_with("(title, description and labels, as a whole)"), "{found:?}");
     }
 }

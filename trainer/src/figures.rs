@@ -1,10 +1,13 @@
 //! Figures of merit of a probability, or of any score that ranks: each a number and the interval that chance leaves it.
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Shares of the rows, the most probable first, for which [`Figures::capture`] says how much they hold.
 pub const SHARES: [f64; 4] = [0.05, 0.1, 0.2, 0.5];
+
+/// What [`Figures::capture`] is called at each of the [`SHARES`].
+const CAPTURES: [&str; 4] = ["capture_5", "capture_10", "capture_20", "capture_50"];
 
 /// Bins of the calibration error.
 const BINS: usize = 10;
@@ -32,6 +35,7 @@ pub struct Figures<T> {
     /// Mean, over the positive rows, of the precision among the rows with at least their score.
     pub average_precision: T,
     /// Share of the positive rows among the highest [`SHARES`] of the scores; of equal scores their part.
+    #[serde(flatten, serialize_with = "by_share")]
     pub capture: [T; 4],
     /// What only a probability has.
     #[serde(flatten)]
@@ -75,19 +79,15 @@ impl<T> Figures<T> {
 impl<T: Copy> Figures<T> {
     /// The figures by name.
     pub fn named(&self) -> Vec<(&'static str, T)> {
-        let names = [
-            "auc",
-            "average_precision",
-            "capture_5",
-            "capture_10",
-            "capture_20",
-            "capture_50",
-            "brier",
-            "log_loss",
-            "calibration_error",
-        ];
-        names.into_iter().zip(self.values().copied()).collect()
+        let names = ["auc", "average_precision"].into_iter().chain(CAPTURES);
+        let names = names.chain(["brier", "log_loss", "calibration_error"]);
+        names.zip(self.values().copied()).collect()
     }
+}
+
+/// Names tell a reader of JSON more than places do.
+fn by_share<T: Serialize, S: Serializer>(capture: &[T; 4], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(CAPTURES.into_iter().zip(capture))
 }
 
 /// Scores with known outcomes, the highest first.
@@ -319,6 +319,15 @@ mod tests {
         close(fit.brier, (0.01 + 0.01 + 0.25 + 0.25 + 0.64) / 5.0);
         let loss = -(0.9_f64.ln() + 0.9_f64.ln() + 2.0 * 0.5_f64.ln() + 0.2_f64.ln()) / 5.0;
         close(fit.log_loss, loss);
+    }
+
+    #[test]
+    fn json_has_the_figures_by_their_names() {
+        let rows = [(0.9, true), (0.1, false), (0.5, true), (0.5, false), (0.8, false)];
+        let figures = Judged::probabilities(rows).figures().unwrap();
+        let named: serde_json::Map<_, _> =
+            figures.named().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        assert_eq!(serde_json::to_value(figures).unwrap(), serde_json::Value::Object(named));
     }
 
     #[test]

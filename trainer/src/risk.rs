@@ -24,6 +24,9 @@ const ROWS: usize = 200_000;
 /// Parts of the positive rows, in the order of time, after which a slice begins that what came before is judged by.
 const SLICES: [f64; 3] = [0.4, 0.6, 0.8];
 
+/// Columns that a regression reads at most: its time grows with their square.
+const WIDEST: usize = 256;
+
 /// Features that the literature and our own trials connect with risk, and whether less of them means more: Kamei et al.,
 /// "A large-scale empirical study of just-in-time quality assurance" (2013), and Kim et al., "Predicting faults from
 /// cached history" (2007), for what lies in places and hands that went wrong before.
@@ -298,7 +301,7 @@ impl Learner<'_, '_> {
 
     /// The regression of a kind that is one, where any feature varies.
     fn linear(&self, kind: Kind, values: &[&[f32]], outcomes: &[bool]) -> Option<Linear> {
-        let mut terms = self.terms(kind, values);
+        let mut terms = strongest(self.terms(kind, values), values, outcomes);
         if terms.is_empty() {
             return None;
         }
@@ -332,6 +335,34 @@ impl Learner<'_, '_> {
     }
 }
 
+/// All terms, or those [`WIDEST`] whose heights differ most between the outcomes, in standard deviations; in their order.
+fn strongest(terms: Vec<Term>, values: &[&[f32]], outcomes: &[bool]) -> Vec<Term> {
+    if terms.len() <= WIDEST {
+        return terms;
+    }
+    let positives = outcomes.iter().filter(|outcome| **outcome).count() as f64;
+    let negatives = outcomes.len() as f64 - positives;
+    let difference = |term: &Term| {
+        // Sums of all, of their squares, and of the positive ones.
+        let (mut sum, mut squares, mut positive) = (0.0, 0.0, 0.0);
+        for (row, &outcome) in values.iter().zip(outcomes) {
+            let height = f64::from(term.height(row[term.feature]));
+            sum += height;
+            squares += height * height;
+            positive += if outcome { height } else { 0.0 };
+        }
+        let rows = positives + negatives;
+        let spread = (squares / rows - (sum / rows).powi(2)).max(0.0).sqrt();
+        let difference = positive / positives.max(1.0) - (sum - positive) / negatives.max(1.0);
+        if spread > 0.0 { (difference / spread).abs() } else { 0.0 }
+    };
+    let mut order: Vec<(f64, usize)> = terms.iter().map(difference).zip(0..).collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mut kept: Vec<usize> = order[..WIDEST].iter().map(|&(_, place)| place).collect();
+    kept.sort_unstable();
+    kept.into_iter().map(|place| terms[place].clone()).collect()
+}
+
 /// Adds to each place the loss of as many trees.
 fn add_losses(trees: &Trees, later: &Known<'_>, losses: &mut [f64]) {
     for (row, &outcome) in later.values.iter().zip(&later.outcomes) {
@@ -347,4 +378,33 @@ fn add_losses(trees: &Trees, later: &Known<'_>, losses: &mut [f64]) {
 fn log_loss(log_odds: f64, positive: bool) -> f64 {
     let wrong = if positive { -log_odds } else { log_odds };
     wrong.max(0.0) + (-wrong.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_wide_table_a_regression_reads_the_columns_that_differ_most() {
+        let columns = WIDEST + 50;
+        // Of every third column the positive rows have more; all have the same noise.
+        let row = |row: usize| -> Vec<f32> {
+            let value = |column: usize| {
+                let noise = (row * 7 + column * 13) % 11;
+                noise as f32 + if row % 2 == 0 && column % 3 == 0 { 4.0 } else { 0.0 }
+            };
+            (0..columns).map(value).collect()
+        };
+        let rows: Vec<Vec<f32>> = (0..220).map(row).collect();
+        let values: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        let outcomes: Vec<bool> = (0..220).map(|row| row % 2 == 0).collect();
+        let terms: Vec<Term> = (0..columns).filter_map(|feature| curves::logarithmic(&values, feature)).collect();
+        let kept = strongest(terms.clone(), &values, &outcomes);
+        assert_eq!(kept.len(), WIDEST);
+        assert!(kept.is_sorted_by_key(|term| term.feature));
+        let differing = kept.iter().filter(|term| term.feature % 3 == 0).count();
+        assert_eq!(differing, columns.div_ceil(3), "all of them");
+        let narrow = strongest(terms[..40].to_vec(), &values, &outcomes);
+        assert_eq!(narrow, terms[..40], "what is narrow stays as it is");
+    }
 }

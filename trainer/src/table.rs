@@ -69,13 +69,44 @@ pub fn table(config: &TableConfig) -> Result<TableReport, TableError> {
     }
 }
 
-/// Columns that hold no numbers, one a line.
-fn left_out(skipped: &[(String, String)]) -> impl Iterator<Item = String> {
-    skipped.iter().map(|(column, reason)| format!("left out {column:?}: it {reason}"))
+/// Columns that teach nothing that are named in the text, at most.
+const NAMED: usize = 10;
+
+/// Columns that were not learnt from, or in vain.
+fn left_out(skipped: &[(String, String)], constant: &[String]) -> impl Iterator<Item = String> {
+    let in_vain = (!constant.is_empty()).then(|| {
+        let names: Vec<String> = constant.iter().take(NAMED).map(|name| format!("{name:?}")).collect();
+        let more = match constant.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("learnt nothing from {}{more}: the same in all rows, or never known", names.join(", "))
+    });
+    skipped.iter().map(|(column, reason)| format!("left out {column:?}: it {reason}")).chain(in_vain)
 }
 
-/// Median, 95th and 99th percentile, and largest of the scores.
-fn spread(mut scores: Vec<f32>) -> [f32; 4] {
-    scores.sort_unstable_by(f32::total_cmp);
-    [0.5, 0.95, 0.99, 1.0].map(|share| crate::scale::quantile(&scores, share))
+/// How the scores are spread.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Spread {
+    /// Half are below.
+    pub median: f32,
+    /// 95% are below.
+    pub p95: f32,
+    /// 99% are below.
+    pub p99: f32,
+    /// The largest.
+    pub max: f32,
+}
+
+impl Spread {
+    fn of(mut scores: Vec<f32>) -> Self {
+        scores.sort_unstable_by(f32::total_cmp);
+        let at = |share| crate::scale::quantile(&scores, share);
+        Self { median: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) }
+    }
+
+    fn text(&self, scored: usize, seconds: f64) -> String {
+        let Self { median, p95, p99, max } = self;
+        format!("scored {scored} rows in {seconds:.1} s: median {median:.3}, 95% {p95:.3}, 99% {p99:.3}, most {max:.3}")
+    }
 }

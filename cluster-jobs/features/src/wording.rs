@@ -65,10 +65,12 @@ impl Feature {
         match self.says {
             Says::Flag(..) | Says::Plain(_) => true,
             Says::Amount(_) | Says::AmountOrNone(..) => {
+                // The sentence of a measured value names the repository's median, at which it is 0.
+                let compared = if self.group == Group::Relative { 0.0 } else { usual.median };
                 value < usual.low
                     || value > usual.high
                     || self.fitting(value, expected, usual).is_some()
-                    || self.or_none(value) != self.or_none(usual.median)
+                    || self.or_none(value) != self.or_none(compared)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How unusual the rows are: the scores of each slice, the most unusual rows, and what the scores are made of.
 
-use prowl_model::{Calibration, Contribution, Input, Model, Score, Vector};
+use prowl_model::{Calibration, Contribution, FeatureInfo, Input, Model, Score, Vector};
 use rayon::prelude::*;
 
 use crate::{Dataset, Split};
@@ -51,10 +51,15 @@ pub(crate) struct Unusual {
 }
 
 impl Unusual {
-    /// What made it unusual as far as a reader can check it: the strongest inputs whose value is known, or the words.
-    pub(crate) fn strongest(&self) -> impl Iterator<Item = &Contribution> {
+    /// What made it unusual as far as a reader can check it: the strongest inputs whose value is known, or the words. The
+    /// sine of an hour is known, and nothing that anybody can check.
+    pub(crate) fn strongest(&self, features: &[FeatureInfo]) -> impl Iterator<Item = &Contribution> {
         let told = |contribution: &&Contribution| {
-            contribution.share >= LEAST_SHARE && (contribution.input == Input::Text || !contribution.value.is_nan())
+            let checkable = match contribution.input {
+                Input::Feature(index) => !contribution.value.is_nan() && features[index].unit != "coordinate",
+                Input::Text => true,
+            };
+            contribution.share >= LEAST_SHARE && checkable
         };
         self.score.contributions.iter().filter(told).take(STRONGEST)
     }

@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-use prowl_model::{Band, Contribution, Input, Model, Reference};
+use prowl_model::{Band, Contribution, FeatureInfo, Input, Model, Reference};
 
 use crate::autoencoder::Epoch;
 use crate::findings::Findings;
 use crate::findings::anomaly::{Anomaly, Unusual};
 
-use super::html::{Cell, Table, pull_request};
+use super::html::{Cell, Table, escaped, pull_request};
 use super::number::{amount, unit};
 use super::plot::{Axis, Plot};
-use super::{day, importances, named, number, paragraph, percent};
+use super::{day, importances, number, paragraph, percent};
 
 /// Bins of a histogram.
 const BINS: usize = 48;
@@ -46,8 +46,8 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
     content.extend([first, last, distribution(&findings.anomaly), "</div>\n".to_owned()]);
     content += "<h3>The most unusual later pull requests</h3>\n";
     content += &paragraph(
-        "Expected is what the network makes of all other inputs. Usual is from the 5% to the 95% quantile of the training. \
-         An unusual pull request need not be a bad one.",
+        "Usual is the median of the training, beside the range from its 5% to its 95% quantile. What would fit the rest is what \
+         the network makes of all other inputs. An unusual pull request need not be a bad one.",
     );
     content += &table(findings.model, &findings.anomaly.unusual);
     content += "<h3>What the score is made of</h3>\n";
@@ -166,8 +166,9 @@ fn table(model: &Model, unusual: &[Unusual]) -> String {
     );
     for row in unusual {
         let mut why = String::from("<ul class=\"why\">");
-        for contribution in row.strongest() {
-            let _ = write!(why, "<li>{}</li>", reason(model, contribution));
+        let features = &model.metadata().features;
+        for contribution in row.strongest(features) {
+            let _ = write!(why, "<li>{}</li>", reason(features, contribution));
         }
         why.push_str("</ul>");
         let band = match row.score.band {
@@ -179,7 +180,7 @@ fn table(model: &Model, unusual: &[Unusual]) -> String {
             Reference::Repository => "of its repository",
             Reference::All => "of all",
         };
-        let title = super::escaped(&row.title);
+        let title = escaped(&row.title);
         let name = format!("{}<small>{title}</small><small>{band}</small>", pull_request(&row.repository, row.number));
         let percentile = format!("{:.2}<small>{among}</small>", row.score.percentile);
         table.row(&name, [Cell::Text(day(row.created_at)), Cell::Html(percentile), Cell::Html(why)]);
@@ -187,36 +188,94 @@ fn table(model: &Model, unusual: &[Unusual]) -> String {
     table.html()
 }
 
-/// One strong input, as HTML.
-fn reason(model: &Model, contribution: &Contribution) -> String {
-    let (name, about) = named(model, Some(contribution.input));
+/// One strong input, as HTML: what it is, as the list of features says it, and what is usual.
+fn reason(features: &[FeatureInfo], contribution: &Contribution) -> String {
     let share = percent(f64::from(contribution.share));
     let Input::Feature(index) = contribution.input else {
-        return format!("<strong>{name}</strong> unlike others, {share} of the score");
+        return format!(
+            "<strong>Worded unlike others</strong>: the words of title, description and labels as a whole\
+             <small>{share} of the score</small>"
+        );
     };
-    let of = model.metadata().features[index].unit.as_str();
-    let tell = |value| amount(value, of);
-    let usual = if of == "yes_no" {
-        format!("yes in {}", percent(f64::from(contribution.usual.mean)))
+    let FeatureInfo { about, name, unit, .. } = &features[index];
+    let Contribution { value, expected, usual, .. } = contribution;
+    let beside = if unit == "yes_no" {
+        format!("yes in {}", percent(f64::from(usual.mean)))
     } else {
-        format!(
-            "{} to {}, median {}",
-            tell(contribution.usual.low),
-            tell(contribution.usual.high),
-            tell(contribution.usual.median)
-        )
+        let outside = *value < usual.low || *value > usual.high;
+        let [low, high] = [usual.low, usual.high].map(|end| read(end, unit));
+        let range = if low == high { low } else { format!("{low} to {high}") };
+        let median = format!("usual {}, 90% of the training {range}", read(usual.median, unit));
+        let expected = read(*expected, unit);
+        // Outside of what is usual the network only guesses.
+        if outside || expected == read(*value, unit) {
+            median
+        } else {
+            format!("{median}; {expected} would fit the rest")
+        }
     };
-    let expected = if of == "yes_no" { String::new() } else { format!("; expected {}", tell(contribution.expected)) };
     format!(
-        "<strong>{name}</strong> {}{}, {share} of the score<small>usual {usual}{expected}. {about}</small>",
-        tell(contribution.value),
-        super::escaped(&unit(of)),
+        "{}: <strong>{}</strong> ({})<small>{}, {share} of the score</small>",
+        escaped(about.trim_end_matches('.')),
+        escaped(&read(*value, unit)),
+        escaped(&beside),
+        escaped(name),
     )
+}
+
+/// A value as a person reads it: a logarithm as the ratio that it stands for, an entropy as so many files changed alike.
+fn read(value: f32, of: &str) -> String {
+    match of {
+        "doublings" => format!("{} times", number(f64::from(value).exp2())),
+        "bits" => format!("as over {} files alike", number(f64::from(value).exp2())),
+        _ => format!("{}{}", amount(value, of), unit(of)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use prowl_model::Usual;
+
     use super::*;
+
+    #[test]
+    fn a_reason_is_told_in_words_and_ratios() {
+        let info = |name: &str, about: &str, unit: &str| FeatureInfo {
+            about: about.into(),
+            group: "size".into(),
+            missing: "unknown".into(),
+            name: name.into(),
+            source: "files".into(),
+            unit: unit.into(),
+        };
+        let features = [
+            info("churn_to_median", "Lines changed against the median.", "doublings"),
+            info("touches_<b>", "Whether it touches <b>.", "yes_no"),
+            info("additions", "Lines added.", "lines"),
+        ];
+        let usual = |low, median, high, mean| Usual { low, median, high, mean };
+        let told = |input, value, expected, usual| {
+            reason(&features, &Contribution { input, value, expected, usual, share: 0.15 })
+        };
+        assert_eq!(
+            told(Input::Feature(0), 12.0, 1.0, usual(-2.0, 0.0, 4.0, 0.0)),
+            "Lines changed against the median: <strong>4096 times</strong> (usual 1 times, 90% of the training 0.25 times to 16 times)\
+             <small>churn_to_median, 15% of the score</small>"
+        );
+        assert_eq!(
+            told(Input::Feature(1), 1.0, 0.0, usual(0.0, 0.0, 0.0, 0.04)),
+            "Whether it touches &lt;b&gt;: <strong>yes</strong> (yes in 4%)<small>touches_&lt;b&gt;, 15% of the score</small>"
+        );
+        let lines = told(Input::Feature(2), 20.0, 99.0, usual(2.0, 20.0, 610.0, 90.0));
+        assert!(
+            lines.contains("(usual 20 lines, 90% of the training 2 lines to 610 lines; 99 lines would fit the rest)"),
+            "{lines}"
+        );
+        let lines = told(Input::Feature(2), 5000.0, 99.0, usual(2.0, 20.0, 610.0, 90.0));
+        assert!(!lines.contains("would fit"), "{lines}");
+        let words = told(Input::Text, f32::NAN, f32::NAN, Usual::UNKNOWN);
+        assert!(words.contains("title, description and labels as a whole"), "{words}");
+    }
 
     #[test]
     fn the_last_bar_holds_all_above() {

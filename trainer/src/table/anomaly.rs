@@ -7,7 +7,7 @@ use prowl_model::FeatureInfo;
 use serde::Serialize;
 
 use super::read::{self, Apart, Table};
-use super::{TableError, left_out, spread, write};
+use super::{Spread, TableError, left_out, write};
 use crate::args::TableConfig;
 use crate::detector::Detector;
 use crate::progress::Progress;
@@ -22,6 +22,8 @@ pub struct AnomalyReport {
     pub columns: usize,
     /// Columns that hold no numbers, each with the reason.
     pub skipped: Vec<(String, String)>,
+    /// Columns that are the same in all rows, or never known.
+    pub constant: Vec<String>,
     /// Rows that were scored.
     pub scored: usize,
     /// The most unusual rows, which the network did not learn from.
@@ -30,8 +32,8 @@ pub struct AnomalyReport {
     pub epochs: usize,
     /// Mean error of the network's reconstruction, in spreads.
     pub training_error: f64,
-    /// Median, 95th and 99th percentile, and largest score.
-    pub scores: [f32; 4],
+    /// The scores.
+    pub scores: Spread,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -63,11 +65,12 @@ pub(super) fn score(config: &TableConfig) -> Result<AnomalyReport, TableError> {
         rows: data.len(),
         columns: names.len(),
         skipped: skipped.clone(),
+        constant: input.constant(),
         scored: scored.len(),
         trimmed: data.len() - detector.kept.len(),
         epochs: detector.epochs.len(),
         training_error: detector.error(&detector.kept),
-        scores: spread(scores),
+        scores: Spread::of(scores),
         seconds: start.elapsed().as_secs_f64(),
     })
 }
@@ -75,16 +78,13 @@ pub(super) fn score(config: &TableConfig) -> Result<AnomalyReport, TableError> {
 impl AnomalyReport {
     /// The figures for a person.
     pub fn text(&self) -> String {
-        let Self { rows, columns, skipped, scored, trimmed, epochs, scores, seconds, .. } = self;
+        let Self { rows, columns, skipped, constant, scored, trimmed, epochs, scores, seconds, .. } = self;
         let learnt = format!(
             "learnt from {rows} rows of {columns} columns in {epochs} epochs, the {trimmed} most unusual left out of the \
              network's fit"
         );
-        let told = format!(
-            "scored {scored} rows in {seconds:.1} s: median {:.3}, 95% {:.3}, 99% {:.3}, most {:.3}",
-            scores[0], scores[1], scores[2], scores[3]
-        );
-        [learnt, told].into_iter().chain(left_out(skipped)).collect::<Vec<_>>().join("\n")
+        let told = scores.text(*scored, *seconds);
+        [learnt, told].into_iter().chain(left_out(skipped, constant)).collect::<Vec<_>>().join("\n")
     }
 }
 

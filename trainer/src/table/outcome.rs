@@ -7,7 +7,7 @@ use prowl_model::{Candidate, RiskHead, RiskInfo};
 use serde::Serialize;
 
 use super::read::{self, Apart, Table};
-use super::{TableError, left_out, spread, write};
+use super::{Spread, TableError, left_out, write};
 use crate::args::TableConfig;
 use crate::figures::{Figure, Figures, Judged};
 use crate::progress::Progress;
@@ -30,6 +30,8 @@ pub struct OutcomeReport {
     pub columns: usize,
     /// Columns that hold no numbers, each with the reason.
     pub skipped: Vec<(String, String)>,
+    /// Columns that are the same in all rows, or never known.
+    pub constant: Vec<String>,
     /// What could have been chosen, each as measured on later rows than it was learnt from.
     pub candidates: Vec<Candidate>,
     /// What was chosen: the models whose log-odds are averaged.
@@ -42,8 +44,8 @@ pub struct OutcomeReport {
     pub not_measured: Option<String>,
     /// Rows that were scored.
     pub scored: usize,
-    /// Median, 95th and 99th percentile, and largest probability.
-    pub scores: [f32; 4],
+    /// The probabilities.
+    pub scores: Spread,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -116,6 +118,7 @@ pub(super) fn score(config: &TableConfig, label: &str) -> Result<OutcomeReport, 
         rows,
         positives: reverted,
         columns: input.names.len(),
+        constant: input.constant(),
         skipped: input.skipped,
         candidates,
         members,
@@ -123,7 +126,7 @@ pub(super) fn score(config: &TableConfig, label: &str) -> Result<OutcomeReport, 
         measured,
         not_measured,
         scored: scores.len(),
-        scores: spread(scores),
+        scores: Spread::of(scores),
         seconds: start.elapsed().as_secs_f64(),
     })
 }
@@ -158,7 +161,20 @@ fn measure(head: &RiskHead, table: &Table, rows: &[usize], on: MeasuredOn, seed:
 impl OutcomeReport {
     /// The figures for a person.
     pub fn text(&self) -> String {
-        let Self { label, rows, positives, columns, skipped, members, calibration, scored, scores, seconds, .. } = self;
+        let Self {
+            label,
+            rows,
+            positives,
+            columns,
+            skipped,
+            constant,
+            members,
+            calibration,
+            scored,
+            scores,
+            seconds,
+            ..
+        } = self;
         let mut lines = vec![format!(
             "learnt {label:?} from {rows} rows of {columns} columns, {positives} of them positive: {}, calibrated by {calibration}",
             members.join(" and ")
@@ -171,11 +187,8 @@ impl OutcomeReport {
             (Some(measured), _) => lines.extend(measured.text()),
             (None, reason) => lines.push(format!("not measured: {}", reason.as_deref().unwrap_or_default())),
         }
-        lines.push(format!(
-            "scored {scored} rows in {seconds:.1} s: median {:.3}, 95% {:.3}, 99% {:.3}, most {:.3}",
-            scores[0], scores[1], scores[2], scores[3]
-        ));
-        lines.into_iter().chain(left_out(skipped)).collect::<Vec<_>>().join("\n")
+        lines.push(scores.text(*scored, *seconds));
+        lines.into_iter().chain(left_out(skipped, constant)).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{Format, TableError};
@@ -30,6 +31,15 @@ impl Table {
     /// Values of a row; shape (names).
     pub(super) fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.names.len()..][..self.names.len()]
+    }
+
+    /// Names of the columns that have not two values.
+    pub(super) fn constant(&self) -> Vec<String> {
+        let varies = |column: usize| {
+            let mut known = self.rows().map(|row| row[column]).filter(|value| !value.is_nan());
+            known.next().is_some_and(|first| known.any(|value| value != first))
+        };
+        self.names.iter().enumerate().filter(|&(column, _)| !varies(column)).map(|(_, name)| name.clone()).collect()
     }
 
     /// Values of each row.
@@ -131,6 +141,26 @@ impl Column {
         self.order.push(value.map_or(i64::MIN, ordered));
     }
 
+    /// A value of CSV in this row, counted from 1.
+    fn push_text(&mut self, text: &str, row: usize) {
+        let holds_times = self.other.is_some() && !self.order.is_empty();
+        match (number(text), time(text)) {
+            _ if self.other.is_some() && !holds_times => {}
+            (Ok(value), _) if !holds_times => self.push(value),
+            (Ok(None), _) => self.order.push(i64::MIN),
+            (Err(()), Some(time)) if holds_times => self.order.push(time),
+            (Err(()), Some(time)) if self.values.iter().all(|value| value.is_nan()) => {
+                // A time is no number to learn from, but orders rows. Until now none was known.
+                self.order.push(time);
+                self.other = Some(format!("holds times, such as {:?}", shortened(text)));
+            }
+            _ => {
+                self.other = None;
+                self.holds(format!("holds the text {:?} in row {row}", shortened(text)));
+            }
+        }
+    }
+
     fn holds(&mut self, other: String) {
         self.other.get_or_insert(other);
         self.values = Vec::new();
@@ -140,7 +170,10 @@ impl Column {
     fn times(self, file: &Path) -> Result<Vec<i64>, TableError> {
         match self.other {
             Some(other) if self.order.is_empty() => {
-                let problem = format!("{other}, and so says no time: give numbers, or a time of Parquet");
+                let problem = format!(
+                    "{other}, and so says no time: give numbers, dates such as 2026-03-01 or 2026-03-01T10:00:00Z, or a \
+                     time of Parquet"
+                );
                 Err(TableError::Column { file: file.to_owned(), column: self.name, problem })
             }
             _ => Ok(self.order),
@@ -190,11 +223,8 @@ impl Columns {
         let (mut record, mut rows) = (csv::StringRecord::new(), 0);
         while reader.read_record(&mut record).map_err(|error| error.to_string())? {
             rows += 1;
-            for (column, text) in columns.iter_mut().zip(&record).filter(|(column, _)| column.other.is_none()) {
-                match number(text) {
-                    Ok(value) => column.push(value),
-                    Err(()) => column.holds(format!("holds the text {:?} in row {rows}", shortened(text))),
-                }
+            for (column, text) in columns.iter_mut().zip(&record) {
+                column.push_text(text, rows);
             }
         }
         Ok(Self { columns, rows })
@@ -254,6 +284,13 @@ fn number(text: &str) -> Result<Option<f64>, ()> {
     }
 }
 
+/// Microseconds of a date or a time, of UTC where it does not say of what.
+fn time(text: &str) -> Option<i64> {
+    let at = text.parse::<Timestamp>();
+    let at = at.or_else(|_| TimeZone::UTC.to_timestamp(text.parse::<DateTime>()?));
+    at.ok().map(Timestamp::as_microsecond)
+}
+
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -280,6 +317,38 @@ mod tests {
         order.sort_by_key(|&row| table.times[row]);
         assert_eq!((order, table.times[3]), (vec![3, 1, 2, 0], i64::MIN));
         assert_eq!(table.skipped, [("name".to_owned(), "holds the text \"x\" in row 1".to_owned())]);
+    }
+
+    #[test]
+    fn dates_and_times_order_rows() {
+        let order = |text: &str| {
+            let (_directory, file) = csv(text);
+            let table = read(&file, Apart { time: Some("t"), label: None })?;
+            let mut order: Vec<usize> = (0..table.times.len()).collect();
+            order.sort_by_key(|&row| table.times[row]);
+            Ok::<_, TableError>(order)
+        };
+        let dates =
+            "a,t\n1,2026-03-02\n2,\n3,2026-03-01T23:30:00Z\n4,2026-03-01 10:00:00\n5,2026-03-02T00:30:00+02:00\n";
+        assert_eq!(order(dates).unwrap(), [1, 3, 4, 2, 0], "unknown, 10:00, 22:30, 23:30, midnight");
+        assert_eq!(order("a,t\n1,nan\n2,2026-03-01\n3,1969-12-31\n").unwrap(), [0, 2, 1]);
+        for (mixed, expected) in [
+            ("a,t\n1,5\n2,2026-03-01\n", "holds the text \"2026-03-01\" in row 2, and so says no time"),
+            ("a,t\n1,2026-03-01\n2,5\n3,2026-03-01\n", "holds the text \"5\" in row 2, and so says no time"),
+            ("a,t\n1,2026-03-01\n2,soon\n", "holds the text \"soon\" in row 2"),
+        ] {
+            let message = order(mixed).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+        let (_directory, file) = csv("a,t\n1,2026-03-01\n2,2026-03-02\n");
+        let skipped = read(&file, Apart::default()).unwrap().skipped;
+        assert_eq!(skipped, [("t".to_owned(), "holds times, such as \"2026-03-01\"".to_owned())]);
+    }
+
+    #[test]
+    fn columns_of_one_value_are_named() {
+        let (_directory, file) = csv("a,b,c,d\n1,5,,2\n2,5,,\n1,5,,3\n");
+        assert_eq!(read(&file, Apart::default()).unwrap().constant(), ["b", "c"]);
     }
 
     #[test]
