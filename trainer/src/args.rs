@@ -13,7 +13,7 @@ use prowl_platform::{
 pub use table::{TableArgs, TableConfig};
 
 use crate::Settings;
-use crate::backtest::BacktestConfig;
+use crate::backtest::{BacktestConfig, FOLDS};
 use crate::mlflow::Tracking;
 
 /// Learns from a features run what a repository's normal change looks like, and publishes the model.
@@ -43,7 +43,8 @@ pub enum Command {
     ///
     /// Learns from the rows of a Parquet or CSV file without being told which are odd, as `train` learns from pull
     /// requests, and writes a score for each row, the more the more unusual. Every column of numbers counts; missing and
-    /// infinite values are unknown; other columns are left out and named. All rows are held in memory, at 4 bytes a value.
+    /// infinite values are unknown; other columns are left out. These are named, and those that are the same in all rows as well.
+    /// All rows are held in memory, at 4 bytes a value, and a few times that while they are read and learnt from.
     ///
     /// With --label the score is a probability, learnt as the risk of pull requests is. How good it is, is measured on the
     /// rows of --score where these have the label, else on the newest 30% by what the others teach; what scores has learnt
@@ -107,6 +108,9 @@ pub struct TrainArgs {
     /// Step size of the optimiser
     #[arg(long, value_name = "R", default_value_t = Settings::default().learning_rate)]
     pub learning_rate: f32,
+    /// Run a backtest of five slices first, and give the model its figures; takes about three times as long
+    #[arg(long)]
+    pub backtest: bool,
     /// How it is logged.
     #[command(flatten)]
     pub mlflow: MlflowArgs,
@@ -146,7 +150,7 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "RUN", default_value = "latest")]
     pub features: String,
     /// Slices of the second half of the time
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = FOLDS as u32, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub folds: u32,
     /// Seed of every random choice
     #[arg(long, value_name = "S", default_value_t = Settings::default().seed)]
@@ -179,6 +183,8 @@ pub struct TrainConfig {
     pub features: String,
     /// How to train.
     pub settings: Settings,
+    /// Whether to run a backtest first.
+    pub backtest: bool,
     /// How to log it, if it is to be logged.
     pub mlflow: Option<Tracking>,
     /// Whether to print the metrics as JSON.
@@ -212,6 +218,7 @@ impl TryFrom<TrainArgs> for TrainConfig {
                 learning_rate: args.learning_rate,
                 ..Settings::default()
             },
+            backtest: args.backtest,
             mlflow: tracking(args.mlflow)?,
             json: args.json,
         })

@@ -21,6 +21,9 @@ use crate::{Dataset, Settings, TrainError, curves, read, risk, scale};
 /// What plain logistic regression reads.
 const SIZES: [&str; 6] = ["additions", "deletions", "changed_files", "churn", "entropy", "directories"];
 
+/// Slices, unless another number is asked for.
+pub const FOLDS: usize = 5;
+
 /// Percent of the rows before a slice that are the training slice; the rest is that of validation.
 const TRAINING: usize = 85;
 
@@ -87,6 +90,9 @@ pub struct CategoryRow {
     pub folds: Vec<[Figure; 2]>,
 }
 
+/// What a slice shows, or the reason why it shows nothing.
+type Slice<T> = Result<Result<T, String>, TrainError>;
+
 /// Reads a run and measures.
 ///
 /// # Errors
@@ -96,16 +102,26 @@ pub async fn backtest(config: &BacktestConfig) -> Result<Backtest, TrainError> {
     let run = store.folder(Kind::Features, &config.features).await?;
     let data = read::read(&run, Settings::default().most_rows).await?;
     let (folds, seed, name) = (config.folds, config.seed, run.name().to_owned());
-    let bar = indicatif::ProgressBar::new(folds as u64).with_prefix("slice");
-    let measuring = tokio::task::spawn_blocking(move || {
-        let measured = measure(&data, name, folds, seed, &mut || {
-            bar.inc(1);
-            ControlFlow::Continue(())
-        });
-        bar.finish_and_clear();
-        measured
-    });
+    let measuring =
+        tokio::task::spawn_blocking(move || shown(&data, name, folds, seed, &mut || ControlFlow::Continue(())));
     measuring.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}
+
+/// Measures a dataset, and shows how far it is. `watch` is as for [`measure`].
+pub(crate) fn shown(
+    data: &Dataset,
+    run: String,
+    folds: usize,
+    seed: u64,
+    watch: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Backtest, TrainError> {
+    let bar = indicatif::ProgressBar::new(folds as u64).with_prefix("slice");
+    let measured = measure(data, run, folds, seed, &mut || {
+        bar.inc(1);
+        watch()
+    });
+    bar.finish_and_clear();
+    measured
 }
 
 /// Measures a dataset. `watch` is called after each slice, and may break off.
@@ -170,12 +186,7 @@ pub fn measure(
 
 /// Ours and the isolation forest that is one of its views on the rows of a slice, and on as many mixtures of two of them: nobody knows which pull
 /// requests are odd, but what has a quarter of its features from another one is.
-fn anomaly_fold(
-    data: &Dataset,
-    before: &[usize],
-    later: &[usize],
-    seed: u64,
-) -> Result<Result<[Judged; 2], String>, TrainError> {
+fn anomaly_fold(data: &Dataset, before: &[usize], later: &[usize], seed: u64) -> Slice<[Judged; 2]> {
     if before.len() < crate::FEWEST_ROWS {
         return Ok(Err(format!("{} pull requests before it, and it takes {}", before.len(), crate::FEWEST_ROWS)));
     }
@@ -205,12 +216,7 @@ fn anomaly_fold(
 }
 
 /// Ours, churn and sizes on the rows of a slice that had stood their time when the newest row of all came.
-fn risk_fold(
-    data: &Dataset,
-    before: &[usize],
-    later: &[usize],
-    seed: u64,
-) -> Result<Result<([Judged; 3], Vec<RiskBand>), String>, TrainError> {
+fn risk_fold(data: &Dataset, before: &[usize], later: &[usize], seed: u64) -> Slice<([Judged; 3], Vec<RiskBand>)> {
     let (origin, end) = (data.created_at(later[0]), data.created_at(data.by_time()[data.len() - 1]));
     let rows = learn::risk_rows(data, before.iter().copied());
     let (head, mut info) = match risk::fit(&rows, origin, seed, &mut || ControlFlow::Continue(()))? {
@@ -289,12 +295,7 @@ struct Told {
 }
 
 /// On the declared rows of a slice: the head, one that reads words alone, the most frequent.
-fn category_fold<'a>(
-    data: &'a Dataset,
-    before: &[usize],
-    later: &[usize],
-    seed: u64,
-) -> Result<Result<[Told; 3], String>, TrainError> {
+fn category_fold<'a>(data: &'a Dataset, before: &[usize], later: &[usize], seed: u64) -> Slice<[Told; 3]> {
     // As in a training: the newest of what was known chooses the strength.
     let (first, newest) = before.split_at(before.len() * TRAINING / 100);
     let scaler = scale::fit(data, first);
@@ -336,4 +337,25 @@ fn category_fold<'a>(
         Told { figures: figures(&vec![majority(&known).unwrap_or_default(); truth.len()]), calibration_error: None };
     let [ours, words] = <[Told; 2]>::try_from(of_heads).expect("a head for each way to read");
     Ok(Ok([ours, words, usual]))
+}
+
+impl Backtest {
+    /// The means of ours over the slices, as metrics of a model.
+    pub(crate) fn metrics(&self) -> Vec<(String, f64)> {
+        let mut metrics: Vec<(String, f64)> = self
+            .anomaly
+            .first()
+            .map(|ours| ("backtest_anomaly_auc".to_owned(), ours.mean.auc.value))
+            .into_iter()
+            .collect();
+        let risk = self.risk.first().map_or_else(Vec::new, |ours| ours.mean.named());
+        metrics.extend(risk.into_iter().map(|(name, figure)| (format!("backtest_risk_{name}"), figure.value)));
+        if let Some(ours) = self.category.first() {
+            metrics.push(("backtest_category_accuracy".to_owned(), ours.accuracy.value));
+            metrics.push(("backtest_category_macro_f1".to_owned(), ours.macro_f1.value));
+            metrics
+                .extend(ours.calibration_error.map(|error| ("backtest_category_calibration_error".to_owned(), error)));
+        }
+        metrics
+    }
 }

@@ -388,14 +388,14 @@ mod tests {
     fn of_a_wide_table_a_regression_reads_the_columns_that_differ_most() {
         let columns = WIDEST + 50;
         // Of every third column the positive rows have more; all have the same noise.
-        let row = |row: usize| -> Vec<f32> {
+        let features = |row: usize| -> Vec<f32> {
             let value = |column: usize| {
                 let noise = (row * 7 + column * 13) % 11;
                 noise as f32 + if row % 2 == 0 && column % 3 == 0 { 4.0 } else { 0.0 }
             };
             (0..columns).map(value).collect()
         };
-        let rows: Vec<Vec<f32>> = (0..220).map(row).collect();
+        let rows: Vec<Vec<f32>> = (0..220).map(features).collect();
         let values: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
         let outcomes: Vec<bool> = (0..220).map(|row| row % 2 == 0).collect();
         let terms: Vec<Term> = (0..columns).filter_map(|feature| curves::logarithmic(&values, feature)).collect();

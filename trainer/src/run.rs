@@ -18,7 +18,7 @@ use crate::findings::{Course, Findings};
 use crate::mlflow::{self, Beginning, Ended, Logged, Losses, MlflowError, Product, Tracker};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{Dataset, Origin, Settings, TrainError, card, learn, onnx, page, profiles, read};
+use crate::{Dataset, Origin, TrainError, backtest, card, learn, onnx, page, profiles, read};
 
 /// A model that was published.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
         }
     };
     let losses = tracker.as_ref().and_then(|tracker| Some(tracker.as_ref().ok()?.losses()));
-    let mut made = publish(&store, &run, &config.settings, draft, losses, signal).await;
+    let mut made = publish(&store, &run, config, draft, losses, signal).await;
     let seconds = start.elapsed().as_secs_f64();
     let logged = match tracker {
         None => None,
@@ -126,14 +126,14 @@ async fn track(
 async fn publish(
     store: &Store,
     run: &Folder,
-    settings: &Settings,
+    config: &TrainConfig,
     mut draft: Draft,
     losses: Option<Losses>,
     signal: impl Future<Output = &'static str>,
 ) -> Result<Published, TrainError> {
     let stop = Arc::new(AtomicBool::new(false));
     let made = tokio::select! {
-        made = make(store, run, settings, &mut draft, losses, Arc::clone(&stop)) => made,
+        made = make(store, run, config, &mut draft, losses, Arc::clone(&stop)) => made,
         name = signal => {
             stop.store(true, Ordering::Relaxed);
             Err(stopping(name))
@@ -162,7 +162,7 @@ async fn publish(
         features_digest: metadata.features_digest.clone(),
         metrics: metadata.metrics.clone(),
         model_digest: digest.clone(),
-        settings: json!(settings),
+        settings: json!(config.settings),
     };
     let folder = draft.publish(inputs, counts, json!(details)).instrument(info_span!("publish")).await?;
     Ok(Published { folder, model, digest, seconds: 0.0, mlflow: None })
@@ -173,16 +173,16 @@ async fn publish(
 async fn make(
     store: &Store,
     run: &Folder,
-    settings: &Settings,
+    config: &TrainConfig,
     draft: &mut Draft,
     losses: Option<Losses>,
     stop: Arc<AtomicBool>,
 ) -> Result<(Model, String), TrainError> {
-    let data = read::read(run, settings.most_rows).instrument(info_span!("read")).await?;
+    let data = read::read(run, config.settings.most_rows).instrument(info_span!("read")).await?;
     let last = last_model(store, &data.features_digest).await;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
-    let learnt = learn_until(data, last, settings.clone(), origin, losses, stop).await?;
+    let learnt = learn_until(data, last, config, origin, losses, stop).await?;
     draft.put(prowl_model::FILE_NAME, learnt.bytes).await?;
     draft.put(onnx::FILE_NAME, Bytes::from(onnx::to_bytes(&learnt.model))).await?;
     profiles::copy(run, draft).await?;
@@ -230,15 +230,21 @@ struct Learnt {
 async fn learn_until(
     data: Dataset,
     last: Result<Model, String>,
-    settings: Settings,
+    config: &TrainConfig,
     origin: Origin,
     losses: Option<Losses>,
     stop: Arc<AtomicBool>,
 ) -> Result<Learnt, TrainError> {
     let span = info_span!("learn");
+    let (settings, with_backtest) = (config.settings.clone(), config.backtest);
     let learning = tokio::task::spawn_blocking(move || {
         let _learning = span.entered();
         let watch = || if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let figures = if with_backtest {
+            backtest::shown(&data, origin.run.clone(), backtest::FOLDS, settings.seed, &mut || watch())?.metrics()
+        } else {
+            Vec::new()
+        };
         let (mut progress, mut course) = (Progress::new(&settings), Course::default());
         let model = learn(&data, &settings, origin, &mut |step| {
             progress.show(step);
@@ -249,7 +255,9 @@ async fn learn_until(
             watch()
         });
         progress.finish();
-        let model = model?;
+        let mut parts = model?.into_parts();
+        parts.metadata.metrics.extend(figures);
+        let model = Model::from_parts(parts)?;
         let bytes = Bytes::from(model.to_bytes()?);
         let digest = digest(&bytes);
         let findings = info_span!("report")

@@ -69,20 +69,23 @@ pub fn table(config: &TableConfig) -> Result<TableReport, TableError> {
     }
 }
 
-/// Columns that teach nothing that are named in the text, at most.
+/// Columns of a kind that are named in the text, at most.
 const NAMED: usize = 10;
 
-/// Columns that were not learnt from, or in vain.
+/// Columns that hold no numbers, one a line, and those that teach nothing.
 fn left_out(skipped: &[(String, String)], constant: &[String]) -> impl Iterator<Item = String> {
+    let named = skipped.iter().take(NAMED).map(|(column, reason)| format!("left out {column:?}: it {reason}"));
+    let more = skipped.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("left out {more} more that hold no numbers"));
     let in_vain = (!constant.is_empty()).then(|| {
         let names: Vec<String> = constant.iter().take(NAMED).map(|name| format!("{name:?}")).collect();
         let more = match constant.len().saturating_sub(NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        format!("learnt nothing from {}{more}: the same in all rows, or never known", names.join(", "))
+        format!("learnt nothing from {}{more}: the same in all rows learnt from, or never known", names.join(", "))
     });
-    skipped.iter().map(|(column, reason)| format!("left out {column:?}: it {reason}")).chain(in_vain)
+    named.chain(more).chain(in_vain)
 }
 
 /// How the scores are spread.

@@ -145,9 +145,8 @@ fn whatever_the_columns_hold_every_row_has_a_score() {
     let lines = |lines: Vec<String>| "a,b\n".to_owned() + &lines.join("\n");
     let extremes = ["1e30", "-inf", "nan", "0"];
     for (rows, text) in [
-        (1, lines(vec!["1,2".to_owned()])),
-        (2, lines(vec!["1,1".to_owned(); 2])),
-        (40, "a,b,c\n".to_owned() + &"7,,inf\n".repeat(40)),
+        (2, lines(vec!["1,1".to_owned(), "1,2".to_owned()])),
+        (40, "a,b,c\n".to_owned() + &"7,,inf\n".repeat(39) + "8,,inf\n"),
         (40, lines((0..40).map(|row| format!("{row},{}", extremes[row % 4])).collect())),
         (30, lines((0..30).map(|row| format!("{},{}", row % 2, f32::MAX)).collect())),
     ] {
@@ -156,6 +155,100 @@ fn whatever_the_columns_hold_every_row_has_a_score() {
         let scores = place.scores();
         assert!(scores.len() == rows && scores.iter().all(|score| score.is_finite()), "{text}: {scores:?}");
     }
+}
+
+#[test]
+fn columns_that_teach_nothing_are_named() {
+    let (columns, rows) = (25, pairs(100));
+    let names = |from: usize| (from..columns).map(|column| format!("same{column}")).collect::<Vec<_>>();
+    let text = (0..12).fold(String::new(), |text, column| text + &format!("text{column},"));
+    let mut table = format!("a,b,{text}bug,{}\n", names(0).join(","));
+    for (row, [a, b]) in rows.iter().enumerate() {
+        let same: String = (0..columns).map(|column| if column == 3 { "," } else { ",7" }).collect();
+        writeln!(table, "{a},{b},{}{}{same}", "x,".repeat(12), row % 2).unwrap();
+    }
+    let place = Place::new().with("rows.csv", &table);
+    for label in [&[][..], &["--label", "bug"]] {
+        let told = String::from_utf8(place.run(&[&PLAIN[..], label].concat()).stderr).unwrap();
+        let first: Vec<String> = names(0)[..10].iter().map(|name| format!("{name:?}")).collect();
+        let line = format!("learnt nothing from {} and 15 more: ", first.join(", "));
+        assert!(told.contains(&line), "{told}");
+        assert!(
+            told.contains("left out \"text9\": it holds the text \"x\" in row 1, line 2\nleft out 2 more"),
+            "{told}"
+        );
+        let said: Value = serde_json::from_str(&place.done(&[&PLAIN[..], label, &["--json"]].concat())).unwrap();
+        assert_eq!(said["constant"], serde_json::json!(names(0)));
+        assert_eq!(said["skipped"].as_array().unwrap().len(), 12, "all are told to programs");
+        let spread = ["median", "p95", "p99", "max"].map(|name| said["scores"][name].as_f64().unwrap());
+        assert!(spread.is_sorted(), "{said}");
+    }
+}
+
+/// A sensor that has always told the same is usual until it tells something else.
+#[test]
+fn rows_that_differ_from_what_never_did_are_unusual() {
+    let place = Place::new()
+        .with("rows.csv", &("a,b\n".to_owned() + &"7,1\n".repeat(40)))
+        .with("others.csv", "a,b\n7,1\n7,9\n");
+    place.done(&[&PLAIN[..], &["--score", "others.csv"]].concat());
+    let scores = place.scores();
+    assert!(scores[1] > scores[0], "{scores:?}");
+}
+
+#[test]
+fn dates_order_rows_as_numbers_do() {
+    let (plain, mut dates, mut days) = (labelled(900, 5), String::new(), Vec::new());
+    // Two rows of each day, and no day of every seventh row.
+    for (row, line) in plain.lines().enumerate() {
+        let (rest, time) = line.rsplit_once(',').unwrap();
+        let day = time.parse::<i32>().map(|time| time / 2).ok().filter(|_| row % 7 > 0);
+        let date = day.map(|day| {
+            let date = jiff::civil::date(2024, 1, 1) + jiff::Span::new().days(day);
+            if day % 2 == 0 { date.to_string() } else { format!("{date}T01:00:00+01:00") }
+        });
+        writeln!(dates, "{rest},{}", if row == 0 { "t" } else { date.as_deref().unwrap_or_default() }).unwrap();
+        days.push(day.map(|day| (day + 19_723).to_string()).unwrap_or_default());
+    }
+    let numbers: String = plain.lines().zip(&days).enumerate().fold(String::new(), |text, (row, (line, day))| {
+        text + line.rsplit_once(',').unwrap().0 + "," + if row == 0 { "t" } else { day } + "\n"
+    });
+    let learnt = |table: &str| {
+        let place = Place::new().with("rows.csv", table);
+        let options = ["--label", "bug", "--time", "t", "--json"];
+        let mut said: Value = serde_json::from_str(&place.done(&[&PLAIN[..], &options].concat())).unwrap();
+        said.as_object_mut().unwrap().remove("seconds");
+        (place.scores(), said)
+    };
+    let by_dates = learnt(&dates);
+    assert_eq!(by_dates, learnt(&numbers));
+    let measured = &by_dates.1["measured"];
+    assert!(measured["capture_10"]["value"].is_number() && measured.get("capture").is_none(), "{measured}");
+}
+
+/// Rows of one time count in the order of the file, and those of none as the oldest of all.
+#[test]
+fn ties_and_unknown_times_have_a_place() {
+    let table = labelled(900, 6);
+    let timed = |lines: Vec<&str>, time: &dyn Fn(usize) -> String| {
+        lines.iter().enumerate().fold("a,b,name,bug,t\n".to_owned(), |text, (row, line)| {
+            text + line.rsplit_once(',').unwrap().0 + "," + &time(row) + "\n"
+        })
+    };
+    let measured = |table: String| {
+        let place = Place::new().with("rows.csv", &table);
+        let options = ["--label", "bug", "--time", "t", "--json"];
+        let said: Value = serde_json::from_str(&place.done(&[&PLAIN[..], &options].concat())).unwrap();
+        said["measured"].clone()
+    };
+    let lines: Vec<&str> = table.lines().skip(1).collect();
+    let in_order = measured(timed(lines.clone(), &|row| row.to_string()));
+    assert_eq!(in_order, measured(timed(lines.clone(), &|_| "5".to_owned())), "of one time");
+    // The oldest third stands at the end, without a time.
+    let turned = [&lines[300..], &lines[..300]].concat();
+    let time = |row: usize| if row < 600 { (row as i64 - 300).to_string() } else { String::new() };
+    assert_eq!(in_order, measured(timed(turned.clone(), &time)), "of no time");
+    assert_ne!(in_order, measured(timed(turned, &|row| row.to_string())));
 }
 
 #[test]
@@ -184,7 +277,26 @@ fn what_cannot_be_scored_is_told_in_one_line() {
         .with("unknown.csv", "a,b\n,nan\ninf,\n")
         .with("other.csv", "a\n1\n")
         .with("rows.parquet", "no such thing");
-    let failing: [(&[&str], &str); 8] = [
+    let place = place
+        .with("one.csv", "a,b\n1,2\n")
+        .with("same.csv", &("a,b,c\n".to_owned() + &"7,,inf\n".repeat(40)))
+        .with("soon.csv", "a,b,t\n1,2,2026-03-01\n3,4,soon\n")
+        .with("mixed.csv", "a,b,t\n1,2,2026-03-01\n3,4,20260302\n");
+    let failing: [(&[&str], &str); 13] = [
+        (&["--input", "one.csv"], "nothing can be learnt from one.csv: it has one row to learn from"),
+        (&["--input", "one.csv", "--score", "rows.csv"], "nothing can be learnt from one.csv: it has one row"),
+        (
+            &["--input", "same.csv"],
+            "nothing can be learnt from same.csv: every column of numbers is the same in all 40 rows",
+        ),
+        (
+            &["--input", "soon.csv", "--time", "t"],
+            "the column \"t\" of soon.csv holds the text \"soon\" in row 2, line 3, among times, and so says no time",
+        ),
+        (
+            &["--input", "mixed.csv", "--time", "t"],
+            "the column \"t\" of mixed.csv holds the number \"20260302\" in row 2, line 3, among times",
+        ),
         (&["--input", "missing.csv"], "missing.csv cannot be read"),
         (&["--input", "empty.csv"], "empty.csv has no rows"),
         (&["--input", "text.csv"], "no column of numbers"),
@@ -311,6 +423,7 @@ fn a_label_that_teaches_nothing_is_refused() {
         .with("few.csv", &of(|row| if row < 29 { "1" } else { "0" }))
         .with("odd.csv", &of(|row| if row == 6 { "2" } else { "1" }))
         .with("text.csv", &of(|row| if row == 6 { "no" } else { "1" }))
+        .with("same.csv", &(0..200).fold("a,bug\n".to_owned(), |text, row| text + &format!("7,{}\n", row % 2)))
         .with("sorted.csv", &of(|row| if row < 100 { "1" } else { "0" }));
     for (file, expected) in [
         (
@@ -319,6 +432,7 @@ fn a_label_that_teaches_nothing_is_refused() {
         ),
         ("odd.csv", "the column \"bug\" of odd.csv holds 2 in row 7, and a label is 0 or 1"),
         ("text.csv", "holds the text \"no\" in row 7"),
+        ("same.csv", "nothing can be learnt from same.csv: every column of numbers is the same in all 200 rows"),
         ("sorted.csv", "all rows of one kind come too early or too late"),
     ] {
         let message = place.refused(&["--input", file, "--label", "bug", "--output", "scores.csv"], 1);

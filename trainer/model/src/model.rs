@@ -72,6 +72,11 @@ impl Model {
         &self.0
     }
 
+    /// Takes it apart.
+    pub fn into_parts(self) -> Parts {
+        self.0
+    }
+
     /// What the model says of itself.
     pub fn metadata(&self) -> &Metadata {
         &self.0.metadata

@@ -26,9 +26,9 @@ pub struct TableArgs {
     /// Column that says what became of a row, 0 or 1: the score is the probability of 1. Rows without it are not learnt from
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
-    /// Column that says when a row came to be, in numbers, dates or times: the newest rows judge what is learnt from the
-    /// older ones; rows of one time count in the order of the file, those of an unknown time as the oldest. Without it,
-    /// with --label, rows count as in the order of time
+    /// Column that says when a row came to be, in numbers, or in dates or times (of CSV 2026-03-01, 2026-03-01T10:00:00Z or
+    /// with another offset): the newest rows judge what is learnt from the older ones; rows of one time count in the order
+    /// of the file, those of an unknown time as the oldest. Without it, with --label, rows count as in the order of time
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
     /// Seed of every random choice

@@ -23,6 +23,9 @@ const STRONGEST: usize = 4;
 /// A smaller share of the score is not told.
 const LEAST_SHARE: f32 = 0.02;
 
+/// A flag is told where at most this share of pull requests is alike in it.
+const RARE: f32 = 0.15;
+
 /// Rows whose shares are added up in one go. The order of the sums must not depend on the number of threads.
 const CHUNK: usize = 256;
 
@@ -51,15 +54,20 @@ pub(crate) struct Unusual {
 }
 
 impl Unusual {
-    /// What made it unusual as far as a reader can check it: the strongest inputs whose value is known, or the words. The
-    /// sine of an hour is known, and nothing that anybody can check.
+    /// What made it unusual as far as a reader can check it: the strongest inputs whose value is known and not
+    /// the usual, or the words. The sine of an hour is known, and nothing that anybody can check.
     pub(crate) fn strongest(&self, features: &[FeatureInfo]) -> impl Iterator<Item = &Contribution> {
         let told = |contribution: &&Contribution| {
+            let Contribution { value, usual, .. } = contribution;
             let checkable = match contribution.input {
-                Input::Feature(index) => !contribution.value.is_nan() && features[index].unit != "coordinate",
+                Input::Feature(index) => match features[index].unit.as_str() {
+                    "coordinate" => false,
+                    "yes_no" => (if *value >= 0.5 { usual.mean } else { 1.0 - usual.mean }) <= RARE,
+                    _ => *value < usual.low || *value > usual.high || *value != usual.median,
+                },
                 Input::Text => true,
             };
-            contribution.share >= LEAST_SHARE && checkable
+            contribution.share >= LEAST_SHARE && checkable && (contribution.input == Input::Text || !value.is_nan())
         };
         self.score.contributions.iter().filter(told).take(STRONGEST)
     }

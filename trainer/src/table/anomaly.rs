@@ -45,6 +45,13 @@ pub(super) fn score(config: &TableConfig) -> Result<AnomalyReport, TableError> {
     let Table { names, skipped, .. } = &input;
     let data = dataset(&input);
     let rows = data.by_time().to_vec();
+    let constant = input.constant(&rows, false);
+    let alike = rows.len() == 1 || constant.len() == names.len();
+    // Other rows may differ from what is the same in all of these, but one row alone says nothing of what is usual. That
+    // nothing is known at all is told below.
+    if alike && (others.is_none() || rows.len() == 1) && input.values.iter().any(|value| !value.is_nan()) {
+        return Err(TableError::NothingVaries { file: config.input.clone(), rows: rows.len() });
+    }
     let mut progress = Progress::new(&config.settings);
     let detector = Detector::alone(&data, &rows, config.time.is_some(), &config.settings, &mut |epoch| {
         progress.show(Step::Only(epoch));
@@ -65,7 +72,7 @@ pub(super) fn score(config: &TableConfig) -> Result<AnomalyReport, TableError> {
         rows: data.len(),
         columns: names.len(),
         skipped: skipped.clone(),
-        constant: input.constant(),
+        constant,
         scored: scored.len(),
         trimmed: data.len() - detector.kept.len(),
         epochs: detector.epochs.len(),

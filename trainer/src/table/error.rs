@@ -36,6 +36,22 @@ pub enum TableError {
         /// The file.
         file: PathBuf,
     },
+    /// Its rows cannot be told apart.
+    #[error(
+        "nothing can be learnt from {}: {}",
+        file.display(),
+        if *rows == 1 {
+            "it has one row to learn from, and it takes rows that differ".to_owned()
+        } else {
+            format!("every column of numbers is the same in all {rows} rows to learn from, or never known")
+        }
+    )]
+    NothingVaries {
+        /// The file.
+        file: PathBuf,
+        /// How many of them would be learnt from.
+        rows: usize,
+    },
     /// A column is missing, twice there, or holds no numbers.
     #[error("the column {column:?} of {} {problem}", file.display())]
     Column {

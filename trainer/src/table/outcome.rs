@@ -91,6 +91,10 @@ pub(super) fn score(config: &TableConfig, label: &str) -> Result<OutcomeReport, 
     };
     let no_head = |reason| TableError::NoHead { file: config.input.clone(), label: label.to_owned(), reason };
     let (head, info) = fit(&known)?.map_err(no_head)?;
+    let constant = input.constant(&known, true);
+    if constant.len() == input.names.len() {
+        return Err(TableError::NothingVaries { file: config.input.clone(), rows: known.len() });
+    }
     let measured = match &others {
         Some(others) if others.labels.iter().any(Option::is_some) => {
             let rows: Vec<usize> = (0..others.labels.len()).collect();
@@ -118,7 +122,7 @@ pub(super) fn score(config: &TableConfig, label: &str) -> Result<OutcomeReport, 
         rows,
         positives: reverted,
         columns: input.names.len(),
-        constant: input.constant(),
+        constant,
         skipped: input.skipped,
         candidates,
         members,

@@ -33,11 +33,15 @@ impl Table {
         &self.values[row * self.names.len()..][..self.names.len()]
     }
 
-    /// Names of the columns that have not two values.
-    pub(super) fn constant(&self) -> Vec<String> {
+    /// Names of the columns by which these rows are not told apart. Where `unknown_tells`, that a value is unknown is told
+    /// apart from any known one.
+    pub(super) fn constant(&self, rows: &[usize], unknown_tells: bool) -> Vec<String> {
         let varies = |column: usize| {
-            let mut known = self.rows().map(|row| row[column]).filter(|value| !value.is_nan());
-            known.next().is_some_and(|first| known.any(|value| value != first))
+            let values = rows.iter().map(|&row| self.row(row)[column]);
+            let mut values = values.filter(|value| unknown_tells || !value.is_nan());
+            // Zero has one sign, and an unknown value is like any other.
+            let same = |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan());
+            values.next().is_some_and(|first| values.any(|value| !same(value, first)))
         };
         self.names.iter().enumerate().filter(|&(column, _)| !varies(column)).map(|(_, name)| name.clone()).collect()
     }
@@ -59,7 +63,7 @@ pub(super) struct Apart<'a> {
 
 /// Reads all columns of numbers but those apart, which have to be there.
 pub(super) fn read(file: &Path, apart: Apart<'_>) -> Result<Table, TableError> {
-    let Columns { columns, rows } = Columns::of(file)?;
+    let Columns { columns, rows } = Columns::of(file, apart.time)?;
     for name in [apart.time, apart.label].into_iter().flatten() {
         if columns.iter().all(|column| column.name != name) {
             return Err(missing(file, name));
@@ -71,8 +75,8 @@ pub(super) fn read(file: &Path, apart: Apart<'_>) -> Result<Table, TableError> {
             table.times = column.times(file)?;
         } else if apart.label == Some(column.name.as_str()) {
             table.labels = column.labels(file)?;
-        } else if let Some(other) = column.other {
-            table.skipped.push((column.name, other));
+        } else if let Some(other) = column.kind.other() {
+            table.skipped.push((column.name, other.to_owned()));
         } else {
             table.names.push(column.name);
             kept.push(column.values);
@@ -91,11 +95,11 @@ pub(super) fn read(file: &Path, apart: Apart<'_>) -> Result<Table, TableError> {
 
 /// Reads the columns of these names, which all have to be there and to hold numbers, and the label where it is there.
 pub(super) fn read_columns(file: &Path, names: &[String], label: Option<&str>) -> Result<Table, TableError> {
-    let Columns { mut columns, rows } = Columns::of(file)?;
+    let Columns { mut columns, rows } = Columns::of(file, None)?;
     let mut kept = Vec::new();
     for name in names {
         let column = columns.iter_mut().find(|column| column.name == *name).ok_or_else(|| missing(file, name))?;
-        if let Some(other) = &column.other {
+        if let Some(other) = column.kind.other() {
             let problem = format!("{other}, and is one of numbers in the table that was learnt from");
             return Err(TableError::Column { file: file.to_owned(), column: name.clone(), problem });
         }
@@ -124,12 +128,33 @@ struct Columns {
 #[derive(Debug, Default)]
 struct Column {
     name: String,
+    kind: Kind,
     /// Its numbers, NaN where unknown; empty where it holds something else.
     values: Vec<f32>,
+    /// Whether rows are ordered by it. Of other columns the order would take twice the memory of the values.
+    is_time: bool,
     /// What has the order of its values; means nothing else.
     order: Vec<i64>,
-    /// What it holds, if not numbers, as the rest of a sentence.
-    other: Option<String>,
+}
+
+/// What a column holds; what are no numbers is told as the rest of a sentence.
+#[derive(Debug, Default)]
+enum Kind {
+    #[default]
+    Numbers,
+    /// Dates or times: no numbers to learn from, but they order rows.
+    Times(String),
+    /// What tells nothing.
+    Other(String),
+}
+
+impl Kind {
+    fn other(&self) -> Option<&str> {
+        match self {
+            Self::Numbers => None,
+            Self::Times(told) | Self::Other(told) => Some(told),
+        }
+    }
 }
 
 impl Column {
@@ -137,53 +162,71 @@ impl Column {
         let value = value.filter(|value| value.is_finite());
         let number = value.map_or(f32::NAN, |value| value as f32);
         self.values.push(if number.is_finite() { number } else { f32::NAN });
-        // Unknown times come first.
-        self.order.push(value.map_or(i64::MIN, ordered));
+        self.place(value.map(ordered));
     }
 
-    /// A value of CSV in this row, counted from 1.
-    fn push_text(&mut self, text: &str, row: usize) {
-        let holds_times = self.other.is_some() && !self.order.is_empty();
-        match (number(text), time(text)) {
-            _ if self.other.is_some() && !holds_times => {}
-            (Ok(value), _) if !holds_times => self.push(value),
-            (Ok(None), _) => self.order.push(i64::MIN),
-            (Err(()), Some(time)) if holds_times => self.order.push(time),
-            (Err(()), Some(time)) if self.values.iter().all(|value| value.is_nan()) => {
-                // A time is no number to learn from, but orders rows. Until now none was known.
-                self.order.push(time);
-                self.other = Some(format!("holds times, such as {:?}", shortened(text)));
-            }
-            _ => {
-                self.other = None;
-                self.holds(format!("holds the text {:?} in row {row}", shortened(text)));
-            }
+    /// Unknown times come first.
+    fn place(&mut self, order: Option<i64>) {
+        if self.is_time {
+            self.order.push(order.unwrap_or(i64::MIN));
         }
     }
 
-    fn holds(&mut self, other: String) {
-        self.other.get_or_insert(other);
+    /// A value of CSV at this place of the file.
+    fn push_text(&mut self, text: &str, row: usize, line: u64) {
+        let told = |what: &str, among: &str| {
+            format!("holds the {what} {:?} in row {row}, line {line}{among}", shortened(text))
+        };
+        match (&self.kind, number(text)) {
+            (Kind::Other(_), _) => {}
+            (Kind::Numbers, Ok(value)) => self.push(value),
+            (Kind::Numbers, Err(())) => match time(text) {
+                None => self.holds(Kind::Other(told("text", ""))),
+                Some(_) if self.values.iter().any(|value| !value.is_nan()) => {
+                    self.holds(Kind::Other(told("time", ", among numbers")));
+                }
+                // Until now none was known, and so each came first.
+                Some(time) => {
+                    self.values = Vec::new();
+                    self.kind = Kind::Times(format!("holds times, such as {:?}", shortened(text)));
+                    self.place(Some(time));
+                }
+            },
+            // Times that order nothing need not be read.
+            (Kind::Times(_), _) if !self.is_time => {}
+            (Kind::Times(_), Ok(None)) => self.place(None),
+            (Kind::Times(_), Ok(Some(_))) => self.holds(Kind::Other(told("number", ", among times"))),
+            (Kind::Times(_), Err(())) => match time(text) {
+                Some(time) => self.place(Some(time)),
+                None => self.holds(Kind::Other(told("text", ", among times"))),
+            },
+        }
+    }
+
+    /// From now on; what was read is of no use.
+    fn holds(&mut self, kind: Kind) {
+        self.kind = kind;
         self.values = Vec::new();
         self.order = Vec::new();
     }
 
     fn times(self, file: &Path) -> Result<Vec<i64>, TableError> {
-        match self.other {
-            Some(other) if self.order.is_empty() => {
+        match self.kind {
+            Kind::Other(other) => {
                 let problem = format!(
                     "{other}, and so says no time: give numbers, dates such as 2026-03-01 or 2026-03-01T10:00:00Z, or a \
                      time of Parquet"
                 );
                 Err(TableError::Column { file: file.to_owned(), column: self.name, problem })
             }
-            _ => Ok(self.order),
+            Kind::Numbers | Kind::Times(_) => Ok(self.order),
         }
     }
 
     fn labels(self, file: &Path) -> Result<Vec<Option<bool>>, TableError> {
         let name = self.name;
         let wrong = |problem| TableError::Column { file: file.to_owned(), column: name.clone(), problem };
-        if let Some(other) = self.other {
+        if let Some(other) = self.kind.other() {
             return Err(wrong(format!("{other}, and a label is 0 or 1")));
         }
         let label = |(row, value): (usize, f32)| match value {
@@ -196,12 +239,13 @@ impl Column {
 }
 
 impl Columns {
-    fn of(file: &Path) -> Result<Self, TableError> {
+    /// Reads them all, and in which order that of the name `time` puts the rows.
+    fn of(file: &Path, time: Option<&str>) -> Result<Self, TableError> {
         let unreadable = |problem: String| TableError::Unreadable { file: file.to_owned(), problem };
         let content = File::open(file).map_err(|error| unreadable(error.to_string()))?;
         let columns = match Format::of(file) {
-            Some(Format::Csv) => Self::of_csv(content),
-            _ => Self::of_parquet(content),
+            Some(Format::Csv) => Self::of_csv(content, time),
+            _ => Self::of_parquet(content, time),
         };
         let columns = columns.map_err(unreadable)?;
         let mut names = HashSet::new();
@@ -215,26 +259,25 @@ impl Columns {
         Ok(columns)
     }
 
-    fn of_csv(content: File) -> Result<Self, String> {
+    fn of_csv(content: File, time: Option<&str>) -> Result<Self, String> {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(content);
         let names = reader.headers().map_err(|error| error.to_string())?.clone();
-        let mut columns: Vec<Column> =
-            names.iter().map(|name| Column { name: name.to_owned(), ..Column::default() }).collect();
+        let mut columns: Vec<Column> = names.iter().map(|name| Column::new(name, time)).collect();
         let (mut record, mut rows) = (csv::StringRecord::new(), 0);
         while reader.read_record(&mut record).map_err(|error| error.to_string())? {
             rows += 1;
+            let line = record.position().map_or(0, csv::Position::line);
             for (column, text) in columns.iter_mut().zip(&record) {
-                column.push_text(text, rows);
+                column.push_text(text, rows, line);
             }
         }
         Ok(Self { columns, rows })
     }
 
-    fn of_parquet(content: File) -> Result<Self, String> {
+    fn of_parquet(content: File, time: Option<&str>) -> Result<Self, String> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(content).map_err(|error| error.to_string())?;
         let fields = reader.schema().fields().clone();
-        let column = |name: &String| Column { name: name.clone(), ..Column::default() };
-        let mut columns: Vec<Column> = fields.iter().map(|field| column(field.name())).collect();
+        let mut columns: Vec<Column> = fields.iter().map(|field| Column::new(field.name(), time)).collect();
         let mut rows = 0;
         for batch in reader.build().map_err(|error| error.to_string())? {
             let batch: RecordBatch = batch.map_err(|error| error.to_string())?;
@@ -248,6 +291,10 @@ impl Columns {
 }
 
 impl Column {
+    fn new(name: &str, time: Option<&str>) -> Self {
+        Self { name: name.to_owned(), is_time: time == Some(name), ..Self::default() }
+    }
+
     fn extend(&mut self, array: &dyn Array) -> Result<(), String> {
         let kind = array.data_type();
         if kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Null) {
@@ -255,13 +302,14 @@ impl Column {
             for value in numbers.as_primitive::<Float64Type>() {
                 self.push(value);
             }
-        } else if kind.is_temporal() {
-            // A time is no number to learn from, but orders rows.
-            self.other = Some(format!("holds {kind}"));
-            let order = cast(array, &DataType::Int64).map_err(|error| error.to_string())?;
-            self.order.extend(order.as_primitive::<Int64Type>().iter().map(|value| value.unwrap_or(i64::MIN)));
+        } else if kind.is_temporal() && !matches!(kind, DataType::Interval(_)) {
+            self.kind = Kind::Times(format!("holds {kind}"));
+            if self.is_time {
+                let order = cast(array, &DataType::Int64).map_err(|error| error.to_string())?;
+                order.as_primitive::<Int64Type>().iter().for_each(|time| self.place(time));
+            }
         } else {
-            self.holds(format!("holds {kind}"));
+            self.holds(Kind::Other(format!("holds {kind}")));
         }
         Ok(())
     }
@@ -297,6 +345,10 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use parquet::arrow::ArrowWriter;
+
     use super::*;
 
     fn csv(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -316,7 +368,7 @@ mod tests {
         let mut order: Vec<usize> = (0..4).collect();
         order.sort_by_key(|&row| table.times[row]);
         assert_eq!((order, table.times[3]), (vec![3, 1, 2, 0], i64::MIN));
-        assert_eq!(table.skipped, [("name".to_owned(), "holds the text \"x\" in row 1".to_owned())]);
+        assert_eq!(table.skipped, [("name".to_owned(), "holds the text \"x\" in row 1, line 2".to_owned())]);
     }
 
     #[test]
@@ -333,9 +385,20 @@ mod tests {
         assert_eq!(order(dates).unwrap(), [1, 3, 4, 2, 0], "unknown, 10:00, 22:30, 23:30, midnight");
         assert_eq!(order("a,t\n1,nan\n2,2026-03-01\n3,1969-12-31\n").unwrap(), [0, 2, 1]);
         for (mixed, expected) in [
-            ("a,t\n1,5\n2,2026-03-01\n", "holds the text \"2026-03-01\" in row 2, and so says no time"),
-            ("a,t\n1,2026-03-01\n2,5\n3,2026-03-01\n", "holds the text \"5\" in row 2, and so says no time"),
-            ("a,t\n1,2026-03-01\n2,soon\n", "holds the text \"soon\" in row 2"),
+            (
+                "a,t\n1,5\n2,2026-03-01\n",
+                "the time \"2026-03-01\" in row 2, line 3, among numbers, and so says no time",
+            ),
+            (
+                "a,t\n1,2026-03-01\n2,5\n3,2026-03-01\n",
+                "holds the number \"5\" in row 2, line 3, among times, and so says",
+            ),
+            (
+                "a,t\n1,2026-03-01\n2,soon\n",
+                "holds the text \"soon\" in row 2, line 3, among times, and so says no time",
+            ),
+            ("a,t\n1,2026-02-30\n", "holds the text \"2026-02-30\" in row 1, line 2, and so says no time"),
+            ("t,a\n5,\"x\ny\"\nsoon,1\n", "holds the text \"soon\" in row 2, line 4"),
         ] {
             let message = order(mixed).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
@@ -346,9 +409,52 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_one_value_are_named() {
-        let (_directory, file) = csv("a,b,c,d\n1,5,,2\n2,5,,\n1,5,,3\n");
-        assert_eq!(read(&file, Apart::default()).unwrap().constant(), ["b", "c"]);
+    fn rows_of_one_time_stay_in_the_order_of_the_file_after_those_of_none() {
+        let (_directory, file) = csv("a,t\n1,2026-03-01\n2,\n3,2026-03-01T00:00:00Z\n4,na\n5,2026-02-28\n");
+        let times = read(&file, Apart { time: Some("t"), label: None }).unwrap().times;
+        let mut order: Vec<usize> = (0..5).collect();
+        order.sort_by_key(|&row| times[row]);
+        assert_eq!(order, [1, 3, 4, 0, 2]);
+    }
+
+    #[test]
+    fn times_of_parquet_order_rows_whatever_they_are() {
+        use arrow::array::{
+            ArrayRef, Date32Array, Date64Array, Float64Array, Time32SecondArray, Time64MicrosecondArray,
+            TimestampMillisecondArray, TimestampNanosecondArray,
+        };
+        let times: [ArrayRef; 6] = [
+            Arc::new(Date32Array::from(vec![Some(20_000), None, Some(-1)])),
+            Arc::new(Date64Array::from(vec![Some(86_400_000_000), None, Some(-86_400_000)])),
+            Arc::new(TimestampMillisecondArray::from(vec![Some(5), None, Some(-5)]).with_timezone("+02:00")),
+            Arc::new(TimestampNanosecondArray::from(vec![Some(5), None, Some(-5)])),
+            Arc::new(Time32SecondArray::from(vec![Some(5), None, Some(1)])),
+            Arc::new(Time64MicrosecondArray::from(vec![Some(5), None, Some(1)])),
+        ];
+        for time in times {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("table.parquet");
+            let kind = time.data_type().clone();
+            let values: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0]));
+            let batch = RecordBatch::try_from_iter([("a", values), ("t", time)]).unwrap();
+            let mut writer = ArrowWriter::try_new(File::create(&file).unwrap(), batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            let times = read(&file, Apart { time: Some("t"), label: None }).unwrap().times;
+            assert!(times.len() == 3 && times[1] < times[2] && times[2] < times[0], "{kind}: {times:?}");
+            let skipped = read(&file, Apart::default()).unwrap().skipped;
+            assert!(skipped.len() == 1 && skipped[0].0 == "t", "{kind}: {skipped:?}");
+        }
+    }
+
+    #[test]
+    fn columns_that_tell_no_rows_apart_are_named() {
+        let (_directory, file) = csv("a,b,c,d\n1,5,,2\n2,5,,\n1,5,,2\n9,6,1,3\n");
+        let table = read(&file, Apart::default()).unwrap();
+        assert_eq!(table.constant(&[0, 1, 2], false), ["b", "c", "d"]);
+        assert_eq!(table.constant(&[0, 1, 2], true), ["b", "c"], "trees ask whether a value is known");
+        assert!(table.constant(&[0, 1, 2, 3], true).is_empty());
+        assert_eq!(table.constant(&[0, 1, 2, 3], false), ["c"], "one known value");
     }
 
     #[test]
@@ -402,7 +508,7 @@ mod tests {
             ("a,bug\n1,0\n2,2\n", "the column \"bug\" of"),
             ("a,bug\n1,0\n2,2\n", "holds 2 in row 2, and a label is 0 or 1"),
             ("a,bug\n1,0\n2,0.5\n", "holds 0.5 in row 2"),
-            ("a,bug\n1,0\n2,yes\n", "holds the text \"yes\" in row 2, and a label is 0 or 1"),
+            ("a,bug\n1,0\n2,yes\n", "holds the text \"yes\" in row 2, line 3, and a label is 0 or 1"),
             ("a,b\n1,0\n", "\"bug\""),
             ("bug\n1\n", "no column of numbers: \"bug\" is the label"),
         ] {
