@@ -269,6 +269,25 @@ async fn of_too_many_rows_the_newest_count() {
 }
 
 #[tokio::test]
+async fn the_figures_of_a_backtest_are_those_of_the_model() {
+    let place = Place::new();
+    place.publish(&Run::new(240)).await;
+    assert!(place.train(&["--backtest"]).status.success());
+    let metrics = place.latest().await.1.metadata().metrics.clone();
+    let measured: Value = {
+        let store = place.url();
+        let output = Command::new(env!("CARGO_BIN_EXE_prowl-trainer"))
+            .args(["backtest", "--json", "--store", &store])
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    assert_eq!(json!(metrics["backtest_anomaly_auc"]), measured["anomaly"][0]["mean"]["auc"]["value"], "{measured}");
+    assert_eq!(json!(metrics["backtest_category_accuracy"]), measured["category"][0]["accuracy"]["value"]);
+    assert!(metrics.contains_key("test_error") && !metrics.contains_key("backtest_risk_auc"), "{metrics:?}");
+}
+
+#[tokio::test]
 async fn profiles_are_joined_unchanged() {
     let place = Place::new();
     place.publish(&Run::new(60)).await;
