@@ -86,7 +86,7 @@ impl Feature {
             nearest = nearest.round();
         }
         let amount = self.amount(nearest);
-        if amount == self.amount(value) {
+        if amount == self.amount(value) || self.is_near(value, nearest) {
             return None;
         }
         Some(match self.or_none(nearest) {
@@ -95,6 +95,17 @@ impl Feature {
             _ if expected < usual.low => format!("less than {amount}"),
             _ => format!("about {amount}"),
         })
+    }
+
+    /// Whether two values differ by so little that nobody would look twice: a twentieth of all, or a tenth of the larger.
+    fn is_near(&self, a: f32, b: f32) -> bool {
+        let difference = (a - b).abs();
+        match self.unit {
+            Unit::Share => difference < 0.05,
+            // Logarithms of two.
+            Unit::Doublings | Unit::Bits => difference < 0.15,
+            _ => difference < 0.1 * a.abs().max(b.abs()),
+        }
     }
 
     /// What the pull request does, without what is usual.
@@ -155,7 +166,9 @@ impl Feature {
             Unit::Doublings => match number(value.abs().exp2()) {
                 // One digit more, since it is about 1 and not exactly.
                 ratio if ratio == "1" => "1.0 times".to_owned(),
-                _ if value < 0.0 => percent(value.exp2()),
+                // A part of a size reads as a share, a rate beside another one as a factor.
+                _ if value < 0.0 && self.group == Group::Relative => percent(value.exp2()),
+                _ if value < 0.0 => format!("{:.2} times", value.exp2()),
                 ratio => format!("{ratio} times"),
             },
             Unit::Spreads => {
@@ -281,6 +294,10 @@ mod tests {
         let stands_out = |value: f32, expected: f32| feature("additions").stands_out(value, expected, &usual);
         assert!(!stands_out(20.3, f32::NAN) && !stands_out(20.0, 20.2), "20 lines, where 20 are usual");
         assert!(stands_out(20.0, 99.0), "more would fit");
+        let sentence = feature("additions").sentence(100.0, 108.0, &usual);
+        assert_eq!(sentence, "adds 100 lines (usual: 20 lines)", "what would fit is near");
+        let share = Usual { low: 0.0, median: 0.0, high: 1.0, mean: 0.3 };
+        assert_eq!(feature("share_source").sentence(0.07, 0.06, &share), "is 7% source code (usual: 0%)");
         assert!(stands_out(21.0, f32::NAN) && stands_out(1.0, 1.0) && stands_out(900.0, 900.0));
         let same = Usual { low: 0.02, median: 0.02, high: 0.03, mean: 0.02 };
         assert!(feature("path_revert_ratio").stands_out(0.05, f32::NAN, &same), "beyond what is usual");
@@ -356,8 +373,8 @@ mod tests {
         );
         assert_eq!(
             reverts.sentence(-1.0, f32::NAN, &usual),
-            "touches paths with 50% of this repository's rate of reverts over the last year (usual: 1.0 times; 95% of \
-             changes: at least 76%)"
+            "touches paths with 0.50 times this repository's rate of reverts over the last year (usual: 1.0 times; 95% of \
+             changes: at least 0.76 times)"
         );
         let spreads = "(a spread holds the middle half of its changes)";
         for (value, side) in [(2.5, "2.5 spreads above"), (-1.0, "1 spread below")] {
