@@ -391,18 +391,18 @@ mod tests {
         let features = |row: usize| -> Vec<f32> {
             let value = |column: usize| {
                 let noise = (row * 7 + column * 13) % 11;
-                noise as f32 + if row % 2 == 0 && column % 3 == 0 { 4.0 } else { 0.0 }
+                noise as f32 + if row.is_multiple_of(2) && column.is_multiple_of(3) { 4.0 } else { 0.0 }
             };
             (0..columns).map(value).collect()
         };
         let rows: Vec<Vec<f32>> = (0..220).map(features).collect();
         let values: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
-        let outcomes: Vec<bool> = (0..220).map(|row| row % 2 == 0).collect();
+        let outcomes: Vec<bool> = (0..220).map(|row: usize| row.is_multiple_of(2)).collect();
         let terms: Vec<Term> = (0..columns).filter_map(|feature| curves::logarithmic(&values, feature)).collect();
         let kept = strongest(terms.clone(), &values, &outcomes);
         assert_eq!(kept.len(), WIDEST);
         assert!(kept.is_sorted_by_key(|term| term.feature));
-        let differing = kept.iter().filter(|term| term.feature % 3 == 0).count();
+        let differing = kept.iter().filter(|term| term.feature.is_multiple_of(3)).count();
         assert_eq!(differing, columns.div_ceil(3), "all of them");
         let narrow = strongest(terms[..40].to_vec(), &values, &outcomes);
         assert_eq!(narrow, terms[..40], "what is narrow stays as it is");
