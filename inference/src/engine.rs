@@ -79,7 +79,7 @@ impl Engine {
         let values = if learnt_from {
             Cow::Borrowed(vector.values.as_slice())
         } else {
-            Cow::Owned(self.comparable(&vector.values))
+            Cow::Owned(self.model.comparable(&vector.values))
         };
         let vector_of_model = Vector {
             values: &values,
@@ -133,13 +133,6 @@ impl Engine {
         }
         response.elapsed = prost_types::Duration::try_from(began.elapsed()).ok();
         Ok(response)
-    }
-
-    /// The values of a repository that the model has not learnt from. What was the same in all that it has learnt from may
-    /// well be another here, as whether changes come from forks: it counts as unknown, since nothing tells whether it is odd.
-    fn comparable(&self, values: &[f32]) -> Vec<f32> {
-        let columns = &self.model.parts().scaler.columns;
-        values.iter().zip(columns).map(|(&value, column)| if column.is_constant() { f32::NAN } else { value }).collect()
     }
 
     /// Describes the model.

@@ -67,6 +67,14 @@ impl Model {
         Ok(Self(parts))
     }
 
+    /// The values of a pull request of a repository that the model has not learnt from, as they are to be scored. What was
+    /// the same in all that it has learnt from may well be another there, as whether changes come from forks: it counts as
+    /// unknown, since nothing tells whether it is odd.
+    pub fn comparable(&self, values: &[f32]) -> Vec<f32> {
+        let columns = &self.0.scaler.columns;
+        values.iter().zip(columns).map(|(&value, column)| if column.is_constant() { f32::NAN } else { value }).collect()
+    }
+
     /// What the model is made of.
     pub fn parts(&self) -> &Parts {
         &self.0
