@@ -81,9 +81,9 @@ fn what_follows_a_line_is_found_and_calibrated() {
     assert!(error < 0.01, "{error}");
     assert!(!info.members.contains(&"factors".to_owned()), "there is none: {info:?}");
     let rates: Vec<f64> = info.bands.iter().map(prowl_model::RiskBand::rate).collect();
-    assert!(rates.len() == 3 && rates.is_sorted_by(|a, b| a > b), "{rates:?}");
+    assert!(rates.len() == 4 && rates.is_sorted_by(|a, b| a > b), "{rates:?}");
     // Bands keep their promise on rows that came later still.
-    let mut later = vec![(0, 0); 3];
+    let mut later = vec![(0, 0); 4];
     for (values, outcome) in world.values[12_000..].iter().zip(&world.outcomes[12_000..]) {
         let band = &mut later[info.band(head.probability(values))];
         *band = (band.0 + usize::from(outcome.reverted_at.is_some()), band.1 + 1);
