@@ -67,8 +67,7 @@ impl House {
             let (batch, service) = (row.values[index], answer.features[index]);
             assert_eq!(batch.to_bits(), service.to_bits(), "{name} of {about}: batch {batch}, service {service}");
         }
-        let elsewhere = answer.history_source() == v1::HistorySource::None;
-        let values = if elsewhere { self.model.comparable(&row.values) } else { row.values.clone() };
+        let values = if answer.repository_is_foreign { self.model.comparable(&row.values) } else { row.values.clone() };
         let vector = Vector {
             values: &values,
             tokens: &row.tokens,

@@ -116,6 +116,7 @@ impl Engine {
             reasons: self.reasons.of(&score.contributions, counted_up_to.map(timestamp)),
             risk_reasons: self.reasons.of_risk(&score.effects, counted_up_to.map(timestamp)),
             reference: reference(score.among).into(),
+            repository_is_foreign: !learnt_from,
             features: if task.include_features { vector.values.to_vec() } else { Vec::new() },
             model: Some(self.id.clone()),
             history_source: history_source.into(),
@@ -233,7 +234,8 @@ fn reference(among: Reference) -> v1::Reference {
 
 fn risk_band(info: &RiskInfo, band: &prowl_model::RiskBand) -> v1::RiskBand {
     let (observed, average) = (band.rate() as f32, info.base_rate() as f32);
-    v1::RiskBand { from: band.from, observed, rows: band.rows, average }
+    let test_observed = band.test_rate().map(|rate| rate as f32);
+    v1::RiskBand { from: band.from, observed, rows: band.rows, average, test_observed, test_rows: band.test_rows }
 }
 
 fn timestamp(milliseconds: i64) -> Timestamp {

@@ -57,7 +57,7 @@ pub enum Command {
     /// Measure how the heads would have done on a features run
     ///
     /// Cuts the second half of the time into slices. For each, the heads learn from what was known before it, and answer for
-    /// the slice; figures are means over the slices, each with the interval of 500 bootstrap resamples.
+    /// the slice; figures are means over the slices, in brackets the interval of 500 bootstrap resamples.
     ///
     /// How unusual: nobody knows which pull requests are odd, so as many are made as the slice has, each with a quarter of
     /// its features from another one of the slice. AUC is the probability that such a mixture scores higher than a real pull
@@ -183,8 +183,6 @@ pub struct TrainConfig {
     pub features: String,
     /// How to train.
     pub settings: Settings,
-    /// Whether to run a backtest first.
-    pub backtest: bool,
     /// How to log it, if it is to be logged.
     pub mlflow: Option<Tracking>,
     /// Whether to print the metrics as JSON.
@@ -216,9 +214,9 @@ impl TryFrom<TrainArgs> for TrainConfig {
                 hidden: args.hidden as usize,
                 code: args.code as usize,
                 learning_rate: args.learning_rate,
+                backtest: args.backtest,
                 ..Settings::default()
             },
-            backtest: args.backtest,
             mlflow: tracking(args.mlflow)?,
             json: args.json,
         })

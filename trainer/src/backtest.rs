@@ -21,6 +21,9 @@ use crate::{Dataset, Settings, TrainError, curves, read, risk, scale};
 /// What plain logistic regression reads.
 const SIZES: [&str; 6] = ["additions", "deletions", "changed_files", "churn", "entropy", "directories"];
 
+/// What is measured, beside what it is compared with.
+const OURS: &str = "ours";
+
 /// Slices, unless another number is asked for.
 pub const FOLDS: usize = 5;
 
@@ -56,12 +59,21 @@ pub struct Backtest {
     pub anomaly: Vec<Ranking>,
     /// Ours first, then what it is compared with.
     pub risk: Vec<Ranking>,
-    /// The bands of our head of each slice, the riskiest first, with what became of the slice's pull requests.
-    pub risk_bands: Vec<Vec<RiskBand>>,
+    /// The bands of our head of each slice that has one.
+    pub risk_bands: Vec<SliceBands>,
     /// Ours first, then what it is compared with.
     pub category: Vec<CategoryRow>,
     /// What could not be measured, and why.
     pub missing: Vec<String>,
+}
+
+/// What became of the pull requests of a slice, by the bands of the head that was learnt before it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SliceBands {
+    /// From 1.
+    pub slice: usize,
+    /// The riskiest first; those of the slice are the test rows.
+    pub bands: Vec<RiskBand>,
 }
 
 /// One way to put pull requests in an order.
@@ -101,30 +113,31 @@ pub async fn backtest(config: &BacktestConfig) -> Result<Backtest, TrainError> {
     let store = Store::connect(&config.store).await?;
     let run = store.folder(Kind::Features, &config.features).await?;
     let data = read::read(&run, Settings::default().most_rows).await?;
-    let (folds, seed, name) = (config.folds, config.seed, run.name().to_owned());
+    let (folds, name) = (config.folds, run.name().to_owned());
+    let settings = Settings { seed: config.seed, ..Settings::default() };
     let measuring =
-        tokio::task::spawn_blocking(move || shown(&data, name, folds, seed, &mut || ControlFlow::Continue(())));
+        tokio::task::spawn_blocking(move || shown(&data, name, folds, &settings, &mut || ControlFlow::Continue(())));
     measuring.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
-/// Measures a dataset, and shows how far it is. `watch` is as for [`measure`].
+/// Measures a dataset, and shows how far it is. `watch` is called after each step, and may break off.
 pub(crate) fn shown(
     data: &Dataset,
     run: String,
     folds: usize,
-    seed: u64,
+    settings: &Settings,
     watch: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Backtest, TrainError> {
     let bar = indicatif::ProgressBar::new(folds as u64).with_prefix("slice");
-    let measured = measure(data, run, folds, seed, &mut || {
-        bar.inc(1);
+    let measured = measure(data, run, folds, settings, &mut |done| {
+        bar.set_position(done as u64);
         watch()
     });
     bar.finish_and_clear();
     measured
 }
 
-/// Measures a dataset. `watch` is called after each slice, and may break off.
+/// Measures a dataset. `watch` is told after each step how many slices are done, and may break off.
 ///
 /// # Errors
 /// [`TrainError::TooFewRows`] and [`TrainError::Stopped`].
@@ -132,9 +145,10 @@ pub fn measure(
     data: &Dataset,
     run: String,
     folds: usize,
-    seed: u64,
-    watch: &mut dyn FnMut() -> ControlFlow<()>,
+    settings: &Settings,
+    watch: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Backtest, TrainError> {
+    let seed = settings.seed;
     let rows = data.by_time();
     let needed = crate::FEWEST_ROWS.max(4 * folds);
     if rows.len() < needed {
@@ -148,31 +162,32 @@ pub fn measure(
     let mut categories: Vec<[Told; 3]> = Vec::new();
     for fold in 0..folds {
         let (before, later) = (&rows[..edge(fold)], &rows[edge(fold)..edge(fold + 1)]);
-        match anomaly_fold(data, before, later, seed)? {
+        let mut step = || watch(fold);
+        match anomaly_fold(data, before, later, settings, &mut step)? {
             Ok(judged) => anomalies.push(judged),
             Err(reason) => missing.push(format!("anomaly, slice {}: {reason}", fold + 1)),
         }
-        match risk_fold(data, before, later, seed)? {
+        match risk_fold(data, before, later, seed, &mut step)? {
             Ok((judged, bands)) => {
                 risks.push(judged);
-                risk_bands.push(bands);
+                risk_bands.push(SliceBands { slice: fold + 1, bands });
             }
             Err(reason) => missing.push(format!("risk, slice {}: {reason}", fold + 1)),
         }
-        match category_fold(data, before, later, seed)? {
+        match category_fold(data, before, later, seed, &mut step)? {
             Ok(figures) => categories.push(figures),
             Err(reason) => missing.push(format!("category, slice {}: {reason}", fold + 1)),
         }
-        if watch().is_break() {
+        if watch(fold + 1).is_break() {
             return Err(TrainError::Stopped);
         }
     }
-    let anomaly = ["ours", "its forest alone"].into_iter().enumerate();
+    let anomaly = [OURS, "its forest alone"].into_iter().enumerate();
     let anomaly =
         anomaly.filter_map(|(way, name)| ranking(name, anomalies.iter().map(|ways| &ways[way]).collect(), seed));
-    let risk = ["ours", "churn alone", "plain regression on sizes"].into_iter().enumerate();
+    let risk = [OURS, "churn alone", "plain regression on sizes"].into_iter().enumerate();
     let risk = risk.filter_map(|(way, name)| ranking(name, risks.iter().map(|ways| &ways[way]).collect(), seed));
-    let category = ["ours", "words alone", "most frequent"].into_iter().enumerate().map(|(way, name)| {
+    let category = [OURS, "words alone", "most frequent"].into_iter().enumerate().map(|(way, name)| {
         let [macro_f1, accuracy] =
             [0, 1].map(|figure| mean_of(categories.iter().map(|ways| &ways[way].figures[figure]).collect()));
         let folds = categories.iter().map(|ways| ways[way].figures.each_ref().map(Resampled::figure)).collect();
@@ -186,15 +201,19 @@ pub fn measure(
 
 /// Ours and the isolation forest that is one of its views on the rows of a slice, and on as many mixtures of two of them: nobody knows which pull
 /// requests are odd, but what has a quarter of its features from another one is.
-fn anomaly_fold(data: &Dataset, before: &[usize], later: &[usize], seed: u64) -> Slice<[Judged; 2]> {
+fn anomaly_fold(
+    data: &Dataset,
+    before: &[usize],
+    later: &[usize],
+    settings: &Settings,
+    step: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Slice<[Judged; 2]> {
     if before.len() < crate::FEWEST_ROWS {
         return Ok(Err(format!("{} pull requests before it, and it takes {}", before.len(), crate::FEWEST_ROWS)));
     }
     let (training, validation) = before.split_at(before.len() * TRAINING / 100);
-    let settings = Settings { seed, ..Settings::default() };
-    let Detected { detector, calibration, .. } =
-        learn::detect(data, training, validation, &settings, &mut |_| ControlFlow::Continue(()))?;
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let Detected { detector, calibration, .. } = learn::detect(data, training, validation, settings, &mut |_| step())?;
+    let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
     let mut ways = [Vec::new(), Vec::new()];
     for &row in later {
         let other = data.row(later[random.random_range(0..later.len())]);
@@ -216,10 +235,16 @@ fn anomaly_fold(data: &Dataset, before: &[usize], later: &[usize], seed: u64) ->
 }
 
 /// Ours, churn and sizes on the rows of a slice that had stood their time when the newest row of all came.
-fn risk_fold(data: &Dataset, before: &[usize], later: &[usize], seed: u64) -> Slice<([Judged; 3], Vec<RiskBand>)> {
+fn risk_fold(
+    data: &Dataset,
+    before: &[usize],
+    later: &[usize],
+    seed: u64,
+    step: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Slice<([Judged; 3], Vec<RiskBand>)> {
     let (origin, end) = (data.created_at(later[0]), data.created_at(data.by_time()[data.len() - 1]));
     let rows = learn::risk_rows(data, before.iter().copied());
-    let (head, mut info) = match risk::fit(&rows, origin, seed, &mut || ControlFlow::Continue(()))? {
+    let (head, mut info) = match risk::fit(&rows, origin, seed, step)? {
         Ok(fitted) => fitted,
         Err(reason) => return Ok(Err(reason.of_pull_requests())),
     };
@@ -295,7 +320,13 @@ struct Told {
 }
 
 /// On the declared rows of a slice: the head, one that reads words alone, the most frequent.
-fn category_fold<'a>(data: &'a Dataset, before: &[usize], later: &[usize], seed: u64) -> Slice<[Told; 3]> {
+fn category_fold<'a>(
+    data: &'a Dataset,
+    before: &[usize],
+    later: &[usize],
+    seed: u64,
+    step: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Slice<[Told; 3]> {
     // As in a training: the newest of what was known chooses the strength.
     let (first, newest) = before.split_at(before.len() * TRAINING / 100);
     let scaler = scale::fit(data, first);
@@ -320,7 +351,7 @@ fn category_fold<'a>(data: &'a Dataset, before: &[usize], later: &[usize], seed:
     let ways: [Reads<'_, 'a>; 2] = [&head, &words];
     for read in ways {
         let of = |rows: &[usize]| category::examples(data, rows, read);
-        let fitted = category::fit(&of(first), &of(newest), &mut || ControlFlow::Continue(()))?;
+        let fitted = category::fit(&of(first), &of(newest), step)?;
         match fitted {
             Ok((classes, head)) => {
                 let later = of(later);
@@ -340,21 +371,27 @@ fn category_fold<'a>(data: &'a Dataset, before: &[usize], later: &[usize], seed:
 }
 
 impl Backtest {
-    /// The means of ours over the slices, as metrics of a model.
+    /// The means over the slices as metrics of a model, ours and those of what it is compared with, and how many slices show
+    /// them.
     pub(crate) fn metrics(&self) -> Vec<(String, f64)> {
-        let mut metrics: Vec<(String, f64)> = self
-            .anomaly
-            .first()
-            .map(|ours| ("backtest_anomaly_auc".to_owned(), ours.mean.auc.value))
-            .into_iter()
-            .collect();
-        let risk = self.risk.first().map_or_else(Vec::new, |ours| ours.mean.named());
-        metrics.extend(risk.into_iter().map(|(name, figure)| (format!("backtest_risk_{name}"), figure.value)));
-        if let Some(ours) = self.category.first() {
-            metrics.push(("backtest_category_accuracy".to_owned(), ours.accuracy.value));
-            metrics.push(("backtest_category_macro_f1".to_owned(), ours.macro_f1.value));
-            metrics
-                .extend(ours.calibration_error.map(|error| ("backtest_category_calibration_error".to_owned(), error)));
+        let mut metrics = Vec::new();
+        let name = |head: &str, way: &str, figure: &str| {
+            let way = if way == OURS { String::new() } else { format!("{}_", way.replace(' ', "_")) };
+            format!("backtest_{head}_{way}{figure}")
+        };
+        for Ranking { name: way, mean, folds } in &self.anomaly {
+            metrics.extend([(name("anomaly", way, "auc"), mean.auc.value)]);
+            metrics.extend((*way == OURS).then(|| (name("anomaly", way, "slices"), folds.len() as f64)));
+        }
+        for Ranking { name: way, mean, folds } in &self.risk {
+            metrics.extend(mean.named().into_iter().map(|(figure, mean)| (name("risk", way, figure), mean.value)));
+            metrics.extend((*way == OURS).then(|| (name("risk", way, "slices"), folds.len() as f64)));
+        }
+        for CategoryRow { name: way, macro_f1, accuracy, calibration_error, folds } in &self.category {
+            metrics.push((name("category", way, "macro_f1"), macro_f1.value));
+            metrics.push((name("category", way, "accuracy"), accuracy.value));
+            metrics.extend(calibration_error.map(|error| (name("category", way, "calibration_error"), error)));
+            metrics.extend((*way == OURS).then(|| (name("category", way, "slices"), folds.len() as f64)));
         }
         metrics
     }

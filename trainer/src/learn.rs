@@ -1,6 +1,6 @@
 //! From rows to a model: the whole of a training, without a store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use prowl_model::{
@@ -306,7 +306,9 @@ impl Heads<'_> {
             ("category_majority_accuracy".to_owned(), accuracy(&truth, &usual)),
             ("category_majority_macro_f1".to_owned(), macro_f1(&truth, &usual)),
         ];
-        let recalls = classes.iter().filter_map(|class| Some((class, recall(&truth, &predicted, class)?)));
+        // Of all that are declared, since a kind too rare to be learnt is never found.
+        let declared: BTreeSet<&str> = truth.iter().copied().collect();
+        let recalls = declared.into_iter().filter_map(|class| Some((class, recall(&truth, &predicted, class)?)));
         metrics.extend(recalls.map(|(class, recall)| (format!("{RECALL}{class}"), recall)));
         metrics
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use prowl_platform::{arguments, exit, telemetry};
 use prowl_trainer::args::{Args, Command, TableConfig, TrainConfig};
-use prowl_trainer::backtest::BacktestConfig;
+use prowl_trainer::backtest::{Backtest, BacktestConfig};
 use prowl_trainer::mlflow::Logged;
 use prowl_trainer::{Report, TrainError};
 
@@ -27,11 +27,15 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
 async fn backtest(config: &BacktestConfig) -> anyhow::Result<()> {
     let measured = prowl_trainer::backtest::backtest(config).await?;
-    exit::say(&format_args!("backtest of {} in {} slices\n{}", measured.run, measured.folds, measured.table()));
+    exit::say(&told(&measured));
     if config.json {
         exit::answer(&measured).context("the figures cannot be printed")?;
     }
     Ok(())
+}
+
+fn told(measured: &Backtest) -> String {
+    format!("backtest of {} in {} slices\n{}", measured.run, measured.folds, measured.table())
 }
 
 async fn train(config: &TrainConfig) -> anyhow::Result<()> {
@@ -46,6 +50,9 @@ async fn train(config: &TrainConfig) -> anyhow::Result<()> {
         report.table(),
         config.store
     ));
+    if let Some(measured) = &published.backtest {
+        exit::say(&told(measured));
+    }
     let logged = mlflow.as_ref().ok().cloned().flatten();
     if let Some(Logged { url, model, version: Some(version), .. }) = &logged {
         exit::say(&format_args!("in MLflow: {url}\nregistered there as version {version} of {model}"));

@@ -14,11 +14,12 @@ use serde_json::json;
 use tracing::{Instrument, info_span};
 
 use crate::args::TrainConfig;
+use crate::backtest::{self, Backtest};
 use crate::findings::{Course, Findings};
 use crate::mlflow::{self, Beginning, Ended, Logged, Losses, MlflowError, Product, Tracker};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{Dataset, Origin, TrainError, backtest, card, learn, onnx, page, profiles, read};
+use crate::{Dataset, Origin, TrainError, card, learn, onnx, page, profiles, read};
 
 /// A model that was published.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Published {
     pub model: Model,
     /// Hexadecimal SHA-256 of the model file.
     pub digest: String,
+    /// The backtest that came before it, if one did.
+    pub backtest: Option<Backtest>,
     /// Seconds that it took.
     pub seconds: f64,
     /// What MLflow has of it, or why it has not; none where it was not to be logged.
@@ -139,7 +142,7 @@ async fn publish(
             Err(stopping(name))
         }
     };
-    let (model, digest) = match made {
+    let (model, digest, backtest) = match made {
         Ok(made) => made,
         Err(error) => {
             draft.discard().await;
@@ -165,11 +168,11 @@ async fn publish(
         settings: json!(config.settings),
     };
     let folder = draft.publish(inputs, counts, json!(details)).instrument(info_span!("publish")).await?;
-    Ok(Published { folder, model, digest, seconds: 0.0, mlflow: None })
+    Ok(Published { folder, model, digest, backtest, seconds: 0.0, mlflow: None })
 }
 
-/// Reads and learns, and writes the model, its profiles and what there is to say of it into the draft. Gives the model and
-/// the digest of its file.
+/// Reads and learns, and writes the model, its profiles and what there is to say of it into the draft. Gives the model,
+/// the digest of its file, and the backtest if there was one.
 async fn make(
     store: &Store,
     run: &Folder,
@@ -177,7 +180,7 @@ async fn make(
     draft: &mut Draft,
     losses: Option<Losses>,
     stop: Arc<AtomicBool>,
-) -> Result<(Model, String), TrainError> {
+) -> Result<(Model, String, Option<Backtest>), TrainError> {
     let data = read::read(run, config.settings.most_rows).instrument(info_span!("read")).await?;
     let last = last_model(store, &data.features_digest).await;
     let origin =
@@ -188,7 +191,7 @@ async fn make(
     profiles::copy(run, draft).await?;
     draft.put(page::FILE_NAME, learnt.report.into()).await?;
     draft.put(card::FILE_NAME, learnt.card.into()).await?;
-    Ok((learnt.model, learnt.digest))
+    Ok((learnt.model, learnt.digest, learnt.backtest))
 }
 
 /// The newest published model that reads these features, or why there is none. A training does not need it: what is wrong
@@ -224,6 +227,7 @@ struct Learnt {
     digest: String,
     report: String,
     card: String,
+    backtest: Option<Backtest>,
 }
 
 /// Learns on a thread of its own, so that a signal is heard. The thread looks at `stop` after each step.
@@ -236,15 +240,14 @@ async fn learn_until(
     stop: Arc<AtomicBool>,
 ) -> Result<Learnt, TrainError> {
     let span = info_span!("learn");
-    let (settings, with_backtest) = (config.settings.clone(), config.backtest);
+    let settings = config.settings.clone();
     let learning = tokio::task::spawn_blocking(move || {
         let _learning = span.entered();
         let watch = || if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let figures = if with_backtest {
-            backtest::shown(&data, origin.run.clone(), backtest::FOLDS, settings.seed, &mut || watch())?.metrics()
-        } else {
-            Vec::new()
-        };
+        let backtest = settings
+            .backtest
+            .then(|| backtest::shown(&data, origin.run.clone(), backtest::FOLDS, &settings, &mut || watch()))
+            .transpose()?;
         let (mut progress, mut course) = (Progress::new(&settings), Course::default());
         let model = learn(&data, &settings, origin, &mut |step| {
             progress.show(step);
@@ -256,14 +259,14 @@ async fn learn_until(
         });
         progress.finish();
         let mut parts = model?.into_parts();
-        parts.metadata.metrics.extend(figures);
+        parts.metadata.metrics.extend(backtest.iter().flat_map(Backtest::metrics));
         let model = Model::from_parts(parts)?;
         let bytes = Bytes::from(model.to_bytes()?);
         let digest = digest(&bytes);
         let findings = info_span!("report")
             .in_scope(|| Findings::of(&data, &model, digest.clone(), &settings, course, last, &watch))?;
         let (report, card) = (page::page(&findings), card::card(&findings));
-        Ok(Learnt { model, bytes, digest, report, card })
+        Ok(Learnt { model, bytes, digest, report, card, backtest })
     });
     learning.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub text_buckets: usize,
     /// Dimensions that a text becomes.
     pub text_dimensions: usize,
+    /// Whether a backtest comes first, whose figures the model has.
+    pub backtest: bool,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             trim: 0.02,
             text_buckets: 8192,
             text_dimensions: 24,
+            backtest: false,
         }
     }
 }

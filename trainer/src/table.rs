@@ -83,7 +83,10 @@ fn left_out(skipped: &[(String, String)], constant: &[String]) -> impl Iterator<
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        format!("learnt nothing from {}{more}: the same in all rows learnt from, or never known", names.join(", "))
+        format!(
+            "the same in all rows learnt from, or never known, and so of no use among them: {}{more}",
+            names.join(", ")
+        )
     });
     named.chain(more).chain(in_vain)
 }

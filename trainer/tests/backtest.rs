@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use prowl_model::FeatureInfo;
 use prowl_trainer::backtest::{Backtest, measure};
-use prowl_trainer::{Builder, Dataset, Outcome, Row, TrainError};
+use prowl_trainer::{Builder, Dataset, Outcome, Row, Settings, TrainError};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 const DAY: i64 = 86_400_000;
@@ -49,7 +49,21 @@ fn data(rows: usize, turned: usize, categories: &[&str]) -> Dataset {
 }
 
 fn measured(data: &Dataset, folds: usize) -> Backtest {
-    measure(data, "run".into(), folds, 1, &mut || ControlFlow::Continue(())).unwrap()
+    measure(data, "run".into(), folds, &Settings::default(), &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// Before the first slice too few were taken back to learn from.
+#[test]
+fn a_slice_keeps_its_number_where_one_before_it_has_no_head() {
+    let backtest = measured(&data(560, 560, &[]), 5);
+    assert!(backtest.missing.iter().any(|missing| missing.starts_with("risk, slice 1: ")), "{:?}", backtest.missing);
+    let numbers: Vec<usize> = backtest.risk_bands.iter().map(|of| of.slice).collect();
+    assert_eq!(numbers.last(), Some(&5));
+    assert!(!numbers.contains(&1) && numbers.is_sorted(), "{numbers:?}");
+    let rows: u64 = backtest.risk_bands.last().unwrap().bands.iter().map(|band| band.test_rows).sum();
+    assert!((20..56).contains(&rows), "{rows} of 56, less those that are too young");
+    let table = backtest.table();
+    assert!(table.contains("slice 5   from ") && !table.contains("slice 1   from "), "{table}");
 }
 
 #[test]
@@ -126,8 +140,9 @@ fn what_cannot_be_measured_is_said() {
     assert!(backtest.risk.is_empty() && backtest.category.is_empty() && backtest.anomaly.len() == 2);
     let said = backtest.table();
     assert!(said.contains("not measured: risk, slice 1: of the pull requests"), "{said}");
-    let few = measure(&data(40, 40, &[]), String::new(), 5, 1, &mut || ControlFlow::Continue(()));
+    let few = measure(&data(40, 40, &[]), String::new(), 5, &Settings::default(), &mut |_| ControlFlow::Continue(()));
     assert!(matches!(few, Err(TrainError::TooFewRows { found: 40, needed: 50 })));
-    let stopped = measure(&data(100, 100, &[]), String::new(), 5, 1, &mut || ControlFlow::Break(()));
+    let stopped =
+        measure(&data(100, 100, &[]), String::new(), 5, &Settings::default(), &mut |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(TrainError::Stopped)));
 }

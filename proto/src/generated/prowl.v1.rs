@@ -439,6 +439,10 @@ pub struct ScoreResponse {
     /// What a pull request that declares no category is like; left out for others, and where the model has found no clusters.
     #[prost(message, optional, tag = "20")]
     pub cluster: ::core::option::Option<Cluster>,
+    /// Whether the model has learnt nothing from this repository. What is usual, and what is risky, then comes from others, and
+    /// what never varied in these counts as unknown.
+    #[prost(bool, tag = "21")]
+    pub repository_is_foreign: bool,
 }
 impl ::prost::Name for ScoreResponse {
     const NAME: &'static str = "ScoreResponse";
@@ -498,6 +502,13 @@ pub struct RiskBand {
     /// Share of all that were taken back, 0 to 1: what `observed` compares with.
     #[prost(float, tag = "4")]
     pub average: f32,
+    /// Share of `test_rows` that were taken back, 0 to 1; left out where there are none.
+    #[prost(float, optional, tag = "5")]
+    pub test_observed: ::core::option::Option<f32>,
+    /// How many there were in the band of the newest pull requests of the training, by which nothing was chosen. `observed` is
+    /// of those that the model was chosen by.
+    #[prost(uint64, tag = "6")]
+    pub test_rows: u64,
 }
 impl ::prost::Name for RiskBand {
     const NAME: &'static str = "RiskBand";

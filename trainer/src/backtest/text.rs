@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Backtest, CategoryRow, Ranking};
+use super::{Backtest, CategoryRow, Ranking, SliceBands};
 use crate::figures::{Figure, SHARES};
 
 impl Backtest {
@@ -38,11 +38,12 @@ impl Backtest {
                 ));
             }
             line("  taken back, by band of our probability:".to_owned());
-            for (slice, bands) in self.risk_bands.iter().enumerate() {
-                let told = bands
-                    .iter()
-                    .filter_map(|band| Some(format!("{:.1}% of {}", 100.0 * band.test_rate()?, band.test_rows)));
-                line(format!("    slice {:<19}{}", slice + 1, told.collect::<Vec<_>>().join(", ")));
+            for SliceBands { slice, bands } in &self.risk_bands {
+                let told = bands.iter().map(|band| {
+                    let rate = band.test_rate().map_or("none".to_owned(), |rate| format!("{:.1}%", 100.0 * rate));
+                    format!("from {:.1}%: {rate} of {}", 100.0 * band.from, band.test_rows)
+                });
+                line(format!("    slice {slice:<4}{}", told.collect::<Vec<_>>().join(", ")));
             }
         }
         if !self.category.is_empty() {

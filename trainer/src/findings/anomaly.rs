@@ -58,12 +58,17 @@ impl Unusual {
     /// the usual, or the words. The sine of an hour is known, and nothing that anybody can check.
     pub(crate) fn strongest(&self, features: &[FeatureInfo]) -> impl Iterator<Item = &Contribution> {
         let told = |contribution: &&Contribution| {
-            let Contribution { value, usual, .. } = contribution;
+            let Contribution { value, expected, usual, .. } = contribution;
             let checkable = match contribution.input {
                 Input::Feature(index) => match features[index].unit.as_str() {
                     "coordinate" => false,
                     "yes_no" => (if *value >= 0.5 { usual.mean } else { 1.0 - usual.mean }) <= RARE,
-                    _ => *value < usual.low || *value > usual.high || *value != usual.median,
+                    _ => {
+                        *value < usual.low
+                            || *value > usual.high
+                            || differ(*value, usual.median)
+                            || differ(*value, *expected)
+                    }
                 },
                 Input::Text => true,
             };
@@ -113,6 +118,11 @@ impl Anomaly {
     }
 }
 
+/// Whether two values are farther apart than anybody would look twice at: a twentieth of the larger, or of 1.
+fn differ(a: f32, b: f32) -> bool {
+    (a - b).abs() > 0.05 * a.abs().max(b.abs()).max(1.0)
+}
+
 /// The answer for a row.
 pub(crate) fn score(data: &Dataset, model: &Model, row: usize) -> Score {
     let vector = Vector {
@@ -159,4 +169,52 @@ fn shares(data: &Dataset, model: &Model, rows: &[usize]) -> Vec<Importance> {
     }
     let inputs = (0..features.len()).map(Input::Feature).chain([Input::Text]);
     Importance::sorted(inputs.zip(shares).map(|(input, value)| Importance { input: Some(input), value }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use prowl_model::{Band, Reference, Usual};
+
+    use super::*;
+
+    #[test]
+    fn what_reads_as_the_usual_is_not_told() {
+        let feature = |unit: &str| FeatureInfo {
+            about: String::new(),
+            group: String::new(),
+            missing: String::new(),
+            name: String::new(),
+            source: String::new(),
+            unit: unit.into(),
+        };
+        let features = ["files", "doublings", "yes_no", "yes_no", "coordinate", "lines"].map(feature);
+        let part = |index: usize, value: f32, expected: f32| {
+            let usual = Usual { low: -5.0, median: if index == 0 { 2.0 } else { 0.0 }, high: 50.0, mean: 0.1 };
+            Contribution { input: Input::Feature(index), value, expected, usual, share: 0.1 }
+        };
+        let told = |contribution: Contribution| {
+            let score = Score {
+                anomaly: 1.0,
+                percentile: 99.0,
+                among: Reference::All,
+                band: Band::VeryUnusual,
+                risk: None,
+                effects: Vec::new(),
+                categories: Vec::new(),
+                cluster: None,
+                contributions: vec![contribution],
+            };
+            let row = Unusual { repository: "o/r".into(), number: 1, title: String::new(), created_at: 0, score };
+            row.strongest(&features).count() == 1
+        };
+        assert!(told(part(0, 2.0, 40.0)), "the median, where far more would fit");
+        assert!(!told(part(0, 2.0, 2.05)), "the median, as expected");
+        assert!(!told(part(1, 0.02, 0.01)), "1 times the median");
+        assert!(told(part(1, 3.0, 0.0)));
+        assert!(told(part(2, 1.0, 0.0)) && !told(part(3, 0.0, 1.0)), "one in ten says yes");
+        assert!(!told(part(4, 0.9, 0.0)), "a sine");
+        assert!(told(part(5, 51.0, 51.0)), "beyond what is usual");
+        assert!(!told(part(5, f32::NAN, 3.0)), "unknown");
+        assert!(!told(Contribution { share: 0.01, ..part(5, 51.0, 51.0) }));
+    }
 }

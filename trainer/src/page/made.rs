@@ -56,11 +56,13 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
 
 /// The command that makes the model again. The store is where the reader has it.
 pub(crate) fn command(run: &str, settings: &Settings) -> String {
-    let Settings { seed, most_rows, epochs, patience, batch_size, hidden, code, learning_rate, .. } = settings;
+    let Settings { seed, most_rows, epochs, patience, batch_size, hidden, code, learning_rate, backtest, .. } =
+        settings;
+    let backtest = if *backtest { " --backtest" } else { "" };
     format!(
         "prowl-trainer train --store \"$PROWL_STORE\" --features {run} --seed {seed} --max-rows {most_rows} \\\n  --epochs \
          {epochs} --patience {patience} --batch-size {batch_size} --hidden {hidden} --code {code} --learning-rate \
-         {learning_rate}"
+         {learning_rate}{backtest}"
     )
 }
 
@@ -73,7 +75,14 @@ mod tests {
 
     #[test]
     fn the_command_gives_the_same_settings() {
-        let settings = Settings { seed: 9, most_rows: 77, epochs: 5, learning_rate: 0.0125, ..Settings::default() };
+        let settings = Settings {
+            seed: 9,
+            most_rows: 77,
+            epochs: 5,
+            learning_rate: 0.0125,
+            backtest: true,
+            ..Settings::default()
+        };
         let command = command("20261124T214500Z", &settings).replace("\"$PROWL_STORE\"", "file:///x").replace('\\', "");
         let Command::Train(args) = Args::parse_from(command.split_whitespace()).command else {
             panic!("{command} trains nothing")

@@ -214,8 +214,8 @@ impl Column {
         match self.kind {
             Kind::Other(other) => {
                 let problem = format!(
-                    "{other}, and so says no time: give numbers, dates such as 2026-03-01 or 2026-03-01T10:00:00Z, or a \
-                     time of Parquet"
+                    "{other}, and so says no time: give numbers, a date or time of Parquet, or in CSV dates such as 2026-03-01 or \
+                     2026-03-01T10:00:00Z"
                 );
                 Err(TableError::Column { file: file.to_owned(), column: self.name, problem })
             }

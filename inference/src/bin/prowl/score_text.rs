@@ -167,8 +167,9 @@ fn unknown(response: &ScoreResponse) -> Option<String> {
 
 /// That what the pull request is measured against comes from other repositories.
 fn elsewhere(response: &ScoreResponse) -> Option<String> {
-    let stranger = response.history_source() == HistorySource::None && response.band() != Band::Unspecified;
-    stranger.then(|| "what is usual, and what is risky, was learnt from other repositories".to_owned())
+    let judged = response.band() != Band::Unspecified;
+    (response.repository_is_foreign && judged)
+        .then(|| "what is usual, and what is risky, was learnt from other repositories".to_owned())
 }
 
 /// Why no answer of a run tells a risk: `reason` is the model's.
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_risk_is_told_beside_what_became_of_others() {
-        let band = RiskBand { from: 0.03, observed: 0.07, rows: 170, average: 0.013 };
+        let band = RiskBand { from: 0.03, observed: 0.07, rows: 170, average: 0.013, ..RiskBand::default() };
         let text = risk_text(0.051, Some(&band));
         assert_eq!(text, "will be taken back with a probability of 5.1% (of 170 of such risk 7.0% were; 1.3% of all)");
         assert_eq!(risk_text(0.004, None), "will be taken back with a probability of 0.4%");
