@@ -104,10 +104,13 @@ impl Engine {
             percentile: score.percentile,
             band: band(score.band).into(),
             risk: score.risk,
-            risk_band: self.model.metadata().risk.as_ref().zip(score.risk).and_then(|(info, risk)| {
-                let band = info.bands.get(info.band(risk))?;
-                Some(risk_band(info, band))
-            }),
+            risk_band: self
+                .model
+                .metadata()
+                .risk
+                .as_ref()
+                .zip(score.risk)
+                .and_then(|(info, risk)| Some(risk_band(info, info.ranges().nth(info.band(risk))?))),
             category: category(facts.category, &self.model.metadata().categories, &score.categories),
             cluster: score.cluster.filter(|_| facts.category.is_none()).and_then(|member| {
                 let info = self.model.metadata().clusters.get(member.cluster)?;
@@ -160,7 +163,7 @@ impl Engine {
             risk_bands: metadata
                 .risk
                 .iter()
-                .flat_map(|info| info.bands.iter().map(|band| risk_band(info, band)))
+                .flat_map(|info| info.ranges().map(|range| risk_band(info, range)))
                 .collect(),
             bands: Some(v1::Bands { unusual: metadata.bands.unusual, very_unusual: metadata.bands.very_unusual }),
             metrics: metadata.metrics.iter().map(|(name, value)| (name.clone(), *value)).collect::<HashMap<_, _>>(),
@@ -232,10 +235,11 @@ fn reference(among: Reference) -> v1::Reference {
     }
 }
 
-fn risk_band(info: &RiskInfo, band: &prowl_model::RiskBand) -> v1::RiskBand {
+fn risk_band(info: &RiskInfo, (band, to): (&prowl_model::RiskBand, f32)) -> v1::RiskBand {
     let (observed, average) = (band.rate() as f32, info.base_rate() as f32);
     let test_observed = band.test_rate().map(|rate| rate as f32);
-    v1::RiskBand { from: band.from, observed, rows: band.rows, average, test_observed, test_rows: band.test_rows }
+    let (rows, test_rows) = (band.rows, band.test_rows);
+    v1::RiskBand { from: band.from, to, observed, rows, average, test_observed, test_rows }
 }
 
 fn timestamp(milliseconds: i64) -> Timestamp {

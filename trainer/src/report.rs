@@ -41,6 +41,9 @@ struct Summary<'a> {
 /// So many times the share of unusual rows in the validation slice tells that what is usual has changed since.
 const DRIFTED: f64 = 2.0;
 
+/// Fewer pull requests that were taken back say little of a risk head.
+const FEW: f64 = 30.0;
+
 impl<'a> Report<'a> {
     /// The report of a model that was published at `url`.
     pub fn new(model: &'a Model, url: String, digest: String, seconds: f64) -> Self {
@@ -154,7 +157,14 @@ impl<'a> Report<'a> {
                 let churn = metrics
                     .get("risk_test_churn_auc")
                     .map_or(String::new(), |churn| format!(" (churn alone: {churn:.3})"));
-                row("  test", format!("AUC {auc:.3}{churn}, the probability is {error} off"));
+                let [reverted, rows] = ["risk_test_reverted", "risk_test_rows"].map(&metric);
+                row(
+                    "  test",
+                    format!("{reverted} of {rows} taken back: AUC {auc:.3}{churn}, the probability is {error} off"),
+                );
+                if reverted < FEW {
+                    row("", "so few that chance may have made it: prowl-trainer backtest judges by more".to_owned());
+                }
             }
         }
         table.truncate(table.trim_end().len());

@@ -123,8 +123,9 @@ async fn a_risk_comes_with_what_became_of_others_like_it() {
     let [reason] = &odd.risk_reasons[..] else { panic!("the head reads lines alone: {odd:#?}") };
     assert_eq!((reason.feature.as_str(), reason.group.as_str(), reason.value), ("churn", "size", 48_003.0));
     assert!(reason.effect > 1.0 && reason.sentence.contains("48,003 lines (usual: "), "{reason:#?}");
-    let band = |from, observed, rows| v1::RiskBand { from, observed, rows, average: 0.05, ..v1::RiskBand::default() };
-    let bands = [band(0.2, 0.3, 20), band(0.0, 4.0 / 180.0, 180)];
+    let band =
+        |from, to, observed, rows| v1::RiskBand { from, to, observed, rows, average: 0.05, ..v1::RiskBand::default() };
+    let bands = [band(0.2, 1.0, 0.3, 20), band(0.0, 0.2, 4.0 / 180.0, 180)];
     assert_eq!((odd.risk_band, usual.risk_band), (Some(bands[0]), Some(bands[1])));
     assert_eq!(client.get_model(GetModelRequest {}).await.unwrap().into_inner().risk_bands, bands);
 

@@ -509,6 +509,9 @@ pub struct RiskBand {
     /// of those that the model was chosen by.
     #[prost(uint64, tag = "6")]
     pub test_rows: u64,
+    /// The probability at which the band above begins; 1 for the highest.
+    #[prost(float, tag = "7")]
+    pub to: f32,
 }
 impl ::prost::Name for RiskBand {
     const NAME: &'static str = "RiskBand";

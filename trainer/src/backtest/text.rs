@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use prowl_model::RiskBand;
+
 use super::{Backtest, CategoryRow, Ranking, SliceBands};
 use crate::figures::{Figure, SHARES};
 
@@ -66,7 +68,7 @@ impl Backtest {
         table
     }
 
-    /// Where another way is at least as good as ours in the mean.
+    /// Where another way is at least as good as ours in the mean, and where our own promise does not hold.
     fn lost(&self) -> Vec<String> {
         let mut lost = Vec::new();
         if let Some((ours, others)) = self.anomaly.split_first() {
@@ -88,6 +90,15 @@ impl Backtest {
                     }
                 }
             }
+        }
+        let unordered: Vec<String> = self
+            .risk_bands
+            .iter()
+            .filter(|of| !of.bands.iter().filter_map(RiskBand::test_rate).is_sorted_by(|a, b| a >= b))
+            .map(|of| of.slice.to_string())
+            .collect();
+        if !unordered.is_empty() {
+            lost.push(format!("bands of risk are out of order in slice {}", unordered.join(", ")));
         }
         if let Some((ours, others)) = self.category.split_first() {
             for other in others {

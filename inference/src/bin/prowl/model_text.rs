@@ -38,11 +38,11 @@ pub(crate) fn model(model: &GetModelResponse) -> String {
         row("bands", format!("unusual from percentile {}, very unusual from {}", bands.unusual, bands.very_unusual));
     }
     for (place, band) in model.risk_bands.iter().enumerate() {
-        let RiskBand { from, observed, rows, average, test_observed, test_rows } = band;
+        let RiskBand { from, observed, rows, average, test_observed, test_rows, to } = band;
         let test = test_observed.map_or(String::new(), |rate| format!("; {:.1}% of {test_rows} in test", 100.0 * rate));
-        let [from, observed, average] = [from, observed, average].map(|share| format!("{:.1}%", 100.0 * share));
+        let [from, to, observed, average] = [from, to, observed, average].map(|share| format!("{:.1}%", 100.0 * share));
         let name = if place == 0 { "bands of risk" } else { "" };
-        row(name, format!("from {from}: {observed} of {rows} later ones were taken back ({average} of all){test}"));
+        row(name, format!("{from} to {to}: {observed} of {rows} later ones were taken back ({average} of all){test}"));
     }
     row("categories", if model.categories.is_empty() { "none".to_owned() } else { model.categories.join(", ") });
     for (place, cluster) in model.clusters.iter().enumerate() {

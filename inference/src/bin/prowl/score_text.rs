@@ -71,8 +71,9 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
 fn risk_text(risk: f32, band: Option<&RiskBand>) -> String {
     let percent = |share: f32| format!("{:.1}%", 100.0 * share);
     let mut text = format!("will be taken back with a probability of {}", percent(risk));
-    if let Some(RiskBand { observed, rows, average, .. }) = band {
-        write!(text, " (of {rows} of such risk {} were; {} of all)", percent(*observed), percent(*average))
+    if let Some(RiskBand { from, to, observed, rows, average, .. }) = band {
+        let [from, to] = [from, to].map(|end| format!("{:.1}%", 100.0 * end));
+        write!(text, " (of {rows} between {from} and {to}, {} were; {} of all)", percent(*observed), percent(*average))
             .expect("writing to a string never fails");
     }
     text
@@ -181,7 +182,12 @@ pub(crate) fn no_risk(reason: &str) -> String {
 fn later_history(response: &ScoreResponse) -> Option<String> {
     let (opened, as_of) = (response.created_at.as_ref()?, response.history_as_of.as_ref()?);
     let later = (opened.seconds, opened.nanos) <= (as_of.seconds, as_of.nanos);
-    later.then(|| format!("its history holds what happened since it was opened (known up to {})", date(as_of)))
+    later.then(|| {
+        format!(
+            "its history holds what happened since it was opened (known up to {}), its own fate perhaps",
+            date(as_of)
+        )
+    })
 }
 
 /// Which model and which history gave the answer, and how long it took.
@@ -223,9 +229,12 @@ mod tests {
 
     #[test]
     fn a_risk_is_told_beside_what_became_of_others() {
-        let band = RiskBand { from: 0.03, observed: 0.07, rows: 170, average: 0.013, ..RiskBand::default() };
+        let band = RiskBand { from: 0.03, to: 1.0, observed: 0.07, rows: 170, average: 0.013, ..RiskBand::default() };
         let text = risk_text(0.051, Some(&band));
-        assert_eq!(text, "will be taken back with a probability of 5.1% (of 170 of such risk 7.0% were; 1.3% of all)");
+        assert_eq!(
+            text,
+            "will be taken back with a probability of 5.1% (of 170 between 3.0% and 100.0%, 7.0% were; 1.3% of all)"
+        );
         assert_eq!(risk_text(0.004, None), "will be taken back with a probability of 0.4%");
     }
 
@@ -276,7 +285,7 @@ o/[2Jn#7  Fix it
   because it
    30%  adds 4,200 lines
   note: the document lacks files, user: 41 features are unknown and left out
-  note: its history holds what happened since it was opened (known up to 2023-11-14)
+  note: its history holds what happened since it was opened (known up to 2023-11-14), its own fate perhaps
   model 20261124T214500Z (abababababab) · history up to 2023-11-14 · 0.21 ms
 ";
         assert_eq!(plain(&answer(&response, Some("Fix\u{1b}\u{7}\u{202e} it"))), expected);
