@@ -68,18 +68,19 @@ impl Engine {
     #[tracing::instrument(skip_all)]
     fn score(&self, task: Task, began: Instant) -> Result<v1::ScoreResponse, Error> {
         let facts = task.facts;
-        let (history, history_source, history_as_of) = match (task.history, self.profiles.ledger(&facts.repository)) {
+        let ledger = self.profiles.ledger(&facts.repository);
+        let (history, history_source, history_as_of) = match (task.history, ledger) {
             (Some(history), _) => (history, v1::HistorySource::Request, None),
             (None, Some(ledger)) => (known_of(ledger, &facts), v1::HistorySource::Profiles, ledger.as_of()),
             (None, None) => (Ledger::default().history(&facts), v1::HistorySource::None, None),
         };
         let counted_up_to = history_as_of.filter(|as_of| *as_of >= facts.lifecycle.created_at);
         let vector = facts.vector(&history);
-        let learnt_from = self.profiles.ledger(&facts.repository).is_some();
-        let values = if learnt_from {
-            Cow::Borrowed(vector.values.as_slice())
-        } else {
+        let foreign = ledger.is_none();
+        let values = if foreign {
             Cow::Owned(self.model.comparable(&vector.values))
+        } else {
+            Cow::Borrowed(vector.values.as_slice())
         };
         let vector_of_model = Vector {
             values: &values,
@@ -119,7 +120,7 @@ impl Engine {
             reasons: self.reasons.of(&score.contributions, counted_up_to.map(timestamp)),
             risk_reasons: self.reasons.of_risk(&score.effects, counted_up_to.map(timestamp)),
             reference: reference(score.among).into(),
-            repository_is_foreign: !learnt_from,
+            repository_is_foreign: foreign,
             features: if task.include_features { vector.values.to_vec() } else { Vec::new() },
             model: Some(self.id.clone()),
             history_source: history_source.into(),

@@ -251,10 +251,11 @@ fn risk_fold(
     let sizes = sizes(data, before, origin);
     let churn = data.churn();
     let judged = data.mature(later, end);
-    info.count_test(judged.iter().map(|&(row, was)| (head.probability(data.row(row)), was)));
+    let told: Vec<(f32, bool)> = judged.iter().map(|&(row, was)| (head.probability(data.row(row)), was)).collect();
+    info.count_test(told.iter().copied());
     let probability = |log_odds: f32| 1.0 / (1.0 + (-f64::from(log_odds)).exp());
     let all = [
-        Judged::probabilities(judged.iter().map(|&(row, was)| (f64::from(head.probability(data.row(row))), was))),
+        Judged::probabilities(told.into_iter().map(|(told, was)| (f64::from(told), was))),
         Judged::scores(judged.iter().map(|&(row, was)| (churn.as_ref().map_or(0.0, |churn| churn(row)), was))),
         Judged::probabilities(
             judged
@@ -379,19 +380,24 @@ impl Backtest {
             let way = if way == OURS { String::new() } else { format!("{}_", way.replace(' ', "_")) };
             format!("backtest_{head}_{way}{figure}")
         };
-        for Ranking { name: way, mean, folds } in &self.anomaly {
-            metrics.extend([(name("anomaly", way, "auc"), mean.auc.value)]);
-            metrics.extend((*way == OURS).then(|| (name("anomaly", way, "slices"), folds.len() as f64)));
+        let slices = [
+            ("anomaly", self.anomaly.first().map(|ours| ours.folds.len())),
+            ("risk", self.risk.first().map(|ours| ours.folds.len())),
+            ("category", self.category.first().map(|ours| ours.folds.len())),
+        ];
+        for (head, slices) in slices {
+            metrics.extend(slices.map(|slices| (name(head, OURS, "slices"), slices as f64)));
         }
-        for Ranking { name: way, mean, folds } in &self.risk {
+        for Ranking { name: way, mean, .. } in &self.anomaly {
+            metrics.push((name("anomaly", way, "auc"), mean.auc.value));
+        }
+        for Ranking { name: way, mean, .. } in &self.risk {
             metrics.extend(mean.named().into_iter().map(|(figure, mean)| (name("risk", way, figure), mean.value)));
-            metrics.extend((*way == OURS).then(|| (name("risk", way, "slices"), folds.len() as f64)));
         }
-        for CategoryRow { name: way, macro_f1, accuracy, calibration_error, folds } in &self.category {
+        for CategoryRow { name: way, macro_f1, accuracy, calibration_error, .. } in &self.category {
             metrics.push((name("category", way, "macro_f1"), macro_f1.value));
             metrics.push((name("category", way, "accuracy"), accuracy.value));
             metrics.extend(calibration_error.map(|error| (name("category", way, "calibration_error"), error)));
-            metrics.extend((*way == OURS).then(|| (name("category", way, "slices"), folds.len() as f64)));
         }
         metrics
     }

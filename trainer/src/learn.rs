@@ -210,9 +210,9 @@ fn risk_head(
 fn risk_metrics(data: &Dataset, split: &Split, head: &RiskHead, info: &mut RiskInfo) -> Vec<(String, f64)> {
     let end = split.test.last().map_or(i64::MAX, |&row| data.created_at(row));
     let mature = data.mature(&split.test, end);
-    let told = || mature.iter().map(|&(row, was)| (head.probability(data.row(row)), was));
-    info.count_test(told());
-    let judged = Judged::probabilities(told().map(|(probability, was)| (f64::from(probability), was)));
+    let told: Vec<(f32, bool)> = mature.iter().map(|&(row, was)| (head.probability(data.row(row)), was)).collect();
+    info.count_test(told.iter().copied());
+    let judged = Judged::probabilities(told.into_iter().map(|(told, was)| (f64::from(told), was)));
     let mut metrics = vec![
         ("risk_test_rows".to_owned(), judged.len() as f64),
         ("risk_test_reverted".to_owned(), judged.positives() as f64),

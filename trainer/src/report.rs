@@ -6,6 +6,7 @@ use std::fmt::Write;
 use prowl_model::{Bands, Metadata, Model};
 use serde::Serialize;
 
+use crate::findings::risk::FEW;
 use crate::learn::RECALL;
 use crate::page::day;
 
@@ -40,9 +41,6 @@ struct Summary<'a> {
 
 /// So many times the share of unusual rows in the validation slice tells that what is usual has changed since.
 const DRIFTED: f64 = 2.0;
-
-/// Fewer pull requests that were taken back say little of a risk head.
-const FEW: f64 = 30.0;
 
 impl<'a> Report<'a> {
     /// The report of a model that was published at `url`.
@@ -162,7 +160,7 @@ impl<'a> Report<'a> {
                     "  test",
                     format!("{reverted} of {rows} taken back: AUC {auc:.3}{churn}, the probability is {error} off"),
                 );
-                if reverted < FEW {
+                if reverted < FEW as f64 {
                     row("", "so few that chance may have made it: prowl-trainer backtest judges by more".to_owned());
                 }
             }
@@ -174,7 +172,8 @@ impl<'a> Report<'a> {
 
 /// The categories of which no test row was told rightly.
 pub(crate) fn never_found(metrics: &BTreeMap<String, f64>) -> Vec<&str> {
-    metrics.iter().filter_map(|(name, recall)| if *recall == 0.0 { name.strip_prefix(RECALL) } else { None }).collect()
+    let never = metrics.iter().filter(|&(_, &recall)| recall == 0.0);
+    never.filter_map(|(name, _)| name.strip_prefix(RECALL)).collect()
 }
 
 #[cfg(test)]

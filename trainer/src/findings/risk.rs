@@ -8,6 +8,9 @@ use crate::{Dataset, Split};
 use super::importance::{self, Importance};
 use super::newest;
 
+/// Of fewer pull requests that were taken back, figures say little.
+pub(crate) const FEW: usize = 30;
+
 /// Bins of the calibration plot.
 const BINS: usize = 10;
 

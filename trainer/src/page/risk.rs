@@ -5,7 +5,7 @@ use std::fmt::Write;
 use prowl_model::RiskInfo;
 
 use crate::findings::Findings;
-use crate::findings::risk::{Bin, Risk};
+use crate::findings::risk::{Bin, FEW, Risk};
 
 use super::html::{Cell, Table, escaped};
 use super::plot::{Axis, Plot};
@@ -43,7 +43,7 @@ fn measured(findings: &Findings<'_>, risk: &Risk) -> String {
         "Of the test slice {} pull requests had stood their time when the newest one came; {} of them were taken back.{}",
         count(risk.rows),
         count(risk.reverted),
-        if risk.reverted < 30 { " That is little to judge by: read the figures with care." } else { "" }
+        if risk.reverted < FEW { " That is little to judge by: read the figures with care." } else { "" }
     ));
     content.push_str("<div class=\"plots\">\n");
     content.extend([calibration(&risk.bins), capture(risk), "</div>\n".to_owned()]);

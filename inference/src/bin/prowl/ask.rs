@@ -61,7 +61,8 @@ pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> 
         }
     }
     // Once, since it is the model that cannot tell; without an answer to this the others still hold.
-    if let (true, Ok(model)) = (riskless, server.model().await)
+    if riskless
+        && let Ok(model) = server.model().await
         && let Some(reason) = model.missing_heads.get("risk")
     {
         shown(&format!("\n{}", score_text::no_risk(reason)))?;
