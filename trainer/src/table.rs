@@ -2,6 +2,7 @@
 //! label says of them, with the same code that learns from pull requests, and scores them.
 
 mod anomaly;
+mod columns;
 mod error;
 mod outcome;
 mod read;
