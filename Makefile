@@ -26,7 +26,7 @@ demo: ## The whole of it on COUNT generated pull requests: learn from the past, 
 
 serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
 	$(build)
-	'$(bin)/prowl-inference' --store '$(STORE)' --model latest
+	'$(bin)/prowl-inference' --store '$(STORE)' --model latest --insecure
 
 test: ## Build everything and run every test
 	@.ci/test

@@ -75,9 +75,9 @@ title "3. Train a model on them"
 run prowl-trainer train --store "$store" --features latest
 
 title '4. Serve it'
-printf '  $ prowl-inference --store %s --model latest\n' "$store"
+printf '  $ prowl-inference --store %s --model latest --insecure\n' "$store"
 from=$(date +%s)
-PROWL_LOG=info PROWL_LOG_FORMAT=json "$bin/prowl-inference" --store "$store" --model latest \
+PROWL_LOG=info PROWL_LOG_FORMAT=json "$bin/prowl-inference" --store "$store" --model latest --insecure \
     --grpc-addr 127.0.0.1:0 --http-addr 127.0.0.1:0 2>"$dir/prowl-inference.log" &
 server=$!
 address=

@@ -34,7 +34,7 @@ def planted(programs, folder, seed):
 def served(programs, folder, store):
     """What the service answers to the new documents."""
     address = ["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]
-    command = [programs / "prowl-inference", "--store", store, "--model", "latest", *address]
+    command = [programs / "prowl-inference", "--store", store, "--model", "latest", "--insecure", *address]
     log = folder / "inference.log"
     with log.open("w") as errors:
         server = subprocess.Popen(command, stderr=errors, env={"PROWL_LOG": "info", "PROWL_LOG_FORMAT": "json"})

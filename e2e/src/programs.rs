@@ -226,7 +226,7 @@ impl Server {
         let mut process = Running::start_with(
             environment,
             "prowl-inference",
-            &["--store", store, "--model", model, "--grpc-addr", anywhere, "--http-addr", anywhere],
+            &["--store", store, "--model", model, "--insecure", "--grpc-addr", anywhere, "--http-addr", anywhere],
         );
         let listening = process.wait_for_line("listening");
         let addresses: serde_json::Value = serde_json::from_str(&listening).unwrap();

@@ -75,7 +75,10 @@ fn each_mistake_is_one_clear_error() {
             ("prowl-fetch", &synth[..]),
             ("prowl-preprocess", &preprocess[..]),
             ("prowl-trainer", &["train", "--store", &url][..]),
-            ("prowl-inference", &["--store", &url, "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"][..]),
+            (
+                "prowl-inference",
+                &["--store", &url, "--insecure", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"][..],
+            ),
         ] {
             let said = refused(environment, name, arguments);
             assert!(said.starts_with("error: cannot use s3://prowl-test/store/") && said.ends_with(&way_out), "{said}");

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Request, State},
+    extract::Request,
     middleware::Next,
     response::Response,
 };
@@ -27,7 +27,7 @@ use crate::{config::Limits, connection::Cut, error::Error};
 /// sent, so the bodies in memory are bounded too. Health and readiness are not behind it: a full server is not a dead
 /// one.
 #[derive(Clone, Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     places: Arc<Semaphore>,
     limit: usize,
     request_time: Duration,
@@ -35,7 +35,7 @@ pub struct Gate {
 
 impl Gate {
     /// A gate with all of its places free.
-    pub fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             places: Arc::new(Semaphore::new(limits.in_flight)),
             limit: limits.in_flight,
@@ -44,12 +44,17 @@ impl Gate {
     }
 
     /// How many requests are in the house.
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.limit - self.places.available_permits()
     }
 
+    /// A place for one request of a stream, as soon as there is one.
+    pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.places).acquire_owned().await.expect("it is never closed")
+    }
+
     /// Answers the request; the answer holds the place until it is sent. Refuses at once where there is no place.
-    async fn pass(&self, request: Request, next: Next) -> Result<Response, Error> {
+    pub(crate) async fn pass(&self, request: Request, next: Next) -> Result<Response, Error> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
         let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
         let until = Instant::now() + self.request_time;
@@ -130,18 +135,4 @@ impl HttpBody for Unsent {
         // Asked before the first piece is.
         held(&self.answer).as_ref().map_or_else(SizeHint::default, |answer| answer.body.size_hint())
     }
-}
-
-/// A gate and how a refusal looks on this port.
-#[derive(Clone, Debug)]
-pub struct Door {
-    /// The gate behind it.
-    pub gate: Gate,
-    /// Makes the answer of a refusal.
-    pub refuse: fn(Error) -> Response,
-}
-
-/// The middleware: `axum::middleware::from_fn_with_state(door, admit)`.
-pub async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
-    door.gate.pass(request, next).await.unwrap_or_else(door.refuse)
 }

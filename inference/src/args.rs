@@ -1,6 +1,6 @@
 //! What the user typed, converted once into a [`Config`].
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use prowl_platform::{
@@ -8,12 +8,17 @@ use prowl_platform::{
     arguments::{duration, positive_duration, within, wrong_use},
 };
 
-use crate::config::{Config, Drain, Limits};
+use crate::{
+    config::{AccessLog, Config, Drain, Limits},
+    following::Following,
+    tls::TlsFiles,
+};
 
 const EXAMPLES: &str = "\
 Examples:
-  prowl-inference --store file://$PWD/store
-  prowl-inference --store file:///srv/prowl --model 20261124T214500Z --grpc-addr 0.0.0.0:50051 --http-addr 0.0.0.0:8080
+  prowl-inference --store file://$PWD/store --insecure
+  API_TOKENS=ci:$(openssl rand -hex 24) prowl-inference --store file:///srv/prowl --model 20261124T214500Z \\
+      --grpc-addr 0.0.0.0:50051 --http-addr 0.0.0.0:8080
 
 Logs go to stderr: PROWL_LOG sets the level (info), PROWL_LOG_FORMAT text or json.";
 
@@ -28,6 +33,48 @@ pub struct Args {
     /// The model to serve: the name of its folder, or `latest`
     #[arg(long, env = "PROWL_MODEL", value_name = "VERSION", default_value = "latest")]
     model: String,
+
+    /// Takes newer models of the store as they are published, without a restart
+    #[arg(long, help_heading = "Following")]
+    follow: bool,
+
+    /// How often to look for them
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration, help_heading = "Following")]
+    follow_every: Duration,
+
+    /// Takes newer histories of features runs that fit the model, which age faster than it does
+    #[arg(long, help_heading = "Following")]
+    follow_profiles: bool,
+
+    /// How often to look for them
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = positive_duration, help_heading = "Following")]
+    follow_profiles_every: Duration,
+
+    /// Keeps what reviewers say of answers (SendFeedback) in the store, for the next training
+    #[arg(long)]
+    feedback: bool,
+
+    /// Answers whoever asks, without a token; on loopback addresses only. Without it callers bring one of the tokens of the
+    /// secret `api_tokens` (API_TOKENS where there is no Vault): `name:token`, several between commas
+    #[arg(long, help_heading = "Security")]
+    insecure: bool,
+
+    /// Certificate chain in PEM, read anew when it changes; both ports speak TLS 1.3 then. Without it, the secrets `tls_cert`
+    /// and `tls_key` are looked for
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Security")]
+    tls_cert: Option<PathBuf>,
+
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Security")]
+    tls_key: Option<PathBuf>,
+
+    /// Certificates in PEM of those who sign certificates of clients: without one of these, no client is let in
+    #[arg(long, value_name = "FILE", help_heading = "Security")]
+    tls_client_ca: Option<PathBuf>,
+
+    /// Which requests the log tells of, a line each
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = AccessLog::Failed)]
+    access_log: AccessLog,
 
     /// Where gRPC listens; port 0 takes a free one, which the log tells
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50051")]
@@ -50,6 +97,10 @@ pub struct Args {
     /// Times --max-request-bytes it is the memory that all of them may take
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_in_flight: u64,
+
+    /// Most streams of requests (ScoreStream) at one time; each of their requests takes a place of --max-in-flight
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = within(1, 65_536), help_heading = "Limits")]
+    max_streams: u64,
 
     /// Longest time for one request, from its head until its answer is sent
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = positive_duration, help_heading = "Limits")]
@@ -81,7 +132,29 @@ impl TryFrom<Args> for Config {
     type Error = clap::Error;
 
     fn try_from(args: Args) -> Result<Self, clap::Error> {
+        let open_to_others = [args.grpc_addr, args.http_addr].into_iter().find(|address| !address.ip().is_loopback());
+        if let (true, Some(address)) = (args.insecure, open_to_others) {
+            return Err(wrong_use(format!(
+                "--insecure answers whoever asks, and {address} can be reached from other machines: leave --insecure out \
+                 and set the secret api_tokens, or listen on 127.0.0.1"
+            )));
+        }
+        let following = Following {
+            models: args.follow.then_some(args.follow_every),
+            profiles: args.follow_profiles.then_some(args.follow_profiles_every),
+        };
+        if following.models.is_some() && args.model != "latest" {
+            return Err(wrong_use(format!(
+                "--follow serves what is newest, and --model {} names another: leave one of them out",
+                args.model
+            )));
+        }
         Ok(Self {
+            following,
+            tls: TlsFiles { own: args.tls_cert.zip(args.tls_key), clients: args.tls_client_ca },
+            insecure: args.insecure,
+            feedback: args.feedback,
+            access_log: args.access_log,
             store: StoreUrl::parse(&args.store).map_err(wrong_use)?,
             model: args.model,
             grpc: args.grpc_addr,
@@ -90,6 +163,7 @@ impl TryFrom<Args> for Config {
                 request_bytes: args.max_request_bytes as usize,
                 batch: args.max_batch as usize,
                 in_flight: args.max_in_flight as usize,
+                streams: args.max_streams as usize,
                 request_time: args.request_timeout,
                 connections: args.max_connections as usize,
                 idle_time: args.idle_timeout,

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use prowl_platform::StoreUrl;
 
+use crate::{following::Following, tls::TlsFiles};
+
 /// Everything the server needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -11,6 +13,16 @@ pub struct Config {
     pub store: StoreUrl,
     /// Name of the model's folder, or `latest`.
     pub model: String,
+    /// What is followed while it is served.
+    pub following: Following,
+    /// Where certificates are.
+    pub tls: TlsFiles,
+    /// Whether everybody may ask, without a token.
+    pub insecure: bool,
+    /// Whether feedback is kept in the store.
+    pub feedback: bool,
+    /// Which requests the log tells of.
+    pub access_log: AccessLog,
     /// Where gRPC listens.
     pub grpc: SocketAddr,
     /// Where HTTP listens.
@@ -30,6 +42,8 @@ pub struct Limits {
     pub batch: usize,
     /// Most requests at one time, each from its head until its answer is sent; more are refused at once.
     pub in_flight: usize,
+    /// Most streams of requests at one time.
+    pub streams: usize,
     /// Longest time for that, so that neither a slow sender nor a slow reader keeps its place.
     pub request_time: Duration,
     /// Most open connections on each port; more wait to be accepted.
@@ -38,6 +52,28 @@ pub struct Limits {
     pub idle_time: Duration,
     /// Most reasons in one answer.
     pub reasons: usize,
+}
+
+/// Which requests the log tells of, a line each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AccessLog {
+    /// None of them
+    None,
+    /// Those that were not answered as they were meant
+    Failed,
+    /// All of them
+    All,
+}
+
+impl AccessLog {
+    /// Whether it tells of a request that failed, or did not.
+    pub(crate) fn tells(self, failed: bool) -> bool {
+        match self {
+            Self::None => false,
+            Self::Failed => failed,
+            Self::All => true,
+        }
+    }
 }
 
 /// How long the server waits for what, once it was asked to end.

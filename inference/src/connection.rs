@@ -1,10 +1,10 @@
-//! The connections of one port: how many are open, and how long one may be silent.
+//! The connections of one port: how many are open, how long one may be silent, and what is spoken below HTTP.
 
 use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -15,13 +15,17 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, Sleep, sleep_until},
 };
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use crate::config::Limits;
+use crate::{config::Limits, tls::Tls};
 
 /// Between two tries to accept: what keeps the system from giving a connection, such as a want of descriptors, lasts.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest time until TLS has begun.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Between two lines of the log that say the same of a busy port.
 const SAID_AGAIN: Duration = Duration::from_mins(1);
@@ -30,13 +34,14 @@ const SAID_AGAIN: Duration = Duration::from_mins(1);
 pub(crate) fn accept(
     listener: TcpListener,
     limits: &Limits,
+    tls: Option<(Tls, &'static [&'static [u8]])>,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let (places, limit, idle_time) =
         (Arc::new(Semaphore::new(limits.connections)), limits.connections, limits.idle_time);
     let said: Option<Instant> = None;
     stream::unfold((listener, said), move |(listener, mut said)| {
-        let (places, stop) = (Arc::clone(&places), stop.clone());
+        let (places, stop, tls) = (Arc::clone(&places), stop.clone(), tls.clone());
         async move {
             if places.available_permits() == 0 && said.is_none_or(|at| at.elapsed() > SAID_AGAIN) {
                 said = Some(Instant::now());
@@ -64,6 +69,10 @@ pub(crate) fn accept(
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection delays small packets");
             }
+            let stream = match tls {
+                None => Wire::Plain(stream),
+                Some((tls, protocols)) => Wire::greeting(tls.acceptor(protocols).accept(stream)),
+            };
             Some((Ok(Connection::new(stream, idle_time, place, stop)), (listener, said)))
         }
     })
@@ -72,7 +81,7 @@ pub(crate) fn accept(
 /// One connection. It breaks when nothing moves on it for too long, when the server stops before a first byte has
 /// come, and when one of its requests [cuts](Cut) it.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     idle_time: Duration,
     idle: Pin<Box<Sleep>>,
     cut: Cut,
@@ -81,6 +90,42 @@ pub(crate) struct Connection {
     has_spoken: bool,
     _place: OwnedSemaphorePermit,
 }
+
+/// What bytes go over.
+enum Wire {
+    /// As they are.
+    Plain(TcpStream),
+    /// TLS that has not begun yet; it begins with the first read or write, beside those of other connections.
+    Greeting(Box<tokio_rustls::Accept<TcpStream>>, Pin<Box<Sleep>>),
+    /// Within TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Wire {
+    fn greeting(accept: tokio_rustls::Accept<TcpStream>) -> Self {
+        Self::Greeting(Box::new(accept), Box::pin(tokio::time::sleep(HANDSHAKE)))
+    }
+
+    /// What can be read from and written to, once it is there.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut (dyn Bytes + '_)>>> {
+        if let Self::Greeting(accept, end) = self {
+            if end.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            *self = Self::Tls(Box::new(ready!(Pin::new(accept).poll(cx))?));
+        }
+        Poll::Ready(match self {
+            Self::Plain(stream) => Ok(Pin::new(stream)),
+            Self::Tls(stream) => Ok(Pin::new(stream.as_mut())),
+            Self::Greeting(..) => Err(io::ErrorKind::NotConnected.into()),
+        })
+    }
+}
+
+/// Goes both ways.
+trait Bytes: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Bytes for T {}
 
 /// Breaks the connection that a request came on; in the extensions of the request. Behind a proxy the other requests on
 /// it are of other clients, so that it waits until the newest has had its time too.
@@ -107,7 +152,7 @@ impl Cut {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, idle_time: Duration, place: OwnedSemaphorePermit, stop: CancellationToken) -> Self {
+    fn new(stream: Wire, idle_time: Duration, place: OwnedSemaphorePermit, stop: CancellationToken) -> Self {
         Self {
             stream,
             idle_time,
@@ -143,7 +188,11 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let polled = match self.stream.poll_ready(cx) {
+            Poll::Ready(Ok(stream)) => stream.poll_read(cx, buffer),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
         if polled.is_ready() && !self.has_spoken {
             self.has_spoken = true;
             self.end = Box::pin(self.cut.now.clone().cancelled_owned());
@@ -154,7 +203,11 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let polled = match self.stream.poll_ready(cx) {
+            Poll::Ready(Ok(stream)) => stream.poll_write(cx, bytes),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
         self.watch(cx, polled)
     }
 
@@ -163,19 +216,24 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let polled = match self.stream.poll_ready(cx) {
+            Poll::Ready(Ok(stream)) => stream.poll_write_vectored(cx, slices),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
         self.watch(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        // Both kinds of wire take several pieces at once.
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(self.stream.poll_ready(cx))?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        ready!(self.stream.poll_ready(cx))?.poll_shutdown(cx)
     }
 }

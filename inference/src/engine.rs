@@ -1,57 +1,106 @@
 //! The core that both ports share: from a pull request to an answer.
 
-use std::{borrow::Cow, collections::HashMap, time::Instant};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Instant};
 
 use prost_types::Timestamp;
-use prowl_features::{FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest};
+use prowl_features::{
+    Category, FEATURE_COUNT, FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest,
+};
 use prowl_model::{Band, ClusterInfo, Model, Reference, RiskInfo, Vector};
 use prowl_proto::v1;
 
 use crate::{category::category, error::Error, reasons::Reasons, task::Task};
 
-/// A verified model with the profiles beside it. It never changes, so any number of calls use it at one time.
-#[derive(Debug)]
+/// A verified model with the histories that it looks up. It never changes, so any number of calls use it at one time; a
+/// newer model or newer histories make a new one.
+#[derive(Clone, Debug)]
 pub struct Engine {
+    judge: Arc<Judge>,
+    past: Arc<Past>,
+}
+
+#[derive(Debug)]
+struct Judge {
     model: Model,
-    profiles: Profiles,
     id: v1::ModelId,
-    history_as_of: Option<Timestamp>,
     reasons: Reasons,
+}
+
+/// What is known of the past of all repositories.
+#[derive(Debug)]
+pub struct Past {
+    /// The features run that knew it.
+    pub run: String,
+    /// Histories by repository.
+    pub profiles: Profiles,
+}
+
+/// An answer, with what the service looks at beside it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What the caller gets.
+    pub response: v1::ScoreResponse,
+    /// The vector that was judged, NaN where unknown.
+    pub values: [f32; FEATURE_COUNT],
+    /// The beginning of the title, where it is known.
+    pub title: Option<String>,
+}
+
+/// What an answer says beside the judgement of a vector.
+struct About {
+    repository: String,
+    number: u64,
+    created_at: Option<i64>,
+    declared: Option<Category>,
+    history_source: v1::HistorySource,
+    history_as_of: Option<i64>,
+    /// Whether the model has learnt nothing from its repository.
+    foreign: bool,
 }
 
 impl Engine {
     /// An engine of `model`, whose file has the hexadecimal SHA-256 `digest`; it gives at most `reasons` reasons. The
     /// caller has made sure that the model reads the features of this program.
-    pub fn new(model: Model, digest: String, profiles: Profiles, reasons: usize) -> Self {
+    pub fn new(model: Model, digest: String, past: Past, reasons: usize) -> Self {
         let metadata = model.metadata();
-        Self {
+        let judge = Judge {
             id: v1::ModelId {
                 version: metadata.version.clone(),
                 digest,
                 features_digest: metadata.features_digest.clone(),
             },
-            history_as_of: profiles.as_of().map(timestamp),
             reasons: Reasons::new(&model, reasons),
             model,
-            profiles,
-        }
+        };
+        Self { judge: Arc::new(judge), past: Arc::new(past) }
+    }
+
+    /// The same model with other histories.
+    #[must_use]
+    pub fn with_past(&self, past: Arc<Past>) -> Self {
+        Self { judge: Arc::clone(&self.judge), past }
     }
 
     /// The name of the model.
     pub fn id(&self) -> &v1::ModelId {
-        &self.id
+        &self.judge.id
     }
 
-    /// Number of repositories with a history.
-    pub fn repositories(&self) -> usize {
-        self.profiles.len()
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.judge.model
+    }
+
+    /// The histories.
+    pub fn past(&self) -> &Arc<Past> {
+        &self.past
     }
 
     /// Answers a request of the protocol.
     ///
     /// # Errors
     /// Those of [`Task`], and [`Error::Model`].
-    pub fn answer(&self, request: v1::ScoreRequest) -> Result<v1::ScoreResponse, Error> {
+    pub fn answer(&self, request: v1::ScoreRequest) -> Result<Answer, Error> {
         let began = Instant::now();
         self.score(Task::try_from(request)?, began)
     }
@@ -60,25 +109,61 @@ impl Engine {
     ///
     /// # Errors
     /// Those of [`Task::from_json`], and [`Error::Model`].
-    pub fn answer_json(&self, document: &[u8]) -> Result<v1::ScoreResponse, Error> {
+    pub fn answer_json(&self, document: &[u8]) -> Result<Answer, Error> {
         let began = Instant::now();
         self.score(Task::from_json(document)?, began)
     }
 
+    /// Answers for a vector by itself, in the order of the features, NaN where unknown: its words are not known.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn answer_vector(&self, values: [f32; FEATURE_COUNT], repository: Option<String>) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let vector = FeatureVector { values, tokens: Vec::new(), kind_tokens: Vec::new() };
+        let about = About {
+            foreign: repository.as_ref().is_some_and(|name| self.past.profiles.ledger(name).is_none()),
+            repository: repository.unwrap_or_default(),
+            number: 0,
+            created_at: None,
+            declared: None,
+            history_source: v1::HistorySource::Request,
+            history_as_of: None,
+        };
+        Ok(Answer { response: self.judge(&vector, about, began)?, values, title: None })
+    }
+
     #[tracing::instrument(skip_all)]
-    fn score(&self, task: Task, began: Instant) -> Result<v1::ScoreResponse, Error> {
+    fn score(&self, task: Task, began: Instant) -> Result<Answer, Error> {
         let facts = task.facts;
-        let ledger = self.profiles.ledger(&facts.repository);
+        let ledger = self.past.profiles.ledger(&facts.repository);
         let (history, history_source, history_as_of) = match (task.history, ledger) {
             (Some(history), _) => (history, v1::HistorySource::Request, None),
             (None, Some(ledger)) => (known_of(ledger, &facts), v1::HistorySource::Profiles, ledger.as_of()),
             (None, None) => (Ledger::default().history(&facts), v1::HistorySource::None, None),
         };
-        let counted_up_to = history_as_of.filter(|as_of| *as_of >= facts.lifecycle.created_at);
         let vector = facts.vector(&history);
-        let foreign = ledger.is_none();
+        let about = About {
+            repository: facts.repository,
+            number: facts.lifecycle.number,
+            created_at: Some(facts.lifecycle.created_at),
+            declared: facts.category,
+            history_source,
+            history_as_of,
+            foreign: ledger.is_none(),
+        };
+        let mut response = self.judge(&vector, about, began)?;
+        if task.include_features {
+            response.features = vector.values.to_vec();
+        }
+        Ok(Answer { response, values: vector.values, title: facts.title })
+    }
+
+    fn judge(&self, vector: &FeatureVector, about: About, began: Instant) -> Result<v1::ScoreResponse, Error> {
+        let Judge { model, id, reasons } = &*self.judge;
+        let About { repository, number, created_at, declared, history_source, history_as_of, foreign } = about;
         let values = if foreign {
-            Cow::Owned(self.model.comparable(&vector.values))
+            Cow::Owned(model.comparable(&vector.values))
         } else {
             Cow::Borrowed(vector.values.as_slice())
         };
@@ -86,51 +171,48 @@ impl Engine {
             values: &values,
             tokens: &vector.tokens,
             kind_tokens: &vector.kind_tokens,
-            repository: Some(&facts.repository),
+            repository: Some(&repository),
         };
-        let score = self.model.score(&vector_of_model).map_err(|error| Error::Model(error.to_string()))?;
+        let score = model.score(&vector_of_model).map_err(|error| Error::Model(error.to_string()))?;
         if !(score.anomaly.is_finite() && score.percentile.is_finite()) {
-            return Err(Error::Model(format!(
-                "its score of {}#{} is no number",
-                facts.repository, facts.lifecycle.number
-            )));
+            return Err(Error::Model(format!("its score of {repository}#{number} is no number")));
         }
+        let metadata = model.metadata();
+        let counted_up_to = history_as_of.filter(|as_of| created_at.is_some_and(|created_at| *as_of >= created_at));
         let mut response = v1::ScoreResponse {
             missing_fields: vector.missing_fields().into_iter().map(str::to_owned).collect(),
             unknown_features: vector.values.iter().filter(|value| value.is_nan()).count() as u32,
-            repository: facts.repository,
-            number: facts.lifecycle.number,
-            created_at: Some(timestamp(facts.lifecycle.created_at)),
+            repository,
+            number,
+            created_at: created_at.map(timestamp),
             anomaly: score.anomaly,
             percentile: score.percentile,
             band: band(score.band).into(),
             risk: score.risk,
-            risk_band: self
-                .model
-                .metadata()
+            risk_band: metadata
                 .risk
                 .as_ref()
                 .zip(score.risk)
                 .and_then(|(info, risk)| Some(risk_band(info, info.ranges().nth(info.band(risk))?))),
-            category: category(facts.category, &self.model.metadata().categories, &score.categories),
-            cluster: score.cluster.filter(|_| facts.category.is_none()).and_then(|member| {
-                let info = self.model.metadata().clusters.get(member.cluster)?;
+            category: category(declared, &metadata.categories, &score.categories),
+            cluster: score.cluster.filter(|_| declared.is_none()).and_then(|member| {
+                let info = metadata.clusters.get(member.cluster)?;
                 Some(cluster(info, Some(member.farther)))
             }),
-            reasons: self.reasons.of(&score.contributions, counted_up_to.map(timestamp)),
-            risk_reasons: self.reasons.of_risk(&score.effects, counted_up_to.map(timestamp)),
+            reasons: reasons.of(&score.contributions, counted_up_to.map(timestamp)),
+            risk_reasons: reasons.of_risk(&score.effects, counted_up_to.map(timestamp)),
             reference: reference(score.among).into(),
             repository_is_foreign: foreign,
-            features: if task.include_features { vector.values.to_vec() } else { Vec::new() },
-            model: Some(self.id.clone()),
+            features: Vec::new(),
+            model: Some(id.clone()),
             history_source: history_source.into(),
             history_as_of: history_as_of.map(timestamp),
             elapsed: None,
         };
-        if !says_what_changes(&vector) {
+        if !says_what_changes(vector) {
             response.band = v1::Band::Unspecified.into();
             (response.risk, response.risk_band) = (None, None);
-            response.category = category(facts.category, &[], &[]);
+            response.category = category(declared, &[], &[]);
             response.reasons.clear();
             response.cluster = None;
             response.risk_reasons.clear();
@@ -142,7 +224,7 @@ impl Engine {
 
     /// Describes the model.
     pub fn describe(&self) -> v1::GetModelResponse {
-        let metadata = self.model.metadata();
+        let metadata = self.judge.model.metadata();
         let feature = |feature: &prowl_model::FeatureInfo| v1::Feature {
             name: feature.name.clone(),
             group: feature.group.clone(),
@@ -152,7 +234,7 @@ impl Engine {
             about: feature.about.clone(),
         };
         v1::GetModelResponse {
-            model: Some(self.id.clone()),
+            model: Some(self.judge.id.clone()),
             features: metadata.features.iter().map(feature).collect(),
             training: Some(v1::Training {
                 run: metadata.training.run.clone(),
@@ -171,7 +253,8 @@ impl Engine {
             categories: metadata.categories.clone(),
             clusters: metadata.clusters.iter().map(|info| cluster(info, None)).collect(),
             missing_heads: metadata.missing_heads.clone().into_iter().collect(),
-            history_as_of: self.history_as_of,
+            history_as_of: self.past.profiles.as_of().map(timestamp),
+            anomaly_quantiles: self.judge.model.parts().calibration.anomaly_quantiles(),
         }
     }
 
@@ -185,7 +268,7 @@ impl Engine {
             let pull_request = PullRequest {
                 repository: "prowl/warm-up".into(),
                 number,
-                created_at: self.history_as_of.as_ref().map_or(0, |time| time.seconds * 1_000),
+                created_at: self.past.profiles.as_of().unwrap_or_default(),
                 title: Some("Warm up the caches (#1)".into()),
                 additions: Some(number * number),
                 deletions: Some(number),

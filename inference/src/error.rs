@@ -40,6 +40,21 @@ pub enum Error {
         /// Most time.
         limit: Duration,
     },
+    /// The caller brings no token, or one that is not known.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// Another model than the one that is served.
+    #[error("{0}")]
+    NoSuchModel(String),
+    /// The server was not started so that it could do this.
+    #[error("{0}")]
+    Disabled(&'static str),
+    /// What was to be kept could not be.
+    #[error("{0}")]
+    NotKept(String),
+    /// The server is about to end.
+    #[error("the server shuts down: send the rest elsewhere")]
+    Ending,
     /// The HTTP body is not in plain text.
     #[error("the body has the content-encoding {0:?}, which this server does not read: send it as plain JSON")]
     Encoded(String),
@@ -83,7 +98,10 @@ impl Error {
             Self::NotJson(_) => (Code::InvalidArgument, 400),
             Self::TooLarge { .. } => (Code::OutOfRange, 413),
             Self::Encoded(_) => (Code::Unimplemented, 415),
-            Self::NotReady => (Code::Unavailable, 503),
+            Self::Unauthenticated(_) => (Code::Unauthenticated, 401),
+            Self::NoSuchModel(_) => (Code::NotFound, 404),
+            Self::Disabled(_) => (Code::Unimplemented, 501),
+            Self::NotReady | Self::NotKept(_) | Self::Ending => (Code::Unavailable, 503),
             Self::Busy { .. } => (Code::ResourceExhausted, 429),
             Self::TooSlow { .. } => (Code::DeadlineExceeded, 408),
             Self::Unwritable(_) | Self::Model(_) => (Code::Internal, 500),
@@ -105,6 +123,11 @@ impl Error {
             | Self::NotReady
             | Self::Busy { .. }
             | Self::TooSlow { .. }
+            | Self::Unauthenticated(_)
+            | Self::NoSuchModel(_)
+            | Self::Disabled(_)
+            | Self::NotKept(_)
+            | Self::Ending
             | Self::Unwritable(_)
             | Self::Model(_) => Vec::new(),
         }
@@ -139,6 +162,12 @@ impl From<DocumentError> for Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for Status {
+    fn from(error: &Error) -> Self {
         let (code, _) = error.codes();
         let violations = error.violations();
         if violations.is_empty() {

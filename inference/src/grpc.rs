@@ -1,39 +1,67 @@
-//! The gRPC port: `prowl.v1.Scoring`, health and reflection.
+//! The gRPC port: `prowl.v1.Scoring`, the Open Inference Protocol, health and reflection.
 
 use axum::{middleware::from_fn_with_state, response::IntoResponse};
-use prowl_proto::v1::{
-    GetModelRequest, GetModelResponse, ScoreBatchRequest, ScoreBatchResponse, ScoreBatchResult, ScoreRequest,
-    ScoreResponse,
-    score_batch_result::Outcome,
-    scoring_server::{Scoring, ScoringServer},
+use prowl_proto::{
+    inference::grpc_inference_service_server::GrpcInferenceServiceServer,
+    v1::{
+        GetModelRequest, GetModelResponse, ScoreBatchRequest, ScoreBatchResponse, ScoreBatchResult, ScoreRequest,
+        ScoreResponse, ScoreStreamRequest, SendFeedbackRequest, SendFeedbackResponse,
+        score_batch_result::Outcome,
+        scoring_server::{Scoring, ScoringServer},
+    },
 };
-use tonic::{Request, Response, Status, service::Routes};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming, service::Routes};
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::{
-    admission::{Door, Gate, admit},
     config::Limits,
+    door::{Door, enter},
     error::{Error, Violation},
+    feedback::Feedback,
+    observe::Observer,
+    oip::grpc::OpenInference,
     readiness::Readiness,
+    stream::{Answers, Streams},
 };
 
-/// How many items of a batch are scored before other work of the same thread gets its turn.
+/// How many items of a batch are scored before other work of the same thread gets its turn, and before it is looked whether
+/// anybody still waits.
 const ITEMS_A_TURN: usize = 16;
+
+/// What answers on this port.
+pub(crate) struct Parts {
+    pub(crate) readiness: Readiness,
+    pub(crate) observer: Observer,
+    pub(crate) feedback: Feedback,
+    pub(crate) health: HealthReporter,
+    pub(crate) door: Door,
+    /// That the server takes no more requests.
+    pub(crate) stop: CancellationToken,
+}
 
 struct Service {
     readiness: Readiness,
+    observer: Observer,
+    feedback: Feedback,
+    streams: Streams,
     batch: usize,
 }
 
 #[tonic::async_trait]
 impl Scoring for Service {
+    type ScoreStreamStream = Answers;
+
     async fn score(&self, request: Request<ScoreRequest>) -> Result<Response<ScoreResponse>, Status> {
-        Ok(Response::new(self.readiness.engine()?.answer(request.into_inner())?))
+        let engine = self.readiness.engine()?;
+        let answer = engine.answer(request.into_inner())?;
+        self.observer.answered(&engine, &answer);
+        Ok(Response::new(answer.response))
     }
 
     async fn score_batch(&self, request: Request<ScoreBatchRequest>) -> Result<Response<ScoreBatchResponse>, Status> {
-        let engine = self.readiness.engine()?;
+        let engine = self.readiness.engine()?.clone();
         let requests = request.into_inner().requests;
         if requests.len() > self.batch {
             let description = format!(
@@ -46,7 +74,10 @@ impl Scoring for Service {
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
             let outcome = match engine.answer(request) {
-                Ok(response) => Outcome::Response(response),
+                Ok(answer) => {
+                    self.observer.answered(&engine, &answer);
+                    Outcome::Response(answer.response)
+                }
                 Err(error) => Outcome::Error(error.into()),
             };
             results.push(ScoreBatchResult { outcome: Some(outcome) });
@@ -57,8 +88,22 @@ impl Scoring for Service {
         Ok(Response::new(ScoreBatchResponse { results }))
     }
 
+    async fn score_stream(&self, request: Request<Streaming<ScoreStreamRequest>>) -> Result<Response<Answers>, Status> {
+        self.readiness.engine()?;
+        Ok(Response::new(self.streams.begin(request.into_inner())?))
+    }
+
     async fn get_model(&self, _: Request<GetModelRequest>) -> Result<Response<GetModelResponse>, Status> {
         Ok(Response::new(self.readiness.engine()?.describe()))
+    }
+
+    async fn send_feedback(
+        &self,
+        request: Request<SendFeedbackRequest>,
+    ) -> Result<Response<SendFeedbackResponse>, Status> {
+        let kept = self.feedback.keep(request.into_inner()).await?;
+        self.observer.calls().feedback();
+        Ok(Response::new(kept))
     }
 }
 
@@ -66,24 +111,29 @@ impl Scoring for Service {
 ///
 /// # Errors
 /// The descriptors that reflection serves could not be read, which the tests of `prowl-proto` exclude.
-pub fn routes(
-    readiness: Readiness,
-    health: HealthReporter,
-    gate: Gate,
-    limits: &Limits,
-) -> Result<Routes, ReflectionError> {
-    let scoring =
-        ScoringServer::new(Service { readiness, batch: limits.batch }).max_decoding_message_size(limits.request_bytes);
-    let door = Door { gate, refuse: |error| Status::from(error).into_http::<axum::body::Body>().into_response() };
-    let scoring = Routes::new(scoring).into_axum_router().route_layer(from_fn_with_state(door, admit));
+pub(crate) fn routes(parts: Parts, limits: &Limits) -> Result<Routes, ReflectionError> {
+    let Parts { readiness, observer, feedback, health, door, stop } = parts;
+    let (batch, most) = (limits.batch, limits.request_bytes);
+    let streams = Streams::new(readiness.clone(), observer.clone(), door.gate.clone(), limits, stop);
+    let open_inference = OpenInference { readiness: readiness.clone(), observer: observer.clone(), batch };
+    let open_inference = GrpcInferenceServiceServer::new(open_inference).max_decoding_message_size(most);
+    let scoring = Service { readiness, observer, feedback, streams, batch };
+    let scoring = ScoringServer::new(scoring).max_decoding_message_size(most);
     let health = tonic_health::server::HealthService::from_health_reporter(health);
     let reflection = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(prowl_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(Routes::from(scoring)
+    let routes = Routes::new(scoring)
+        .add_service(open_inference)
         .add_service(tonic_health::pb::health_server::HealthServer::new(health))
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+        .add_service(reflection().build_v1alpha()?);
+    Ok(Routes::from(routes.into_axum_router().layer(from_fn_with_state(door, enter))))
+}
+
+/// What a request was refused with before it came to its handler.
+pub(crate) fn refuse(_path: &str, error: &Error) -> axum::response::Response {
+    Status::from(error).into_http::<axum::body::Body>().into_response()
 }

@@ -1,30 +1,40 @@
 //! The service that scores pull requests: `prowl.v1.Scoring` over gRPC, and GitHub's own JSON over HTTP.
 //!
 //! ```text
-//! grpc.rs ─┐                 ┌─ prowl_features: pull request + history ──> vector
-//!          ├─> Task ─> Engine┤
-//! http.rs ─┘                 └─ prowl_model: vector ──> score ──> reasons
+//!          grpc, stream, oip ─┐                 ┌─ prowl_features: pull request + history ──> vector
+//! door ─>                     ├─> Task ─> Engine┤
+//!          http, oip ─────────┘                 └─ prowl_model: vector ──> score ──> reasons
 //! ```
+//!
+//! Every request comes through the [door](crate::server), which knows who may ask and counts what came of it.
 //!
 //! Both ports are open from the start and say that they are not ready; a model is then loaded from the store,
 //! verified and warmed up. Each answer comes from one [`engine::Engine`], which never changes once it is made: no
-//! call waits for a lock.
+//! call waits for a lock. A newer model, or newer histories, make another engine, which takes its place between two calls.
 //!
-//! This crate never trains, never computes a feature by itself, and keeps nothing between two calls. It links
+//! This crate never trains, never computes a feature by itself, and no answer depends on another call. It links
 //! neither the batch engine nor a database.
 
-pub mod admission;
+mod admission;
 pub mod args;
 mod category;
 mod checks;
 pub mod config;
 mod connection;
+mod door;
 pub mod engine;
 pub mod error;
-pub mod grpc;
-pub mod http;
+mod feedback;
+pub mod following;
+mod grpc;
+mod guard;
+mod http;
 pub mod loading;
+mod observe;
+mod oip;
 pub mod readiness;
 pub mod reasons;
 pub mod server;
+mod stream;
 pub mod task;
+pub mod tls;

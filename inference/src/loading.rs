@@ -6,10 +6,13 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use prowl_features::Profiles;
 use prowl_model::{ArtifactError, Model};
-use prowl_platform::{Kind, Manifest, Store};
+use prowl_platform::{Folder, Kind, Manifest, Store};
 use serde_json::json;
 
-use crate::{engine::Engine, error::Error};
+use crate::{
+    engine::{Engine, Past},
+    error::Error,
+};
 
 const PROFILES: &str = "profiles.parquet";
 
@@ -63,11 +66,13 @@ pub enum LoadError {
         /// Digest of this program's list of features.
         ours: String,
     },
-    /// The profiles beside the model cannot be used.
-    #[error("cannot serve {folder}: {PROFILES} is damaged: {reason}; train the model again with `prowl-trainer train`")]
+    /// The profiles cannot be used.
+    #[error("cannot serve {folder}: {file} is damaged: {reason}; make the folder again")]
     Profiles {
         /// URL of the model's folder.
         folder: String,
+        /// The file that holds them.
+        file: String,
         /// What is wrong with them.
         reason: String,
     },
@@ -85,10 +90,17 @@ pub enum LoadError {
 ///
 /// # Errors
 /// [`LoadError`]: each names the folder and says what to do.
-#[tracing::instrument(skip_all)]
 pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, LoadError> {
+    load_folder(&store.folder(Kind::Models, name).await?, reasons).await
+}
+
+/// The same with a folder that was found.
+///
+/// # Errors
+/// [`LoadError`].
+#[tracing::instrument(skip_all)]
+pub(crate) async fn load_folder(folder: &Folder, reasons: usize) -> Result<Engine, LoadError> {
     let began = Instant::now();
-    let folder = store.folder(Kind::Models, name).await?;
     if folder.manifest().name != folder.name() {
         let (folder, name) = (folder.url().to_string(), folder.manifest().name.clone());
         return Err(LoadError::Renamed { folder, name });
@@ -103,11 +115,32 @@ pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, L
     tracing::info!(
         model = folder.name(),
         digest = engine.id().digest,
-        repositories = engine.repositories(),
+        repositories = engine.past().profiles.len(),
         milliseconds = began.elapsed().as_millis() as u64,
         "model loaded"
     );
     Ok(engine)
+}
+
+/// Reads what a features run knows of the past.
+///
+/// # Errors
+/// [`LoadError::Store`] or [`LoadError::Profiles`].
+#[tracing::instrument(skip_all)]
+pub(crate) async fn load_past(run: &Folder) -> Result<Past, LoadError> {
+    let mut profiles = Profiles::default();
+    let names: Vec<String> = run.files("profiles/part-").map(|entry| entry.path.clone()).collect();
+    for name in names {
+        let part = run.read(&name).await?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut profiles = profiles;
+            read_profiles(part, &mut profiles).map(|()| profiles)
+        });
+        let read = read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let folder = run.url().to_string();
+        profiles = read.map_err(|reason| LoadError::Profiles { folder, file: name.clone(), reason })?;
+    }
+    Ok(Past { run: run.name().to_owned(), profiles })
 }
 
 fn build(
@@ -125,9 +158,13 @@ fn build(
     if *theirs != ours {
         return Err(LoadError::Features { folder: folder.to_owned(), theirs: theirs.clone(), ours });
     }
-    let profiles =
-        read_profiles(profiles).map_err(|reason| LoadError::Profiles { folder: folder.to_owned(), reason })?;
-    let engine = Engine::new(model, digest, profiles, reasons);
+    let mut past = Past { run: model.metadata().training.run.clone(), profiles: Profiles::default() };
+    read_profiles(profiles, &mut past.profiles).map_err(|reason| LoadError::Profiles {
+        folder: folder.to_owned(),
+        file: PROFILES.to_owned(),
+        reason,
+    })?;
+    let engine = Engine::new(model, digest, past, reasons);
     engine.warm_up().map_err(|source| LoadError::WarmUp { folder: folder.to_owned(), source })?;
     Ok(engine)
 }
@@ -146,12 +183,12 @@ fn agree(manifest: &Manifest, model: &Model, digest: &str) -> Result<(), &'stati
     }
 }
 
-fn read_profiles(bytes: Bytes) -> Result<Profiles, String> {
+/// Adds one file of profiles to those that were read.
+fn read_profiles(bytes: Bytes, profiles: &mut Profiles) -> Result<(), String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(ParquetRecordBatchReaderBuilder::build);
-    let mut profiles = Profiles::default();
     for batch in reader.map_err(|error| error.to_string())? {
         let batch = batch.map_err(|error| error.to_string())?;
-        prowl_features::push_batch(&mut profiles, &batch).map_err(|error| error.to_string())?;
+        prowl_features::push_batch(profiles, &batch).map_err(|error| error.to_string())?;
     }
-    Ok(profiles)
+    Ok(())
 }

@@ -1,16 +1,20 @@
 //! Whether the server is ready, told the same way on both ports.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use arc_swap::{ArcSwapOption, Guard};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{engine::Engine, error::Error};
 
-/// The services whose health is reported: the server as a whole, and scoring.
-const SERVICES: [&str; 2] = ["", "prowl.v1.Scoring"];
+/// The services whose health is reported: the server as a whole, and those that score.
+const SERVICES: [&str; 3] = ["", "prowl.v1.Scoring", "inference.GRPCInferenceService"];
 
 /// Where the server stands between its start and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub struct Readiness {
 
 #[derive(Debug, Default)]
 struct Shared {
-    engine: OnceLock<Arc<Engine>>,
+    engine: ArcSwapOption<Engine>,
     draining: AtomicBool,
 }
 
@@ -44,11 +48,13 @@ impl Readiness {
         readiness
     }
 
-    /// Lets requests in. The first engine stays.
+    /// Lets requests in, or has those that come from now on answered by another engine. Those in flight are answered by the one
+    /// that they began with.
     pub async fn serve(&self, engine: Engine) {
-        let first = self.shared.engine.set(Arc::new(engine)).is_ok();
-        debug_assert!(first, "an engine is loaded once");
-        self.report(ServingStatus::Serving).await;
+        let first = self.shared.engine.swap(Some(Arc::new(engine))).is_none();
+        if first && !self.shared.draining.load(Ordering::Acquire) {
+            self.report(ServingStatus::Serving).await;
+        }
     }
 
     /// Says that new requests should go elsewhere.
@@ -68,7 +74,7 @@ impl Readiness {
     pub fn phase(&self) -> Phase {
         if self.shared.draining.load(Ordering::Acquire) {
             Phase::Draining
-        } else if self.shared.engine.get().is_some() {
+        } else if self.shared.engine.load().is_some() {
             Phase::Ready
         } else {
             Phase::Loading
@@ -79,13 +85,26 @@ impl Readiness {
     ///
     /// # Errors
     /// [`Error::NotReady`] before a model is loaded.
-    pub fn engine(&self) -> Result<&Arc<Engine>, Error> {
-        self.shared.engine.get().ok_or(Error::NotReady)
+    pub fn engine(&self) -> Result<Serving, Error> {
+        let engine = self.shared.engine.load();
+        if engine.is_some() { Ok(Serving(engine)) } else { Err(Error::NotReady) }
     }
 
     async fn report(&self, status: ServingStatus) {
         for service in SERVICES {
             self.health.set_service_status(service, status).await;
         }
+    }
+}
+
+/// The engine of one request: it stays, whatever is served from now on.
+#[derive(Debug)]
+pub struct Serving(Guard<Option<Arc<Engine>>>);
+
+impl Deref for Serving {
+    type Target = Arc<Engine>;
+
+    fn deref(&self) -> &Arc<Engine> {
+        self.0.as_ref().expect("it was looked at when this was made")
     }
 }

@@ -3,19 +3,25 @@
 use std::{net::SocketAddr, pin::pin};
 
 use anyhow::{Context, anyhow};
-use prowl_platform::Store;
+use prowl_platform::{Secrets, Store};
 use tokio::{net::TcpListener, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{service::Routes, transport::Server};
 
 use crate::{
     admission::Gate,
     config::{Config, Drain, Limits},
     connection,
-    engine::Engine,
-    grpc, http,
-    loading::{LoadError, load},
+    door::Door,
+    feedback::Feedback,
+    following::Follower,
+    grpc,
+    guard::{self, Guard},
+    http,
+    loading::load,
+    observe::Observer,
     readiness::Readiness,
+    tls::{self, Tls},
 };
 
 /// Serves until `signal` ends, then drains. Both ports answer from the start; health and readiness say no until the
@@ -27,22 +33,48 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let (grpc, http) = (bind("--grpc-addr", config.grpc).await?, bind("--http-addr", config.http).await?);
     tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "listening");
 
+    let secrets = Secrets::open(&[&Store::SECRETS[..], &[guard::SECRET], &tls::SECRETS].concat()).await?;
+    let guard = if config.insecure { Guard::open() } else { tokens(&secrets)? };
+    let store = Store::open(&config.store, &secrets)?;
+    let tls = Tls::open(&config.tls, &secrets).map_err(|error| anyhow!("cannot speak TLS: {error}"))?;
+    warn_of_plain_tokens(&config, tls.is_some());
+
     let health = tonic_health::server::HealthReporter::new();
     let readiness = Readiness::new(health.clone()).await;
-    let gate = Gate::new(&config.limits);
+    let (gate, observer) = (Gate::new(&config.limits), Observer::new());
     let stop = CancellationToken::new();
+    let door = |refuse| Door {
+        gate: gate.clone(),
+        guard: guard.clone(),
+        observer: observer.clone(),
+        access_log: config.access_log,
+        refuse,
+    };
+    let feedback = if config.feedback { Feedback::into_store(store.clone()) } else { Feedback::none() };
+    let grpc_parts = grpc::Parts {
+        readiness: readiness.clone(),
+        observer: observer.clone(),
+        feedback,
+        health,
+        door: door(grpc::refuse),
+        stop: stop.clone(),
+    };
     let mut ports = JoinSet::new();
-    let grpc_routes = grpc::routes(readiness.clone(), health, gate.clone(), &config.limits)?;
-    ports.spawn(serve(grpc, grpc_routes, false, config.limits, stop.clone()));
-    let http_routes = http::routes(readiness.clone(), gate.clone(), &config.limits);
-    ports.spawn(serve(http, Routes::from(http_routes), true, config.limits, stop.clone()));
+    let grpc_routes = grpc::routes(grpc_parts, &config.limits)?;
+    ports.spawn(serve(grpc, grpc_routes, Spoken::Grpc, tls.clone(), config.limits, stop.clone()));
+    let http_routes = http::routes(readiness.clone(), observer.clone(), door(http::refuse), &config.limits);
+    ports.spawn(serve(http, Routes::from(http_routes), Spoken::Http, tls, config.limits, stop.clone()));
 
     let mut signal = pin!(signal);
+    let reasons = config.limits.reasons;
     let name = tokio::select! {
         name = &mut signal => name,
-        engine = load_from_store(&config) => {
+        engine = load(&store, &config.model, reasons) => {
             readiness.serve(engine?).await;
             tracing::info!("serving");
+            let follower = Follower { store, readiness: readiness.clone(), observer, reasons };
+            let following = tokio::spawn(follower.run(config.following));
+            let _following = AbortOnDropHandle::new(following);
             tokio::select! {
                 name = signal => name,
                 ended = ports.join_next() => return Err(unasked(ended)),
@@ -55,9 +87,16 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     drain(&readiness, config.drain, &stop, &gate, ports).await
 }
 
-async fn load_from_store(config: &Config) -> Result<Engine, LoadError> {
-    let store = Store::connect(&config.store).await?;
-    load(&store, &config.model, config.limits.reasons).await
+/// The tokens that callers have to bring.
+fn tokens(secrets: &Secrets) -> anyhow::Result<Guard> {
+    let hint = |error: String| {
+        anyhow!(
+            "cannot tell who may ask by the secret {}: {error}; set it (in Vault, or as API_TOKENS) to name:token, or answer \
+             whoever asks on this machine with --insecure",
+            guard::SECRET
+        )
+    };
+    Guard::with(secrets).map_err(hint)
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -65,23 +104,54 @@ async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(hint)
 }
 
+/// What a port speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Grpc,
+    Http,
+}
+
+impl Spoken {
+    /// In the words of ALPN, by which both sides of TLS agree on it.
+    fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Grpc => &[b"h2"],
+            Self::Http => &[b"h2", b"http/1.1"],
+        }
+    }
+}
+
+/// Tokens that go over a network as they are can be read on the way; behind a proxy that ends TLS they do not go far.
+fn warn_of_plain_tokens(config: &Config, tls: bool) {
+    if !tls && !(config.grpc.ip().is_loopback() && config.http.ip().is_loopback()) {
+        tracing::warn!(
+            "without TLS tokens can be read on their way: give --tls-cert and --tls-key, or the secrets tls_cert and tls_key, \
+             unless a proxy on this machine speaks TLS"
+        );
+    }
+}
+
 /// One port. The same server carries gRPC and HTTP, so connections are handled, and ended, in the same way.
 async fn serve(
     listener: TcpListener,
     routes: Routes,
-    http1: bool,
+    spoken: Spoken,
+    tls: Option<Tls>,
     limits: Limits,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
-        .accept_http1(http1)
+        .accept_http1(spoken == Spoken::Http)
         // One connection alone cannot have more in flight than the gate lets in.
         .max_concurrent_streams(limits.in_flight as u32)
         // Often enough that a client which lives is never silent for long; the connection itself looks for silence.
         .http2_keepalive_interval(Some(limits.idle_time / 2))
         .http2_keepalive_timeout(Some(limits.idle_time))
         .add_routes(routes.prepare())
-        .serve_with_incoming_shutdown(connection::accept(listener, &limits, stop.clone()), stop.cancelled_owned())
+        .serve_with_incoming_shutdown(
+            connection::accept(listener, &limits, tls.map(|tls| (tls, spoken.protocols())), stop.clone()),
+            stop.cancelled_owned(),
+        )
         .await
 }
 

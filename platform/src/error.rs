@@ -123,6 +123,16 @@ pub enum Error {
         /// The newest schema that this program reads.
         known: u32,
     },
+    /// A line of feedback is none.
+    #[error("line {line} of {file} in the store is no feedback: {reason}; correct it, or remove the file")]
+    Feedback {
+        /// Path below the store.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file was asked for that the manifest does not list.
     #[error("the manifest of {folder} lists no file {file:?}: it was made by another version; make the {} again with {}", kind.one(), kind.made_by())]
     NotListed {

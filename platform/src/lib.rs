@@ -10,6 +10,7 @@ pub mod arguments;
 mod draft;
 mod error;
 pub mod exit;
+pub mod feedback;
 mod folder;
 mod manifest;
 mod name;

@@ -1,4 +1,4 @@
-//! The `prowl.v1` protocol: the messages and the client and server code generated from `proto/`, the descriptors
+//! The protocols of the service: the messages and the client and server code generated from `proto/`, the descriptors
 //! that reflection serves, and the JSON form of an answer.
 //!
 //! The code in `src/generated/` is checked in, so that building Prowl needs no protocol compiler. The test in
@@ -22,5 +22,19 @@ pub mod v1 {
     include!("generated/prowl.v1.rs");
 }
 
-/// The encoded `google.protobuf.FileDescriptorSet` of `prowl.v1` and what it imports, comments included.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/prowl.v1.bin");
+/// Package `inference`, the Open Inference Protocol v2: `proto/inference/open_inference.proto`.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    missing_docs,
+    unreachable_pub,
+    rust_2018_idioms,
+    reason = "generated; its style is the generator's"
+)]
+pub mod inference {
+    include!("generated/inference.rs");
+}
+
+/// The encoded `google.protobuf.FileDescriptorSet` of both packages and what they import, comments included.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/prowl.bin");

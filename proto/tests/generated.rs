@@ -16,7 +16,7 @@ fn checked_in_code_is_up_to_date() {
     let write = std::env::var_os("PROWL_PROTO_WRITE").is_some();
     let mut files: Vec<_> = fs::read_dir(fresh.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["prowl.v1.bin", "prowl.v1.rs"]);
+    assert_eq!(files, ["inference.rs", "prowl.bin", "prowl.v1.rs"]);
     for file in files {
         let made = fs::read(fresh.path().join(&file)).unwrap();
         if write {
@@ -34,14 +34,19 @@ fn generate(root: &Path, out: &Path) {
     let include = root.join("proto");
     let mut compiler = protox::Compiler::new([&include]).unwrap();
     compiler.include_imports(true).include_source_info(true);
-    compiler.open_file(include.join("prowl/v1/scoring.proto")).unwrap();
-    fs::write(out.join("prowl.v1.bin"), compiler.encode_file_descriptor_set()).unwrap();
+    for file in ["prowl/v1/scoring.proto", "inference/open_inference.proto"] {
+        compiler.open_file(include.join(file)).unwrap();
+    }
+    fs::write(out.join("prowl.bin"), compiler.encode_file_descriptor_set()).unwrap();
 
     let mut config = Config::new();
     config.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".prowl.v1.ScoreRequest.github_json")
+        .bytes(".inference")
         .out_dir(out)
         .compile_fds_with_config(compiler.file_descriptor_set(), config)
         .unwrap();
+    // What the option is made of; no code of ours asks for it.
+    fs::remove_file(out.join("google.api.rs")).unwrap();
 }

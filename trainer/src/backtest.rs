@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::category::{self, Reads};
 use crate::evaluate::{accuracy, macro_f1, majority};
+use crate::feedback::Feedback;
 use crate::figures::{Figure, Figures, Judged, Resampled, intervals};
 use crate::learn::{self, Detected};
 use crate::logistic::{self, Prior};
@@ -112,7 +113,7 @@ type Slice<T> = Result<Result<T, String>, TrainError>;
 pub async fn backtest(config: &BacktestConfig) -> Result<Backtest, TrainError> {
     let store = Store::connect(&config.store).await?;
     let run = store.folder(Kind::Features, &config.features).await?;
-    let data = read::read(&run, Settings::default().most_rows).await?;
+    let data = read::read(&run, Settings::default().most_rows, &mut Feedback::of(&store).await?).await?;
     let (folds, name) = (config.folds, run.name().to_owned());
     let settings = Settings { seed: config.seed, ..Settings::default() };
     let measuring =

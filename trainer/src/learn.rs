@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use prowl_model::{
-    Bands, Calibration, CategoryHead, ClusterInfo, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA, Training,
+    Bands, Bins, Calibration, CategoryHead, ClusterInfo, Metadata, Model, Parts, RiskHead, RiskInfo, SCHEMA, Training,
 };
 
 use crate::autoencoder::Epoch;
@@ -145,6 +145,7 @@ pub fn learn(
         },
         version: origin.version,
     };
+    let bins = bins(data, &split);
     let Detector { reading: Reading { scaler, text, .. }, network, views, .. } = last;
     Ok(Model::from_parts(Parts {
         metadata,
@@ -153,10 +154,18 @@ pub fn learn(
         network,
         views,
         calibration,
+        bins,
         category,
         clusters,
         risk: risk_head,
     })?)
+}
+
+/// How the features of the newest rows are spread: what is scored next comes after these, and histories have grown since the
+/// older ones.
+fn bins(data: &Dataset, split: &Split) -> Bins {
+    let rows = [split.validation.as_slice(), &split.test].concat();
+    Bins::of((0..data.features.len()).map(|feature| rows.iter().map(move |&row| data.row(row)[feature])))
 }
 
 /// The groups of the pull requests that declare no category, described; or the reason why there are none.

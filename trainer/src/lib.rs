@@ -19,6 +19,7 @@ mod dataset;
 mod detector;
 mod error;
 pub mod evaluate;
+pub mod feedback;
 pub mod figures;
 mod findings;
 mod forest;

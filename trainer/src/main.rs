@@ -43,7 +43,7 @@ async fn train(config: &TrainConfig) -> anyhow::Result<()> {
     let mlflow = published.mlflow.take().transpose();
     let report = published.report();
     exit::say(&format_args!(
-        "model {} in {:.1} s: {}\n{}\nnext: prowl-inference --store {} --model latest",
+        "model {} in {:.1} s: {}\n{}\nnext: prowl-inference --store {} --model latest --insecure",
         report.version,
         report.seconds,
         report.url,

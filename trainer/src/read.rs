@@ -14,17 +14,18 @@ use serde::Deserialize;
 
 use crate::dataset::{Builder, Dataset, Outcome, Row};
 use crate::error::TrainError;
+use crate::feedback::Feedback;
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 8192;
 
 /// Reads the newest `most` rows of all `part-*.parquet` of a run, each file checked against the manifest. Holds one file and
-/// the dataset in memory.
+/// the dataset in memory. What reviewers said takes the place of the labels of their pull requests.
 ///
 /// # Errors
 /// A file is damaged or has other columns than a features run has, the files disagree about the list of features, or
 /// the store cannot be read.
-pub async fn read(run: &Folder, most: usize) -> Result<Dataset, TrainError> {
+pub async fn read(run: &Folder, most: usize, feedback: &mut Feedback) -> Result<Dataset, TrainError> {
     let mut other = "manifest.json".to_owned();
     let RunDetails { features_digest, label_maturity_days } = RunDetails::deserialize(&run.manifest().details)
         .map_err(|error| TrainError::File { file: other.clone(), problem: format!("its `details`: {error}") })?;
@@ -43,7 +44,7 @@ pub async fn read(run: &Folder, most: usize) -> Result<Dataset, TrainError> {
                 part.unusable("it describes the features in other words than the files before it, under one digest")
             );
         }
-        part.read_into(builder, i64::from(label_maturity_days) * 86_400_000, &mut newest)?;
+        part.read_into(builder, i64::from(label_maturity_days) * 86_400_000, &mut newest, feedback)?;
         other = file;
     }
     let file = "part-*.parquet".to_owned();
@@ -136,12 +137,18 @@ impl Part {
     }
 
     /// Adds the newest rows. Only the columns that the trainer learns from are decoded. `maturity` is in milliseconds.
-    fn read_into(self, builder: &mut Builder, maturity: i64, newest: &mut Newest) -> Result<(), TrainError> {
+    fn read_into(
+        self,
+        builder: &mut Builder,
+        maturity: i64,
+        newest: &mut Newest,
+        feedback: &mut Feedback,
+    ) -> Result<(), TrainError> {
         self.check_columns()?;
         let features = self.features.clone();
         let names = COLUMNS.map(|(name, _)| name).into_iter().chain([TITLE.0]);
         let names = names.chain(features.iter().map(|feature| feature.name.as_str()));
-        self.each_batch(names, |batch| push(batch, &features, maturity, newest, builder))
+        self.each_batch(names, |batch| push(batch, &features, maturity, newest, feedback, builder))
     }
 
     /// When the pull requests were opened.
@@ -245,6 +252,7 @@ fn push(
     features: &[FeatureInfo],
     maturity: i64,
     newest: &mut Newest,
+    feedback: &mut Feedback,
     builder: &mut Builder,
 ) -> Result<(), String> {
     let column = |name: &str| column(batch, name);
@@ -279,16 +287,19 @@ fn push(
         for (value, column) in values.iter_mut().zip(&numbers) {
             *value = if column.is_null(row) { f32::NAN } else { column.value(row) };
         }
+        let (name, number) = (repository.value(row), number.value(row));
+        let declared = category.is_valid(row).then(|| category.value(row));
+        let (category, outcome) = feedback.labels(name, number, (declared, outcome(row)));
         builder.push(&Row {
-            repository: repository.value(row),
-            number: number.value(row),
+            repository: name,
+            number,
             created_at: created_at.value(row),
             values: &values,
             tokens: numbers_of(tokens, row),
             kind_tokens: numbers_of(kind_tokens, row),
             title: titles.filter(|titles| titles.is_valid(row)).map(|titles| titles.value(row)),
-            category: category.is_valid(row).then(|| category.value(row)),
-            outcome: outcome(row),
+            category,
+            outcome,
         });
     }
     Ok(())

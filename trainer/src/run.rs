@@ -15,6 +15,7 @@ use tracing::{Instrument, info_span};
 
 use crate::args::TrainConfig;
 use crate::backtest::{self, Backtest};
+use crate::feedback::Feedback;
 use crate::findings::{Course, Findings};
 use crate::mlflow::{self, Beginning, Ended, Logged, Losses, MlflowError, Product, Tracker};
 use crate::progress::Progress;
@@ -142,7 +143,7 @@ async fn publish(
             Err(stopping(name))
         }
     };
-    let (model, digest, backtest) = match made {
+    let (model, digest, backtest, feedback) = match made {
         Ok(made) => made,
         Err(error) => {
             draft.discard().await;
@@ -150,16 +151,18 @@ async fn publish(
         }
     };
     let metadata = model.metadata();
-    let inputs = vec![Input {
+    let mut inputs = vec![Input {
         kind: Kind::Features.to_string(),
         name: run.name().to_owned(),
         digest: Some(run.digest().to_owned()),
     }];
+    inputs.extend(feedback.input());
     let training = &metadata.training;
     let counts = BTreeMap::from([
         ("training".to_owned(), training.rows),
         ("validation".to_owned(), training.validation_rows),
         ("test".to_owned(), training.test_rows),
+        ("feedback".to_owned(), feedback.rows),
     ]);
     let details = Details {
         features_digest: metadata.features_digest.clone(),
@@ -172,7 +175,7 @@ async fn publish(
 }
 
 /// Reads and learns, and writes the model, its profiles and what there is to say of it into the draft. Gives the model,
-/// the digest of its file, and the backtest if there was one.
+/// the digest of its file, the backtest if there was one, and what reviewers said.
 async fn make(
     store: &Store,
     run: &Folder,
@@ -180,8 +183,9 @@ async fn make(
     draft: &mut Draft,
     losses: Option<Losses>,
     stop: Arc<AtomicBool>,
-) -> Result<(Model, String, Option<Backtest>), TrainError> {
-    let data = read::read(run, config.settings.most_rows).instrument(info_span!("read")).await?;
+) -> Result<(Model, String, Option<Backtest>, Feedback), TrainError> {
+    let mut feedback = Feedback::of(store).await?;
+    let data = read::read(run, config.settings.most_rows, &mut feedback).instrument(info_span!("read")).await?;
     let last = last_model(store, &data.features_digest).await;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
@@ -191,7 +195,7 @@ async fn make(
     profiles::copy(run, draft).await?;
     draft.put(page::FILE_NAME, learnt.report.into()).await?;
     draft.put(card::FILE_NAME, learnt.card.into()).await?;
-    Ok((learnt.model, learnt.digest, learnt.backtest))
+    Ok((learnt.model, learnt.digest, learnt.backtest, feedback))
 }
 
 /// The newest published model that reads these features, or why there is none. A training does not need it: what is wrong

@@ -253,7 +253,10 @@ async fn a_run_becomes_a_model() {
     assert_eq!((&said["version"], &said["digest"]), (&json!(folder.name()), &manifest.details["model_digest"]));
     assert_eq!(said["metrics"], manifest.details["metrics"]);
     assert!(table.contains("reconstruction error") && table.contains("168 opened 2023-11-14 to"), "{table}");
-    assert!(table.contains(&format!("next: prowl-inference --store {} --model latest", place.url())), "{table}");
+    assert!(
+        table.contains(&format!("next: prowl-inference --store {} --model latest --insecure", place.url())),
+        "{table}"
+    );
 }
 
 #[tokio::test]

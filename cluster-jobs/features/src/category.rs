@@ -65,6 +65,11 @@ impl Category {
         }
     }
 
+    /// The category of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|category| category.as_str() == name)
+    }
+
     /// The category that a conventional-commit type or a label names.
     fn from_word(word: &str) -> Option<Self> {
         Some(match word {

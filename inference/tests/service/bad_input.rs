@@ -199,7 +199,7 @@ fn http_answers_with_problem_documents() {
     };
     assert!(refused("", 400)["detail"].as_str().unwrap().contains("empty"));
     assert!(refused("{\"number\": 3", 400)["detail"].as_str().unwrap().contains("not JSON"));
-    assert!(refused("[]", 400)["detail"].as_str().unwrap().contains("cannot read the document"));
+    assert!(refused("7", 400)["detail"].as_str().unwrap().contains("cannot read the document"));
     let problem = refused("{}", 422);
     assert_eq!(fields(&problem), ["base.repo.full_name", "number", "created_at"]);
     let problem = refused(r#"{"pull_request": {"base": {"repo": {"full_name": "o/n"}}}}"#, 422);

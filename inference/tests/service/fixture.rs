@@ -7,9 +7,9 @@ use ndarray::{Array1, Array2};
 use parquet::arrow::ArrowWriter;
 use prowl_features::{FEATURE_COUNT, FEATURES, Facts, FeatureVector, History, PullRequest, Replay};
 use prowl_model::{
-    Bands, Calibration, CategoryHead, ClusterInfo, Clusters, Column, Covariance, Dense, FeatureInfo, Forest, Habit,
-    Inputs, LARGE, Linear, Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, RiskBand,
-    RiskHead, RiskInfo, SCHEMA, Scaler, Surprise, Term, Text, Training, Usual, Views,
+    Bands, Bins, Calibration, CategoryHead, ClusterInfo, Clusters, Column, Covariance, Dense, FeatureInfo, Forest,
+    Habit, Inputs, LARGE, Linear, Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts,
+    RiskBand, RiskHead, RiskInfo, SCHEMA, Scaler, Surprise, Term, Text, Training, Usual, Views,
 };
 use prowl_platform::{Kind, Secrets, Store, StoreUrl};
 use serde_json::{Value, json};
@@ -164,6 +164,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
         },
         views,
         calibration,
+        bins: Bins::of((0..FEATURE_COUNT).map(|feature| rows.iter().map(move |row| row.values[feature]))),
         category: Some(CategoryHead {
             idf: Array1::ones(buckets),
             tokens: Array2::from_shape_fn((buckets, 4), |(row, column)| spread_out(row + column)),
@@ -306,6 +307,21 @@ impl TempStore {
         );
         let folder = draft.publish(Vec::new(), BTreeMap::new(), details).await.unwrap();
         folder.name().to_owned()
+    }
+
+    /// Publishes a features run of which only the profiles are of use, and returns its name.
+    pub(crate) fn publish_run(&self, features_digest: &str, profiles: &Bytes) -> String {
+        let publish = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let store = Store::open(&StoreUrl::parse(&self.url()).unwrap(), &Secrets::fixed([].into())).unwrap();
+                let mut draft = store.draft(Kind::Features).await.unwrap();
+                draft.put("profiles/part-0.parquet", profiles.clone()).await.unwrap();
+                let details = json!({ "features_digest": features_digest });
+                draft.publish(Vec::new(), BTreeMap::new(), details).await.unwrap().name().to_owned()
+            })
+        };
+        std::thread::scope(|scope| scope.spawn(publish).join().unwrap())
     }
 
     /// Where a file of a model lies.

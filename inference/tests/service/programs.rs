@@ -36,6 +36,20 @@ impl Server {
         Self::run(command(store, args))
     }
 
+    /// Starts a server that asks for one of these tokens, and waits until it is ready.
+    pub(crate) fn guarded(store: &str, args: &[&str], tokens: &str) -> Self {
+        let mut command = guarded_command(store, args);
+        command.env("API_TOKENS", tokens);
+        let server = Self::run(command);
+        server.logged("serving");
+        server
+    }
+
+    /// Runs a server that asks for tokens and is given none.
+    pub(crate) fn unguarded(store: &str, args: &[&str]) -> Output {
+        guarded_command(store, args).output().unwrap()
+    }
+
     /// Starts a server that may open `most` files and connections, and waits until it is ready.
     pub(crate) fn ready_with_descriptors(store: &str, most: usize) -> Self {
         let server = command(store, &[]);
@@ -181,6 +195,12 @@ impl Drop for Server {
 }
 
 fn command(store: &str, args: &[&str]) -> Command {
+    let mut command = guarded_command(store, args);
+    command.arg("--insecure");
+    command
+}
+
+fn guarded_command(store: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prowl-inference"));
     command
         .args(["--store", store])
@@ -188,6 +208,7 @@ fn command(store: &str, args: &[&str]) -> Command {
         .args(if args.contains(&"--http-addr") { &[][..] } else { &["--http-addr", "127.0.0.1:0"] })
         .args(args)
         .env_remove("PROWL_LOG")
+        .env_remove("API_TOKENS")
         .env("PROWL_LOG_FORMAT", "json");
     command
 }

@@ -739,6 +739,109 @@ impl ::prost::Name for ScoreBatchResult {
         "/prowl.v1.ScoreBatchResult".into()
     }
 }
+/// One request of a stream.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScoreStreamRequest {
+    /// What to score.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<ScoreRequest>,
+}
+impl ::prost::Name for ScoreStreamRequest {
+    const NAME: &'static str = "ScoreStreamRequest";
+    const PACKAGE: &'static str = "prowl.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "prowl.v1.ScoreStreamRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/prowl.v1.ScoreStreamRequest".into()
+    }
+}
+/// What became of one request of a stream.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScoreStreamResponse {
+    /// Exactly one of the two.
+    #[prost(oneof = "score_stream_response::Outcome", tags = "1, 2")]
+    pub outcome: ::core::option::Option<score_stream_response::Outcome>,
+}
+/// Nested message and enum types in `ScoreStreamResponse`.
+pub mod score_stream_response {
+    /// Exactly one of the two.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Outcome {
+        /// Its answer.
+        #[prost(message, tag = "1")]
+        Response(super::ScoreResponse),
+        /// Why there is none.
+        #[prost(message, tag = "2")]
+        Error(super::Error),
+    }
+}
+impl ::prost::Name for ScoreStreamResponse {
+    const NAME: &'static str = "ScoreStreamResponse";
+    const PACKAGE: &'static str = "prowl.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "prowl.v1.ScoreStreamResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/prowl.v1.ScoreStreamResponse".into()
+    }
+}
+/// What a reviewer says of a pull request.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendFeedbackRequest {
+    /// `owner/name` of the repository.
+    #[prost(string, tag = "1")]
+    pub repository: ::prost::alloc::string::String,
+    /// The number of the pull request.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// Whether the change had to be taken back, or mended at once; left out where the reviewer says nothing of it. At least one
+    /// of this, `category` and `unusual` has to be there.
+    #[prost(bool, optional, tag = "3")]
+    pub reverted: ::core::option::Option<bool>,
+    /// What kind of change it is: one of feature, fix, docs, test, refactor, performance, build, ci, dependency, chore, revert.
+    #[prost(string, optional, tag = "4")]
+    pub category: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the reviewer finds it unusual.
+    #[prost(bool, optional, tag = "5")]
+    pub unusual: ::core::option::Option<bool>,
+    /// Why, for people; nothing is learnt from it. At most 2,000 characters.
+    #[prost(string, optional, tag = "6")]
+    pub comment: ::core::option::Option<::prost::alloc::string::String>,
+    /// The model whose answer is judged, as that answer named it.
+    #[prost(message, optional, tag = "7")]
+    pub model: ::core::option::Option<ModelId>,
+}
+impl ::prost::Name for SendFeedbackRequest {
+    const NAME: &'static str = "SendFeedbackRequest";
+    const PACKAGE: &'static str = "prowl.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "prowl.v1.SendFeedbackRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/prowl.v1.SendFeedbackRequest".into()
+    }
+}
+/// Says that the feedback is kept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendFeedbackResponse {
+    /// Name of the file in the store that holds it.
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    /// When it was received: from then on it is known.
+    #[prost(message, optional, tag = "2")]
+    pub received_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for SendFeedbackResponse {
+    const NAME: &'static str = "SendFeedbackResponse";
+    const PACKAGE: &'static str = "prowl.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "prowl.v1.SendFeedbackResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/prowl.v1.SendFeedbackResponse".into()
+    }
+}
 /// Why one request has no answer.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Error {
@@ -832,6 +935,10 @@ pub struct GetModelResponse {
     /// Groups of pull requests that declare no category, the largest first; empty where none were found.
     #[prost(message, repeated, tag = "10")]
     pub clusters: ::prost::alloc::vec::Vec<Cluster>,
+    /// How anomaly scores are spread over the validation pull requests of all repositories: the score that has the
+    /// percentile 0, 1, 2, … 99, and the highest.
+    #[prost(float, repeated, tag = "11")]
+    pub anomaly_quantiles: ::prost::alloc::vec::Vec<f32>,
 }
 impl ::prost::Name for GetModelResponse {
     const NAME: &'static str = "GetModelResponse";
@@ -1079,7 +1186,8 @@ pub mod scoring_client {
     ///
     /// Bad input is INVALID_ARGUMENT with a google.rpc.BadRequest that names each field. Before a model is loaded, and
     /// once a shutdown began, calls are UNAVAILABLE. More at one time than the server takes (`--max-in-flight`) are
-    /// RESOURCE_EXHAUSTED, and a message larger than it takes (`--max-request-bytes`) is OUT_OF_RANGE.
+    /// RESOURCE_EXHAUSTED, and a message larger than it takes (`--max-request-bytes`) is OUT_OF_RANGE. Where the server asks for
+    /// a bearer token, a call without a valid one is UNAUTHENTICATED.
     #[derive(Debug, Clone)]
     pub struct ScoringClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1205,6 +1313,35 @@ pub mod scoring_client {
                 .insert(GrpcMethod::new("prowl.v1.Scoring", "ScoreBatch"));
             self.inner.unary(req, path, codec).await
         }
+        /// Scores as they come. There is one answer a request, in their order; a request that cannot be scored is answered with
+        /// its error and ends nothing. The server reads on only as its answers are taken, so a caller may send without end. When
+        /// the server shuts down, it answers what it has read and ends the stream with UNAVAILABLE: send the rest elsewhere.
+        pub async fn score_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::ScoreStreamRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ScoreStreamResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/prowl.v1.Scoring/ScoreStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("prowl.v1.Scoring", "ScoreStream"));
+            self.inner.streaming(req, path, codec).await
+        }
         /// Describes the model that is loaded.
         pub async fn get_model(
             &mut self,
@@ -1227,6 +1364,33 @@ pub mod scoring_client {
             );
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("prowl.v1.Scoring", "GetModel"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Keeps what a reviewer has to say of a pull request, for the next training. It is answered once it lies in the store;
+        /// where the server keeps no feedback (`--feedback`), it is UNIMPLEMENTED. Of several verdicts on one pull request the
+        /// last counts.
+        pub async fn send_feedback(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SendFeedbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SendFeedbackResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/prowl.v1.Scoring/SendFeedback",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("prowl.v1.Scoring", "SendFeedback"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -1258,6 +1422,22 @@ pub mod scoring_server {
             tonic::Response<super::ScoreBatchResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the ScoreStream method.
+        type ScoreStreamStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ScoreStreamResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Scores as they come. There is one answer a request, in their order; a request that cannot be scored is answered with
+        /// its error and ends nothing. The server reads on only as its answers are taken, so a caller may send without end. When
+        /// the server shuts down, it answers what it has read and ends the stream with UNAVAILABLE: send the rest elsewhere.
+        async fn score_stream(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ScoreStreamRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ScoreStreamStream>,
+            tonic::Status,
+        >;
         /// Describes the model that is loaded.
         async fn get_model(
             &self,
@@ -1266,12 +1446,23 @@ pub mod scoring_server {
             tonic::Response<super::GetModelResponse>,
             tonic::Status,
         >;
+        /// Keeps what a reviewer has to say of a pull request, for the next training. It is answered once it lies in the store;
+        /// where the server keeps no feedback (`--feedback`), it is UNIMPLEMENTED. Of several verdicts on one pull request the
+        /// last counts.
+        async fn send_feedback(
+            &self,
+            request: tonic::Request<super::SendFeedbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SendFeedbackResponse>,
+            tonic::Status,
+        >;
     }
     /// Scores pull requests with the model that is loaded.
     ///
     /// Bad input is INVALID_ARGUMENT with a google.rpc.BadRequest that names each field. Before a model is loaded, and
     /// once a shutdown began, calls are UNAVAILABLE. More at one time than the server takes (`--max-in-flight`) are
-    /// RESOURCE_EXHAUSTED, and a message larger than it takes (`--max-request-bytes`) is OUT_OF_RANGE.
+    /// RESOURCE_EXHAUSTED, and a message larger than it takes (`--max-request-bytes`) is OUT_OF_RANGE. Where the server asks for
+    /// a bearer token, a call without a valid one is UNAUTHENTICATED.
     #[derive(Debug)]
     pub struct ScoringServer<T> {
         inner: Arc<T>,
@@ -1436,6 +1627,54 @@ pub mod scoring_server {
                     };
                     Box::pin(fut)
                 }
+                "/prowl.v1.Scoring/ScoreStream" => {
+                    #[allow(non_camel_case_types)]
+                    struct ScoreStreamSvc<T: Scoring>(pub Arc<T>);
+                    impl<
+                        T: Scoring,
+                    > tonic::server::StreamingService<super::ScoreStreamRequest>
+                    for ScoreStreamSvc<T> {
+                        type Response = super::ScoreStreamResponse;
+                        type ResponseStream = T::ScoreStreamStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ScoreStreamRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Scoring>::score_stream(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ScoreStreamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/prowl.v1.Scoring/GetModel" => {
                     #[allow(non_camel_case_types)]
                     struct GetModelSvc<T: Scoring>(pub Arc<T>);
@@ -1464,6 +1703,51 @@ pub mod scoring_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetModelSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/prowl.v1.Scoring/SendFeedback" => {
+                    #[allow(non_camel_case_types)]
+                    struct SendFeedbackSvc<T: Scoring>(pub Arc<T>);
+                    impl<
+                        T: Scoring,
+                    > tonic::server::UnaryService<super::SendFeedbackRequest>
+                    for SendFeedbackSvc<T> {
+                        type Response = super::SendFeedbackResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SendFeedbackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Scoring>::send_feedback(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SendFeedbackSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::tensors::{METADATA, Reader, Writer};
 use crate::{
-    Calibration, CategoryHead, Clusters, Metadata, Model, Network, Parts, RiskHead, SCHEMA, Scaler, Text, Views,
+    Bins, Calibration, CategoryHead, Clusters, Metadata, Model, Network, Parts, RiskHead, SCHEMA, Scaler, Text, Views,
 };
 
 /// Name of the model file in its folder.
@@ -76,6 +76,7 @@ impl Model {
             network: Network::read(&tensors)?,
             views: Views::read(&tensors)?,
             calibration: Calibration::read(metadata.repositories.len(), &tensors)?,
+            bins: Bins::read(&tensors)?,
             category: if metadata.categories.is_empty() { None } else { Some(CategoryHead::read(&tensors)?) },
             clusters: if metadata.clusters.is_empty() { None } else { Some(Clusters::read(&tensors)?) },
             risk: metadata.risk.as_ref().map(|info| RiskHead::read(&tensors, info.members.len())).transpose()?,
@@ -98,6 +99,7 @@ impl Model {
         parts.network.write(&mut tensors);
         parts.views.write(&mut tensors);
         parts.calibration.write(&mut tensors);
+        parts.bins.write(&mut tensors);
         if let Some(category) = &parts.category {
             category.write(&mut tensors);
         }
@@ -300,6 +302,7 @@ mod tests {
         assert!(refused(|parts| parts.views.forest.nodes.truncate(9)).contains("forest"));
         assert!(refused(|parts| drop(parts.metadata.repositories.pop())).contains("percentiles"));
         assert!(refused(|parts| drop(parts.calibration.opinions.pop())).contains("percentiles"));
+        assert!(refused(|parts| parts.bins = Bins::of([[0.0].into_iter()].into_iter())).contains("bins"));
         assert!(refused(|parts| parts.metadata.categories.push("test".into())).contains("3 classes"));
         assert!(refused(|parts| parts.category = None).contains("category"));
         assert!(refused(|parts| parts.clusters = None).contains("clusters"));

@@ -83,6 +83,11 @@ impl Calibration {
         }
     }
 
+    /// The anomaly scores of all rows at the percentiles 0, 1, 2, … 100; shape (101).
+    pub fn anomaly_quantiles(&self) -> Vec<f32> {
+        (0..=100).map(|percentile| self.anomaly.score_at(percentile as f32)).collect()
+    }
+
     fn curves(&self) -> impl Iterator<Item = (String, &Percentiles)> {
         let opinions = self.opinions.iter().enumerate().map(|(view, curve)| (opinion_name(view), curve));
         let repositories = self.repositories.iter().enumerate().map(|(place, curve)| (repository_name(place), curve));

@@ -6,9 +6,10 @@ use ndarray::{Array1, Array2, array};
 
 use crate::score::Usual;
 use crate::{
-    Bands, Calibration, Candidate, CategoryHead, ClusterInfo, Clusters, Column, Covariance, Dense, FeatureInfo, Forest,
-    Habit, LARGE, Linear, Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts, RiskBand,
-    RiskHead, RiskInfo, SCHEMA, Scaler, Split, Surprise, Term, Text, Training, TreeNode, Trees, Vector, Views,
+    Bands, Bins, Calibration, Candidate, CategoryHead, ClusterInfo, Clusters, Column, Covariance, Dense, FeatureInfo,
+    Forest, Habit, LARGE, Linear, Member, Metadata, Model, Neighbours, Network, Node, OPINIONS, PLACES, Parts,
+    RiskBand, RiskHead, RiskInfo, SCHEMA, Scaler, Split, Surprise, Term, Text, Training, TreeNode, Trees, Vector,
+    Views,
 };
 
 /// Numbers between -1 and 1 that look arbitrary.
@@ -126,6 +127,7 @@ pub(crate) fn parts() -> Parts {
             forest: forest(inputs),
         },
         calibration,
+        bins: Bins::of((0..FEATURES.len()).map(|feature| (0..50).map(move |row| (row % (feature + 3)) as f32))),
         category: Some(CategoryHead {
             idf: numbers.vector(buckets).mapv(f32::abs),
             tokens: numbers.matrix(buckets, 2),

@@ -8,6 +8,7 @@
 //! socket, or knows what a feature means.
 
 mod artifact;
+mod bins;
 mod calibration;
 mod category;
 mod clusters;
@@ -32,6 +33,7 @@ mod trees;
 mod views;
 
 pub use artifact::{ArtifactError, FILE_NAME};
+pub use bins::{BINS, Bins};
 pub use calibration::Calibration;
 pub use category::CategoryHead;
 pub use clusters::{ClusterInfo, Clusters, Membership, nearest, squared_distance};

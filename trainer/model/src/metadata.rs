@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ClusterInfo, RiskInfo};
 
 /// The newest layout of the model file that this version writes and reads.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// What a model is, what it reads and what it was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

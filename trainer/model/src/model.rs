@@ -1,7 +1,9 @@
 //! The model as a whole: from a vector to an answer.
 
 use crate::score::{Band, Contribution, Effect, Input, InputError, Score, Usual};
-use crate::{ArtifactError, Calibration, CategoryHead, Clusters, Metadata, Network, RiskHead, Scaler, Text, Views};
+use crate::{
+    ArtifactError, Bins, Calibration, CategoryHead, Clusters, Metadata, Network, RiskHead, Scaler, Text, Views,
+};
 
 /// What a model is made of. The network's inputs are the scaled features, in order, and then the dimensions of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,8 @@ pub struct Parts {
     pub views: Views,
     /// What they say together, and what an anomaly score means.
     pub calibration: Calibration,
+    /// How features were spread over the newest of what it has learnt from.
+    pub bins: Bins,
     /// Tells the category, where there were enough declared ones to learn from.
     pub category: Option<CategoryHead>,
     /// Tells what a pull request without a category is like, where there were enough of them that fall into groups.
@@ -36,7 +40,7 @@ impl Model {
     /// # Errors
     /// The parts do not fit each other.
     pub fn from_parts(parts: Parts) -> Result<Self, ArtifactError> {
-        let Parts { metadata, scaler, text, network, views, calibration, category, clusters, risk } = &parts;
+        let Parts { metadata, scaler, text, network, views, calibration, bins, category, clusters, risk } = &parts;
         let features = metadata.features.len();
         scaler.check(features)?;
         text.check()?;
@@ -45,6 +49,7 @@ impl Model {
         views.check(inputs)?;
         let Metadata { bands, categories, repositories, .. } = metadata;
         calibration.check(repositories)?;
+        bins.check(features)?;
         if let Some(head) = category {
             head.check(categories.len(), features)?;
         }
@@ -97,7 +102,7 @@ impl Model {
     /// The vector has another length than the model's list of features.
     pub fn score(&self, vector: &Vector<'_>) -> Result<Score, InputError> {
         let &Vector { values, tokens, kind_tokens, repository } = vector;
-        let Parts { metadata, scaler, text, network, views, calibration, category, clusters, risk } = &self.0;
+        let Parts { metadata, scaler, text, network, views, calibration, category, clusters, risk, .. } = &self.0;
         let features = metadata.features.len();
         if values.len() != features {
             let digest = metadata.features_digest.clone();

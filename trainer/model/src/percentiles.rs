@@ -57,6 +57,21 @@ impl Percentiles {
         excess - libm::log1pf(-inside / 100.0)
     }
 
+    /// The score that has this percentile, linear between the points; the first or last score outside of them.
+    pub fn score_at(&self, percentile: f32) -> f32 {
+        let (scores, percentiles) = (self.points.column(0), self.points.column(1));
+        let above = partition(scores.len(), |point| percentiles[point] <= percentile);
+        if above == 0 {
+            scores[0]
+        } else if above == scores.len() {
+            scores[above - 1]
+        } else {
+            let (low, high) = (above - 1, above);
+            let share = (percentile - percentiles[low]) / (percentiles[high] - percentiles[low]);
+            scores[low] + share * (scores[high] - scores[low])
+        }
+    }
+
     /// The same curve with at most this many points, evenly spread over them.
     #[must_use]
     pub fn thinned(&self, most: usize) -> Self {
@@ -130,6 +145,15 @@ mod tests {
         assert!((curve.of_score(100.5) - 50.0).abs() < 1e-3, "{}", curve.of_score(100.5));
         assert!((curve.of_score(190.5) - 95.0).abs() < 1e-3);
         assert_eq!((curve.of_score(0.0), curve.of_score(-1.0)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_percentile_leads_back_to_its_score() {
+        let curve = Percentiles::of((0..200).map(|rank| 1.0 + rank as f32).collect()).unwrap();
+        for score in [1.0, 17.25, 100.5, 190.5, 200.0] {
+            assert!((curve.score_at(curve.of_score(score)) - score).abs() < 1e-3, "{score}");
+        }
+        assert_eq!((curve.score_at(0.0), curve.score_at(100.0)), (1.0, 200.0), "the first and the last");
     }
 
     #[test]

@@ -1,0 +1,171 @@
+//! What every request comes through: who may come in, what it is called, how it is counted and told of.
+
+use std::fmt::Write;
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+use prowl_platform::telemetry;
+use tonic::Code;
+use tracing::Instrument;
+
+use crate::{
+    admission::Gate,
+    config::AccessLog,
+    error::Error,
+    guard::Guard,
+    http::page,
+    observe::{Method, Observer},
+};
+
+/// The name of a request, which its answer and the log repeat.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest name that a caller may give.
+const LONGEST_ID: usize = 128;
+
+/// The door of one port. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) gate: Gate,
+    pub(crate) guard: Guard,
+    pub(crate) observer: Observer,
+    pub(crate) access_log: AccessLog,
+    /// How a refusal looks on this port, at this path.
+    pub(crate) refuse: fn(&str, &Error) -> Response,
+}
+
+/// What a path asks of those who come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Whoever asks how the server is, or for the empty page, is answered, also by a full house.
+    Open,
+    /// Who is known is answered.
+    Known,
+    /// Who is known is answered, where there is a place.
+    Placed,
+}
+
+impl Access {
+    fn of(path: &str) -> Self {
+        match path {
+            "/healthz" | "/readyz" | "/v2/health/live" | "/v2/health/ready" | "/openapi.json" => Self::Open,
+            _ if page::PATHS.contains(&path) => Self::Open,
+            // It is signed, and has a bound of its own.
+            "/webhooks/github" => Self::Open,
+            // Places are taken by each of its messages.
+            "/prowl.v1.Scoring/ScoreStream" => Self::Known,
+            "/metrics" | "/v1/model" | "/v1/recent" | "/v1/drift" => Self::Known,
+            _ if path.starts_with("/grpc.health.v1.Health/") => Self::Open,
+            _ if path.starts_with("/grpc.reflection.") => Self::Known,
+            _ => Self::Placed,
+        }
+    }
+}
+
+/// The middleware: `axum::middleware::from_fn_with_state(door, enter)`.
+pub(crate) async fn enter(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let access = Access::of(path);
+    if access == Access::Open {
+        return next.run(request).await;
+    }
+    let method = Method::of(path);
+    let call = method.map(|method| door.observer.calls().begin(method));
+    let began = std::time::Instant::now();
+    // A pattern where there is one, so that a caller cannot make the log or the figures grow by paths of its own.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let path = if method.is_some() { path.to_owned() } else { String::new() };
+    let id = request_id(request.headers());
+    let span = tracing::info_span!("request");
+    if let (false, Some(parent)) = (span.is_disabled(), request.headers().get("traceparent")) {
+        telemetry::continue_trace(&span, parent.to_str().unwrap_or_default());
+    }
+    let (who, outcome) = match door.guard.name(request.headers()) {
+        Err(error) => (None, Err(error)),
+        Ok(who) => {
+            if let Some(who) = &who {
+                door.observer.calls().caller(who);
+            }
+            let outcome = match access {
+                Access::Placed => door.gate.pass(request, next).instrument(span).await,
+                _ => Ok(next.run(request).instrument(span).await),
+            };
+            (who, outcome)
+        }
+    };
+    let route = route.as_ref().map_or(path.as_str(), MatchedPath::as_str);
+    let mut response = outcome.unwrap_or_else(|error| (door.refuse)(route, &error));
+    let (code, failed, took) = match &call {
+        Some(call) => {
+            let code = grpc_code(response.headers());
+            (format!("{code:?}"), code != Code::Ok, door.observer.calls().end(call, code))
+        }
+        None => {
+            let (status, took) = (response.status(), began.elapsed());
+            door.observer.calls().http(if route.is_empty() { "none" } else { route }, status.as_u16(), took);
+            (status.as_u16().to_string(), status.is_client_error() || status.is_server_error(), took)
+        }
+    };
+    if door.access_log.tells(failed) {
+        let microseconds = took.as_micros() as u64;
+        let (id, who) = (id.to_str().unwrap_or_default(), who.as_deref().unwrap_or_default());
+        tracing::info!(request_id = id, route, code, microseconds, token = who, "answered");
+    }
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The caller's name of the request, or a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let visible = |value: &&HeaderValue| {
+        value.len() <= LONGEST_ID && !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    headers.get(REQUEST_ID).filter(visible).cloned().unwrap_or_else(|| {
+        let mut id = String::with_capacity(16);
+        // Writing into a string cannot fail.
+        let _ = write!(id, "{:016x}", rand::random::<u64>());
+        HeaderValue::try_from(id).expect("hexadecimal digits are visible")
+    })
+}
+
+/// What a call came to; where it is not in the head, it went well so far.
+fn grpc_code(headers: &HeaderMap) -> Code {
+    headers.get("grpc-status").map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_health_and_the_empty_page_are_open() {
+        for path in ["/healthz", "/readyz", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", "/"] {
+            assert_eq!(Access::of(path), Access::Open, "{path}");
+        }
+        for path in
+            ["/prowl.v1.Scoring/Score", "/v1/score", "/v2/models/prowl/infer", "/v2", "/anything", "", "/healthz/"]
+        {
+            assert_eq!(Access::of(path), Access::Placed, "{path}");
+        }
+        for path in ["/metrics", "/v1/recent", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] {
+            assert_eq!(Access::of(path), Access::Known, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_request_is_kept_where_it_is_one() {
+        let of = |value: &[u8]| {
+            let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_bytes(value).unwrap())]);
+            request_id(&headers)
+        };
+        assert_eq!(of(b"abc-1"), "abc-1");
+        for unusable in [&b""[..], b"a b", "é".as_bytes(), &[b'x'; LONGEST_ID + 1]] {
+            let made = of(unusable);
+            assert!(made.len() == 16 && made != request_id(&HeaderMap::new()), "{made:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What the service tells of itself: figures for Prometheus, the last answers, and how far what is scored has drifted from
+//! what the model has learnt from.
+//!
+//! An answer is told to one [`Observer`], which costs it a few counters. What takes more, the spread of the features and the
+//! list of answers, is done for so many a second and passed over for the rest.
+
+mod drift;
+mod metrics;
+mod recent;
+
+use std::{sync::Arc, time::SystemTime};
+
+use prowl_proto::v1;
+
+pub(crate) use self::metrics::Method;
+use self::{
+    drift::{Drift, Drifts},
+    metrics::Metrics,
+    recent::Recent,
+};
+use crate::engine::{Answer, Engine};
+
+/// Cheap to clone; every clone sees the same.
+#[derive(Clone)]
+pub(crate) struct Observer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    metrics: Metrics,
+    drift: Drift,
+    recent: Recent,
+}
+
+impl Observer {
+    /// One that has seen nothing yet.
+    pub(crate) fn new() -> Self {
+        let shared = Shared { metrics: Metrics::new(), drift: Drift::default(), recent: Recent::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// An answer of `engine`.
+    pub(crate) fn answered(&self, engine: &Engine, answer: &Answer) {
+        self.shared.metrics.answered(&answer.response);
+        if answer.response.band() != v1::Band::Unspecified {
+            self.shared.drift.count(engine, &answer.values);
+        }
+        self.shared.recent.keep(answer);
+    }
+
+    /// Counts of calls, by method and outcome.
+    pub(crate) fn calls(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// The last answers, the newest first.
+    pub(crate) fn recent(&self) -> recent::Told {
+        self.shared.recent.tell()
+    }
+
+    /// How far the features have moved, the farthest first.
+    pub(crate) fn drift(&self, engine: &Engine) -> Drifts {
+        self.shared.drift.tell(engine)
+    }
+
+    /// All figures in Prometheus' text form.
+    pub(crate) fn text(&self, engine: Option<&Engine>, in_flight: usize) -> String {
+        if let Some(engine) = engine {
+            self.shared.metrics.engine(engine, &self.shared.drift.tell(engine), SystemTime::now());
+        }
+        self.shared.metrics.text(in_flight)
+    }
+}

@@ -1,0 +1,143 @@
+//! `ScoreStream`: requests are scored as they come, and answered in their order.
+//!
+//! A stream lives as long as its caller likes, so it has no place in the house by itself: each of its requests takes one while it
+//! is scored. Answers that are not taken keep the stream from reading on.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures::Stream;
+use prowl_proto::v1::{ScoreStreamRequest, ScoreStreamResponse, score_stream_response::Outcome};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+
+use crate::{
+    admission::Gate,
+    config::Limits,
+    error::{Error, Violation},
+    observe::Observer,
+    readiness::Readiness,
+};
+
+/// Answers of one stream that wait to be taken.
+const AHEAD: usize = 16;
+
+/// All streams that are open.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    readiness: Readiness,
+    observer: Observer,
+    gate: Gate,
+    places: Arc<Semaphore>,
+    limit: usize,
+    /// How long an answer may wait to be taken.
+    patience: Duration,
+    stop: CancellationToken,
+}
+
+impl Streams {
+    pub(crate) fn new(
+        readiness: Readiness,
+        observer: Observer,
+        gate: Gate,
+        limits: &Limits,
+        stop: CancellationToken,
+    ) -> Self {
+        let places = Arc::new(Semaphore::new(limits.streams));
+        Self { readiness, observer, gate, places, limit: limits.streams, patience: limits.request_time, stop }
+    }
+
+    /// Begins to answer what comes.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] with as many streams open as may be.
+    pub(crate) fn begin(&self, requests: Streaming<ScoreStreamRequest>) -> Result<Answers, Error> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
+        let (sender, answers) = mpsc::channel(AHEAD);
+        let end = Arc::new(OnceLock::new());
+        let stream = Open { streams: self.clone(), requests, sender, _place: place };
+        let ended = Arc::clone(&end);
+        tokio::spawn(async move {
+            if let Err(error) = stream.run().await {
+                // It is set here only.
+                let _ = ended.set(error);
+            }
+        });
+        Ok(Answers { answers, end, told: false })
+    }
+}
+
+/// One stream.
+struct Open {
+    streams: Streams,
+    requests: Streaming<ScoreStreamRequest>,
+    sender: mpsc::Sender<ScoreStreamResponse>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Open {
+    /// Answers until the caller ends the stream; the error is what else ends it.
+    async fn run(mut self) -> Result<(), Status> {
+        loop {
+            let request = tokio::select! {
+                // What has come is answered before the end is told.
+                biased;
+                request = self.requests.message() => request?,
+                () = self.streams.stop.cancelled() => return Err(Error::Ending.into()),
+                () = self.sender.closed() => return Ok(()),
+            };
+            let Some(ScoreStreamRequest { request }) = request else { return Ok(()) };
+            let place = self.streams.gate.place().await;
+            let outcome = match request {
+                None => Err(Error::Invalid(vec![Violation::new("request", "missing")])),
+                Some(request) => {
+                    let engine = self.streams.readiness.engine()?;
+                    let answer = engine.answer(request);
+                    if let Ok(answer) = &answer {
+                        self.streams.observer.answered(&engine, answer);
+                    }
+                    answer
+                }
+            };
+            drop(place);
+            let outcome = match outcome {
+                Ok(answer) => Outcome::Response(answer.response),
+                Err(error) => Outcome::Error(error.within("request").into()),
+            };
+            let answer = ScoreStreamResponse { outcome: Some(outcome) };
+            match timeout(self.streams.patience, self.sender.send(answer)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ok(()),
+                Err(_) => return Err(Error::TooSlow { limit: self.streams.patience }.into()),
+            }
+        }
+    }
+}
+
+/// The answers of one stream, and then what ended it, where that was not its caller.
+pub(crate) struct Answers {
+    answers: mpsc::Receiver<ScoreStreamResponse>,
+    end: Arc<OnceLock<Status>>,
+    told: bool,
+}
+
+impl Stream for Answers {
+    type Item = Result<ScoreStreamResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(answer) = ready!(self.answers.poll_recv(cx)) {
+            return Poll::Ready(Some(Ok(answer)));
+        }
+        let end = if self.told { None } else { self.end.get().cloned() };
+        self.told = true;
+        Poll::Ready(end.map(Err))
+    }
+}
