@@ -90,14 +90,15 @@ impl Reasons {
     pub fn of(&self, contributions: &[Contribution], counted_up_to: Option<Timestamp>) -> Vec<v1::Reason> {
         let part = |contribution: &Contribution| (contribution.input, contribution.share);
         let tells = |contribution: &Contribution, _| self.tells(contribution);
+        let counted_up_to = counted_up_to.as_ref().map(day);
         let reason = |(share, speaker): (f32, &Contribution)| {
             let mut reason = self.reason(share, speaker, contributions);
             if let Input::Feature(index) = speaker.input {
-                self.count_up_to(&mut reason.sentence, index, counted_up_to.as_ref());
+                self.count_up_to(&mut reason.sentence, index, counted_up_to.as_deref());
             }
             reason
         };
-        self.speakers(contributions, LEAST_SHARE, part, tells).into_iter().map(reason).take(self.most).collect()
+        self.speakers(contributions, LEAST_SHARE, part, tells).map(reason).take(self.most).collect()
     }
 
     /// The reasons of the risk, the strongest first. `effects` come strongest first, as the model gives them;
@@ -112,6 +113,7 @@ impl Reasons {
             let as_most = feature.unit == Unit::YesNo && (value >= 0.5) == (usual.mean >= 0.5);
             known && log_odds * sum > 0.0 && !as_most && feature.stands_out(value, f32::NAN, &in_words(&usual))
         };
+        let counted_up_to = counted_up_to.as_ref().map(day);
         let reason = |(sum, speaker): (f32, &Effect)| {
             let Known { feature, group, .. } = &self.features[speaker.feature];
             // A sine means nothing without its cosine, and no hour is risky by itself.
@@ -120,7 +122,7 @@ impl Reasons {
             }
             let usual = &speaker.usual;
             let mut sentence = feature.sentence(speaker.value, f32::NAN, &in_words(usual));
-            self.count_up_to(&mut sentence, speaker.feature, counted_up_to.as_ref());
+            self.count_up_to(&mut sentence, speaker.feature, counted_up_to.as_deref());
             Some(v1::RiskReason {
                 feature: feature.name.to_owned(),
                 group: group.clone(),
@@ -130,7 +132,7 @@ impl Reasons {
                 sentence,
             })
         };
-        self.speakers(effects, LEAST_EFFECT, part, tells).into_iter().filter_map(reason).take(self.most).collect()
+        self.speakers(effects, LEAST_EFFECT, part, tells).filter_map(reason).take(self.most).collect()
     }
 
     /// The sum of each subject that reaches `least`, either way, with the part that speaks for it: the plainest of its
@@ -142,29 +144,37 @@ impl Reasons {
         least: f32,
         part: impl Fn(&T) -> (Input, f32),
         tells: impl Fn(&T, f32) -> bool,
-    ) -> Vec<(f32, &'a T)> {
+    ) -> impl Iterator<Item = (f32, &'a T)> {
         let mut sums = vec![0.0f32; self.subjects];
+        // Of each subject its strongest part, and of each part the next one of its subject.
+        let (mut first, mut next) = (vec![parts.len(); self.subjects], vec![parts.len(); parts.len()]);
         for (input, weight) in parts.iter().map(&part) {
             sums[self.subject(input)] += weight;
+        }
+        for (place, one) in parts.iter().enumerate().rev() {
+            next[place] = std::mem::replace(&mut first[self.subject(part(one).0)], place);
         }
         let mut subjects: Vec<usize> = (0..self.subjects).filter(|&subject| sums[subject].abs() >= least).collect();
         // Stable, so that equal sums stay in the order of the subjects.
         subjects.sort_by(|a, b| sums[*b].abs().total_cmp(&sums[*a].abs()));
-        let speaker = |subject: usize| {
-            let of_it = |one: &&T| self.subject(part(one).0) == subject && tells(one, sums[subject]);
-            let strongest = parts.iter().find(of_it).map(|one| part(one).1.abs())?;
-            let strong = parts.iter().filter(of_it).filter(|one| 2.0 * part(one).1.abs() >= strongest);
-            Some((sums[subject], strong.min_by_key(|one| self.rank(part(one).0))?))
+        let speaker = move |subject: usize| {
+            let sum = sums[subject];
+            let of_it = |place: usize| Some(place).filter(|&place| place < parts.len());
+            let of_it = std::iter::successors(of_it(first[subject]), |&place| of_it(next[place]));
+            let mut telling = of_it.map(|place| &parts[place]).filter(|one| tells(one, sum)).peekable();
+            let strongest = telling.peek().map(|one| part(one).1.abs())?;
+            let strong = telling.take_while(|one| 2.0 * part(one).1.abs() >= strongest);
+            Some((sum, strong.min_by_key(|one| self.rank(part(one).0))?))
         };
-        subjects.into_iter().filter_map(speaker).collect()
+        subjects.into_iter().filter_map(speaker)
     }
 
     /// Says up to when a sentence counts, where it counts events of the history. A number of days does not: it is measured
     /// from the opening.
-    fn count_up_to(&self, sentence: &mut String, feature: usize, moment: Option<&Timestamp>) {
+    fn count_up_to(&self, sentence: &mut String, feature: usize, day: Option<&str>) {
         let feature = self.features[feature].feature;
-        if let (Some(moment), true) = (moment, feature.source.ends_with("history") && feature.unit != Unit::Days) {
-            sentence.extend([", counted up to ", &day(moment)]);
+        if let (Some(day), true) = (day, feature.source.ends_with("history") && feature.unit != Unit::Days) {
+            sentence.extend([", counted up to ", day]);
         }
     }
 
@@ -198,8 +208,7 @@ impl Reasons {
             Unit::Coordinate => outside,
             _ => {
                 let expected = contribution.expected;
-                feature.amount(value) != feature.amount(expected)
-                    && feature.stands_out(value, expected, &in_words(&usual))
+                !feature.reads_alike(value, expected) && feature.stands_out(value, expected, &in_words(&usual))
                     || outside
             }
         }
@@ -269,7 +278,9 @@ fn message(&Usual { low, median, high, .. }: &Usual) -> v1::Usual {
 
 /// The day of a time: the first ten characters of RFC 3339.
 fn day(time: &Timestamp) -> String {
-    time.to_string().chars().take(10).collect()
+    let mut day = time.to_string();
+    day.truncate(10);
+    day
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //!
 //! This crate never does I/O, never reads a clock, and knows nothing of an engine or a model.
 
+mod amount;
 mod catalog;
 mod category;
 mod extended_json;
@@ -36,6 +37,8 @@ mod words;
 
 #[cfg(feature = "arrow")]
 mod profile_batches;
+
+use std::sync::LazyLock;
 
 use catalog::Compute;
 pub use catalog::{FEATURE_COUNT, FEATURES, Feature, Group, Missing, Unit, catalog_json, digest};
@@ -67,25 +70,39 @@ impl FeatureVector {
     /// The fields that the pull request lacks, in the order of the catalog: every feature that is read from such a one
     /// alone is unknown. A part of a field that is missing as a whole, such as `files.status`, is not listed.
     pub fn missing_fields(&self) -> Vec<&'static str> {
-        let of_one_field =
-            |feature: &Feature| matches!(feature.compute, Compute::Row(_)) && !feature.source.contains(',');
-        let read = || FEATURES.iter().zip(self.values).filter(|(feature, _)| of_one_field(feature));
-        let mut missing: Vec<&'static str> = Vec::new();
-        for (feature, value) in read() {
-            if value.is_nan() && !missing.contains(&feature.source) {
-                missing.push(feature.source);
-            }
-        }
-        for (feature, value) in read() {
-            if !value.is_nan() {
-                missing.retain(|field| *field != feature.source);
-            }
-        }
-        let whole = missing.clone();
-        missing.retain(|field| !field.split_once('.').is_some_and(|(parent, _)| whole.contains(&parent)));
-        missing
+        let is_missing = |field: &&Field| field.features.iter().all(|&feature| self.values[feature].is_nan());
+        let missing: Vec<&Field> = FIELDS.iter().filter(is_missing).collect();
+        let is_part = |field: &&&Field| missing.iter().any(|whole| field.parent == Some(whole.name));
+        missing.iter().filter(|field| !is_part(field)).map(|field| field.name).collect()
     }
 }
+
+/// A field of a pull request, and the features that are read from it alone.
+struct Field {
+    name: &'static str,
+    /// The field that it is a part of.
+    parent: Option<&'static str>,
+    features: Vec<usize>,
+}
+
+/// The fields, in the order of the catalog.
+static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+    let mut fields: Vec<Field> = Vec::new();
+    for (index, feature) in FEATURES.iter().enumerate() {
+        let name = feature.source;
+        if !matches!(feature.compute, Compute::Row(_)) || name.contains(',') {
+            continue;
+        }
+        match fields.iter_mut().find(|field| field.name == name) {
+            Some(field) => field.features.push(index),
+            None => {
+                let parent = name.split_once('.').map(|(parent, _)| parent);
+                fields.push(Field { name, parent, features: vec![index] });
+            }
+        }
+    }
+    fields
+});
 
 /// The kernel: the features of `pull_request`, given what was known when it was opened.
 ///

@@ -1,5 +1,6 @@
 //! Features in words: a sentence that a reviewer understands and can check.
 
+use crate::amount::{Amount, Numeral, Percent};
 use crate::catalog::{Feature, Group, Says, Unit};
 
 /// What is usual for a feature among the pull requests that a model was trained on, in the feature's unit.
@@ -19,44 +20,58 @@ impl Feature {
     /// One sentence about `value`: what it is and what is usual. `expected` is what the rest of the pull request
     /// would have led one to expect; NaN if that is not known.
     pub fn sentence(&self, value: f32, expected: f32, usual: &Usual) -> String {
-        let subject = self.says(value);
+        let mut text = self.says(value);
         if value.is_nan() {
-            return subject;
+            return text;
         }
         match self.says {
             Says::Flag(..) => {
                 let share = if value >= 0.5 { usual.mean } else { 1.0 - usual.mean };
-                match percent(share) {
-                    share if share == "0%" => format!("{subject}, like hardly any change"),
-                    share => format!("{subject}, like {share} of changes"),
+                match Percent::of(share) {
+                    Percent::Zero => text.push_str(", like hardly any change"),
+                    share => {
+                        text.push_str(", like ");
+                        share.push_to(&mut text);
+                        text.push_str(" of changes");
+                    }
                 }
             }
-            Says::Plain(_) => subject,
+            Says::Plain(_) => {}
             Says::Amount(_) | Says::AmountOrNone(..) => {
                 // A value that is itself measured against what is usual needs no second measure.
                 let measured = self.group == Group::Relative;
-                let median = self.or_none(usual.median);
-                let bound = |which: &str, end: f32| match self.or_none(end) {
-                    same if same == median => if value > end { "no more" } else { "no less" }.to_owned(),
-                    amount => format!("{which} {amount}"),
-                };
-                if value > usual.high && measured {
-                    format!("{subject}, more than 95% of changes")
-                } else if value < usual.low && measured {
-                    format!("{subject}, less than 95% of changes")
-                } else if value > usual.high {
-                    format!("{subject} (usual: {median}; 95% of changes: {})", bound("at most", usual.high))
-                } else if value < usual.low {
-                    format!("{subject} (usual: {median}; 95% of changes: {})", bound("at least", usual.low))
-                } else if let Some(fitting) = self.fitting(value, expected, usual) {
-                    format!("{subject}, where {fitting} would fit the rest of the change")
-                } else if measured {
-                    subject
-                } else {
-                    format!("{subject} (usual: {median})")
+                let (above, below) = (value > usual.high, value < usual.low);
+                if above && measured {
+                    text.push_str(", more than 95% of changes");
+                } else if below && measured {
+                    text.push_str(", less than 95% of changes");
+                } else if above || below {
+                    let (which, same, end) =
+                        if above { ("at most ", "no more", usual.high) } else { ("at least ", "no less", usual.low) };
+                    let [median, end] = [usual.median, end].map(|value| self.or_none(value));
+                    text.push_str(" (usual: ");
+                    median.push_to(&mut text);
+                    text.push_str("; 95% of changes: ");
+                    if end == median {
+                        text.push_str(same);
+                    } else {
+                        text.push_str(which);
+                        end.push_to(&mut text);
+                    }
+                    text.push(')');
+                } else if let Some((about, fitting)) = self.fitting(value, expected, usual) {
+                    text.push_str(", where ");
+                    text.push_str(about);
+                    fitting.push_to(&mut text);
+                    text.push_str(" would fit the rest of the change");
+                } else if !measured {
+                    text.push_str(" (usual: ");
+                    self.or_none(usual.median).push_to(&mut text);
+                    text.push(')');
                 }
             }
         }
+        text
     }
 
     /// Whether its sentence sets `value` against anything that reads differently: what is usual, or what would fit the rest
@@ -75,8 +90,13 @@ impl Feature {
         }
     }
 
-    /// What would fit the rest of the change, if that is known and reads differently from `value`.
-    fn fitting(&self, value: f32, expected: f32, usual: &Usual) -> Option<String> {
+    /// Whether two values read alike in the feature's unit.
+    pub fn reads_alike(&self, a: f32, b: f32) -> bool {
+        self.measured(a) == self.measured(b)
+    }
+
+    /// What would fit the rest of the change, and how nearly, if that is known and reads differently from `value`.
+    fn fitting(&self, value: f32, expected: f32, usual: &Usual) -> Option<(&'static str, Amount)> {
         if expected.is_nan() || usual.low.is_nan() || usual.high.is_nan() {
             return None;
         }
@@ -85,15 +105,14 @@ impl Feature {
         if self.counts() && value.fract() == 0.0 {
             nearest = nearest.round();
         }
-        let amount = self.amount(nearest);
-        if amount == self.amount(value) || self.is_near(value, nearest) {
+        if self.reads_alike(nearest, value) || self.is_near(value, nearest) {
             return None;
         }
         Some(match self.or_none(nearest) {
-            none if none != amount => none,
-            _ if expected > usual.high => format!("more than {amount}"),
-            _ if expected < usual.low => format!("less than {amount}"),
-            _ => format!("about {amount}"),
+            Amount::None => ("", Amount::None),
+            amount if expected > usual.high => ("more than ", amount),
+            amount if expected < usual.low => ("less than ", amount),
+            amount => ("about ", amount),
         })
     }
 
@@ -122,19 +141,28 @@ impl Feature {
     }
 
     /// The phrase with the value in its place: `adds {}` or, with what is counted, `has {commit|commits}`.
-    fn fill(&self, phrase: &str, value: f32) -> String {
+    fn fill(&self, phrase: &'static str, value: f32) -> String {
         let Some((before, rest)) = phrase.split_once('{') else { return phrase.to_owned() };
         let (place, after) = rest.split_once('}').unwrap_or((rest, ""));
         let amount = match place.split_once('|') {
-            Some((one, many)) => counted(value, one, many),
-            None => self.amount(value),
+            Some((one, many)) => Amount::Things(Numeral::of(value), [one, many]),
+            None => self.measured(value),
         };
-        let amount = match amount.strip_prefix("0 ") {
-            Some(things) if self.counts() => format!("no {things}"),
-            _ if self.unit == Unit::Doublings && amount.ends_with('%') => format!("{amount} of"),
-            _ => amount,
-        };
-        format!("{before}{amount}{after}")
+        // Room for what is usual, too.
+        let mut text = String::with_capacity(phrase.len() + 96);
+        text.push_str(before);
+        match amount {
+            Amount::Things(Numeral::ZERO, [_, things]) if self.counts() => {
+                text.push_str("no ");
+                text.push_str(things);
+            }
+            amount => amount.push_to(&mut text),
+        }
+        if self.unit == Unit::Doublings && matches!(amount, Amount::Percent(_)) {
+            text.push_str(" of");
+        }
+        text.push_str(after);
+        text
     }
 
     /// Whether it counts things, of which there may be none.
@@ -146,78 +174,45 @@ impl Feature {
     }
 
     /// A value in the feature's unit, or that there is none.
-    fn or_none(&self, value: f32) -> String {
-        if self.counts() && number(value) == "0" { "none".to_owned() } else { self.amount(value) }
+    fn or_none(&self, value: f32) -> Amount {
+        if self.counts() && Numeral::of(value) == Numeral::ZERO { Amount::None } else { self.measured(value) }
     }
 
     /// A value in the feature's unit, such as `1,204 lines`.
     pub fn amount(&self, value: f32) -> String {
+        let mut text = String::new();
+        self.measured(value).push_to(&mut text);
+        text
+    }
+
+    fn measured(&self, value: f32) -> Amount {
+        let number = Numeral::of(value);
         match self.unit {
-            Unit::Lines => counted(value, "line", "lines"),
-            Unit::Files => counted(value, "file", "files"),
-            Unit::Directories => counted(value, "directory", "directories"),
-            Unit::PullRequests => counted(value, "pull request", "pull requests"),
-            Unit::People => counted(value, "author", "authors"),
-            Unit::Days => counted(value, "day", "days"),
-            Unit::Characters => counted(value, "character", "characters"),
-            Unit::Words => counted(value, "word", "words"),
-            Unit::Bits => counted(value.exp2(), "file", "files"),
-            Unit::Share => percent(value),
-            Unit::Doublings => match number(value.abs().exp2()) {
+            Unit::Lines => Amount::Things(number, ["line", "lines"]),
+            Unit::Files => Amount::Things(number, ["file", "files"]),
+            Unit::Directories => Amount::Things(number, ["directory", "directories"]),
+            Unit::PullRequests => Amount::Things(number, ["pull request", "pull requests"]),
+            Unit::People => Amount::Things(number, ["author", "authors"]),
+            Unit::Days => Amount::Things(number, ["day", "days"]),
+            Unit::Characters => Amount::Things(number, ["character", "characters"]),
+            Unit::Words => Amount::Things(number, ["word", "words"]),
+            Unit::Bits => Amount::Things(Numeral::of(value.exp2()), ["file", "files"]),
+            Unit::Share => Amount::Percent(Percent::of(value)),
+            Unit::Doublings => match Numeral::of(value.abs().exp2()) {
                 // One digit more, since it is about 1 and not exactly.
-                ratio if ratio == "1" => "1.0 times".to_owned(),
+                Numeral::ONE => Amount::Once,
                 // A part of a size reads as a share, a rate beside another one as a factor.
-                _ if value < 0.0 && self.group == Group::Relative => percent(value.exp2()),
-                _ if value < 0.0 => format!("{:.2} times", value.exp2()),
-                ratio => format!("{ratio} times"),
+                _ if value < 0.0 && self.group == Group::Relative => Amount::Percent(Percent::of(value.exp2())),
+                _ if value < 0.0 => Amount::hundredths(value.exp2()),
+                ratio => Amount::Times(ratio),
             },
             Unit::Spreads => {
                 let side = if value < 0.0 { "below" } else { "above" };
-                format!("{} {side}", counted(value.abs(), "spread", "spreads"))
+                Amount::Beside(Numeral::of(value.abs()), ["spread", "spreads"], side)
             }
-            Unit::Count | Unit::YesNo | Unit::Coordinate => number(value),
+            Unit::Count | Unit::YesNo | Unit::Coordinate => Amount::Number(number),
         }
     }
-}
-
-/// A number and what it counts.
-fn counted(value: f32, one: &str, many: &str) -> String {
-    let number = number(value);
-    format!("{number} {}", if number == "1" { one } else { many })
-}
-
-/// A share in per cent, with enough digits to tell a rare thing from one that never happens.
-fn percent(share: f32) -> String {
-    let percent = f64::from(share) * 100.0;
-    match percent {
-        0.0 => "0%".to_owned(),
-        ..0.05 => "less than 0.1%".to_owned(),
-        ..1.0 => format!("{percent:.1}%"),
-        _ => format!("{percent:.0}%"),
-    }
-}
-
-/// A number for reading: whole from ten on and thousands set apart, one digit after the point below ten.
-fn number(value: f32) -> String {
-    if value > 0.0 && value < 0.05 {
-        return "less than 0.1".to_owned();
-    }
-    if value.abs() < 9.95 && value.fract() != 0.0 {
-        let text = format!("{value:.1}");
-        return text.strip_suffix(".0").unwrap_or(&text).to_owned();
-    }
-    let digits = format!("{:.0}", value.abs());
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
-    if value <= -0.5 {
-        text.push('-');
-    }
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

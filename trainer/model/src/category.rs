@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::network::add_scaled_row;
+use crate::product::{add_product, add_rows};
 use crate::tensors::{Reader, Writer};
 use crate::{ArtifactError, tf_idf};
 
@@ -38,14 +38,8 @@ impl CategoryHead {
     /// [`Vector::kind_tokens`](crate::Vector::kind_tokens).
     pub fn logits(&self, features: &[f32], kind_tokens: &[u32]) -> Vec<f32> {
         let mut logits = self.bias.to_vec();
-        for (index, &value) in features.iter().enumerate() {
-            if value != 0.0 {
-                add_scaled_row(&mut logits, &self.features, index, value);
-            }
-        }
-        for (bucket, weight) in tf_idf(&self.idf, kind_tokens) {
-            add_scaled_row(&mut logits, &self.tokens, bucket as usize, weight);
-        }
+        add_product(&mut logits, features, &self.features);
+        add_rows(&mut logits, &tf_idf(&self.idf, kind_tokens), &self.tokens);
         logits
     }
 

@@ -7,8 +7,8 @@
 use ndarray::{Array1, Array2};
 
 use crate::ArtifactError;
-use crate::network::add_scaled_row;
-use crate::surprise::Habit;
+use crate::product::add_product;
+use crate::surprise::opinion_on;
 use crate::tensors::{Reader, Writer};
 use crate::views::{Opinion, View};
 
@@ -27,24 +27,21 @@ pub struct Covariance {
 impl Covariance {
     /// How far each input is from what all others say of it. What is unknown is taken to lie in the centre.
     pub fn differences(&self, scaled: &[f32], known: &[bool]) -> Vec<f32> {
+        let inputs = scaled.iter().zip(known).zip(&self.centre);
+        let from_centre: Vec<f32> =
+            inputs.map(|((value, known), centre)| if *known { value - centre } else { 0.0 }).collect();
         let mut differences = vec![0.0; self.centre.len()];
-        for (input, (&value, &centre)) in scaled.iter().zip(&self.centre).enumerate() {
-            if known[input] && value != centre {
-                add_scaled_row(&mut differences, &self.relations, input, value - centre);
-            }
-        }
+        add_product(&mut differences, &from_centre, &self.relations);
         differences
     }
 
     /// The root of the weighted mean of the squared surprises over the known inputs, as of the network's errors.
     pub fn opinion(&self, view: &View<'_>) -> Opinion {
-        let differences = self.differences(view.scaled, view.known);
-        let part = |(input, difference): (usize, f32)| {
-            let surprise = Habit { error: self.error[input], weight: 1.0 }.surprise(difference, 0.0);
-            view.weights[input] * surprise * surprise
-        };
-        let parts: Vec<f32> = differences.into_iter().enumerate().map(part).collect();
-        Opinion::new(parts.iter().sum::<f32>().sqrt(), parts)
+        let mut distances = self.differences(view.scaled, view.known);
+        for (distance, error) in distances.iter_mut().zip(&self.error) {
+            *distance /= error;
+        }
+        opinion_on(distances, &view.weights)
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {

@@ -54,6 +54,11 @@ impl Forest {
             }
             length += depth as f32 + usual_length(tree[place].rows);
         }
+        Self::judge(length, usual, view, parts)
+    }
+
+    /// The opinion on paths of this length, all together, where another is usual.
+    pub(crate) fn judge(length: f32, usual: f32, view: &View<'_>, parts: Vec<f32>) -> Opinion {
         let score = if usual > 0.0 && view.known.contains(&true) { libm::exp2f(-length / usual) } else { 0.0 };
         Opinion::new(score, parts)
     }
@@ -102,7 +107,7 @@ impl Forest {
 }
 
 /// Mean length of a path in a tree of random splits over so many rows.
-fn usual_length(rows: f32) -> f32 {
+pub(crate) fn usual_length(rows: f32) -> f32 {
     const EULER: f32 = 0.577_215_7;
     if rows > 2.0 {
         2.0 * (libm::logf(rows - 1.0) + EULER) - 2.0 * (rows - 1.0) / rows

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView1, array};
 
 use crate::ArtifactError;
-use crate::scaler::signed_log;
+use crate::scaler::{signed_log, signed_logs};
 use crate::tensors::{Reader, Writer, index};
 
 /// What one feature adds: `weight` times the height of a curve at its value.
@@ -23,10 +23,13 @@ pub struct Term {
 impl Term {
     /// Height of the curve at a value.
     pub fn height(&self, value: f32) -> f32 {
-        if !value.is_finite() {
-            return self.unknown;
-        }
-        along(&self.points, signed_log(value))
+        self.height_at(value, signed_log(value))
+    }
+
+    /// The same, for a value of which the place is known.
+    #[inline]
+    fn height_at(&self, value: f32, place: f32) -> f32 {
+        if value.is_finite() { along(&self.points, place) } else { self.unknown }
     }
 }
 
@@ -61,15 +64,22 @@ pub struct Linear {
 impl Linear {
     /// Log-odds for the features of one row, NaN or infinite where unknown.
     pub fn score(&self, values: &[f32]) -> f32 {
-        let term = |term: &Term| term.weight * term.height(values[term.feature]);
-        self.bias + self.terms.iter().map(term).sum::<f32>()
+        self.bias + self.heights(values).map(|(term, height)| term.weight * height).sum::<f32>()
     }
 
-    /// Adds each term to its feature's place, times `factor`: with the bias they sum to [`Linear::score`].
-    pub fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) {
-        for term in &self.terms {
-            contributions[term.feature] += factor * term.weight * term.height(values[term.feature]);
+    /// Adds each term to its feature's place, times `factor`: with the bias they sum to [`Linear::score`], which it gives.
+    pub fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
+        let mut sum = 0.0;
+        for (term, height) in self.heights(values) {
+            contributions[term.feature] += factor * term.weight * height;
+            sum += term.weight * height;
         }
+        self.bias + sum
+    }
+
+    fn heights(&self, values: &[f32]) -> impl Iterator<Item = (&Term, f32)> {
+        let places = signed_logs(values);
+        self.terms.iter().map(move |term| (term, term.height_at(values[term.feature], places[term.feature])))
     }
 
     pub(crate) fn write(&self, name: &str, tensors: &mut Writer) {

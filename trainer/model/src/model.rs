@@ -1,6 +1,7 @@
 //! The model as a whole: from a vector to an answer.
 
 use crate::score::{Band, Contribution, Effect, Input, InputError, Score, Usual};
+use crate::views::Tables;
 use crate::{
     ArtifactError, Bins, Calibration, CategoryHead, Clusters, Metadata, Network, RiskHead, Scaler, Text, Views,
 };
@@ -32,7 +33,10 @@ pub struct Parts {
 
 /// A model that was checked and can score.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Model(Parts);
+pub struct Model {
+    parts: Parts,
+    tables: Tables,
+}
 
 impl Model {
     /// Puts a model together.
@@ -69,30 +73,35 @@ impl Model {
         ArtifactError::unless(ordered, "bands", || {
             format!("{} and {} are no percentiles", bands.unusual, bands.very_unusual)
         })?;
-        Ok(Self(parts))
+        Ok(Self { tables: Tables::of(&parts.views), parts })
     }
 
     /// The values of a pull request of a repository that the model has not learnt from, as they are to be scored. What was
     /// the same in all that it has learnt from may well be another there, as whether changes come from forks: it counts as
     /// unknown, since nothing tells whether it is odd.
     pub fn comparable(&self, values: &[f32]) -> Vec<f32> {
-        let columns = &self.0.scaler.columns;
+        let columns = &self.parts.scaler.columns;
         values.iter().zip(columns).map(|(&value, column)| if column.is_constant() { f32::NAN } else { value }).collect()
     }
 
     /// What the model is made of.
     pub fn parts(&self) -> &Parts {
-        &self.0
+        &self.parts
+    }
+
+    /// What is worked out once of its views.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     /// Takes it apart.
     pub fn into_parts(self) -> Parts {
-        self.0
+        self.parts
     }
 
     /// What the model says of itself.
     pub fn metadata(&self) -> &Metadata {
-        &self.0.metadata
+        &self.parts.metadata
     }
 
     /// Scores one pull request. The percentile is that among those of its repository, where the model has seen enough of it.
@@ -102,7 +111,7 @@ impl Model {
     /// The vector has another length than the model's list of features.
     pub fn score(&self, vector: &Vector<'_>) -> Result<Score, InputError> {
         let &Vector { values, tokens, kind_tokens, repository } = vector;
-        let Parts { metadata, scaler, text, network, views, calibration, category, clusters, risk, .. } = &self.0;
+        let Parts { metadata, scaler, text, network, views, calibration, category, clusters, risk, .. } = &self.parts;
         let features = metadata.features.len();
         if values.len() != features {
             let digest = metadata.features_digest.clone();
@@ -111,38 +120,41 @@ impl Model {
         let inputs = Inputs::of(scaler, text, values, tokens);
         let code = network.code(&inputs.scaled);
         let reconstruction = network.decode(&code);
-        let (anomaly, shares) = calibration.anomaly(&views.opinions(&inputs, &reconstruction));
+        let (anomaly, mut shares) = calibration.anomaly(&views.opinions_by(&self.tables, &inputs, &reconstruction));
+        let expected = scaler.unscale(&reconstruction);
         let value = |index: usize| if values[index].is_finite() { values[index] } else { f32::NAN };
         let usual = |index: usize| {
             let column = &scaler.columns[index];
             if column.known { column.usual } else { Usual::UNKNOWN }
         };
-        let mut contributions = Vec::with_capacity(features + 1);
-        for (index, column) in scaler.columns.iter().enumerate() {
-            contributions.push(Contribution {
-                input: Input::Feature(index),
-                value: value(index),
-                expected: column.unscale(reconstruction[index]),
-                usual: usual(index),
-                share: shares[index],
-            });
-        }
-        contributions.push(Contribution {
-            input: Input::Text,
-            value: f32::NAN,
-            expected: f32::NAN,
-            usual: Usual::UNKNOWN,
-            share: shares[features..].iter().sum(),
-        });
-        // Stable, so that equal shares stay in the order of the vector.
-        contributions.sort_by(|a, b| b.share.total_cmp(&a.share));
+        let of_text: f32 = shares[features..].iter().sum();
+        shares.truncate(features);
+        shares.push(of_text);
+        let contribution = |index: usize| {
+            let share = shares[index];
+            if index < features {
+                let (value, expected, usual) = (value(index), expected[index], usual(index));
+                Contribution { input: Input::Feature(index), value, expected, usual, share }
+            } else {
+                let (value, expected, usual) = (f32::NAN, f32::NAN, Usual::UNKNOWN);
+                Contribution { input: Input::Text, value, expected, usual, share }
+            }
+        };
+        let contributions = largest_first(shares.iter().copied()).into_iter().map(contribution).collect();
 
-        let effects = risk.as_ref().map_or_else(Vec::new, |head| head.effects(values));
-        let effects = effects.into_iter().enumerate().filter(|&(_, log_odds)| log_odds != 0.0);
-        let mut effects: Vec<_> = effects
-            .map(|(feature, log_odds)| Effect { feature, value: value(feature), usual: usual(feature), log_odds })
-            .collect();
-        effects.sort_by(|a, b| b.log_odds.abs().total_cmp(&a.log_odds.abs()));
+        let (log_odds, risk) = match risk {
+            Some(head) => {
+                let (effects, probability) = head.effects_and_probability(values);
+                (effects, Some(probability))
+            }
+            None => (Vec::new(), None),
+        };
+        let effect = |feature: usize| {
+            let log_odds = log_odds[feature];
+            Effect { feature, value: value(feature), usual: usual(feature), log_odds }
+        };
+        let effects = largest_first(log_odds.iter().map(|log_odds| log_odds.abs()));
+        let effects = effects.into_iter().filter(|&feature| log_odds[feature] != 0.0).map(effect).collect();
 
         let place =
             repository.and_then(|name| metadata.repositories.binary_search_by(|other| other.as_str().cmp(name)).ok());
@@ -152,7 +164,7 @@ impl Model {
             percentile,
             among,
             band: metadata.bands.of(percentile),
-            risk: risk.as_ref().map(|head| head.probability(values)),
+            risk,
             effects,
             categories: category
                 .as_ref()
@@ -161,6 +173,16 @@ impl Model {
             contributions,
         })
     }
+}
+
+/// Places of values from 0 on, of the largest first; those of equal ones in their order.
+fn largest_first(values: impl Iterator<Item = f32>) -> Vec<usize> {
+    // Of such values the bits are in order as well, but for those of a negative zero. In one number with the place they are
+    // sorted without a look elsewhere.
+    let key = |(value, place): (f32, u64)| u64::from(!(value + 0.0).to_bits()) << 32 | place;
+    let mut keys: Vec<u64> = values.zip(0..).map(key).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|key| key as u32 as usize).collect()
 }
 
 /// One pull request as a model takes it.
@@ -203,8 +225,7 @@ impl Inputs {
     pub fn of(scaler: &Scaler, text: &Text, values: &[f32], tokens: &[u32]) -> Self {
         let inputs = scaler.columns.len() + text.dimensions();
         let (mut scaled, mut known) = (Vec::with_capacity(inputs), Vec::with_capacity(inputs));
-        for (column, &value) in scaler.columns.iter().zip(values) {
-            let value = column.scale(value);
+        for value in scaler.scaled(values) {
             scaled.push(value.unwrap_or(0.0));
             known.push(value.is_some());
         }

@@ -5,9 +5,17 @@
 //! sampling", 2013; Bandaragoda et al., "Isolation-based anomaly detection using nearest-neighbor ensembles", 2018). A few
 //! odd rows in training seldom come into a small sample, so even those that lie close together stand out.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
+)]
+
 use ndarray::Array2;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::ArtifactError;
+use crate::product::padded;
+use crate::sketch::{Sketch, Sketched};
 use crate::tensors::{Reader, Writer};
 use crate::views::{Opinion, View};
 
@@ -32,26 +40,14 @@ impl Neighbours {
     /// single wild input outweigh all others. A point at the distance 0 is passed over, since it is the vector itself,
     /// where that was learnt from.
     pub fn opinions(&self, view: &View<'_>) -> [Opinion; 2] {
-        let distances: Vec<f32> =
-            self.points.outer_iter().map(|point| distance(view, point.as_slice().unwrap_or(&[]))).collect();
-        [SMALL, LARGE].map(|size| self.opinion(view, &distances, size))
+        self.opinions_by(None, view)
     }
 
-    fn opinion(&self, view: &View<'_>, distances: &[f32], size: usize) -> Opinion {
-        let mut parts = vec![0.0; view.scaled.len()];
-        let (mut sum, mut samples) = (0.0, 0_usize);
-        for (sample, distances) in distances.chunks(size).enumerate() {
-            samples += 1;
-            let others = distances.iter().enumerate().filter(|(_, distance)| **distance > 0.0);
-            let Some((place, distance)) = others.min_by(|a, b| a.1.total_cmp(b.1)) else { continue };
-            sum += distance;
-            let point = self.points.row(sample * size + place);
-            let point = point.as_slice().unwrap_or(&[]);
-            for (((part, &value), &point), &weight) in parts.iter_mut().zip(view.scaled).zip(point).zip(&view.weights) {
-                *part += weight * (value - point).abs();
-            }
-        }
-        Opinion::new(libm::log1pf(sum / samples.max(1) as f32), parts)
+    /// The same, bit for bit: a sketch of the points tells of most of them that they are not the nearest.
+    pub fn opinions_by(&self, sketch: Option<&Sketch>, view: &View<'_>) -> [Opinion; 2] {
+        let sketched = sketch.map(|sketch| sketch.look(view));
+        let points = self.points.as_slice().unwrap_or_default();
+        Arch::new().dispatch(Search { points, sketched, view, padded: PaddedView::of(view) })
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {
@@ -72,24 +68,178 @@ impl Neighbours {
     }
 }
 
-/// Values that are summed side by side.
-const LANES: usize = 8;
+/// Values of which sums are made side by side.
+const PANEL: usize = 16;
 
-/// Weighted mean of the absolute differences. In lanes, so that the sum has one fixed order and wide registers serve.
-fn distance(view: &View<'_>, point: &[f32]) -> f32 {
-    let (values, values_rest) = view.scaled.as_chunks::<LANES>();
-    let (points, points_rest) = point.as_chunks::<LANES>();
-    let (weights, weights_rest) = view.weights.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for ((value, point), weight) in values.iter().zip(points).zip(weights) {
-        for lane in 0..LANES {
-            sums[lane] += weight[lane] * (value[lane] - point[lane]).abs();
+/// One vector among the points.
+struct Search<'a> {
+    /// Row by row.
+    points: &'a [f32],
+    sketched: Option<Sketched<'a>>,
+    view: &'a View<'a>,
+    padded: PaddedView,
+}
+
+/// The nearest point of a sample, and how far it is.
+type Nearest = (usize, f32);
+
+impl WithSimd for Search<'_> {
+    type Output = [Opinion; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [Opinion; 2] {
+        match S::F32_LANES {
+            16 => self.opinions::<S, { PANEL / 16 }>(simd),
+            8 => self.opinions::<S, { PANEL / 8 }>(simd),
+            4 => self.opinions::<S, { PANEL / 4 }>(simd),
+            _ => self.opinions::<S, PANEL>(simd),
         }
     }
-    for (lane, ((value, point), weight)) in values_rest.iter().zip(points_rest).zip(weights_rest).enumerate() {
-        sums[lane] += weight * (value - point).abs();
+}
+
+impl<'a> Search<'a> {
+    // Plain loops: what an adapter of iterators calls may be compiled by itself, without vector units.
+    #[inline(always)]
+    fn opinions<S: Simd, const VECTORS: usize>(&self, simd: S) -> [Opinion; 2] {
+        let count = self.points.len() / (LARGE * self.view.scaled.len().max(1));
+        let mut of_small = Vec::with_capacity(count * LARGE / SMALL);
+        let mut of_large = Vec::with_capacity(count);
+        for begin in (0..count * LARGE).step_by(LARGE) {
+            // The nearest of a large sample is that of one of the small ones in it.
+            let mut nearest_of_all = None;
+            for begin in (begin..begin + LARGE).step_by(SMALL) {
+                let nearest = self.nearest::<S, VECTORS>(simd, begin);
+                of_small.extend(nearest);
+                nearest_of_all = nearer(nearest_of_all, nearest);
+            }
+            of_large.extend(nearest_of_all);
+        }
+        [self.opinion(&of_small, count * LARGE / SMALL), self.opinion(&of_large, count)]
     }
-    sums.iter().sum()
+
+    /// The nearest of the small sample that begins at this point; `None` where none differs from the vector.
+    #[inline(always)]
+    fn nearest<S: Simd, const VECTORS: usize>(&self, simd: S, begin: usize) -> Option<Nearest> {
+        let (mut nearest, mut places) = (None, u8::MAX);
+        if let Some(sketched) = &self.sketched {
+            // The likeliest first: most others cannot be nearer then.
+            let likeliest = sketched.likeliest(begin);
+            nearest = self.point::<S, VECTORS>(simd, begin + likeliest);
+            let distance = if let Some((_, distance)) = nearest { distance } else { f32::INFINITY };
+            places = sketched.within(distance, begin) & !(1 << likeliest);
+        }
+        while places != 0 {
+            let place = begin + places.trailing_zeros() as usize;
+            nearest = nearer(nearest, self.point::<S, VECTORS>(simd, place));
+            places &= places - 1;
+        }
+        nearest
+    }
+
+    /// A point, if it is not the vector itself.
+    #[inline(always)]
+    fn point<S: Simd, const VECTORS: usize>(&self, simd: S, place: usize) -> Option<Nearest> {
+        let begin = place * self.view.scaled.len();
+        let distance = distance::<S, VECTORS>(simd, &self.padded, &self.points[begin..]);
+        (distance > 0.0).then_some((place, distance))
+    }
+
+    #[inline(always)]
+    fn values(&self, place: usize) -> &'a [f32] {
+        let width = self.view.scaled.len();
+        &self.points[place * width..][..width]
+    }
+
+    /// What the nearest of so many samples say together.
+    #[inline(always)]
+    fn opinion(&self, nearest: &[Nearest], samples: usize) -> Opinion {
+        let mut distances = 0.0;
+        for (_, distance) in nearest {
+            distances += distance;
+        }
+        let width = self.view.scaled.len();
+        let mut parts = vec![0.0; width];
+        // Of a ragged end the last panel begins earlier, and finds the same sums again.
+        let step = if width < PANEL { 1 } else { PANEL };
+        for first in (0..width).step_by(step) {
+            if step == 1 {
+                self.differences::<1>(nearest, first, &mut parts);
+            } else {
+                self.differences::<PANEL>(nearest, first.min(width - PANEL), &mut parts);
+            }
+        }
+        for (part, weight) in parts.iter_mut().zip(&self.view.weights) {
+            *part *= weight;
+        }
+        Opinion::new(libm::log1pf(distances / samples.max(1) as f32), parts)
+    }
+
+    /// Sums of the differences from these points, in some columns, which registers hold.
+    #[inline(always)]
+    fn differences<const COLUMNS: usize>(&self, nearest: &[Nearest], first: usize, parts: &mut [f32]) {
+        const FITS: &str = "a panel is no wider than a row";
+        let values: &[f32; COLUMNS] = self.view.scaled[first..].first_chunk().expect(FITS);
+        let mut sums = [0.0; COLUMNS];
+        for &(place, _) in nearest {
+            let point: &[f32; COLUMNS] = self.values(place)[first..].first_chunk().expect(FITS);
+            for column in 0..COLUMNS {
+                sums[column] += (values[column] - point[column]).abs();
+            }
+        }
+        parts[first..][..COLUMNS].copy_from_slice(&sums);
+    }
+}
+
+/// The nearer of two, of equal ones the first.
+#[inline(always)]
+fn nearer(a: Option<Nearest>, b: Option<Nearest>) -> Option<Nearest> {
+    match (a, b) {
+        (Some(a), Some(b)) if b.1 < a.1 || (b.1 == a.1 && b.0 < a.0) => Some(b),
+        (None, b) => b,
+        (a, _) => a,
+    }
+}
+
+/// Weighted mean of the absolute differences. In lanes, so that the sum has one fixed order and wide registers serve.
+#[inline(always)]
+fn distance<S: Simd, const VECTORS: usize>(simd: S, view: &PaddedView, point: &[f32]) -> f32 {
+    let mut sums = [simd.splat_f32s(0.0); VECTORS];
+    for (chunk, (values, weights)) in view.values.iter().zip(&view.weights).enumerate() {
+        // Behind the last value another point follows, or nothing: there the weight is 0.
+        let point = &point[chunk * PANEL..];
+        let at_the_end: [f32; PANEL];
+        let point = match point.first_chunk::<PANEL>() {
+            Some(point) => point,
+            None => {
+                at_the_end = padded(point);
+                &at_the_end
+            }
+        };
+        let (values, weights) = (S::as_simd_f32s(values).0, S::as_simd_f32s(weights).0);
+        let point = S::as_simd_f32s(point).0;
+        for vector in 0..VECTORS {
+            let difference = simd.abs_f32s(simd.sub_f32s(values[vector], point[vector]));
+            sums[vector] = simd.add_f32s(sums[vector], simd.mul_f32s(weights[vector], difference));
+        }
+    }
+    let mut lanes = [0.0; PANEL];
+    S::as_mut_simd_f32s(&mut lanes).0.copy_from_slice(&sums);
+    let eight: [f32; 8] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 8]);
+    let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// A vector and its weights in whole panels.
+struct PaddedView {
+    values: Vec<[f32; PANEL]>,
+    weights: Vec<[f32; PANEL]>,
+}
+
+impl PaddedView {
+    fn of(view: &View<'_>) -> Self {
+        let panels = |values: &[f32]| values.chunks(PANEL).map(padded).collect();
+        Self { values: panels(view.scaled), weights: panels(&view.weights) }
+    }
 }
 
 #[cfg(test)]
@@ -132,13 +282,47 @@ mod tests {
     }
 
     #[test]
+    fn a_sketch_changes_no_bit() {
+        let mut numbers = Numbers::new(6);
+        for (width, spread) in [(2, 1.0), (31, 1.0), (64, 3.0), (111, 10.0)] {
+            let mut points = numbers.matrix(2 * LARGE, width).mapv(|value| (spread * value).powi(3));
+            // Flags, points that are alike, and one that is wild.
+            points.column_mut(0).mapv_inplace(|value| f32::from(u8::from(value > 0.0)));
+            points.row_mut(LARGE + 3).fill(1.0);
+            points.row_mut(LARGE + 4).fill(1.0);
+            points[[5, width - 1]] = 1e6;
+            let neighbours = Neighbours { points };
+            let weights: Vec<f32> = (0..width).map(|input| [1.0, 0.25, 0.0][input % 3]).collect();
+            let sketch = Sketch::of(&neighbours.points, &weights);
+            assert!(sketch.is_some());
+            for query in 0..2 * LARGE + 50 {
+                let (mut scaled, mut known) = match neighbours.points.rows().into_iter().nth(query) {
+                    Some(point) => (point.to_vec(), vec![true; width]),
+                    None => (numbers.vector(width).mapv(|value| 12.0 * value.powi(3)).to_vec(), vec![true; width]),
+                };
+                for input in (query % 5..width).step_by(5) {
+                    (scaled[input], known[input]) = (0.0, false);
+                }
+                let counts: Vec<f32> =
+                    known.iter().zip(&weights).map(|(known, weight)| if *known { *weight } else { 0.0 }).collect();
+                let sum = counts.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+                let weights = counts.iter().map(|count| count / sum).collect();
+                let view = View { scaled: &scaled, known: &known, weights };
+                assert_eq!(neighbours.opinions_by(sketch.as_ref(), &view), neighbours.opinions(&view), "{query}");
+            }
+        }
+    }
+
+    #[test]
     fn lanes_sum_what_a_loop_sums() {
         let mut numbers = Numbers::new(2);
         for length in [1, 7, 8, 9, 31] {
             let (a, b) = (numbers.vector(length).to_vec(), numbers.vector(length).to_vec());
             let plain = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).sum::<f32>() / length as f32;
             let known = vec![true; length];
-            assert!((distance(&view(&a, &known), &b) - plain).abs() < 1e-6, "{length}");
+            let view = PaddedView::of(&view(&a, &known));
+            let distance = distance::<_, PANEL>(pulp::Scalar::new(), &view, &b);
+            assert!((distance - plain).abs() < 1e-6, "{length}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::{Array1, Array2};
 
 use crate::ArtifactError;
+use crate::product::add_product;
 use crate::tensors::{Reader, Writer};
 
 /// `x / sqrt(1 + x²)`: bounded and smooth as tanh, made of operations that IEEE 754 rounds exactly, so that it has the
@@ -34,29 +35,11 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Adds input by input, each into all outputs: the sum of an output has one fixed order, and the inner loop runs
-    /// over outputs, where the compiler may use as wide registers as it likes without changing a bit.
+    /// Adds input by input to each output, so that its sum has one fixed order.
     fn forward(&self, input: &[f32], output: &mut Vec<f32>) {
         output.clear();
         output.extend(self.bias.iter());
-        for (row, &x) in input.iter().enumerate() {
-            add_scaled_row(output, &self.weights, row, x);
-        }
-    }
-}
-
-/// `sums += factor * matrix[row]`
-#[inline]
-pub(crate) fn add_scaled_row(sums: &mut [f32], matrix: &Array2<f32>, row: usize, factor: f32) {
-    let row = matrix.row(row);
-    if let Some(values) = row.as_slice() {
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum += factor * value;
-        }
-    } else {
-        for (sum, value) in sums.iter_mut().zip(row) {
-            *sum += factor * value;
-        }
+        add_product(output, input, &self.weights);
     }
 }
 
@@ -205,19 +188,5 @@ mod tests {
             assert!((slope - difference).abs() < 1e-4, "at {x}: {slope} and {difference}");
         }
         assert_eq!(activation_slope(1.0), 0.0);
-    }
-
-    #[test]
-    fn the_layout_of_weights_in_memory_changes_no_bit() {
-        let mut numbers = Numbers::new(5);
-        let weights = numbers.matrix(9, 7);
-        let columns_first = weights.t().as_standard_layout().into_owned().reversed_axes();
-        assert!(!columns_first.is_standard_layout());
-        let (mut one, mut other) = (vec![0.5; 7], vec![0.5; 7]);
-        for row in 0..9 {
-            add_scaled_row(&mut one, &weights, row, 0.3);
-            add_scaled_row(&mut other, &columns_first, row, 0.3);
-        }
-        assert_eq!(one, other);
     }
 }

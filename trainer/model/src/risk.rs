@@ -57,31 +57,39 @@ impl RiskHead {
     /// What each feature adds to the score of a usual row, in log-odds before calibration; shape (features). With
     /// [`RiskHead::usual`] they sum to [`RiskHead::score`], but for rounding.
     pub fn contributions(&self, values: &[f32]) -> Vec<f32> {
+        self.contributions_and_score(values).0
+    }
+
+    /// [`RiskHead::contributions`] and [`RiskHead::score`].
+    fn contributions_and_score(&self, values: &[f32]) -> (Vec<f32>, f32) {
         let mut contributions = vec![0.0; values.len()];
         let factor = 1.0 / self.members.len() as f32;
-        for member in &self.members {
-            match member {
-                Member::Linear(linear) => linear.contribute(values, factor, &mut contributions),
-                Member::Trees(trees) => trees.contribute(values, factor, &mut contributions),
-            }
-        }
-        contributions
+        let score = self.mean(|member| match member {
+            Member::Linear(linear) => linear.contribute(values, factor, &mut contributions),
+            Member::Trees(trees) => trees.contribute(values, factor, &mut contributions),
+        });
+        (contributions, score)
     }
 
     /// By how much each feature moves the calibrated log-odds away from those of a usual row; shape (features). All together
     /// they lead from the one to the other: each is its contribution to the score, stretched as the calibration stretches
     /// the way from the usual score to this one.
     pub fn effects(&self, values: &[f32]) -> Vec<f32> {
-        let (usual, score) = (self.usual(), self.score(values));
+        self.effects_and_probability(values).0
+    }
+
+    /// [`RiskHead::effects`] and [`RiskHead::probability`].
+    pub fn effects_and_probability(&self, values: &[f32]) -> (Vec<f32>, f32) {
+        let (mut effects, score) = self.contributions_and_score(values);
+        let usual = self.usual();
         let (low, high) = (usual.min(score), usual.max(score));
         let around = (SHORTEST - (high - low)).max(0.0) / 2.0;
         let (low, high) = (low - around, high + around);
         let stretch = (along(&self.calibration, high) - along(&self.calibration, low)) / (high - low);
-        let mut effects = self.contributions(values);
         for effect in &mut effects {
             *effect *= stretch;
         }
-        effects
+        (effects, self.calibrated(score))
     }
 
     /// The score of a usual row.
@@ -92,7 +100,7 @@ impl RiskHead {
         })
     }
 
-    fn mean(&self, of: impl Fn(&Member) -> f32) -> f32 {
+    fn mean(&self, of: impl FnMut(&Member) -> f32) -> f32 {
         self.members.iter().map(of).sum::<f32>() / self.members.len() as f32
     }
 

@@ -1,8 +1,15 @@
 //! From raw values to the network's inputs and back.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
+)]
+
 use ndarray::{Array1, Array2};
+use pulp::{Arch, NullaryFnOnce};
 
 use crate::ArtifactError;
+use crate::elementary::{exp_m1, ln_1p};
 use crate::score::Usual;
 use crate::tensors::{Reader, Writer};
 
@@ -43,10 +50,16 @@ impl Column {
     /// `value` in spreads from the centre, cut off at ±10; `None` where unknown, not finite, or never known in training.
     #[inline]
     pub fn scale(&self, value: f32) -> Option<f32> {
+        self.scale_by(value, signed_log(value))
+    }
+
+    /// The same, for a value of which the logarithm is known.
+    #[inline]
+    fn scale_by(&self, value: f32, logarithm: f32) -> Option<f32> {
         if !self.known || !value.is_finite() {
             return None;
         }
-        let value = if self.logarithmic { signed_log(value) } else { value };
+        let value = if self.logarithmic { logarithm } else { value };
         Some(((value - self.centre) / self.spread).clamp(-CLIP, CLIP))
     }
 
@@ -61,20 +74,62 @@ impl Column {
             return f32::NAN;
         }
         let value = scaled * self.spread + self.centre;
-        let value = if self.logarithmic { signed_exp(value) } else { value };
+        self.within(value, signed_exp(value))
+    }
+
+    /// The value, or where that is a logarithm its exponential, within what was seen in training.
+    #[inline]
+    fn within(&self, value: f32, exponential: f32) -> f32 {
+        let value = if self.logarithmic { exponential } else { value };
         value.clamp(self.smallest, self.largest)
     }
 }
 
 /// `sign(x) ln(1 + |x|)`, the same bits on every machine.
-#[inline]
+#[inline(always)]
 pub fn signed_log(x: f32) -> f32 {
-    libm::copysignf(libm::log1pf(x.abs()), x)
+    ln_1p(x.abs()).copysign(x)
 }
 
 /// The inverse of [`signed_log`].
+#[inline(always)]
 fn signed_exp(x: f32) -> f32 {
-    libm::copysignf(libm::expm1f(x.abs()), x)
+    exp_m1(x.abs()).copysign(x)
+}
+
+/// [`signed_log`] of many values.
+pub(crate) fn signed_logs(values: &[f32]) -> Vec<f32> {
+    let mut values = values.to_vec();
+    Arch::new().dispatch(SignedLogs(&mut values));
+    values
+}
+
+/// [`signed_log`], each in place of its value.
+struct SignedLogs<'a>(&'a mut [f32]);
+
+impl NullaryFnOnce for SignedLogs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for value in self.0 {
+            *value = signed_log(*value);
+        }
+    }
+}
+
+/// [`signed_exp`], each in place of its value.
+struct SignedExps<'a>(&'a mut [f32]);
+
+impl NullaryFnOnce for SignedExps<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for value in self.0 {
+            *value = signed_exp(*value);
+        }
+    }
 }
 
 /// One [`Column`] a feature.
@@ -90,7 +145,25 @@ const WIDTH: usize = 10;
 impl Scaler {
     /// Scales one vector; 0 where unknown.
     pub fn scale(&self, values: &[f32]) -> Vec<f32> {
-        self.columns.iter().zip(values).map(|(column, &value)| column.scale(value).unwrap_or(0.0)).collect()
+        self.scaled(values).map(Option::unwrap_or_default).collect()
+    }
+
+    /// [`Column::scale`] of each value.
+    pub(crate) fn scaled(&self, values: &[f32]) -> impl Iterator<Item = Option<f32>> {
+        let with_logs = values.iter().zip(signed_logs(values));
+        self.columns.iter().zip(with_logs).map(|(column, (&value, logarithm))| column.scale_by(value, logarithm))
+    }
+
+    /// [`Column::unscale`] of each of the first values, one a column.
+    pub(crate) fn unscale(&self, scaled: &[f32]) -> Vec<f32> {
+        let columns = self.columns.iter().zip(scaled);
+        let mut values: Vec<f32> = columns.map(|(column, scaled)| scaled * column.spread + column.centre).collect();
+        let mut exponentials = values.clone();
+        Arch::new().dispatch(SignedExps(&mut exponentials));
+        for ((value, exponential), column) in values.iter_mut().zip(exponentials).zip(&self.columns) {
+            *value = if column.known { column.within(*value, exponential) } else { f32::NAN };
+        }
+        values
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {

@@ -1,10 +1,18 @@
 //! How surprising a value is, beside what the network expects of it.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
+)]
+
 use ndarray::{Array2, ArrayView1};
 
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::ArtifactError;
+use crate::elementary::ln_1p;
 use crate::tensors::{Reader, Writer};
-use crate::views::{Opinion, View};
+use crate::views::{Opinion, View, sum};
 
 /// What is usual for one input, in its scaled unit, and how much it counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,9 +32,44 @@ impl Habit {
     /// alike, and one wild input cannot outweigh all others.
     #[inline]
     pub fn surprise(&self, value: f32, reconstruction: f32) -> f32 {
-        let from_expected = (value - reconstruction) / self.error;
-        libm::log1pf(from_expected * from_expected)
+        surprise(self.distance(value, reconstruction))
     }
+
+    /// How many usual errors a value lies from what is expected of it.
+    #[inline]
+    fn distance(&self, value: f32, expected: f32) -> f32 {
+        (value - expected) / self.error
+    }
+}
+
+#[inline(always)]
+fn surprise(distance: f32) -> f32 {
+    ln_1p(distance * distance)
+}
+
+/// Turns distances in usual errors into each input's weighted square of its surprise.
+struct Squares<'a> {
+    distances: &'a mut [f32],
+    weights: &'a [f32],
+}
+
+impl NullaryFnOnce for Squares<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (distance, weight) in self.distances.iter_mut().zip(self.weights) {
+            let surprise = surprise(*distance);
+            *distance = weight * surprise * surprise;
+        }
+    }
+}
+
+/// The root of the weighted mean of the squared surprises over the known inputs, by their distances in usual errors.
+/// Squares, because a few large surprises tell more than many small ones.
+pub(crate) fn opinion_on(mut distances: Vec<f32>, weights: &[f32]) -> Opinion {
+    Arch::new().dispatch(Squares { distances: &mut distances, weights });
+    Opinion::new(sum(&distances).sqrt(), distances)
 }
 
 /// The habits of all inputs.
@@ -37,15 +80,10 @@ pub struct Surprise {
 }
 
 impl Surprise {
-    /// The root of the weighted mean of the squared surprises over the known inputs. Squares, because a few large
-    /// surprises tell more than many small ones.
+    /// How far the values are from what the network reconstructs.
     pub fn opinion(&self, view: &View<'_>, reconstruction: &[f32]) -> Opinion {
-        let part = |(input, habit): (usize, &Habit)| {
-            let surprise = habit.surprise(view.scaled[input], reconstruction[input]);
-            view.weights[input] * surprise * surprise
-        };
-        let parts: Vec<f32> = self.habits.iter().enumerate().map(part).collect();
-        Opinion::new(parts.iter().sum::<f32>().sqrt(), parts)
+        let inputs = self.habits.iter().zip(view.scaled).zip(reconstruction);
+        opinion_on(inputs.map(|((habit, value), expected)| habit.distance(*value, *expected)).collect(), &view.weights)
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {

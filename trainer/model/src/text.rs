@@ -6,7 +6,7 @@
 use ndarray::{Array1, Array2};
 
 use crate::ArtifactError;
-use crate::network::add_scaled_row;
+use crate::product::add_rows;
 use crate::scaler::CLIP;
 use crate::tensors::{Reader, Writer};
 
@@ -48,9 +48,7 @@ impl Text {
             return None;
         }
         let mut sums = vec![0.0; self.dimensions()];
-        for &(bucket, weight) in vector {
-            add_scaled_row(&mut sums, &self.components, bucket as usize, weight);
-        }
+        add_rows(&mut sums, vector, &self.components);
         for ((sum, centre), spread) in sums.iter_mut().zip(&self.centre).zip(&self.spread) {
             *sum = ((*sum - centre) / spread).clamp(-CLIP, CLIP);
         }

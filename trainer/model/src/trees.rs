@@ -57,16 +57,18 @@ impl Trees {
     }
 
     /// Adds to each feature's place what its splits changed on the way to the leaves, times `factor`: with
-    /// [`Trees::usual`] they sum to [`Trees::score`] (Saabas, "Interpreting random forests", 2014).
-    pub fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) {
-        for &root in &self.roots {
+    /// [`Trees::usual`] they sum to [`Trees::score`], which it gives (Saabas, "Interpreting random forests", 2014).
+    pub fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
+        let answer = |&root: &usize| {
             let mut place = root;
             while let Some(split) = &self.nodes[place].split {
                 let next = split.next(place, values);
                 contributions[split.feature] += factor * (self.nodes[next].value - self.nodes[place].value);
                 place = next;
             }
-        }
+            self.nodes[place].value
+        };
+        self.roots.iter().map(answer).sum()
     }
 
     pub(crate) fn write(&self, name: &str, tensors: &mut Writer) {

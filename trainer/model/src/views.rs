@@ -8,7 +8,9 @@
 //! | forest | what few splits isolate |
 
 use crate::model::Inputs;
+use crate::sketch::Sketch;
 use crate::tensors::{Reader, Writer};
+use crate::walks::Walks;
 use crate::{ArtifactError, Covariance, Forest, Neighbours, Surprise};
 
 /// Number of opinions.
@@ -25,6 +27,23 @@ pub struct Views {
     pub covariance: Covariance,
     /// Judges how soon a vector is isolated.
     pub forest: Forest,
+}
+
+/// What is worked out once of the views that look much up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tables {
+    /// Of the points among which neighbours are looked for.
+    pub sketch: Option<Sketch>,
+    /// Through the forest.
+    pub walks: Walks,
+}
+
+impl Tables {
+    /// Of views that were checked.
+    pub(crate) fn of(views: &Views) -> Self {
+        let weights: Vec<f32> = views.surprise.habits.iter().map(|habit| habit.weight).collect();
+        Self { sketch: Sketch::of(&views.neighbours.points, &weights), walks: Walks::of(&views.forest) }
+    }
 }
 
 /// One vector as the views look at it.
@@ -50,7 +69,7 @@ pub struct Opinion {
 impl Opinion {
     /// Makes shares of parts, which are at least 0.
     pub(crate) fn new(score: f32, mut parts: Vec<f32>) -> Self {
-        let sum: f32 = parts.iter().sum();
+        let sum = sum(&parts);
         let factor = if sum > 0.0 { 1.0 / sum } else { 0.0 };
         for part in &mut parts {
             *part *= factor;
@@ -59,24 +78,50 @@ impl Opinion {
     }
 }
 
+/// Values that are summed side by side.
+const LANES: usize = 8;
+
+/// The sum in lanes, so that it has one fixed order and wide registers serve.
+pub(crate) fn sum(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += value;
+        }
+    }
+    for (sum, value) in sums.iter_mut().zip(rest) {
+        *sum += value;
+    }
+    sums.iter().sum()
+}
+
 impl Views {
+    /// A vector as the views look at it.
+    pub fn view<'a>(&self, inputs: &'a Inputs) -> View<'a> {
+        View { scaled: &inputs.scaled, known: &inputs.known, weights: self.weights(&inputs.known) }
+    }
+
     /// The opinions, in the order of the table above.
     pub fn opinions(&self, inputs: &Inputs, reconstruction: &[f32]) -> [Opinion; OPINIONS] {
-        let view = View { scaled: &inputs.scaled, known: &inputs.known, weights: self.weights(&inputs.known) };
+        let view = self.view(inputs);
         let [most, all] = self.neighbours.opinions(&view);
-        [
-            self.surprise.opinion(&view, reconstruction),
-            most,
-            all,
-            self.covariance.opinion(&view),
-            self.forest.opinion(&view),
-        ]
+        let (covariance, forest) = (self.covariance.opinion(&view), self.forest.opinion(&view));
+        [self.surprise.opinion(&view, reconstruction), most, all, covariance, forest]
+    }
+
+    /// The same, but for the last bits of shares, with tables that make it faster.
+    pub fn opinions_by(&self, tables: &Tables, inputs: &Inputs, reconstruction: &[f32]) -> [Opinion; OPINIONS] {
+        let view = self.view(inputs);
+        let [most, all] = self.neighbours.opinions_by(tables.sketch.as_ref(), &view);
+        let (covariance, forest) = (self.covariance.opinion(&view), tables.walks.opinion(&view));
+        [self.surprise.opinion(&view, reconstruction), most, all, covariance, forest]
     }
 
     fn weights(&self, known: &[bool]) -> Vec<f32> {
         let habits = self.surprise.habits.iter().zip(known);
         let mut weights: Vec<f32> = habits.map(|(habit, &known)| if known { habit.weight } else { 0.0 }).collect();
-        let sum: f32 = weights.iter().sum();
+        let sum = sum(&weights);
         for weight in &mut weights {
             *weight /= if sum > 0.0 { sum } else { 1.0 };
         }
