@@ -130,7 +130,7 @@ fn mean_time<T>(time: Duration, items: &[T], mut work: impl FnMut(&T)) -> f64 {
         items.iter().for_each(&mut work);
         rounds += 1;
     }
-    (busy() - busy_before).as_secs_f64() * 1e6 / (f64::from(rounds) * items.len() as f64)
+    busy().saturating_sub(busy_before).as_secs_f64() * 1e6 / (f64::from(rounds) * items.len() as f64)
 }
 
 /// Time that this thread has been running, where the system tells, so that other work of the machine does not count; else
@@ -190,7 +190,7 @@ fn stages(engine: &Engine, requests: &[Vec<u8>], time: Duration, most_reasons: u
     show(
         "  neighbours",
         mean_time(time, &views, |view| {
-            drop(black_box(parts.views.neighbours.opinions_by(model.tables().sketch.as_ref(), view)))
+            drop(black_box(parts.views.neighbours.opinions_by(model.tables().sketch.as_ref(), view)));
         }),
     );
     show("  covariance", mean_time(time, &views, |view| drop(black_box(parts.views.covariance.opinion(view)))));

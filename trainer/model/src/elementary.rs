@@ -3,11 +3,6 @@
 //! They have no branch and use only operations that IEEE 754 rounds exactly, so the compiler may use as wide registers as it
 //! likes, and the bits are the same on every machine. Their error is below two units in the last place.
 
-#![expect(
-    clippy::inline_always,
-    reason = "vector units are chosen once, above all of this: what is not inlined goes without"
-)]
-
 /// `ln(1 + x)` for x from 0 on.
 #[inline(always)]
 pub(crate) fn ln_1p(x: f32) -> f32 {

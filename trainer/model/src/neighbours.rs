@@ -102,36 +102,46 @@ impl<'a> Search<'a> {
     #[inline(always)]
     fn opinions<S: Simd, const VECTORS: usize>(&self, simd: S) -> [Opinion; 2] {
         let count = self.points.len() / (LARGE * self.view.scaled.len().max(1));
-        let mut of_small = Vec::with_capacity(count * LARGE / SMALL);
-        let mut of_large = Vec::with_capacity(count);
-        for begin in (0..count * LARGE).step_by(LARGE) {
+        let nearest = self.nearest::<S, VECTORS>(simd, count * LARGE / SMALL);
+        let (mut of_small, mut of_large) = (Vec::with_capacity(nearest.len()), Vec::with_capacity(count));
+        for samples in nearest.chunks_exact(LARGE / SMALL) {
             // The nearest of a large sample is that of one of the small ones in it.
             let mut nearest_of_all = None;
-            for begin in (begin..begin + LARGE).step_by(SMALL) {
-                let nearest = self.nearest::<S, VECTORS>(simd, begin);
+            for &nearest in samples {
                 of_small.extend(nearest);
                 nearest_of_all = nearer(nearest_of_all, nearest);
             }
             of_large.extend(nearest_of_all);
         }
-        [self.opinion(&of_small, count * LARGE / SMALL), self.opinion(&of_large, count)]
+        [self.opinion(&of_small, nearest.len()), self.opinion(&of_large, count)]
     }
 
-    /// The nearest of the small sample that begins at this point; `None` where none differs from the vector.
+    /// The nearest of each small sample; `None` where none differs from the vector. Distances are worked out in two rounds
+    /// in which nothing is decided, so that the next points are fetched from memory meanwhile.
     #[inline(always)]
-    fn nearest<S: Simd, const VECTORS: usize>(&self, simd: S, begin: usize) -> Option<Nearest> {
-        let (mut nearest, mut places) = (None, u8::MAX);
+    fn nearest<S: Simd, const VECTORS: usize>(&self, simd: S, samples: usize) -> Vec<Option<Nearest>> {
+        let mut nearest = vec![None; samples];
+        let mut others = Vec::with_capacity(samples * SMALL);
         if let Some(sketched) = &self.sketched {
             // The likeliest first: most others cannot be nearer then.
-            let likeliest = sketched.likeliest(begin);
-            nearest = self.point::<S, VECTORS>(simd, begin + likeliest);
-            let distance = if let Some((_, distance)) = nearest { distance } else { f32::INFINITY };
-            places = sketched.within(distance, begin) & !(1 << likeliest);
+            for (sample, nearest) in nearest.iter_mut().enumerate() {
+                *nearest = self.point::<S, VECTORS>(simd, sample * SMALL + sketched.likeliest(sample * SMALL));
+            }
+            for (sample, nearest) in nearest.iter().enumerate() {
+                let begin = sample * SMALL;
+                let distance = if let Some((_, distance)) = nearest { *distance } else { f32::INFINITY };
+                let mut places = sketched.within(distance, begin) & !(1 << sketched.likeliest(begin));
+                while places != 0 {
+                    others.push(begin + places.trailing_zeros() as usize);
+                    places &= places - 1;
+                }
+            }
+        } else {
+            others.extend(0..samples * SMALL);
         }
-        while places != 0 {
-            let place = begin + places.trailing_zeros() as usize;
-            nearest = nearer(nearest, self.point::<S, VECTORS>(simd, place));
-            places &= places - 1;
+        for place in others {
+            let nearest = &mut nearest[place / SMALL];
+            *nearest = nearer(*nearest, self.point::<S, VECTORS>(simd, place));
         }
         nearest
     }

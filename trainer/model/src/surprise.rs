@@ -37,7 +37,7 @@ impl Habit {
 
     /// How many usual errors a value lies from what is expected of it.
     #[inline]
-    fn distance(&self, value: f32, expected: f32) -> f32 {
+    fn distance(self, value: f32, expected: f32) -> f32 {
         (value - expected) / self.error
     }
 }

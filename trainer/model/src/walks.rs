@@ -95,7 +95,7 @@ fn walk<const TREES: usize>(trees: &[Tree; TREES], values: &[f32], parts: &mut [
         for (place, tree) in places.iter_mut().zip(trees) {
             let step = &tree.steps[*place];
             let input = step.input as usize;
-            let side = usize::from(!(values[input] < step.threshold));
+            let side = 1 - usize::from(values[input] < step.threshold);
             parts[input] += step.gains[side];
             *place = 2 * *place + 1 + side;
         }
