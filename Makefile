@@ -14,7 +14,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test e2e-cluster fuzz lint fmt bench bench-train bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test e2e-cluster fuzz lint fmt bench bench-train bench-inference bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,10 @@ bench-%: bench/%/run
 bench-train:
 	$(if $(BIN),,$(build) --example bench_train)
 	@$(race) bench/train/run
+
+bench-inference:
+	$(if $(BIN),,$(build) --example bench_load --example bench_empty --example bench_network)
+	@$(race) bench/inference/run
 
 bench-preprocess-large:
 	$(if $(BIN),,$(build))

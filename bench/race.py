@@ -77,15 +77,20 @@ def machine(cores):
     }
 
 
-def python_with(peers):
-    """The Python of an environment that holds the peers, packages and their versions; it is made where it is missing."""
+def python_with(peers, bare=()):
+    """The Python of an environment that holds the peers, packages and their versions; it is made where it is missing.
+
+    Those named in `bare` come without what they ask for.
+    """
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "prowl-tools"
     home = cache / ("bench-" + "-".join(f"{name}-{version}" for name, version in peers.items()))
     if not (home / "ready").exists():
         print(f"installing {', '.join(f'{n} {v}' for n, v in peers.items())} into {home}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        wanted = [f"{name}=={version}" for name, version in peers.items()]
-        subprocess.run([home / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
+        pip = [home / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        for options, names in [([], peers.keys() - set(bare)), (["--no-deps"], bare)]:
+            if names:
+                subprocess.run([*pip, *options, *(f"{name}=={peers[name]}" for name in sorted(names))], check=True)
         (home / "ready").touch()
     return home / "bin" / "python"
 

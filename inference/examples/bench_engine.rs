@@ -53,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
     let mut answer = Vec::new();
     let all = mean_time(time, &requests, |bytes| {
         let request = v1::ScoreRequest::decode(bytes.as_slice()).expect("it was encoded here");
-        let response = engine.answer(request).expect("documents that cannot be scored were left out");
+        let response = engine.answer(request).expect("documents that cannot be scored were left out").response;
         answer.clear();
         response.encode(&mut answer).expect("a vector grows");
         black_box(&answer);
@@ -156,7 +156,7 @@ fn stages(engine: &Engine, requests: &[Vec<u8>], time: Duration, most_reasons: u
     show("facts", mean_time(time, &decoded, |request| drop(black_box(facts(request)))) - copy);
     let facts: Vec<_> = decoded.iter().map(facts).collect();
 
-    let ledger = |repository: &str| engine.profiles().ledger(repository);
+    let ledger = |repository: &str| engine.past().profiles.ledger(repository);
     let unknown = Ledger::default();
     let history = |facts: &prowl_features::Facts| ledger(&facts.repository).unwrap_or(&unknown).history(facts);
     show("history", mean_time(time, &facts, |facts| drop(black_box(history(facts)))));

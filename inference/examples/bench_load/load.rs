@@ -1,0 +1,87 @@
+//! When calls are made: at a rate, or as answers come.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, yield_now};
+
+use crate::tally::Tally;
+use crate::wire::Wire;
+
+/// Timers of the runtime are exact to a millisecond; what is due sooner is waited for by asking the clock.
+const EXACT: Duration = Duration::from_millis(2);
+
+/// Calls that become due `rate` times a second, by the dice of a Poisson process. At most `outstanding` are in flight: while
+/// they are, others become due and wait. `times` are those of the warm-up and of the measurement.
+pub(crate) async fn open(
+    wire: Wire,
+    bodies: Vec<Bytes>,
+    rate: f64,
+    outstanding: usize,
+    (warm_up, length): (Duration, Duration),
+) -> Tally {
+    let from = Instant::now() + warm_up;
+    let until = from + length;
+    let (wire, tally) = (Arc::new(wire), Tally::shared(from, until));
+    let places = Arc::new(Semaphore::new(outstanding));
+    let mut dice = StdRng::seed_from_u64(1);
+    let mut due = Instant::now();
+    for (turn, body) in bodies.iter().cycle().enumerate() {
+        due += Duration::from_secs_f64(-(1.0 - dice.random::<f64>()).ln() / rate);
+        if due >= until {
+            break;
+        }
+        while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            if left > EXACT {
+                tokio::time::sleep(left - EXACT / 2).await;
+            } else {
+                yield_now().await;
+            }
+        }
+        let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+        if Instant::now() > until {
+            tally.lock().expect(crate::tally::WHOLE).unsent += 1;
+            continue;
+        }
+        let (wire, tally, body) = (Arc::clone(&wire), Arc::clone(&tally), body.clone());
+        tokio::spawn(async move {
+            let outcome = wire.call(turn, body).await;
+            tally.lock().expect(crate::tally::WHOLE).count_due(due, &outcome);
+            drop(place);
+        });
+    }
+    let _all = places.acquire_many(u32::try_from(outstanding).unwrap_or(u32::MAX)).await;
+    Tally::of(&tally)
+}
+
+/// As many calls in flight as there are `workers`.
+pub(crate) async fn closed(
+    wire: Wire,
+    bodies: Vec<Bytes>,
+    workers: usize,
+    (warm_up, length): (Duration, Duration),
+) -> Tally {
+    let from = Instant::now() + warm_up;
+    let until = from + length;
+    let (wire, bodies, tally) = (Arc::new(wire), Arc::new(bodies), Tally::shared(from, until));
+    let mut all = JoinSet::new();
+    for worker in 0..workers {
+        let (wire, bodies, tally) = (Arc::clone(&wire), Arc::clone(&bodies), Arc::clone(&tally));
+        all.spawn(async move {
+            // Each begins elsewhere, so that not all send the same at one time.
+            let mut place = worker * bodies.len() / workers;
+            while Instant::now() < until {
+                let sent = Instant::now();
+                let outcome = wire.call(worker, bodies[place % bodies.len()].clone()).await;
+                tally.lock().expect(crate::tally::WHOLE).count_done(sent, &outcome);
+                place += 1;
+            }
+        });
+    }
+    let _ = all.join_all().await;
+    Tally::of(&tally)
+}
