@@ -89,7 +89,7 @@ async fn main() -> anyhow::Result<()> {
         (None, None) => anyhow::bail!("give --export or --payload"),
     };
     let protocol = if args.http { Protocol::Http } else { Protocol::Grpc { method } };
-    let bodies = bodies.into_iter().map(|body| protocol.framed(body)).collect();
+    let bodies: Vec<_> = bodies.into_iter().map(|body| protocol.framed(body)).collect();
     let wire = Wire::open(protocol, &args.url, args.connections).await?;
     check(&wire, &bodies, args.check, args.keep.as_deref()).await?;
 
@@ -122,7 +122,7 @@ async fn await_serving(url: &Uri) -> anyhow::Result<()> {
 }
 
 /// Calls `count` times and looks into the answers.
-async fn check(wire: &Wire, bodies: &Vec<Bytes>, count: usize, keep: Option<&std::path::Path>) -> anyhow::Result<()> {
+async fn check(wire: &Wire, bodies: &[Bytes], count: usize, keep: Option<&std::path::Path>) -> anyhow::Result<()> {
     let mut answers = Vec::new();
     for (turn, body) in bodies.iter().cycle().take(count).enumerate() {
         let answer = wire.call(turn, body.clone()).await.map_err(|code| anyhow::anyhow!("a call ended with {code}"))?;
