@@ -43,7 +43,8 @@ pub(crate) async fn open(
             }
         }
         let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-        if Instant::now() > until {
+        // A load that cannot keep up ends, too.
+        if Instant::now() > until + length {
             tally.lock().expect(crate::tally::WHOLE).unsent += 1;
             continue;
         }

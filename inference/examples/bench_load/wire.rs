@@ -51,9 +51,9 @@ enum Connections {
 pub(crate) struct Answer(Vec<Bytes>);
 
 impl Answer {
-    /// The message of a gRPC call.
+    /// The message of a gRPC call; empty where there is none.
     pub(crate) fn message(&self) -> Vec<u8> {
-        self.0.concat().split_off(5)
+        self.0.concat().get(5..).unwrap_or_default().to_vec()
     }
 }
 
