@@ -102,7 +102,9 @@ fn view(parts: &Parts, row: &Raw) -> (Vec<f32>, f32) {
     let mut weights: Vec<f32> =
         habits.iter().zip(&known).map(|(habit, &known)| if known { habit.weight } else { 0.0 }).collect();
     let sum: f32 = weights.iter().sum();
-    weights.iter_mut().for_each(|weight| *weight /= if sum > 0.0 { sum } else { 1.0 });
+    for weight in &mut weights {
+        *weight /= if sum > 0.0 { sum } else { 1.0 };
+    }
     let view = View { scaled: &scaled, known: &known, weights };
     let score = parts.views.surprise.opinion(&view, &reconstruction).score;
     (reconstruction, score)

@@ -37,7 +37,7 @@ pub(crate) async fn open(
         }
         while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             if left > EXACT {
-                tokio::time::sleep(left - EXACT / 2).await;
+                tokio::time::sleep(left.saturating_sub(EXACT / 2)).await;
             } else {
                 yield_now().await;
             }

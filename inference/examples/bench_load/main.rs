@@ -111,11 +111,11 @@ async fn await_serving(url: &Uri) -> anyhow::Result<()> {
         let protocol = Protocol::Grpc { method: "/grpc.health.v1.Health/Check".to_owned() };
         let question = protocol.framed(Vec::new());
         // It does not listen yet, or ends; whoever waits decides for how long.
-        if let Ok(wire) = Wire::open(protocol, url, 1).await {
-            if wire.call(0, question).await.is_ok_and(|answer| answer.message() == SERVING) {
-                println!("SERVING");
-                return Ok(());
-            }
+        if let Ok(wire) = Wire::open(protocol, url, 1).await
+            && wire.call(0, question).await.is_ok_and(|answer| answer.message() == SERVING)
+        {
+            println!("SERVING");
+            return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

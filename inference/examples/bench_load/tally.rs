@@ -11,15 +11,17 @@ use crate::wire::Answer;
 
 /// Why the lock of a tally can be taken.
 pub(crate) const WHOLE: &str = "nobody panics while counting";
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// Counts the calls of a time.
 #[derive(Clone)]
 pub(crate) struct Tally {
     from: Instant,
     until: Instant,
-    /// When the last of them ended.
+    /// When the last of the calls that were due in that time ended, if that is later.
     last: Instant,
+    /// Answers, in parts where only a part of the call lies in that time.
+    answers: f64,
     answered: Histogram<u64>,
     refused: Histogram<u64>,
     codes: BTreeMap<String, u64>,
@@ -32,7 +34,16 @@ impl Tally {
     pub(crate) fn shared(from: Instant, until: Instant) -> Arc<Mutex<Self>> {
         let empty = || Histogram::new_with_bounds(1, LONGEST.as_micros() as u64, 3).expect("bounds that it can have");
         let (answered, refused) = (empty(), empty());
-        Arc::new(Mutex::new(Self { from, until, last: until, answered, refused, codes: BTreeMap::new(), unsent: 0 }))
+        Arc::new(Mutex::new(Self {
+            from,
+            until,
+            last: until,
+            answers: 0.0,
+            answered,
+            refused,
+            codes: BTreeMap::new(),
+            unsent: 0,
+        }))
     }
 
     /// What was counted up to now.
@@ -44,20 +55,26 @@ impl Tally {
     pub(crate) fn count_due(&mut self, due: Instant, outcome: &Result<Answer, String>) {
         if due >= self.from {
             self.last = self.last.max(Instant::now());
-            self.count(due.elapsed(), outcome);
+            self.count(due.elapsed(), 1.0, outcome);
         }
     }
 
-    /// A call that was sent at this moment, as soon as it could be, has ended now.
+    /// A call that was sent at this moment, as soon as it could be, has ended now. It counts by the share of it that lies in
+    /// the time, or the few batches of a slow server would make the rate a matter of chance.
     pub(crate) fn count_done(&mut self, sent: Instant, outcome: &Result<Answer, String>) {
-        if (self.from..self.until).contains(&Instant::now()) {
-            self.count(sent.elapsed(), outcome);
+        let now = Instant::now();
+        let within = now.min(self.until).saturating_duration_since(sent.max(self.from));
+        if !within.is_zero() {
+            self.count(now - sent, within.as_secs_f64() / (now - sent).as_secs_f64(), outcome);
         }
     }
 
-    fn count(&mut self, took: Duration, outcome: &Result<Answer, String>) {
+    fn count(&mut self, took: Duration, share: f64, outcome: &Result<Answer, String>) {
         let (times, code) = match outcome {
-            Ok(_) => (&mut self.answered, "Ok"),
+            Ok(_) => {
+                self.answers += share;
+                (&mut self.answered, "Ok")
+            }
             Err(code) => (&mut self.refused, code.as_str()),
         };
         times.saturating_record(took.as_micros() as u64);
@@ -69,11 +86,10 @@ impl Tally {
 
     /// Calls a second, milliseconds of those that were answered, and counts by code.
     pub(crate) fn json(&self, asked: Option<f64>) -> Value {
-        let seconds = (self.last - self.from).as_secs_f64();
         let milliseconds = |times: &Histogram<u64>, share: f64| times.value_at_quantile(share) as f64 / 1e3;
         json!({
             "asked": asked,
-            "rate": self.answered.len() as f64 / seconds,
+            "rate": self.answers / (self.last - self.from).as_secs_f64(),
             "p50": milliseconds(&self.answered, 0.5),
             "p90": milliseconds(&self.answered, 0.9),
             "p99": milliseconds(&self.answered, 0.99),
