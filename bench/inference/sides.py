@@ -39,11 +39,14 @@ class Server:
             env={**os.environ, **dict(environment)}, start_new_session=True,
         )  # fmt: skip
         until = time.monotonic() + PATIENCE
-        while not ready():
-            if self.process.poll() is not None or time.monotonic() > until:
-                self.__exit__()
-                raise Failed(f"{name} is not ready; see {log}")
-            time.sleep(0.02)
+        try:
+            while not ready():
+                if self.process.poll() is not None or time.monotonic() > until:
+                    raise Failed(f"{name} is not ready; see {log}")
+                time.sleep(0.02)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self):
         return self
