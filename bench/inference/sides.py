@@ -91,7 +91,7 @@ def answers(url):
 
 def ours(binaries, store, cores, log, requests):
     grpc, http = free_port(), free_port()
-    command = [binaries / "prowl-inference", "--store", f"file://{store}", "--grpc-addr", f"127.0.0.1:{grpc}", "--http-addr", f"127.0.0.1:{http}"]
+    command = [binaries / "prowl-inference", "--insecure", "--store", f"file://{store}", "--grpc-addr", f"127.0.0.1:{grpc}", "--http-addr", f"127.0.0.1:{http}"]
     url = f"http://127.0.0.1:{grpc}"
     return Server("ours", cores, command, ["--url", url, *requests], answers(f"http://127.0.0.1:{http}/readyz"), log)
 

@@ -210,8 +210,8 @@ impl Drop for Running {
 #[derive(Debug)]
 pub struct Server {
     process: Running,
-    /// Address of gRPC.
     grpc: String,
+    http: String,
 }
 
 impl Server {
@@ -222,18 +222,33 @@ impl Server {
 
     /// The same, with variables of its own.
     pub fn start_with(environment: &[Variable], store: &str, model: &str) -> Self {
-        let anywhere = "127.0.0.1:0";
-        let mut process = Running::start_with(
-            environment,
-            "prowl-inference",
-            &["--store", store, "--model", model, "--insecure", "--grpc-addr", anywhere, "--http-addr", anywhere],
-        );
+        Self::run(environment, &["--store", store, "--model", model, "--insecure"])
+    }
+
+    /// The same for those who bring one of these tokens.
+    pub fn start_guarded(store: &str, model: &str, tokens: &str) -> Self {
+        Self::run(&[("API_TOKENS", tokens.to_owned())], &["--store", store, "--model", model])
+    }
+
+    fn run(environment: &[Variable], arguments: &[&str]) -> Self {
+        let anywhere = ["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
+        let mut process = Running::start_with(environment, "prowl-inference", &[arguments, &anywhere].concat());
         let listening = process.wait_for_line("listening");
         let addresses: serde_json::Value = serde_json::from_str(&listening).unwrap();
         let address = |port: &str| addresses[port].as_str().unwrap().to_owned();
         let (grpc, http) = (address("grpc"), address("http"));
         process.wait_for("readiness", || get(&http, "/readyz").filter(|(status, _)| *status == 200));
-        Self { process, grpc }
+        Self { process, grpc, http }
+    }
+
+    /// Address of the gRPC side.
+    pub fn grpc(&self) -> &str {
+        &self.grpc
+    }
+
+    /// Address of the HTTP side.
+    pub fn http(&self) -> &str {
+        &self.http
     }
 
     /// URL of the gRPC side.

@@ -11,11 +11,12 @@ use prowl_inference::{args, config::Config};
 use prowl_proto::v1::scoring_server::{Scoring, ScoringServer};
 use prowl_proto::v1::{
     GetModelRequest, GetModelResponse, ScoreBatchRequest, ScoreBatchResponse, ScoreBatchResult, ScoreRequest,
-    ScoreResponse, score_batch_result::Outcome,
+    ScoreResponse, ScoreStreamRequest, ScoreStreamResponse, SendFeedbackRequest, SendFeedbackResponse,
+    score_batch_result::Outcome,
 };
 use tokio::net::TcpListener;
 use tokio_stream::{StreamExt, wrappers::TcpListenerStream};
-use tonic::{Request, Response, Status, service::Routes, transport::Server};
+use tonic::{Request, Response, Status, Streaming, service::Routes, transport::Server};
 
 #[derive(Parser)]
 struct Args {
@@ -41,6 +42,19 @@ impl Scoring for Empty {
 
     async fn get_model(&self, _: Request<GetModelRequest>) -> Result<Response<GetModelResponse>, Status> {
         Err(Status::unimplemented("there is no model"))
+    }
+
+    type ScoreStreamStream = tokio_stream::Empty<Result<ScoreStreamResponse, Status>>;
+
+    async fn score_stream(
+        &self,
+        _: Request<Streaming<ScoreStreamRequest>>,
+    ) -> Result<Response<Self::ScoreStreamStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
+    }
+
+    async fn send_feedback(&self, _: Request<SendFeedbackRequest>) -> Result<Response<SendFeedbackResponse>, Status> {
+        Err(Status::unimplemented("nothing is kept"))
     }
 }
 

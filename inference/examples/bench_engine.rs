@@ -216,7 +216,7 @@ fn stages(engine: &Engine, requests: &[Vec<u8>], time: Duration, most_reasons: u
     let why = |score: &Score| (reasons.of(&score.contributions, None), reasons.of_risk(&score.effects, None));
     show("reasons", mean_time(time, &scores, |score| drop(black_box(why(score)))));
     let answers: Vec<_> =
-        decoded.iter().map(|request| engine.answer(request.clone()).expect("it was scored")).collect();
+        decoded.iter().map(|request| engine.answer(request.clone()).expect("it was scored").response).collect();
     let mut bytes = Vec::new();
     let encode = mean_time(time, &answers, |answer| {
         bytes.clear();

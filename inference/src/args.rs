@@ -50,12 +50,12 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = positive_duration, help_heading = "Following")]
     follow_profiles_every: Duration,
 
-    /// Keeps what reviewers say of answers (SendFeedback) in the store, for the next training
+    /// Keeps what reviewers say of answers (`SendFeedback`) in the store, for the next training
     #[arg(long)]
     feedback: bool,
 
     /// Answers whoever asks, without a token; on loopback addresses only. Without it callers bring one of the tokens of the
-    /// secret `api_tokens` (API_TOKENS where there is no Vault): `name:token`, several between commas
+    /// secret `api_tokens` (`API_TOKENS` where there is no Vault): `name:token`, several between commas
     #[arg(long, help_heading = "Security")]
     insecure: bool,
 
@@ -98,7 +98,7 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_in_flight: u64,
 
-    /// Most streams of requests (ScoreStream) at one time; each of their requests takes a place of --max-in-flight
+    /// Most streams of requests (`ScoreStream`) at one time; each of their requests takes a place of --max-in-flight
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_streams: u64,
 

@@ -52,13 +52,10 @@ enum Access {
 impl Access {
     fn of(path: &str) -> Self {
         match path {
-            "/healthz" | "/readyz" | "/v2/health/live" | "/v2/health/ready" | "/openapi.json" => Self::Open,
+            "/healthz" | "/readyz" | "/v2/health/live" | "/v2/health/ready" => Self::Open,
             _ if page::PATHS.contains(&path) => Self::Open,
-            // It is signed, and has a bound of its own.
-            "/webhooks/github" => Self::Open,
-            // Places are taken by each of its messages.
-            "/prowl.v1.Scoring/ScoreStream" => Self::Known,
-            "/metrics" | "/v1/model" | "/v1/recent" | "/v1/drift" => Self::Known,
+            // Of a stream each message takes a place.
+            "/prowl.v1.Scoring/ScoreStream" | "/metrics" | "/v1/model" | "/v1/recent" | "/v1/drift" => Self::Known,
             _ if path.starts_with("/grpc.health.v1.Health/") => Self::Open,
             _ if path.starts_with("/grpc.reflection.") => Self::Known,
             _ => Self::Placed,

@@ -23,6 +23,8 @@ pub struct Engine {
 struct Judge {
     model: Model,
     id: v1::ModelId,
+    /// The name of its folder.
+    folder: String,
     reasons: Reasons,
 }
 
@@ -59,9 +61,9 @@ struct About {
 }
 
 impl Engine {
-    /// An engine of `model`, whose file has the hexadecimal SHA-256 `digest`; it gives at most `reasons` reasons. The
+    /// An engine of `model`, of the folder of this name, whose file has the hexadecimal SHA-256 `digest`; it gives at most `reasons` reasons. The
     /// caller has made sure that the model reads the features of this program.
-    pub fn new(model: Model, digest: String, past: Past, reasons: usize) -> Self {
+    pub fn new(model: Model, folder: String, digest: String, past: Past, reasons: usize) -> Self {
         let metadata = model.metadata();
         let judge = Judge {
             id: v1::ModelId {
@@ -69,6 +71,7 @@ impl Engine {
                 digest,
                 features_digest: metadata.features_digest.clone(),
             },
+            folder,
             reasons: Reasons::new(&model, reasons),
             model,
         };
@@ -84,6 +87,11 @@ impl Engine {
     /// The name of the model.
     pub fn id(&self) -> &v1::ModelId {
         &self.judge.id
+    }
+
+    /// The name of the folder that the model is from.
+    pub fn folder(&self) -> &str {
+        &self.judge.folder
     }
 
     /// The model.
@@ -160,7 +168,7 @@ impl Engine {
     }
 
     fn judge(&self, vector: &FeatureVector, about: About, began: Instant) -> Result<v1::ScoreResponse, Error> {
-        let Judge { model, id, reasons } = &*self.judge;
+        let Judge { model, id, reasons, .. } = &*self.judge;
         let About { repository, number, created_at, declared, history_source, history_as_of, foreign } = about;
         let values = if foreign {
             Cow::Owned(model.comparable(&vector.values))

@@ -60,7 +60,7 @@ impl Follower {
     async fn look(&self, kind: Kind, refused: &mut Refused) {
         let Ok(engine) = self.readiness.engine().map(|engine| Engine::clone(&engine)) else { return };
         let (found, served) = match kind {
-            Kind::Models => (self.store.newest(kind, |_| true).await, engine.id().version.clone()),
+            Kind::Models => (self.store.newest(kind, |_| true).await, engine.folder().to_owned()),
             _ => {
                 let digest = &engine.id().features_digest;
                 let fits = |folder: &Folder| folder.manifest().details["features_digest"] == digest.as_str();
@@ -80,7 +80,7 @@ impl Follower {
         match newer {
             Ok(newer) => {
                 refused.0 = None;
-                let (model, history) = (newer.id().version.clone(), newer.past().run.clone());
+                let (model, history) = (newer.folder().to_owned(), newer.past().run.clone());
                 self.readiness.serve(newer).await;
                 tracing::info!(model, history, "serving what is newer");
             }

@@ -164,7 +164,7 @@ fn build(
         file: PROFILES.to_owned(),
         reason,
     })?;
-    let engine = Engine::new(model, digest, past, reasons);
+    let engine = Engine::new(model, manifest.name.clone(), digest, past, reasons);
     engine.warm_up().map_err(|source| LoadError::WarmUp { folder: folder.to_owned(), source })?;
     Ok(engine)
 }

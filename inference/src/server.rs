@@ -123,7 +123,8 @@ impl Spoken {
 
 /// Tokens that go over a network as they are can be read on the way; behind a proxy that ends TLS they do not go far.
 fn warn_of_plain_tokens(config: &Config, tls: bool) {
-    if !tls && !(config.grpc.ip().is_loopback() && config.http.ip().is_loopback()) {
+    let at_home = config.grpc.ip().is_loopback() && config.http.ip().is_loopback();
+    if !(tls || at_home) {
         tracing::warn!(
             "without TLS tokens can be read on their way: give --tls-cert and --tls-key, or the secrets tls_cert and tls_key, \
              unless a proxy on this machine speaks TLS"

@@ -71,7 +71,7 @@ impl Streams {
                 let _ = ended.set(error);
             }
         });
-        Ok(Answers { answers, end, told: false })
+        Ok(Answers { ready: answers, end, told: false })
     }
 }
 
@@ -124,7 +124,7 @@ impl Open {
 
 /// The answers of one stream, and then what ended it, where that was not its caller.
 pub(crate) struct Answers {
-    answers: mpsc::Receiver<ScoreStreamResponse>,
+    ready: mpsc::Receiver<ScoreStreamResponse>,
     end: Arc<OnceLock<Status>>,
     told: bool,
 }
@@ -133,7 +133,7 @@ impl Stream for Answers {
     type Item = Result<ScoreStreamResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(answer) = ready!(self.answers.poll_recv(cx)) {
+        if let Some(answer) = ready!(self.ready.poll_recv(cx)) {
             return Poll::Ready(Some(Ok(answer)));
         }
         let end = if self.told { None } else { self.end.get().cloned() };

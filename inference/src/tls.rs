@@ -69,7 +69,7 @@ impl Tls {
                         config.store(Arc::new(changed));
                     }
                     Err(error) => {
-                        tracing::warn!(error, "the certificate has changed and cannot be used: the one before stays")
+                        tracing::warn!(error, "the certificate has changed and cannot be used: the one before stays");
                     }
                 }
             }

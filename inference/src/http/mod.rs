@@ -1,7 +1,7 @@
 //! The HTTP port: GitHub's own JSON in, the answer as JSON out, and how the server is.
 
 pub(crate) mod page;
-mod problem;
+pub(crate) mod problem;
 
 use axum::{
     Router,
@@ -143,7 +143,7 @@ async fn ready(State(server): State<Server>) -> (StatusCode, &'static str) {
 }
 
 async fn no_such_path(uri: Uri) -> Response {
-    let detail = format!("nothing is at {}: post a pull request to /v1/score, or look at /openapi.json", uri.path());
+    let detail = format!("nothing is at {}: post a pull request to /v1/score", uri.path());
     Problem::new(StatusCode::NOT_FOUND, detail).into_response()
 }
 

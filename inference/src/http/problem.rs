@@ -56,7 +56,11 @@ pub(crate) fn problem(error: &Error) -> Response {
         .into_iter()
         .map(|violation| FieldViolation { field: violation.field, description: violation.description })
         .collect();
-    let mut response = problem.into_response();
+    advised(error, problem.into_response())
+}
+
+/// The same answer with what a client may do next, where HTTP has a header for it.
+pub(crate) fn advised(error: &Error, mut response: Response) -> Response {
     if matches!(error, Error::Busy { .. } | Error::NotReady | Error::NotKept(_)) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }

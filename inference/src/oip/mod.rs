@@ -105,7 +105,9 @@ pub(crate) fn infer(engine: &Engine, observer: &Observer, request: Request, most
         }
         _ => return Err(wrong("inputs", "give either `features`, with or without `repository`, or `pull_request`")),
     };
-    answers.iter().for_each(|answer| observer.answered(engine, answer));
+    for answer in &answers {
+        observer.answered(engine, answer);
+    }
     Ok(wanted.into_iter().map(|signature| output(signature, &answers)).collect())
 }
 

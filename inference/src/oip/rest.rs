@@ -21,7 +21,7 @@ use super::{INPUTS, MODEL, OUTPUTS, PLATFORM, Request, Signature, Tensor, Values
 use crate::{
     engine::Engine,
     error::Error,
-    http::Server,
+    http::{Server, problem::advised},
     readiness::{Phase, Serving},
 };
 
@@ -134,11 +134,14 @@ struct Output {
 #[derive(Default, Deserialize)]
 struct Settings {
     /// Bytes of an input after the JSON.
-    binary_data_size: Option<usize>,
+    #[serde(rename = "binary_data_size")]
+    size: Option<usize>,
     /// Whether an output is to come in binary form.
-    binary_data: Option<bool>,
+    #[serde(rename = "binary_data")]
+    output: Option<bool>,
     /// Whether all outputs are.
-    binary_data_output: Option<bool>,
+    #[serde(rename = "binary_data_output")]
+    all_outputs: Option<bool>,
 }
 
 /// Values as a list, or as lists of lists: numbers, of which `null` is not known, or texts.
@@ -217,10 +220,10 @@ fn answer(server: &Server, engine: &Engine, headers: &HeaderMap, body: &Bytes) -
     };
     let call: Call = serde_json::from_slice(&body[..length]).map_err(|error| Error::NotJson(error.to_string()))?;
     let inputs = inputs(call.inputs, body.slice(length..))?;
-    let all_binary = call.parameters.binary_data_output.unwrap_or(false);
+    let all_binary = call.parameters.all_outputs.unwrap_or(false);
     let binary = |name: &str| {
         let asked = call.outputs.iter().find(|output| output.name == name);
-        asked.and_then(|output| output.parameters.binary_data).unwrap_or(all_binary)
+        asked.and_then(|output| output.parameters.output).unwrap_or(all_binary)
     };
     let outputs = call.outputs.iter().map(|output| output.name.clone()).collect();
     let mut raw = Vec::new();
@@ -257,7 +260,7 @@ fn answer(server: &Server, engine: &Engine, headers: &HeaderMap, body: &Bytes) -
 fn inputs(inputs: Vec<Input>, mut raw: Bytes) -> Result<Vec<Tensor>, Error> {
     let mut tensors = Vec::with_capacity(inputs.len());
     for Input { name, datatype, shape, parameters, data } in inputs {
-        let values = match (parameters.binary_data_size, data) {
+        let values = match (parameters.size, data) {
             (Some(size), None) if size <= raw.len() => Values::from_raw(&name, &datatype, raw.split_to(size))?,
             (Some(size), None) => {
                 return Err(wrong(&name, &format!("{size} bytes after the JSON, of which {} are left", raw.len())));
@@ -297,5 +300,5 @@ fn body(value: &impl Serialize) -> Response {
 /// The protocol has its own form of an error.
 pub(crate) fn refusal(error: &Error) -> Response {
     let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, body(&json!({"error": error.to_string()}))).into_response()
+    advised(error, (status, body(&json!({"error": error.to_string()}))).into_response())
 }

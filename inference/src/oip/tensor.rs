@@ -87,7 +87,9 @@ impl Values {
         match self {
             Self::Floats(values) => {
                 raw.reserve(4 * values.len());
-                values.into_iter().for_each(|value| raw.put_f32_le(value));
+                for value in values {
+                    raw.put_f32_le(value);
+                }
             }
             Self::Texts(texts) => {
                 for text in texts {

@@ -353,3 +353,39 @@ fn a_reader_that_has_seen_enough_ends_the_client() {
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty(), "{output:?}");
 }
+
+#[test]
+fn a_token_comes_from_the_environment_and_is_not_shown() {
+    let store = TempStore::with_model();
+    let token = "a-token-of-the-client";
+    let server = Server::guarded(&store.url(), &[], &format!("client:{token}"));
+    let url = format!("http://{}", server.grpc);
+    let ask = |token: &str| {
+        let mut command = client(&["model", "--server", &url]);
+        command.env("PROWL_TOKEN", token).stdin(std::process::Stdio::null()).output().unwrap()
+    };
+    assert!(ask(token).status.success());
+    for wrong in ["", "a-token-of-nobody-here", "a\nb"] {
+        let output = ask(wrong);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("PROWL_TOKEN") && !told.contains("nobody"), "{told}");
+    }
+}
+
+#[test]
+fn a_pipeline_stops_at_what_is_above() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let url = format!("http://{}", server.grpc);
+    let asked = |ceiling: &str, document: &Value| {
+        prowl(&["score", "-", "--server", &url, "--fail-above", ceiling], document.to_string().as_bytes())
+    };
+    let stopped = asked("percentile=95", &odd_document());
+    assert_eq!(stopped.status.code(), Some(3), "{stopped:?}");
+    assert!(text(&stopped.stderr).contains("is above 95.0"), "{stopped:?}");
+    assert!(text(&stopped.stdout).contains("because it"), "it is still told: {stopped:?}");
+    assert_eq!(asked("percentile=99.99", &odd_document()).status.code(), Some(0));
+    assert_eq!(asked("risk=0", &odd_document()).status.code(), Some(0), "the model has no such head");
+    assert_eq!(asked("churn=9", &odd_document()).status.code(), Some(2));
+}

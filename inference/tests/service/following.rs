@@ -66,7 +66,7 @@ async fn models_and_histories_are_swapped_under_load_without_a_lost_call() {
             client.get_model(GetModelRequest {}).await.unwrap().into_inner().model.unwrap().digest == digest
         })
         .await;
-        assert_eq!(server.count(&format!("\"model\":\"{version}\"")) > 0, true);
+        assert!(server.count(&format!("\"model\":\"{version}\"")) > 0);
     }
     ended.store(true, Ordering::Relaxed);
     let mut seen = BTreeSet::new();

@@ -101,7 +101,7 @@ fn the_page_and_all_that_it_needs_come_from_here() {
     assert!(page.contains("<h1>Prowl</h1>"));
     let script = server.http("GET", "/page.js", b"").2;
     let named = [&page, &script].into_iter().flat_map(|text| text.split(['"', '\'']));
-    let files: Vec<&str> = named.filter(|name| name.ends_with(".js") || name.ends_with(".css")).collect();
+    let files: Vec<&str> = named.filter(|name| matches!(name.rsplit_once('.'), Some((_, "js" | "css")))).collect();
     assert!(files.len() >= 3, "{files:?}");
     for file in files {
         let path = file.trim_start_matches('.');

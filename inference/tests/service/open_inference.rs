@@ -134,7 +134,9 @@ async fn a_vector_is_judged_as_the_pull_request_that_it_is_of() {
     let percentile = answer.outputs[1].contents.clone().unwrap().fp32_contents[0];
     assert!(percentile < 95.0, "{percentile}");
     let mut odd = values;
-    odd.iter_mut().for_each(|value| *value = *value * 1e4 + 1e3);
+    for value in &mut odd {
+        *value = *value * 1e4 + 1e3;
+    }
     let answer = client.model_infer(request(&[1, FEATURE_COUNT as i64], &odd)).await.unwrap().into_inner();
     assert!(answer.outputs[1].contents.clone().unwrap().fp32_contents[0] > 99.0);
     let short = client.model_infer(request(&[1, 3], &values[..3])).await.unwrap_err();

@@ -1,10 +1,16 @@
 //! What the user typed.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use prowl_platform::arguments::positive_duration;
-use tonic::transport::Endpoint;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+
+use crate::{
+    ceiling::Ceiling,
+    server::{Server, Token},
+};
 
 /// Where a server is that was started without saying where.
 const SERVER: &str = "http://127.0.0.1:50051";
@@ -19,7 +25,9 @@ Examples:
   { gh api $pr; gh api --paginate $pr/files; } |
     jq -s '.[0] + {files: (.[1:] | add)}' | prowl score -
 
-Exit codes: 0 all scored, 1 something failed, 2 wrong use.";
+PROWL_TOKEN holds the token, where the server asks for one.
+
+Exit codes: 0 all scored, 1 something failed, 2 wrong use, 3 one is above --fail-above.";
 
 /// Asks a Prowl server how unusual a pull request is, what kind of change, and why.
 #[derive(Debug, Parser)]
@@ -37,6 +45,11 @@ pub(crate) enum Command {
         /// JSON documents, one after another (such as one a line) or in a list; plain, gzip or zstd; `-` reads stdin
         #[arg(value_name = "FILE")]
         file: String,
+
+        /// Fails with exit code 3 where a pull request is above it: risk=0.2 is a probability, percentile=99 how unusual it
+        /// is; may be given several times
+        #[arg(long, value_name = "FIGURE=MOST", value_parser = Ceiling::parse)]
+        fail_above: Vec<Ceiling>,
         #[command(flatten)]
         common: Common,
     },
@@ -53,6 +66,10 @@ pub(crate) struct Common {
     #[arg(long, env = "PROWL_SERVER", value_name = "URL", default_value = SERVER, value_parser = endpoint)]
     pub(crate) server: Endpoint,
 
+    /// Certificates in PEM that those of an https server are checked by, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
     /// Longest time for one answer; until then, a server that is busy or restarts is asked again
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration)]
     pub(crate) timeout: Duration,
@@ -62,10 +79,33 @@ pub(crate) struct Common {
     pub(crate) json: bool,
 }
 
+impl Common {
+    /// Connects to the server.
+    ///
+    /// # Errors
+    /// Nothing listens there, or the certificates cannot be used.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Server> {
+        let mut endpoint = self.server.clone();
+        if endpoint.uri().scheme_str() == Some("https") {
+            let mut tls = ClientTlsConfig::new().with_native_roots();
+            if let Some(path) = &self.ca_file {
+                let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+            }
+            endpoint = endpoint.tls_config(tls).context("cannot speak TLS with these certificates")?;
+        }
+        Server::connect(endpoint, Token::from_environment()?, self.timeout).await
+    }
+}
+
 /// A server's address as the user wrote it.
 fn endpoint(server: &str) -> Result<Endpoint, String> {
     Endpoint::from_shared(server.to_owned())
         .ok()
-        .filter(|endpoint| endpoint.uri().scheme_str() == Some("http") && endpoint.uri().port().is_some())
-        .ok_or_else(|| format!("write http://HOST:PORT, such as {SERVER}; other schemes are not spoken"))
+        .filter(|endpoint| {
+            matches!(endpoint.uri().scheme_str(), Some("http" | "https")) && endpoint.uri().port().is_some()
+        })
+        .ok_or_else(|| {
+            format!("write http://HOST:PORT or https://HOST:PORT, such as {SERVER}; other schemes are not spoken")
+        })
 }

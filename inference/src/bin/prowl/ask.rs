@@ -12,6 +12,7 @@ use prowl_proto::{
 use tonic::Status;
 
 use crate::{
+    ceiling::Ceiling,
     documents::{Document, Documents},
     explain, model_text,
     score_text::{self, printable},
@@ -21,11 +22,25 @@ use crate::{
 /// How many calls are under way at one time.
 const CALLS: usize = 8;
 
-/// Scores each document and prints its answer, in order; whether each had one.
+/// What became of the documents.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scored {
+    /// Those that have no answer.
+    pub(crate) failed: usize,
+    /// Those that are above one of the ceilings.
+    pub(crate) above: usize,
+}
+
+/// Scores each document and prints its answer, in order. Those above one of `ceilings` are told.
 ///
 /// # Errors
 /// An answer cannot be printed.
-pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn score(
+    server: &Server,
+    documents: Documents,
+    ceilings: &[Ceiling],
+    json: bool,
+) -> anyhow::Result<Scored> {
     let mut answers = documents
         .map(|document| async {
             let document = document?;
@@ -36,7 +51,7 @@ pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> 
             anyhow::Ok((document, answer))
         })
         .buffered(CALLS);
-    let (mut scored, mut failed, mut rest, mut riskless) = (0, 0, "", false);
+    let (mut scored, mut failed, mut above, mut rest, mut riskless) = (0, 0, 0, "", false);
     while let Some(answer) = answers.next().await {
         match answer {
             Ok((document, Ok(response))) => {
@@ -46,6 +61,11 @@ pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> 
                     print(&document, &response, scored > 0)?;
                     riskless |= response.risk.is_none() && response.band() != Band::Unspecified;
                 }
+                let broken: Vec<_> = ceilings.iter().filter_map(|ceiling| ceiling.broken_by(&response)).collect();
+                for broken in &broken {
+                    complain(&format!("{}#{}: {broken}", response.repository, response.number));
+                }
+                above += usize::from(!broken.is_empty());
                 scored += 1;
             }
             Ok((document, Err(status))) => {
@@ -70,7 +90,7 @@ pub(crate) async fn score(server: &Server, documents: Documents, json: bool) -> 
     if failed > 0 && scored + failed > 1 {
         complain(&format!("{scored} scored, {failed} could not be{rest}"));
     }
-    Ok(failed == 0)
+    Ok(Scored { failed, above })
 }
 
 /// Prints what the server's model is.

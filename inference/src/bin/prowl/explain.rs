@@ -10,7 +10,7 @@ use tonic_types::StatusExt;
 /// Why no connection came about.
 pub(crate) fn unreachable(url: &str, error: &transport::Error) -> anyhow::Error {
     anyhow!(
-        "no server answers at {url} ({}): start one with `prowl-inference --store URL`, or name another with --server",
+        "no server answers at {url} ({}): start one with `prowl-inference --store URL --insecure`, or name another with --server",
         innermost(error)
     )
 }
@@ -63,6 +63,7 @@ pub(crate) fn refused(status: &Status) -> anyhow::Error {
                 anyhow!("{}", each.join("; "))
             }
         },
+        Code::Unauthenticated => anyhow!("{message}; PROWL_TOKEN holds the one that is sent"),
         Code::OutOfRange => anyhow!("the document is too large: {message} (--max-request-bytes of the server)"),
         code => anyhow!("the server failed: {message} ({code:?})"),
     }

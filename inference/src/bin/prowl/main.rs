@@ -4,6 +4,7 @@
 
 mod args;
 mod ask;
+mod ceiling;
 mod documents;
 mod explain;
 mod model_text;
@@ -15,14 +16,16 @@ use std::process::ExitCode;
 
 use crate::{
     args::{Cli, Command},
-    server::Server,
+    ask::Scored,
 };
+
+/// All were scored, and one is above what it may be.
+const ABOVE: u8 = 3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(prowl_platform::arguments::parse::<Cli>().command).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             ask::complain(&format!("{error:#}"));
             ExitCode::FAILURE
@@ -30,19 +33,23 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether all went well; what went wrong with a single document has been said already.
-async fn run(command: Command) -> anyhow::Result<bool> {
+/// What the program ends with; what went wrong with a single document has been said already.
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Score { file, common } => {
+        Command::Score { file, fail_above, common } => {
             // A wrong file name is told before a missing server.
             let documents = documents::open(&file)?;
-            let server = Server::connect(common.server, common.timeout).await?;
-            ask::score(&server, documents, common.json).await
+            let server = common.connect().await?;
+            let scored = ask::score(&server, documents, &fail_above, common.json).await?;
+            Ok(match scored {
+                Scored { failed: 1.., .. } => ExitCode::FAILURE,
+                Scored { above: 1.., .. } => ExitCode::from(ABOVE),
+                Scored { .. } => ExitCode::SUCCESS,
+            })
         }
         Command::Model { common } => {
-            let server = Server::connect(common.server, common.timeout).await?;
-            ask::model(&server, common.json).await?;
-            Ok(true)
+            ask::model(&common.connect().await?, common.json).await?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -1,0 +1,73 @@
+//! `--fail-above`: what a pull request may have at most, for pipelines that are to stop at more.
+
+use prowl_proto::v1::{Reference, ScoreResponse};
+
+/// A figure of an answer and the most that it may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ceiling {
+    figure: Figure,
+    most: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Figure {
+    Risk,
+    Percentile,
+}
+
+impl Ceiling {
+    /// Reads `risk=0.2` or `percentile=99`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "write risk=0.2 (a probability, 0 to 1) or percentile=99 (0 to 100)".to_owned();
+        let (name, most) = text.split_once('=').ok_or_else(wrong)?;
+        let (figure, highest) = match name {
+            "risk" => (Figure::Risk, 1.0),
+            "percentile" => (Figure::Percentile, 100.0),
+            _ => return Err(wrong()),
+        };
+        let most = most.parse().ok().filter(|most| (0.0..=highest).contains(most));
+        Ok(Self { figure, most: most.ok_or_else(wrong)? })
+    }
+
+    /// What to say of an answer that is above; nothing of others, and of one that does not tell the figure.
+    pub(crate) fn broken_by(self, response: &ScoreResponse) -> Option<String> {
+        let Self { figure, most } = self;
+        match figure {
+            Figure::Risk => {
+                let risk = response.risk.filter(|risk| *risk > most)?;
+                let [risk, most] = [risk, most].map(|probability| 100.0 * probability);
+                Some(format!("its probability to be taken back, {risk:.1}%, is above {most:.1}%"))
+            }
+            Figure::Percentile => {
+                let judged = response.reference() != Reference::Unspecified;
+                let percentile = response.percentile;
+                (judged && percentile > most).then(|| format!("its percentile, {percentile:.1}, is above {most:.1}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_above_is_told() {
+        let response = |risk, percentile| ScoreResponse { risk, percentile, reference: 1, ..ScoreResponse::default() };
+        let risk = Ceiling::parse("risk=0.2").unwrap();
+        assert_eq!(risk.broken_by(&response(Some(0.2), 99.0)), None);
+        let told = risk.broken_by(&response(Some(0.25), 0.0)).unwrap();
+        assert_eq!(told, "its probability to be taken back, 25.0%, is above 20.0%");
+        assert_eq!(risk.broken_by(&response(None, 99.0)), None, "a model without a risk head");
+        let percentile = Ceiling::parse("percentile=99").unwrap();
+        assert_eq!(percentile.broken_by(&response(None, 99.5)).unwrap(), "its percentile, 99.5, is above 99.0");
+        assert_eq!(percentile.broken_by(&ScoreResponse { reference: 0, ..response(None, 99.5) }), None);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "risk", "risk=", "risk=2", "risk=-1", "percentile=101", "churn=1", "risk=NaN", "risk=0.2=1"] {
+            assert!(Ceiling::parse(text).is_err(), "{text}");
+        }
+    }
+}
