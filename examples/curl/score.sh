@@ -4,8 +4,8 @@
 set -euo pipefail
 [ $# = 2 ] || { echo 'usage: score.sh URL FILE' >&2; exit 2; }
 
-# Through a file that only curl reads, so that the token is in no list of processes.
-curl --silent --show-error --fail-with-body --retry 3 --config - --data-binary "@$2" "$1/v1/score" <<END
-header = "content-type: application/json"
-${PROWL_TOKEN:+header = "authorization: Bearer $PROWL_TOKEN"}
-END
+# Through a pipe, so that the token is in no list of processes.
+if [ -n "${PROWL_TOKEN:-}" ]; then
+    printf 'header = "authorization: Bearer %s"\n' "$PROWL_TOKEN"
+fi | curl --silent --show-error --fail-with-body --retry 3 --config - \
+    --header 'content-type: application/json' --data-binary "@$2" "$1/v1/score"

@@ -38,6 +38,17 @@ pub(crate) struct Door {
     pub(crate) refuse: fn(&str, &Error) -> Response,
 }
 
+/// Where it is told how the server is, and what can be asked of it.
+const HEALTH: [&str; 7] = [
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/inference.GRPCInferenceService/ServerLive",
+    "/inference.GRPCInferenceService/ServerReady",
+];
+
 /// What a path asks of those who come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
@@ -52,11 +63,10 @@ enum Access {
 impl Access {
     fn of(path: &str) -> Self {
         match path {
-            "/healthz" | "/readyz" | "/v2/health/live" | "/v2/health/ready" => Self::Open,
-            _ if page::PATHS.contains(&path) => Self::Open,
+            _ if HEALTH.contains(&path) || page::PATHS.contains(&path) => Self::Open,
+            _ if path.starts_with("/grpc.health.v1.Health/") => Self::Open,
             // Of a stream each message takes a place.
             "/prowl.v1.Scoring/ScoreStream" | "/metrics" | "/v1/model" | "/v1/recent" | "/v1/drift" => Self::Known,
-            _ if path.starts_with("/grpc.health.v1.Health/") => Self::Open,
             _ if path.starts_with("/grpc.reflection.") => Self::Known,
             _ => Self::Placed,
         }

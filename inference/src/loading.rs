@@ -98,7 +98,7 @@ pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, L
 ///
 /// # Errors
 /// [`LoadError`].
-#[tracing::instrument(skip_all)]
+#[tracing::instrument(name = "load", skip_all)]
 pub(crate) async fn load_folder(folder: &Folder, reasons: usize) -> Result<Engine, LoadError> {
     let began = Instant::now();
     if folder.manifest().name != folder.name() {

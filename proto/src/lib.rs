@@ -7,6 +7,7 @@
 //! This crate never computes anything: a client that links it links no model and no feature.
 
 pub mod json;
+pub mod schema;
 
 /// Package `prowl.v1`: `proto/prowl/v1/scoring.proto`, where each field is described.
 #[allow(

@@ -1,5 +1,6 @@
 //! The HTTP port: GitHub's own JSON in, the answer as JSON out, and how the server is.
 
+mod openapi;
 pub(crate) mod page;
 pub(crate) mod problem;
 
@@ -68,6 +69,7 @@ pub(crate) fn routes(readiness: Readiness, observer: Observer, door: Door, limit
         .layer(DefaultBodyLimit::max(limits.request_bytes))
         .merge(rest::health())
         .merge(page::routes())
+        .route("/openapi.json", get(openapi::openapi))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .fallback(no_such_path)
@@ -143,7 +145,7 @@ async fn ready(State(server): State<Server>) -> (StatusCode, &'static str) {
 }
 
 async fn no_such_path(uri: Uri) -> Response {
-    let detail = format!("nothing is at {}: post a pull request to /v1/score", uri.path());
+    let detail = format!("nothing is at {}: post a pull request to /v1/score, or look at /openapi.json", uri.path());
     Problem::new(StatusCode::NOT_FOUND, detail).into_response()
 }
 

@@ -100,7 +100,7 @@ fn failures_say_what_to_do() {
     let nowhere = format!("http://{unused}");
     let told = failed(&["score", "-", "--server", &nowhere], b"{}", 1);
     assert!(told.contains(&nowhere) && told.contains("prowl-inference --store"), "{told}");
-    for server in ["127.0.0.1:50051", "https://127.0.0.1:50051", "http://127.0.0.1"] {
+    for server in ["127.0.0.1:50051", "ftp://127.0.0.1:50051", "http://127.0.0.1"] {
         let told = failed(&["model", "--server", server], b"", 2);
         assert!(told.contains(server) && told.contains("http://HOST:PORT"), "{told}");
     }

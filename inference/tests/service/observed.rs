@@ -111,6 +111,26 @@ fn the_page_and_all_that_it_needs_come_from_here() {
     assert_eq!(model["anomaly_quantiles"].as_array().unwrap().len(), 101);
 }
 
+/// Every path that is described is there, and every field of an answer is described.
+#[test]
+fn the_description_of_the_port_is_that_of_the_port() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let described = ask(&server, "/openapi.json");
+    for (path, of) in described["paths"].as_object().unwrap() {
+        let method = if of.get("post").is_some() { "POST" } else { "GET" };
+        let status = server.http(method, path, new_document().to_string().as_bytes()).0;
+        assert_eq!(status, 200, "{method} {path}");
+    }
+    let schemas = &described["components"]["schemas"];
+    let answer = server.post(odd_document().to_string().as_bytes()).2;
+    for (name, of) in [("ScoreResponse", &answer), ("Reason", &answer["reasons"][0]), ("ModelId", &answer["model"])] {
+        for field in of.as_object().unwrap().keys() {
+            assert!(schemas[name]["properties"].get(field).is_some(), "{name}.{field}");
+        }
+    }
+}
+
 #[test]
 fn a_list_is_answered_one_by_one() {
     let store = TempStore::with_model();

@@ -37,6 +37,26 @@ impl Numbers {
 /// Features: a plain one, a heavy-tailed one, a flag, and one that was never known.
 pub(crate) const FEATURES: [&str; 4] = ["plain", "heavy", "flag", "never"];
 
+fn training() -> Training {
+    Training {
+        from: 1,
+        older_rows: 0,
+        rows: 70,
+        run: "20261124T214500Z".into(),
+        run_digest: "4567".into(),
+        seed: 1,
+        test_rows: 15,
+        to: 2,
+        trimmed_rows: 1,
+        validation_rows: 15,
+    }
+}
+
+/// Each feature has a few values, in turns.
+fn bins() -> Bins {
+    Bins::of((0..FEATURES.len()).map(|feature| (0..50).map(move |row| (row % (feature + 3)) as f32)))
+}
+
 pub(crate) fn parts() -> Parts {
     let mut numbers = Numbers::new(1);
     let feature = |name: &&str| FeatureInfo {
@@ -87,18 +107,7 @@ pub(crate) fn parts() -> Parts {
             repositories,
             risk: Some(risk_info()),
             schema: SCHEMA,
-            training: Training {
-                from: 1,
-                older_rows: 0,
-                rows: 70,
-                run: "20261124T214500Z".into(),
-                run_digest: "4567".into(),
-                seed: 1,
-                test_rows: 15,
-                to: 2,
-                trimmed_rows: 1,
-                validation_rows: 15,
-            },
+            training: training(),
             version: "20261124T220000Z".into(),
         },
         scaler: Scaler {
@@ -127,7 +136,7 @@ pub(crate) fn parts() -> Parts {
             forest: forest(inputs),
         },
         calibration,
-        bins: Bins::of((0..FEATURES.len()).map(|feature| (0..50).map(move |row| (row % (feature + 3)) as f32))),
+        bins: bins(),
         category: Some(CategoryHead {
             idf: numbers.vector(buckets).mapv(f32::abs),
             tokens: numbers.matrix(buckets, 2),

@@ -1,0 +1,75 @@
+//! `/openapi.json`: what the HTTP port takes and gives, in the words of `OpenAPI` 3.1. The schemas of answers come from the protocol.
+
+use std::sync::LazyLock;
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
+
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
+}
+
+fn document() -> Value {
+    let schema = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let content = |kind: &str, schema: Value| json!({ kind: {"schema": schema} });
+    let ok = |about: &str, schema: Value| json!({"description": about, "content": content("application/json", schema)});
+    let refused = json!({
+        "description": "Why not: 400 and 422 name what is wrong, 401 asks for a token, 413 for less, 429 and 503 for patience.",
+        "content": content("application/problem+json", schema("Problem")),
+    });
+    let get = |id: &str, about: &str, schema: Value| json!({"get": {"operationId": id, "summary": about, "responses": {"200": ok(about, schema), "default": refused}}});
+    let plain = |id: &str, about: &str| {
+        let said = json!({"description": about, "content": content("text/plain", json!({"type": "string"}))});
+        json!({"get": {"operationId": id, "summary": about, "security": [], "responses": {"200": said, "default": said}}})
+    };
+    let answers = json!({"type": "object", "properties": {"answers": {"type": "array", "items": {"type": "object", "properties": {
+        "at": {"type": "string", "format": "date-time"}, "title": {"type": "string"}, "response": schema("ScoreResponse"),
+    }}}}});
+    let figures = json!({"description": "The figures.", "content": content("text/plain", json!({"type": "string"}))});
+    let mut schemas = json!(prowl_proto::schema::components());
+    schemas["Problem"] = json!({
+        "type": "object", "description": "An error (RFC 9457).",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+            "detail": {"type": "string"}, "field_violations": {"type": "array", "items": schema("FieldViolation")},
+        },
+    });
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Prowl", "version": env!("CARGO_PKG_VERSION"), "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": "How unusual a pull request is, how risky, what kind of change, and why. The Open Inference Protocol is \
+                            answered below /v2 as well.",
+        },
+        "security": [{"token": []}],
+        "paths": {
+            "/v1/score": {"post": {
+                "operationId": "score",
+                "summary": "Score a pull request, or a list of them",
+                "requestBody": {
+                    "required": true,
+                    "description": "What GitHub's REST API answers for a pull request, best with its `files` added; or a webhook's \
+                                    payload that holds one; or a list of these.",
+                    "content": content("application/json", json!({"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]})),
+                },
+                "responses": {
+                    "200": ok("The answer; for a list the results, in its order.", json!({"oneOf": [schema("ScoreResponse"), schema("ScoreBatchResponse")]})),
+                    "default": refused,
+                },
+            }},
+            "/v1/model": get("model", "The model that is served", schema("GetModelResponse")),
+            "/v1/recent": get("recent", "The last answers, the newest first", answers),
+            "/v1/drift": get("drift", "How far the features have moved from the training", json!({"type": "object"})),
+            "/metrics": {"get": {"operationId": "metrics", "summary": "Figures for Prometheus", "responses": {"200": figures, "default": refused}}},
+            "/healthz": plain("alive", "Whether the server runs"),
+            "/readyz": plain("ready", "Whether the server answers: 200, or 503 with the reason"),
+        },
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    })
+}
