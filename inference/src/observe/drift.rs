@@ -28,6 +28,10 @@ const ENOUGH: u32 = 200;
 /// Most pull requests that are counted in a second; a sample of more says no more.
 const A_SECOND: u32 = 100;
 
+/// The group of features that are alike in all pull requests of a repository until its history is read anew: their spread is that
+/// of the repositories, and would look like drift.
+const STANDING: &str = "repository";
+
 /// A share that counts for one of zero, which would be infinitely far from any other.
 const LEAST: f64 = 1e-3;
 
@@ -154,7 +158,8 @@ impl Window {
                 bins: training.into_iter().zip(now).enumerate().map(bin).filter(kept).collect(),
             }
         };
-        let mut features: Vec<_> = features.iter().enumerate().map(tell).collect();
+        let moves = |(_, info): &(usize, &FeatureInfo)| info.group != STANDING;
+        let mut features: Vec<_> = features.iter().enumerate().filter(moves).map(tell).collect();
         features.sort_by(|a, b| b.psi.unwrap_or_default().total_cmp(&a.psi.unwrap_or_default()));
         Drifts { rows, enough: ENOUGH, window: SLOT * SLOTS as u32, features }
     }

@@ -57,6 +57,9 @@ fn drift_is_seen_where_there_is_some() {
     send(like.into_iter().map(larger).collect());
     let drift = ask(&server, "/v1/drift");
     assert!(psi(&drift, "additions") > 0.25 && psi(&drift, "title_length") < 0.1);
+    let groups: Vec<_> = drift["features"].as_array().unwrap().iter().map(|feature| &feature["group"]).collect();
+    assert!(groups.contains(&&json!("size")), "{groups:?}");
+    assert!(!groups.contains(&&json!("repository")), "what stands still cannot drift");
     let first = drift["features"][0]["psi"].as_f64().unwrap();
     assert!(drift["features"].as_array().unwrap().iter().all(|feature| feature["psi"].as_f64().unwrap() <= first));
     let shares = |side: &str| {
