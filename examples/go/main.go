@@ -2,7 +2,8 @@
 //
 // The code below ./prowl is made from Prowl's own protocol, once, in this folder:
 //
-//	go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.9 google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.5.1
+//	go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.9
+//	go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.5.1
 //	buf generate ../../proto --path ../../proto/proto/prowl
 //	go mod tidy
 //
