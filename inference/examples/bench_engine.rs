@@ -3,18 +3,17 @@
 //!
 //! `cargo run --release -p prowl-inference --example bench_engine -- --store URL --input pulls.ndjson.gz --stages`
 
-use std::fs::File;
+#[path = "bench_load/requests.rs"]
+mod requests;
+
 use std::hint::black_box;
-use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use clap::Parser;
 use prost::Message;
-use prost_types::Timestamp;
-use prowl_features::{FeatureVector, Ledger, PullRequest};
+use prowl_features::{FeatureVector, Ledger};
 use prowl_inference::{engine::Engine, loading::load, reasons::Reasons, task::Task};
 use prowl_model::{Inputs, Score, Vector};
 use prowl_platform::{Store, StoreUrl};
@@ -47,13 +46,13 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let engine = load(&Store::connect(&StoreUrl::parse(&args.store)?).await?, &args.model, args.reasons).await?;
-    let requests = requests(&args.input)?;
+    let (_, requests) = requests::of_export(&args.input, None, usize::MAX)?;
     let time = Duration::try_from_secs_f64(args.seconds)?;
 
     let mut answer = Vec::new();
     let all = mean_time(time, &requests, |bytes| {
         let request = v1::ScoreRequest::decode(bytes.as_slice()).expect("it was encoded here");
-        let response = engine.answer(request).expect("documents that cannot be scored were left out").response;
+        let response = engine.answer(request).expect("it is a pull request").response;
         answer.clear();
         response.encode(&mut answer).expect("a vector grows");
         black_box(&answer);
@@ -63,63 +62,6 @@ async fn main() -> anyhow::Result<()> {
         stages(&engine, &requests, time / 10, args.reasons);
     }
     Ok(())
-}
-
-/// Encoded requests for the pull requests of a file.
-fn requests(path: &PathBuf) -> anyhow::Result<Vec<Vec<u8>>> {
-    let file = File::open(path).with_context(|| path.display().to_string())?;
-    let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "gz") {
-        Box::new(flate2::read::MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    };
-    let mut requests = Vec::new();
-    for line in BufReader::new(reader).lines() {
-        if let Ok(pull_request) = PullRequest::from_json(line?.as_bytes()) {
-            let source = v1::score_request::Source::PullRequest(message(&pull_request));
-            let request = v1::ScoreRequest { source: Some(source), history: None, include_features: false };
-            requests.push(request.encode_to_vec());
-        }
-    }
-    anyhow::ensure!(!requests.is_empty(), "{} holds no pull request", path.display());
-    Ok(requests)
-}
-
-fn message(pull_request: &PullRequest<'_>) -> v1::PullRequest {
-    let text = |text: &std::borrow::Cow<'_, str>| text.clone().into_owned();
-    let file = |file: &prowl_features::ChangedFile<'_>| v1::ChangedFile {
-        filename: text(&file.filename),
-        status: file.status.as_ref().map(text),
-        additions: file.additions,
-        deletions: file.deletions,
-    };
-    let created_at = pull_request.created_at;
-    v1::PullRequest {
-        repository: text(&pull_request.repository),
-        number: pull_request.number,
-        created_at: Some(Timestamp {
-            seconds: created_at.div_euclid(1_000),
-            nanos: created_at.rem_euclid(1_000) as i32 * 1_000_000,
-        }),
-        title: pull_request.title.as_ref().map(text),
-        body: pull_request.body.as_ref().map(text),
-        user: pull_request
-            .user
-            .as_ref()
-            .map(|user| v1::User { login: text(&user.login), r#type: user.kind.as_ref().map(text) }),
-        author_association: pull_request.author_association.as_ref().map(text),
-        labels: pull_request.labels.as_ref().map(|labels| v1::Labels { names: labels.iter().map(text).collect() }),
-        assignees: pull_request.assignees,
-        requested_reviewers: pull_request.requested_reviewers,
-        draft: pull_request.draft,
-        additions: pull_request.additions,
-        deletions: pull_request.deletions,
-        changed_files: pull_request.changed_files,
-        commits: pull_request.commits,
-        base_ref: pull_request.base_ref.as_ref().map(text),
-        from_fork: pull_request.from_fork,
-        files: pull_request.files.as_ref().map(|files| v1::Files { files: files.iter().map(file).collect() }),
-    }
 }
 
 /// Mean time in µs of `work` on one of `items`, over whole rounds of all of them.

@@ -19,7 +19,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use crate::{config::Limits, tls::Tls};
+use crate::{
+    config::Limits,
+    tls::{Spoken, Tls},
+};
 
 /// Between two tries to accept: what keeps the system from giving a connection, such as a want of descriptors, lasts.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +37,7 @@ const SAID_AGAIN: Duration = Duration::from_mins(1);
 pub(crate) fn accept(
     listener: TcpListener,
     limits: &Limits,
-    tls: Option<(Tls, &'static [&'static [u8]])>,
+    tls: Option<(Tls, Spoken)>,
     stop: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let (places, limit, idle_time) =
@@ -71,7 +74,7 @@ pub(crate) fn accept(
             }
             let stream = match tls {
                 None => Wire::Plain(stream),
-                Some((tls, protocols)) => Wire::greeting(tls.acceptor(protocols).accept(stream)),
+                Some((tls, spoken)) => Wire::greeting(tls.acceptor(spoken).accept(stream)),
             };
             Some((Ok(Connection::new(stream, idle_time, place, stop)), (listener, said)))
         }
@@ -106,19 +109,23 @@ impl Wire {
         Self::Greeting(Box::new(accept), Box::pin(tokio::time::sleep(HANDSHAKE)))
     }
 
-    /// What can be read from and written to, once it is there.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut (dyn Bytes + '_)>>> {
+    /// Reads or writes, once there is something to read from and write to.
+    fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        of: impl FnOnce(Pin<&mut (dyn Bytes + 'static)>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if let Self::Greeting(accept, end) = self {
             if end.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             *self = Self::Tls(Box::new(ready!(Pin::new(accept).poll(cx))?));
         }
-        Poll::Ready(match self {
-            Self::Plain(stream) => Ok(Pin::new(stream)),
-            Self::Tls(stream) => Ok(Pin::new(stream.as_mut())),
-            Self::Greeting(..) => Err(io::ErrorKind::NotConnected.into()),
-        })
+        match self {
+            Self::Plain(stream) => of(Pin::new(stream), cx),
+            Self::Tls(stream) => of(Pin::new(stream.as_mut()), cx),
+            Self::Greeting(..) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
     }
 }
 
@@ -188,11 +195,7 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let polled = match self.stream.poll_ready(cx) {
-            Poll::Ready(Ok(stream)) => stream.poll_read(cx, buffer),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
+        let polled = self.stream.poll(cx, |stream, cx| stream.poll_read(cx, buffer));
         if polled.is_ready() && !self.has_spoken {
             self.has_spoken = true;
             self.end = Box::pin(self.cut.now.clone().cancelled_owned());
@@ -203,11 +206,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = match self.stream.poll_ready(cx) {
-            Poll::Ready(Ok(stream)) => stream.poll_write(cx, bytes),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
+        let polled = self.stream.poll(cx, |stream, cx| stream.poll_write(cx, bytes));
         self.watch(cx, polled)
     }
 
@@ -216,11 +215,7 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = match self.stream.poll_ready(cx) {
-            Poll::Ready(Ok(stream)) => stream.poll_write_vectored(cx, slices),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
+        let polled = self.stream.poll(cx, |stream, cx| stream.poll_write_vectored(cx, slices));
         self.watch(cx, polled)
     }
 
@@ -230,10 +225,10 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.stream.poll_ready(cx))?.poll_flush(cx)
+        self.stream.poll(cx, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.stream.poll_ready(cx))?.poll_shutdown(cx)
+        self.stream.poll(cx, AsyncWrite::poll_shutdown)
     }
 }

@@ -1,6 +1,6 @@
 //! What every request comes through: who may come in, what it is called, how it is counted and told of.
 
-use std::fmt::Write;
+use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -82,10 +82,9 @@ pub(crate) async fn enter(State(door): State<Door>, request: Request, next: Next
     }
     let method = Method::of(path);
     let call = method.map(|method| door.observer.calls().begin(method));
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     // A pattern where there is one, so that a caller cannot make the log or the figures grow by paths of its own.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let path = if method.is_some() { path.to_owned() } else { String::new() };
     let id = request_id(request.headers());
     let span = tracing::info_span!("request");
     if let (false, Some(parent)) = (span.is_disabled(), request.headers().get("traceparent")) {
@@ -104,21 +103,20 @@ pub(crate) async fn enter(State(door): State<Door>, request: Request, next: Next
             (who, outcome)
         }
     };
-    let route = route.as_ref().map_or(path.as_str(), MatchedPath::as_str);
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
     let mut response = outcome.unwrap_or_else(|error| (door.refuse)(route, &error));
-    let (code, failed, took) = match &call {
-        Some(call) => {
-            let code = grpc_code(response.headers());
-            (format!("{code:?}"), code != Code::Ok, door.observer.calls().end(call, code))
-        }
+    let (status, code) = (response.status(), grpc_code(response.headers()));
+    let (failed, took) = match &call {
+        Some(call) => (code != Code::Ok, door.observer.calls().end(call, code)),
         None => {
-            let (status, took) = (response.status(), began.elapsed());
+            let took = began.elapsed();
             door.observer.calls().http(if route.is_empty() { "none" } else { route }, status.as_u16(), took);
-            (status.as_u16().to_string(), status.is_client_error() || status.is_server_error(), took)
+            (status.is_client_error() || status.is_server_error(), took)
         }
     };
     if door.access_log.tells(failed) {
         let microseconds = took.as_micros() as u64;
+        let code = if call.is_some() { format!("{code:?}") } else { status.as_u16().to_string() };
         let (id, who) = (id.to_str().unwrap_or_default(), who.as_deref().unwrap_or_default());
         tracing::info!(request_id = id, route, code, microseconds, token = who, "answered");
     }
@@ -132,10 +130,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         value.len() <= LONGEST_ID && !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
     headers.get(REQUEST_ID).filter(visible).cloned().unwrap_or_else(|| {
-        let mut id = String::with_capacity(16);
-        // Writing into a string cannot fail.
-        let _ = write!(id, "{:016x}", rand::random::<u64>());
-        HeaderValue::try_from(id).expect("hexadecimal digits are visible")
+        HeaderValue::try_from(format!("{:016x}", rand::random::<u64>())).expect("hexadecimal digits are visible")
     })
 }
 

@@ -61,8 +61,8 @@ struct About {
 }
 
 impl Engine {
-    /// An engine of `model`, of the folder of this name, whose file has the hexadecimal SHA-256 `digest`; it gives at most `reasons` reasons. The
-    /// caller has made sure that the model reads the features of this program.
+    /// An engine of `model`, of the folder of this name, whose file has the hexadecimal SHA-256 `digest`; it gives at most
+    /// `reasons` reasons. The caller has made sure that the model reads the features of this program.
     pub fn new(model: Model, folder: String, digest: String, past: Past, reasons: usize) -> Self {
         let metadata = model.metadata();
         let judge = Judge {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use prowl_features::DocumentError;
-use prowl_proto::v1;
+use prowl_proto::v1::{self, score_batch_result::Outcome};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -92,24 +93,24 @@ fn one_line(violations: &[Violation]) -> String {
 
 impl Error {
     /// The gRPC code and the HTTP status.
-    fn codes(&self) -> (Code, u16) {
+    fn codes(&self) -> (Code, StatusCode) {
         match self {
-            Self::Invalid(_) => (Code::InvalidArgument, 422),
-            Self::NotJson(_) => (Code::InvalidArgument, 400),
-            Self::TooLarge { .. } => (Code::OutOfRange, 413),
-            Self::Encoded(_) => (Code::Unimplemented, 415),
-            Self::Unauthenticated(_) => (Code::Unauthenticated, 401),
-            Self::NoSuchModel(_) => (Code::NotFound, 404),
-            Self::Disabled(_) => (Code::Unimplemented, 501),
-            Self::NotReady | Self::NotKept(_) | Self::Ending => (Code::Unavailable, 503),
-            Self::Busy { .. } => (Code::ResourceExhausted, 429),
-            Self::TooSlow { .. } => (Code::DeadlineExceeded, 408),
-            Self::Unwritable(_) | Self::Model(_) => (Code::Internal, 500),
+            Self::Invalid(_) => (Code::InvalidArgument, StatusCode::UNPROCESSABLE_ENTITY),
+            Self::NotJson(_) => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
+            Self::TooLarge { .. } => (Code::OutOfRange, StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Encoded(_) => (Code::Unimplemented, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::Unauthenticated(_) => (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
+            Self::NoSuchModel(_) => (Code::NotFound, StatusCode::NOT_FOUND),
+            Self::Disabled(_) => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED),
+            Self::NotReady | Self::NotKept(_) | Self::Ending => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+            Self::Busy { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
+            Self::TooSlow { .. } => (Code::DeadlineExceeded, StatusCode::REQUEST_TIMEOUT),
+            Self::Unwritable(_) | Self::Model(_) => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
 
     /// The HTTP status code.
-    pub fn http_status(&self) -> u16 {
+    pub fn http_status(&self) -> StatusCode {
         self.codes().1
     }
 
@@ -131,6 +132,12 @@ impl Error {
             | Self::Unwritable(_)
             | Self::Model(_) => Vec::new(),
         }
+    }
+
+    /// More in one request than the server takes; `instead` says of what, and what to send.
+    pub(crate) fn too_many(field: &str, found: usize, things: &str, most: usize, instead: &str) -> Self {
+        let description = format!("{found} {things}, this server takes {most} {instead}");
+        Self::Invalid(vec![Violation::new(field, description)])
     }
 
     /// The same error for a request whose document is the field `parent`.
@@ -179,6 +186,12 @@ impl From<&Error> for Status {
         }
         Self::with_error_details(code, error.to_string(), details)
     }
+}
+
+/// One of many: its answer, or why it has none.
+pub(crate) fn outcome(answer: Result<v1::ScoreResponse, Error>) -> v1::ScoreBatchResult {
+    let outcome = answer.map_or_else(|error| Outcome::Error(error.into()), Outcome::Response);
+    v1::ScoreBatchResult { outcome: Some(outcome) }
 }
 
 impl From<Error> for v1::Error {

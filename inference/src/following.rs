@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use prowl_platform::{Folder, Kind, Store};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::{
     engine::{Engine, Past},
@@ -32,32 +33,21 @@ pub(crate) struct Follower {
     pub(crate) reasons: usize,
 }
 
-/// What was tried and could not be used, so that it is told once.
-#[derive(Default)]
-struct Refused(Option<String>);
-
 impl Follower {
     /// Never ends. The two never overlap, so that no swap undoes another.
     pub(crate) async fn run(self, following: Following) {
-        let mut refused = [Refused::default(), Refused::default()];
-        let never = Duration::from_secs(u64::from(u32::MAX));
-        let timer = |pause: Option<Duration>| {
-            let mut timer = tokio::time::interval(pause.unwrap_or(never));
-            timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            timer
-        };
-        let (mut models, mut profiles) = (timer(following.models), timer(following.profiles));
+        // What was tried last and could not be used, so that it is told once.
+        let (mut model, mut run) = (None, None);
+        let [mut models, mut profiles] = [following.models, following.profiles].map(|pause| pause.map(timer));
         loop {
-            let [of_models, of_profiles] = &mut refused;
             tokio::select! {
-                _ = models.tick(), if following.models.is_some() => self.look(Kind::Models, of_models).await,
-                _ = profiles.tick(), if following.profiles.is_some() => self.look(Kind::Features, of_profiles).await,
-                else => return,
+                () = tick(&mut models) => self.look(Kind::Models, &mut model).await,
+                () = tick(&mut profiles) => self.look(Kind::Features, &mut run).await,
             }
         }
     }
 
-    async fn look(&self, kind: Kind, refused: &mut Refused) {
+    async fn look(&self, kind: Kind, refused: &mut Option<String>) {
         let Ok(engine) = self.readiness.engine().map(|engine| Engine::clone(&engine)) else { return };
         let (found, served) = match kind {
             Kind::Models => (self.store.newest(kind, |_| true).await, engine.folder().to_owned()),
@@ -79,7 +69,7 @@ impl Follower {
         };
         match newer {
             Ok(newer) => {
-                refused.0 = None;
+                *refused = None;
                 let (model, history) = (newer.folder().to_owned(), newer.past().run.clone());
                 self.readiness.serve(newer).await;
                 tracing::info!(model, history, "serving what is newer");
@@ -95,11 +85,25 @@ impl Follower {
         Ok(if keep { newer.with_past(Arc::<Past>::clone(served.past())) } else { newer })
     }
 
-    fn refuse(&self, refused: &mut Refused, what: String, error: String) {
-        if refused.0.as_ref() != Some(&what) {
+    fn refuse(&self, refused: &mut Option<String>, what: String, error: String) {
+        if refused.as_ref() != Some(&what) {
             tracing::warn!(error, "what is newer cannot be served: what is served goes on");
             self.observer.calls().refused_model();
-            refused.0 = Some(what);
+            *refused = Some(what);
         }
+    }
+}
+
+fn timer(pause: Duration) -> Interval {
+    let mut timer = interval(pause);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
+}
+
+/// The next time to look; never, where nothing is followed.
+async fn tick(timer: &mut Option<Interval>) {
+    match timer {
+        Some(timer) => drop(timer.tick().await),
+        None => std::future::pending().await,
     }
 }

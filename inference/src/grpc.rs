@@ -4,9 +4,8 @@ use axum::{middleware::from_fn_with_state, response::IntoResponse};
 use prowl_proto::{
     inference::grpc_inference_service_server::GrpcInferenceServiceServer,
     v1::{
-        GetModelRequest, GetModelResponse, ScoreBatchRequest, ScoreBatchResponse, ScoreBatchResult, ScoreRequest,
-        ScoreResponse, ScoreStreamRequest, SendFeedbackRequest, SendFeedbackResponse,
-        score_batch_result::Outcome,
+        GetModelRequest, GetModelResponse, ScoreBatchRequest, ScoreBatchResponse, ScoreRequest, ScoreResponse,
+        ScoreStreamRequest, SendFeedbackRequest, SendFeedbackResponse,
         scoring_server::{Scoring, ScoringServer},
     },
 };
@@ -18,7 +17,7 @@ use tonic_reflection::server::{Builder, Error as ReflectionError};
 use crate::{
     config::Limits,
     door::{Door, enter},
-    error::{Error, Violation},
+    error::{Error, outcome},
     feedback::Feedback,
     observe::Observer,
     oip::grpc::OpenInference,
@@ -55,32 +54,20 @@ impl Scoring for Service {
 
     async fn score(&self, request: Request<ScoreRequest>) -> Result<Response<ScoreResponse>, Status> {
         let engine = self.readiness.engine()?;
-        let answer = engine.answer(request.into_inner())?;
-        self.observer.answered(&engine, &answer);
-        Ok(Response::new(answer.response))
+        Ok(Response::new(self.observer.answered(&engine, engine.answer(request.into_inner())?)))
     }
 
     async fn score_batch(&self, request: Request<ScoreBatchRequest>) -> Result<Response<ScoreBatchResponse>, Status> {
         let engine = self.readiness.engine()?.clone();
         let requests = request.into_inner().requests;
         if requests.len() > self.batch {
-            let description = format!(
-                "{} pull requests, this server takes {} a batch: send several batches",
-                requests.len(),
-                self.batch
-            );
-            return Err(Error::Invalid(vec![Violation::new("requests", description)]).into());
+            let instead = "a batch: send several batches";
+            return Err(Error::too_many("requests", requests.len(), "pull requests", self.batch, instead).into());
         }
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
-            let outcome = match engine.answer(request) {
-                Ok(answer) => {
-                    self.observer.answered(&engine, &answer);
-                    Outcome::Response(answer.response)
-                }
-                Err(error) => Outcome::Error(error.into()),
-            };
-            results.push(ScoreBatchResult { outcome: Some(outcome) });
+            let answer = engine.answer(request);
+            results.push(outcome(answer.map(|answer| self.observer.answered(&engine, answer))));
             if results.len() % ITEMS_A_TURN == 0 {
                 tokio::task::yield_now().await;
             }

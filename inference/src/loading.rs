@@ -108,10 +108,7 @@ pub(crate) async fn load_folder(folder: &Folder, reasons: usize) -> Result<Engin
     let artifact = folder.read(prowl_model::FILE_NAME).await?;
     let profiles = folder.read(PROFILES).await?;
     let (url, manifest) = (folder.url().to_string(), folder.manifest().clone());
-    // Minutes of work for a large store would otherwise keep a thread from answering health checks.
-    let engine = tokio::task::spawn_blocking(move || build(&url, &manifest, &artifact, profiles, reasons))
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    let engine = aside(move || build(&url, &manifest, &artifact, profiles, reasons)).await?;
     tracing::info!(
         model = folder.name(),
         digest = engine.id().digest,
@@ -120,6 +117,12 @@ pub(crate) async fn load_folder(folder: &Folder, reasons: usize) -> Result<Engin
         "model loaded"
     );
     Ok(engine)
+}
+
+/// Works on another thread: minutes of it for a large store would otherwise keep one from answering health checks.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 /// Reads what a features run knows of the past.
@@ -132,11 +135,11 @@ pub(crate) async fn load_past(run: &Folder) -> Result<Past, LoadError> {
     let names: Vec<String> = run.files("profiles/part-").map(|entry| entry.path.clone()).collect();
     for name in names {
         let part = run.read(&name).await?;
-        let read = tokio::task::spawn_blocking(move || {
+        let read = aside(move || {
             let mut profiles = profiles;
             read_profiles(part, &mut profiles).map(|()| profiles)
-        });
-        let read = read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        })
+        .await;
         let folder = run.url().to_string();
         profiles = read.map_err(|reason| LoadError::Profiles { folder, file: name.clone(), reason })?;
     }

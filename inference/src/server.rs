@@ -21,7 +21,7 @@ use crate::{
     loading::load,
     observe::Observer,
     readiness::Readiness,
-    tls::{self, Tls},
+    tls::{self, Spoken, Tls},
 };
 
 /// Serves until `signal` ends, then drains. Both ports answer from the start; health and readiness say no until the
@@ -104,23 +104,6 @@ async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(hint)
 }
 
-/// What a port speaks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Spoken {
-    Grpc,
-    Http,
-}
-
-impl Spoken {
-    /// In the words of ALPN, by which both sides of TLS agree on it.
-    fn protocols(self) -> &'static [&'static [u8]] {
-        match self {
-            Self::Grpc => &[b"h2"],
-            Self::Http => &[b"h2", b"http/1.1"],
-        }
-    }
-}
-
 /// Tokens that go over a network as they are can be read on the way; behind a proxy that ends TLS they do not go far.
 fn warn_of_plain_tokens(config: &Config, tls: bool) {
     let at_home = config.grpc.ip().is_loopback() && config.http.ip().is_loopback();
@@ -150,7 +133,7 @@ async fn serve(
         .http2_keepalive_timeout(Some(limits.idle_time))
         .add_routes(routes.prepare())
         .serve_with_incoming_shutdown(
-            connection::accept(listener, &limits, tls.map(|tls| (tls, spoken.protocols())), stop.clone()),
+            connection::accept(listener, &limits, tls.map(|tls| (tls, spoken)), stop.clone()),
             stop.cancelled_owned(),
         )
         .await

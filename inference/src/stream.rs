@@ -100,16 +100,12 @@ impl Open {
                 None => Err(Error::Invalid(vec![Violation::new("request", "missing")])),
                 Some(request) => {
                     let engine = self.streams.readiness.engine()?;
-                    let answer = engine.answer(request);
-                    if let Ok(answer) = &answer {
-                        self.streams.observer.answered(&engine, answer);
-                    }
-                    answer
+                    engine.answer(request).map(|answer| self.streams.observer.answered(&engine, answer))
                 }
             };
             drop(place);
             let outcome = match outcome {
-                Ok(answer) => Outcome::Response(answer.response),
+                Ok(response) => Outcome::Response(response),
                 Err(error) => Outcome::Error(error.within("request").into()),
             };
             let answer = ScoreStreamResponse { outcome: Some(outcome) };

@@ -33,7 +33,20 @@ pub struct TlsFiles {
 /// Makes TLS of connections. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    config: Arc<ArcSwap<ServerConfig>>,
+    configs: Arc<ArcSwap<Configs>>,
+}
+
+/// What is made once of a certificate, for the connections of each port.
+struct Configs {
+    grpc: Arc<ServerConfig>,
+    http: Arc<ServerConfig>,
+}
+
+/// What a port speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    Grpc,
+    Http,
 }
 
 impl Tls {
@@ -50,23 +63,23 @@ impl Tls {
                 None => Ok(None),
             };
         };
-        let config = Arc::new(ArcSwap::from_pointee(material.config()?));
-        let (files, secrets, followed) = (files.clone(), secrets.clone(), Arc::downgrade(&config));
+        let configs = Arc::new(ArcSwap::from_pointee(material.configs()?));
+        let (files, secrets, followed) = (files.clone(), secrets.clone(), Arc::downgrade(&configs));
         tokio::spawn(async move {
             let mut last = material.digest();
             loop {
                 tokio::time::sleep(PAUSE).await;
-                let Some(config) = followed.upgrade() else { return };
+                let Some(configs) = followed.upgrade() else { return };
                 let material = match Material::read(&files, &secrets) {
                     Ok(Some(material)) if material.digest() != last => material,
                     // One that is gone for a moment is being replaced.
                     _ => continue,
                 };
                 last = material.digest();
-                match material.config() {
+                match material.configs() {
                     Ok(changed) => {
                         tracing::info!("the certificate has changed");
-                        config.store(Arc::new(changed));
+                        configs.store(Arc::new(changed));
                     }
                     Err(error) => {
                         tracing::warn!(error, "the certificate has changed and cannot be used: the one before stays");
@@ -74,14 +87,16 @@ impl Tls {
                 }
             }
         });
-        Ok(Some(Self { config }))
+        Ok(Some(Self { configs }))
     }
 
-    /// What makes the next connection. `protocols` are those that it may speak, in the words of ALPN.
-    pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> TlsAcceptor {
-        let mut config = ServerConfig::clone(&self.config.load());
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        TlsAcceptor::from(Arc::new(config))
+    /// What makes the next connection of a port.
+    pub(crate) fn acceptor(&self, spoken: Spoken) -> TlsAcceptor {
+        let configs = self.configs.load();
+        TlsAcceptor::from(Arc::clone(match spoken {
+            Spoken::Grpc => &configs.grpc,
+            Spoken::Http => &configs.http,
+        }))
     }
 }
 
@@ -126,6 +141,17 @@ impl Material {
             hasher.update(part);
         }
         hasher.finalize().into()
+    }
+
+    fn configs(&self) -> Result<Configs, String> {
+        let config = self.config()?;
+        // In the words of ALPN, by which both sides agree on what they speak.
+        let speaking = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            Arc::new(config)
+        };
+        Ok(Configs { grpc: speaking(&[b"h2"]), http: speaking(&[b"h2", b"http/1.1"]) })
     }
 
     fn config(&self) -> Result<ServerConfig, String> {

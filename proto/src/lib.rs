@@ -9,7 +9,6 @@
 pub mod json;
 pub mod schema;
 
-/// Package `prowl.v1`: `proto/prowl/v1/scoring.proto`, where each field is described.
 #[allow(
     clippy::all,
     clippy::pedantic,
@@ -19,23 +18,19 @@ pub mod schema;
     rust_2018_idioms,
     reason = "generated; its style is the generator's"
 )]
-pub mod v1 {
-    include!("generated/prowl.v1.rs");
+mod generated {
+    pub mod v1 {
+        include!("generated/prowl.v1.rs");
+    }
+    pub mod inference {
+        include!("generated/inference.rs");
+    }
 }
 
 /// Package `inference`, the Open Inference Protocol v2: `proto/inference/open_inference.proto`.
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    missing_docs,
-    unreachable_pub,
-    rust_2018_idioms,
-    reason = "generated; its style is the generator's"
-)]
-pub mod inference {
-    include!("generated/inference.rs");
-}
+pub use generated::inference;
+/// Package `prowl.v1`: `proto/prowl/v1/scoring.proto`, where each field is described.
+pub use generated::v1;
 
 /// The encoded `google.protobuf.FileDescriptorSet` of both packages and what they import, comments included.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/prowl.bin");

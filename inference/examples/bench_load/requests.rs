@@ -20,7 +20,7 @@ pub(crate) fn of_export(path: &Path, batch: Option<usize>, distinct: usize) -> a
         Box::new(file)
     };
     let mut requests = Vec::new();
-    for line in BufReader::new(text).lines().take(distinct * batch.unwrap_or(1)) {
+    for line in BufReader::new(text).lines().take(distinct.saturating_mul(batch.unwrap_or(1))) {
         let line = line.with_context(|| format!("cannot read {}", path.display()))?;
         requests.push(request(&PullRequest::from_json(line.as_bytes())?));
     }

@@ -14,10 +14,7 @@ use axum::{
     routing::{get, post},
 };
 use prost::{Message, Name};
-use prowl_proto::{
-    json::Json,
-    v1::{ScoreBatchResponse, ScoreBatchResult, score_batch_result::Outcome},
-};
+use prowl_proto::{json::Json, v1::ScoreBatchResponse};
 use serde_json::value::RawValue;
 
 use self::problem::{Problem, problem};
@@ -26,7 +23,7 @@ use crate::{
     config::Limits,
     door::{Door, enter},
     engine::Engine,
-    error::{Error, Violation},
+    error::{Error, outcome},
     observe::Observer,
     oip::rest,
     readiness::{Phase, Readiness},
@@ -91,9 +88,7 @@ async fn score(State(server): State<Server>, headers: HeaderMap, body: Result<By
         if body.trim_ascii_start().starts_with(b"[") {
             return json(&many(&server, &engine, &body)?);
         }
-        let answer = engine.answer_json(&body)?;
-        server.observer.answered(&engine, &answer);
-        json(&answer.response)
+        json(&server.observer.answered(&engine, engine.answer_json(&body)?))
     };
     answer().unwrap_or_else(|error| problem(&error))
 }
@@ -102,18 +97,14 @@ async fn score(State(server): State<Server>, headers: HeaderMap, body: Result<By
 fn many(server: &Server, engine: &Engine, body: &[u8]) -> Result<ScoreBatchResponse, Error> {
     let documents: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| Error::NotJson(error.to_string()))?;
     if documents.len() > server.batch {
-        let text = format!("{} pull requests, this server takes {} a list", documents.len(), server.batch);
-        return Err(Error::Invalid(vec![Violation::new("", format!("{text}: send several lists"))]));
+        let instead = "a list: send several lists";
+        return Err(Error::too_many("", documents.len(), "pull requests", server.batch, instead));
     }
-    let outcome = |document: &RawValue| match engine.answer_json(document.get().as_bytes()) {
-        Ok(answer) => {
-            server.observer.answered(engine, &answer);
-            Outcome::Response(answer.response)
-        }
-        Err(error) => Outcome::Error(error.into()),
+    let score = |document: &RawValue| {
+        let answer = engine.answer_json(document.get().as_bytes());
+        outcome(answer.map(|answer| server.observer.answered(engine, answer)))
     };
-    let results = documents.into_iter().map(|document| ScoreBatchResult { outcome: Some(outcome(document)) });
-    Ok(ScoreBatchResponse { results: results.collect() })
+    Ok(ScoreBatchResponse { results: documents.into_iter().map(score).collect() })
 }
 
 async fn model(State(server): State<Server>) -> Response {

@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::error::Error;
 
@@ -13,7 +13,8 @@ use crate::error::Error;
 pub(crate) struct Problem {
     r#type: &'static str,
     title: &'static str,
-    status: u16,
+    #[serde(serialize_with = "as_number")]
+    status: StatusCode,
     detail: String,
     /// The fields at fault, as in `google.rpc.BadRequest`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -31,7 +32,7 @@ impl Problem {
         Self {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or("error"),
-            status: status.as_u16(),
+            status,
             detail,
             field_violations: Vec::new(),
         }
@@ -40,17 +41,20 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).expect("it was made from a status code");
         let mut text = serde_json::to_vec(&self).expect("its keys are strings, and its values text and a number");
         text.push(b'\n');
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response()
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], text).into_response()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn as_number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
 }
 
 /// The answer for a request that failed.
 pub(crate) fn problem(error: &Error) -> Response {
-    let status = StatusCode::from_u16(error.http_status()).expect("every error has a valid status");
-    let mut problem = Problem::new(status, error.to_string());
+    let mut problem = Problem::new(error.http_status(), error.to_string());
     problem.field_violations = error
         .violations()
         .into_iter()

@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,7 @@ use prowl_features::FEATURE_COUNT;
 use prowl_model::{BINS, Bins, FeatureInfo};
 use serde::Serialize;
 
+use super::at_hand;
 use crate::engine::Engine;
 
 /// Pull requests of a slot; the oldest slot goes when a new one begins.
@@ -92,11 +93,7 @@ struct Bin {
 impl Drift {
     /// Counts a vector, unless enough were counted in this second or another is being counted.
     pub(super) fn count(&self, engine: &Engine, values: &[f32; FEATURE_COUNT]) {
-        let mut window = match self.window.try_lock() {
-            Ok(window) => window,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
+        let Some(mut window) = at_hand(&self.window) else { return };
         let now = Instant::now();
         if window.second.is_none_or(|began| now - began >= Duration::from_secs(1)) {
             (window.second, window.counted) = (Some(now), 0);

@@ -172,7 +172,7 @@ impl Metrics {
 
     /// An HTTP request was answered. `route` is a pattern, so that no caller can make new ones.
     pub(crate) fn http(&self, route: &str, status: u16, took: Duration) {
-        self.http_requests.with_label_values(&[route, itoa(status).as_str()]).inc();
+        self.http_requests.with_label_values(&[route, &status.to_string()]).inc();
         self.http_seconds.observe(took.as_secs_f64());
     }
 
@@ -216,10 +216,6 @@ impl Metrics {
         debug_assert!(written.is_ok(), "{written:?}");
         String::from_utf8(text).unwrap_or_default()
     }
-}
-
-fn itoa(status: u16) -> String {
-    status.to_string()
 }
 
 /// Registers a metric; its name and labels are constants of this file, of which the tests make all.

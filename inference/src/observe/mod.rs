@@ -8,7 +8,10 @@ mod drift;
 mod metrics;
 mod recent;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, TryLockError},
+    time::SystemTime,
+};
 
 use prowl_proto::v1;
 
@@ -39,13 +42,14 @@ impl Observer {
         Self { shared: Arc::new(shared) }
     }
 
-    /// An answer of `engine`.
-    pub(crate) fn answered(&self, engine: &Engine, answer: &Answer) {
+    /// Counts an answer of `engine`, and gives what the caller gets of it.
+    pub(crate) fn answered(&self, engine: &Engine, answer: Answer) -> v1::ScoreResponse {
         self.shared.metrics.answered(&answer.response);
         if answer.response.band() != v1::Band::Unspecified {
             self.shared.drift.count(engine, &answer.values);
         }
-        self.shared.recent.keep(answer);
+        self.shared.recent.keep(&answer);
+        answer.response
     }
 
     /// Counts of calls, by method and outcome.
@@ -69,5 +73,14 @@ impl Observer {
             self.shared.metrics.engine(engine, &self.shared.drift.tell(engine), SystemTime::now());
         }
         self.shared.metrics.text(in_flight)
+    }
+}
+
+/// What a lock guards, unless somebody else holds it: nobody who answers a call waits.
+fn at_hand<T>(guarded: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match guarded.try_lock() {
+        Ok(held) => Some(held),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, TryLockError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use prowl_proto::{json::Json, v1};
 use serde::{Serialize, Serializer};
 
+use super::at_hand;
 use crate::engine::Answer;
 
 /// Answers that are kept.
@@ -47,11 +48,7 @@ pub(crate) struct Told {
 impl Recent {
     /// Keeps an answer, unless another was kept a moment ago or somebody looks at the list.
     pub(super) fn keep(&self, answer: &Answer) {
-        let mut answers = match self.answers.try_lock() {
-            Ok(answers) => answers,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
+        let Some(mut answers) = at_hand(&self.answers) else { return };
         let now = Instant::now();
         if answers.last.is_some_and(|last| now - last < PAUSE) {
             return;
@@ -65,7 +62,7 @@ impl Recent {
     }
 
     pub(super) fn tell(&self) -> Told {
-        let answers = self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         Told { answers: answers.list.iter().cloned().collect() }
     }
 }

@@ -19,7 +19,7 @@ use prowl_proto::v1::{self, Band};
 pub(crate) use tensor::{Kind, Tensor, Values};
 
 use crate::{
-    engine::{Answer, Engine},
+    engine::Engine,
     error::{Error, Violation},
     observe::Observer,
 };
@@ -105,10 +105,8 @@ pub(crate) fn infer(engine: &Engine, observer: &Observer, request: Request, most
         }
         _ => return Err(wrong("inputs", "give either `features`, with or without `repository`, or `pull_request`")),
     };
-    for answer in &answers {
-        observer.answered(engine, answer);
-    }
-    Ok(wanted.into_iter().map(|signature| output(signature, &answers)).collect())
+    let responses: Vec<_> = answers.into_iter().map(|answer| observer.answered(engine, answer)).collect();
+    Ok(wanted.into_iter().map(|signature| output(signature, &responses)).collect())
 }
 
 fn outputs(names: &[String]) -> Result<Vec<&'static Signature>, Error> {
@@ -136,14 +134,13 @@ fn in_bounds(name: &str, rows: usize, most: usize) -> Result<(), Error> {
     if rows <= most {
         return Ok(());
     }
-    Err(wrong(name, &format!("{rows} rows, this server takes {most} a request: send several")))
+    Err(Error::too_many(name, rows, "rows", most, "a request: send several"))
 }
 
-fn output(signature: &Signature, answers: &[Answer]) -> Tensor {
-    let responses = || answers.iter().map(|answer| &answer.response);
-    let floats = |of: fn(&v1::ScoreResponse) -> f32| Values::Floats(responses().map(of).collect());
+fn output(signature: &Signature, responses: &[v1::ScoreResponse]) -> Tensor {
+    let floats = |of: fn(&v1::ScoreResponse) -> f32| Values::Floats(responses.iter().map(of).collect());
     let texts = |of: fn(&v1::ScoreResponse) -> String| {
-        Values::Texts(responses().map(|response| Bytes::from(of(response))).collect())
+        Values::Texts(responses.iter().map(|response| Bytes::from(of(response))).collect())
     };
     let values = match signature.name {
         "score" => floats(|response| response.anomaly),
@@ -156,7 +153,7 @@ fn output(signature: &Signature, answers: &[Answer]) -> Tensor {
             sentences.join("\n")
         }),
     };
-    Tensor { name: signature.name.to_owned(), shape: vec![answers.len() as i64], values }
+    Tensor { name: signature.name.to_owned(), shape: vec![responses.len() as i64], values }
 }
 
 fn band(band: Band) -> &'static str {

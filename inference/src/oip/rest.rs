@@ -299,6 +299,5 @@ fn body(value: &impl Serialize) -> Response {
 
 /// The protocol has its own form of an error.
 pub(crate) fn refusal(error: &Error) -> Response {
-    let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    advised(error, (status, body(&json!({"error": error.to_string()}))).into_response())
+    advised(error, (error.http_status(), body(&json!({"error": error.to_string()}))).into_response())
 }

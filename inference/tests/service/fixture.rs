@@ -280,17 +280,11 @@ impl TempStore {
 
     /// Publishes a model and returns the name of its folder.
     pub(crate) fn publish(&self, artifact: &[u8], profiles: &Bytes) -> String {
-        // In a thread of its own, since a test may run in a runtime already.
-        let publish = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(self.publish_in_runtime(artifact, profiles))
-        };
-        std::thread::scope(|scope| scope.spawn(publish).join().unwrap())
+        finish(|| self.publish_in_runtime(artifact, profiles))
     }
 
     async fn publish_in_runtime(&self, artifact: &[u8], profiles: &Bytes) -> String {
-        let store = Store::open(&StoreUrl::parse(&self.url()).unwrap(), &Secrets::fixed([].into())).unwrap();
-        let mut draft = store.draft(Kind::Models).await.unwrap();
+        let mut draft = self.store().draft(Kind::Models).await.unwrap();
         draft.put("model.safetensors", Bytes::copy_from_slice(artifact)).await.unwrap();
         draft.put("profiles.parquet", profiles.clone()).await.unwrap();
         // What the trainer says of a model, where it is one.
@@ -311,23 +305,31 @@ impl TempStore {
 
     /// Publishes a features run of which only the profiles are of use, and returns its name.
     pub(crate) fn publish_run(&self, features_digest: &str, profiles: &Bytes) -> String {
-        let publish = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let store = Store::open(&StoreUrl::parse(&self.url()).unwrap(), &Secrets::fixed([].into())).unwrap();
-                let mut draft = store.draft(Kind::Features).await.unwrap();
-                draft.put("profiles/part-0.parquet", profiles.clone()).await.unwrap();
-                let details = json!({ "features_digest": features_digest });
-                draft.publish(Vec::new(), BTreeMap::new(), details).await.unwrap().name().to_owned()
-            })
-        };
-        std::thread::scope(|scope| scope.spawn(publish).join().unwrap())
+        finish(|| async {
+            let mut draft = self.store().draft(Kind::Features).await.unwrap();
+            draft.put("profiles/part-0.parquet", profiles.clone()).await.unwrap();
+            let details = json!({ "features_digest": features_digest });
+            draft.publish(Vec::new(), BTreeMap::new(), details).await.unwrap().name().to_owned()
+        })
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&StoreUrl::parse(&self.url()).unwrap(), &Secrets::fixed([].into())).unwrap()
     }
 
     /// Where a file of a model lies.
     pub(crate) fn file(&self, model: &str, file: &str) -> std::path::PathBuf {
         self.directory.path().join("models").join(model).join(file)
     }
+}
+
+/// Runs to its end in a thread of its own, since a test may run in a runtime already.
+fn finish<F: Future<Output = String>>(work: impl FnOnce() -> F + Send) -> String {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work())
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
 /// The names of the features, in order.
