@@ -83,7 +83,8 @@ pub(crate) async fn enter(State(door): State<Door>, request: Request, next: Next
     let method = Method::of(path);
     let call = method.map(|method| door.observer.calls().begin(method));
     let began = Instant::now();
-    // A pattern where there is one, so that a caller cannot make the log or the figures grow by paths of its own.
+    // The pattern of a path, so that a caller cannot make the log or the figures grow by paths of its own. That of a call is the
+    // same for all methods of its service.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = request_id(request.headers());
     let span = tracing::info_span!("request");
@@ -103,7 +104,7 @@ pub(crate) async fn enter(State(door): State<Door>, request: Request, next: Next
             (who, outcome)
         }
     };
-    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let route = method.map(Method::path).or(route.as_ref().map(MatchedPath::as_str)).unwrap_or_default();
     let mut response = outcome.unwrap_or_else(|error| (door.refuse)(route, &error));
     let (status, code) = (response.status(), grpc_code(response.headers()));
     let (failed, took) = match &call {

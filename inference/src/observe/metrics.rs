@@ -28,26 +28,37 @@ const PROBABILITIES: [f64; 10] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3,
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Method(usize);
 
-/// The methods that are counted: service, name, kind.
-const METHODS: [(&str, &str, &str); 11] = [
-    ("prowl.v1.Scoring", "Score", "unary"),
-    ("prowl.v1.Scoring", "ScoreBatch", "unary"),
-    ("prowl.v1.Scoring", "ScoreStream", "bidi_stream"),
-    ("prowl.v1.Scoring", "GetModel", "unary"),
-    ("prowl.v1.Scoring", "SendFeedback", "unary"),
-    ("inference.GRPCInferenceService", "ServerLive", "unary"),
-    ("inference.GRPCInferenceService", "ServerReady", "unary"),
-    ("inference.GRPCInferenceService", "ModelReady", "unary"),
-    ("inference.GRPCInferenceService", "ServerMetadata", "unary"),
-    ("inference.GRPCInferenceService", "ModelMetadata", "unary"),
-    ("inference.GRPCInferenceService", "ModelInfer", "unary"),
+/// The methods that are counted: their paths, and their kinds.
+const METHODS: [(&str, &str); 11] = [
+    ("/prowl.v1.Scoring/Score", "unary"),
+    ("/prowl.v1.Scoring/ScoreBatch", "unary"),
+    ("/prowl.v1.Scoring/ScoreStream", "bidi_stream"),
+    ("/prowl.v1.Scoring/GetModel", "unary"),
+    ("/prowl.v1.Scoring/SendFeedback", "unary"),
+    ("/inference.GRPCInferenceService/ServerLive", "unary"),
+    ("/inference.GRPCInferenceService/ServerReady", "unary"),
+    ("/inference.GRPCInferenceService/ModelReady", "unary"),
+    ("/inference.GRPCInferenceService/ServerMetadata", "unary"),
+    ("/inference.GRPCInferenceService/ModelMetadata", "unary"),
+    ("/inference.GRPCInferenceService/ModelInfer", "unary"),
 ];
 
 impl Method {
     /// The method of a path such as `/prowl.v1.Scoring/Score`.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        let (service, name) = path.strip_prefix('/')?.split_once('/')?;
-        METHODS.iter().position(|(of, known, _)| *known == name && *of == service).map(Self)
+        METHODS.iter().position(|(known, _)| *known == path).map(Self)
+    }
+
+    /// Its path.
+    pub(crate) fn path(self) -> &'static str {
+        METHODS[self.0].0
+    }
+
+    /// What it is counted under: kind, service, name.
+    fn labels(self) -> [&'static str; 3] {
+        let (path, kind) = METHODS[self.0];
+        let (service, name) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+        [kind, service, name]
     }
 }
 
@@ -102,12 +113,12 @@ impl Metrics {
         let handling = buckets("grpc_server_handling_seconds", "Time from the head of a call to its answer.", &SECONDS);
         let handling = keep(&registry, HistogramVec::new(handling, &grpc));
         let bands = counters("prowl_answers_total", "Answers by the band of their anomaly.", &["band"]);
-        let method = |&(service, name, kind): &(&'static str, &'static str, &'static str)| [kind, service, name];
+        let methods = || (0..METHODS.len()).map(|place| Method(place).labels());
         let succeeded = |names: [&str; 3]| handled.with_label_values(&[&names[..], &["OK"]].concat());
         Self {
-            started: METHODS.iter().map(|names| started.with_label_values(&method(names))).collect(),
-            succeeded: METHODS.iter().map(|names| succeeded(method(names))).collect(),
-            handling: METHODS.iter().map(|names| handling.with_label_values(&method(names))).collect(),
+            started: methods().map(|names| started.with_label_values(&names)).collect(),
+            succeeded: methods().map(succeeded).collect(),
+            handling: methods().map(|names| handling.with_label_values(&names)).collect(),
             handled,
             http_requests: counters("http_requests_total", "HTTP requests that were answered.", &["route", "status"]),
             http_seconds: histogram(
@@ -163,9 +174,9 @@ impl Metrics {
         if code == Code::Ok {
             self.succeeded[call.method.0].inc();
         } else {
-            let (service, name, kind) = METHODS[call.method.0];
             // As the metrics of other gRPC servers write it: `InvalidArgument`.
-            self.handled.with_label_values(&[kind, service, name, &format!("{code:?}")]).inc();
+            let code = format!("{code:?}");
+            self.handled.with_label_values(&[&call.method.labels()[..], &[&code]].concat()).inc();
         }
         took
     }
@@ -232,8 +243,10 @@ mod tests {
     #[test]
     fn a_method_is_known_by_its_path() {
         assert_eq!(Method::of("/prowl.v1.Scoring/ScoreStream"), Some(Method(2)));
-        for (place, (service, name, _)) in METHODS.iter().enumerate() {
+        for place in 0..METHODS.len() {
+            let [_, service, name] = Method(place).labels();
             assert_eq!(Method::of(&format!("/{service}/{name}")), Some(Method(place)));
+            assert_eq!(Method(place).path(), format!("/{service}/{name}"));
         }
         for path in ["", "/", "/prowl.v1.Scoring", "/prowl.v1.Scoring/", "/grpc.health.v1.Health/Check", "x/Score"] {
             assert_eq!(Method::of(path), None, "{path}");

@@ -61,6 +61,7 @@ async fn only_who_is_known_is_answered() {
     let code = |code: &str| format!("grpc_code=\"{code}\",grpc_method=\"GetModel\"");
     assert!(metrics.contains(&code("Unauthenticated")) && metrics.contains(&code("OK")), "{metrics}");
     assert!(server.count("\"token\":\"person\"") > 0);
+    assert!(server.count("\"route\":\"/prowl.v1.Scoring/GetModel\",\"code\":\"Unauthenticated\"") > 0);
     for secret in [TOKEN, OTHER, "a-token-of-the-pipelinf"] {
         assert_eq!(server.count(secret), 0, "a token shows in the log");
     }
