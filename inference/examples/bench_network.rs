@@ -57,13 +57,10 @@ fn main() -> anyhow::Result<()> {
     anyhow::ensure!(rows.len() == args.rows, "the export holds {} pull requests only", rows.len());
     write(&args.output.join("features.f32"), rows.iter().map(|row| row.features.as_slice()))?;
     write(&args.output.join("text.f32"), rows.iter().map(|row| row.text.as_slice()))?;
-    let reconstructions: Vec<_> = rows.iter().map(|row| view(parts, row).0).collect();
-    write(&args.output.join("reconstruction.f32"), reconstructions.iter().map(Vec::as_slice))?;
+    write(&args.output.join("reconstruction.f32"), [view(parts, &rows).0.as_slice()].into_iter())?;
 
-    let one = seconds(args.seconds, rows.chunks(1), |rows| black_box(view(parts, &rows[0])).1);
-    let many = seconds(args.seconds, rows.chunks_exact(args.batch), |rows| {
-        rows.iter().map(|row| black_box(view(parts, row)).1).sum()
-    });
+    let one = seconds(args.seconds, rows.chunks(1), |rows| black_box(view(parts, rows)).1);
+    let many = seconds(args.seconds, rows.chunks_exact(args.batch), |rows| black_box(view(parts, rows)).1);
     let shape = [parts.network.inputs(), parts.network.layers[0].bias.len(), parts.network.code_length()];
     println!("{}", json!({ "one": one, "many": many / args.batch as f64, "shape": shape }));
     Ok(())
@@ -82,32 +79,30 @@ fn raw(parts: &Parts, pull_request: &PullRequest<'_>) -> Raw {
     Raw { features: vector.values.to_vec(), text: (0..parts.text.dimensions()).map(dimension).collect() }
 }
 
-/// The reconstruction and the score of the network's view.
-fn view(parts: &Parts, row: &Raw) -> (Vec<f32>, f32) {
-    let inputs = row.features.len() + row.text.len();
-    let (mut scaled, mut known) = (Vec::with_capacity(inputs), Vec::with_capacity(inputs));
-    for (column, &value) in parts.scaler.columns.iter().zip(&row.features) {
-        let value = column.scale(value);
-        scaled.push(value.unwrap_or(0.0));
-        known.push(value.is_some());
+/// The reconstructions, and the sum of the scores of the network's view.
+fn view(parts: &Parts, rows: &[Raw]) -> (Vec<f32>, f32) {
+    let width = parts.network.inputs();
+    let (mut scaled, mut known) = (Vec::with_capacity(rows.len() * width), Vec::with_capacity(rows.len() * width));
+    for row in rows {
+        for value in parts.scaler.scaled(&row.features) {
+            scaled.push(value.unwrap_or(0.0));
+            known.push(value.is_some());
+        }
+        let usual = parts.text.centre.iter().zip(&parts.text.spread);
+        for (&value, (centre, spread)) in row.text.iter().zip(usual) {
+            let is_known = value.is_finite();
+            scaled.push(if is_known { ((value - centre) / spread).clamp(-CLIP, CLIP) } else { 0.0 });
+            known.push(is_known);
+        }
     }
-    let usual = parts.text.centre.iter().zip(&parts.text.spread);
-    for (&value, (centre, spread)) in row.text.iter().zip(usual) {
-        let is_known = value.is_finite();
-        scaled.push(if is_known { ((value - centre) / spread).clamp(-CLIP, CLIP) } else { 0.0 });
-        known.push(is_known);
-    }
-    let reconstruction = parts.network.reconstruct(&scaled);
-    let habits = &parts.views.surprise.habits;
-    let mut weights: Vec<f32> =
-        habits.iter().zip(&known).map(|(habit, &known)| if known { habit.weight } else { 0.0 }).collect();
-    let sum: f32 = weights.iter().sum();
-    for weight in &mut weights {
-        *weight /= if sum > 0.0 { sum } else { 1.0 };
-    }
-    let view = View { scaled: &scaled, known: &known, weights };
-    let score = parts.views.surprise.opinion(&view, &reconstruction).score;
-    (reconstruction, score)
+    let reconstructions = parts.network.reconstruct(&scaled);
+    let rows = scaled.chunks_exact(width).zip(known.chunks_exact(width)).zip(reconstructions.chunks_exact(width));
+    let score = |((scaled, known), reconstruction): ((&[f32], &[bool]), &[f32])| {
+        let view = View { scaled, known, weights: parts.views.weights(known) };
+        parts.views.surprise.opinion(&view, reconstruction).score
+    };
+    let scores = rows.map(score).sum();
+    (reconstructions, scores)
 }
 
 /// How far from usual a scaled input may lie; the comparison with the other side fails where this is another.

@@ -202,7 +202,7 @@ impl<'a> Detector<'a> {
             let inputs = self.reading.inputs(row);
             let Inputs { scaled, known } = &inputs;
             let reconstruction = self.reconstruct(&inputs);
-            let differences = self.views.covariance.differences(scaled, known);
+            let differences = self.views.covariance.differences(std::iter::once((&scaled[..], &known[..])));
             for input in (0..scaled.len()).filter(|&input| known[input]) {
                 distances.network.add(input, f64::from(scaled[input] - reconstruction[input]).powi(2));
                 distances.covariance.add(input, f64::from(differences[input]).powi(2));

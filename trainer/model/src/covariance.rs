@@ -7,7 +7,7 @@
 use ndarray::{Array1, Array2};
 
 use crate::ArtifactError;
-use crate::product::add_product;
+use crate::product::add_products;
 use crate::surprise::opinion_on;
 use crate::tensors::{Reader, Writer};
 use crate::views::{Opinion, View};
@@ -25,23 +25,30 @@ pub struct Covariance {
 }
 
 impl Covariance {
-    /// How far each input is from what all others say of it. What is unknown is taken to lie in the centre.
-    pub fn differences(&self, scaled: &[f32], known: &[bool]) -> Vec<f32> {
-        let inputs = scaled.iter().zip(known).zip(&self.centre);
-        let from_centre: Vec<f32> =
-            inputs.map(|((value, known), centre)| if *known { value - centre } else { 0.0 }).collect();
-        let mut differences = vec![0.0; self.centre.len()];
-        add_product(&mut differences, &from_centre, &self.relations);
+    /// How far each input of some vectors is from what all others say of it. What is unknown is taken to lie in the centre.
+    pub fn differences<'a>(&self, vectors: impl Iterator<Item = (&'a [f32], &'a [bool])>) -> Vec<f32> {
+        let mut from_centre = Vec::with_capacity(self.centre.len());
+        for (scaled, known) in vectors {
+            let inputs = scaled.iter().zip(known).zip(&self.centre);
+            from_centre.extend(inputs.map(|((value, known), centre)| if *known { value - centre } else { 0.0 }));
+        }
+        let mut differences = vec![0.0; from_centre.len()];
+        add_products(&mut differences, &from_centre, &self.relations);
         differences
     }
 
-    /// The root of the weighted mean of the squared surprises over the known inputs, as of the network's errors.
+    /// [`Covariance::opinions`] of one vector.
     pub fn opinion(&self, view: &View<'_>) -> Opinion {
-        let mut distances = self.differences(view.scaled, view.known);
-        for (distance, error) in distances.iter_mut().zip(&self.error) {
-            *distance /= error;
-        }
-        opinion_on(distances, &view.weights)
+        self.opinions(std::slice::from_ref(view)).pop().expect("one vector, one opinion")
+    }
+
+    /// Of each vector the root of the weighted mean of the squared surprises over the known inputs, as of the network's
+    /// errors.
+    pub fn opinions(&self, views: &[View<'_>]) -> Vec<Opinion> {
+        let differences = self.differences(views.iter().map(|view| (view.scaled, view.known)));
+        let in_errors = |differences: &[f32]| differences.iter().zip(&self.error).map(|(d, error)| d / error).collect();
+        let vectors = differences.chunks_exact(self.error.len().max(1)).zip(views);
+        vectors.map(|(differences, view)| opinion_on(in_errors(differences), &view.weights)).collect()
     }
 
     pub(crate) fn write(&self, tensors: &mut Writer) {
@@ -88,7 +95,7 @@ mod tests {
     #[test]
     fn what_goes_together_is_no_surprise_and_what_does_not_is_one() {
         let all = [true; 3];
-        let differences = pair().differences(&[3.0, 1.6, 0.0], &all);
+        let differences = pair().differences(std::iter::once((&[3.0, 1.6, 0.0][..], &all[..])));
         assert!((differences[0] - 0.72).abs() < 1e-6 && differences[1].abs() < 1e-6, "{differences:?}");
         let [together, apart] = [1.6, -1.6].map(|second| pair().opinion(&view(&[3.0, second, 0.0], &all)));
         assert!(apart.score > 2.0 * together.score, "{apart:?} {together:?}");

@@ -121,7 +121,7 @@ impl<'a> Search<'a> {
     #[inline(always)]
     fn nearest<S: Simd, const VECTORS: usize>(&self, simd: S, samples: usize) -> Vec<Option<Nearest>> {
         let mut nearest = vec![None; samples];
-        let mut others = Vec::with_capacity(samples * SMALL);
+        let mut others = Vec::with_capacity(samples);
         if let Some(sketched) = &self.sketched {
             // The likeliest first: most others cannot be nearer then.
             for (sample, nearest) in nearest.iter_mut().enumerate() {

@@ -1,11 +1,11 @@
-//! The autoencoder's forward pass for one vector.
+//! The autoencoder's forward pass.
 
 use std::ops::Range;
 
 use ndarray::{Array1, Array2};
 
 use crate::ArtifactError;
-use crate::product::add_product;
+use crate::product::add_products;
 use crate::tensors::{Reader, Writer};
 
 /// `x / sqrt(1 + x²)`: bounded and smooth as tanh, made of operations that IEEE 754 rounds exactly, so that it has the
@@ -35,11 +35,13 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Adds input by input to each output, so that its sum has one fixed order.
-    fn forward(&self, input: &[f32], output: &mut Vec<f32>) {
-        output.clear();
-        output.extend(self.bias.iter());
-        add_product(output, input, &self.weights);
+    /// Of vectors one after the other. Adds input by input to each output, so that its sum has one fixed order.
+    fn forward(&self, inputs: &[f32], outputs: &mut Vec<f32>) {
+        outputs.clear();
+        for _ in inputs.chunks_exact(self.weights.nrows().max(1)) {
+            outputs.extend(self.bias.iter());
+        }
+        add_products(outputs, inputs, &self.weights);
     }
 }
 
@@ -56,14 +58,14 @@ impl Network {
         self.layers.first().map_or(0, |layer| layer.weights.nrows())
     }
 
-    /// What the narrowest layer says of one scaled vector: all that the reconstruction knows of it.
-    pub fn code(&self, input: &[f32]) -> Vec<f32> {
-        self.run(input, 0..self.narrowest() + 1)
+    /// What the narrowest layer says of scaled vectors, one after the other: all that the reconstruction knows of them.
+    pub fn code(&self, inputs: &[f32]) -> Vec<f32> {
+        self.run(inputs, 0..self.narrowest() + 1)
     }
 
-    /// What follows from a code.
-    pub fn decode(&self, code: &[f32]) -> Vec<f32> {
-        self.run(code, self.narrowest() + 1..self.layers.len())
+    /// What follows from codes.
+    pub fn decode(&self, codes: &[f32]) -> Vec<f32> {
+        self.run(codes, self.narrowest() + 1..self.layers.len())
     }
 
     /// Length of the code.
@@ -77,15 +79,15 @@ impl Network {
         widths.min_by_key(|&(_, width)| width).map_or(0, |(depth, _)| depth)
     }
 
-    /// Reconstruction of one scaled vector.
-    pub fn reconstruct(&self, input: &[f32]) -> Vec<f32> {
-        self.decode(&self.code(input))
+    /// Reconstructions of scaled vectors, one after the other. Those of several take less time than each by itself, and have
+    /// the same bits.
+    pub fn reconstruct(&self, inputs: &[f32]) -> Vec<f32> {
+        self.decode(&self.code(inputs))
     }
 
     /// What some layers, one after the other, make of what the layer before them gave.
-    fn run(&self, input: &[f32], layers: Range<usize>) -> Vec<f32> {
-        let widest = self.layers.iter().map(|layer| layer.bias.len()).max().unwrap_or(0);
-        let (mut current, mut next) = (input.to_vec(), Vec::with_capacity(widest));
+    fn run(&self, inputs: &[f32], layers: Range<usize>) -> Vec<f32> {
+        let (mut current, mut next) = (inputs.to_vec(), Vec::new());
         for (depth, layer) in self.layers.iter().enumerate().take(layers.end).skip(layers.start) {
             layer.forward(&current, &mut next);
             if depth + 1 < self.layers.len() {

@@ -15,6 +15,27 @@ use pulp::{Arch, Simd, WithSimd};
 const WIDE: usize = 64;
 const NARROW: usize = 16;
 
+/// Vectors that share each value of a matrix while it is in a register.
+const ABREAST: usize = 4;
+
+/// [`add_product`] of several vectors, one after the other in `sums` and in `factors`, to the same bits.
+pub(crate) fn add_products(sums: &mut [f32], factors: &[f32], matrix: &Array2<f32>) {
+    let (height, width) = matrix.dim();
+    let (mut sums, mut factors) =
+        (sums.chunks_mut((ABREAST * width).max(1)), factors.chunks((ABREAST * height).max(1)));
+    for (sums, factors) in sums.by_ref().zip(factors.by_ref()) {
+        match matrix.as_slice() {
+            Some(matrix) if sums.len() == ABREAST * width && width >= NARROW => {
+                Arch::new().dispatch(AddProducts { sums, factors, matrix });
+            }
+            _ => sums
+                .chunks_exact_mut(width.max(1))
+                .zip(factors.chunks_exact(height.max(1)))
+                .for_each(|(sums, factors)| add_product(sums, factors, matrix)),
+        }
+    }
+}
+
 /// `sums += factors · matrix`
 pub(crate) fn add_product(sums: &mut [f32], factors: &[f32], matrix: &Array2<f32>) {
     add(sums, factors.iter().copied().enumerate(), matrix);
@@ -92,6 +113,62 @@ impl<R: Iterator<Item = (usize, f32)> + Clone> AddRows<'_, R> {
     }
 }
 
+/// The products of as many vectors as are worked on abreast.
+struct AddProducts<'a> {
+    sums: &'a mut [f32],
+    factors: &'a [f32],
+    /// Row by row, each at least [`NARROW`] long.
+    matrix: &'a [f32],
+}
+
+impl WithSimd for AddProducts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.by_panels::<S, { NARROW / 16 }>(simd),
+            8 => self.by_panels::<S, { NARROW / 8 }>(simd),
+            4 => self.by_panels::<S, { NARROW / 4 }>(simd),
+            _ => self.by_panels::<S, NARROW>(simd),
+        }
+    }
+}
+
+impl AddProducts<'_> {
+    /// By panels of [`NARROW`] columns, which are `VECTORS` vectors. Of a ragged end the last panel begins earlier.
+    #[inline(always)]
+    fn by_panels<S: Simd, const VECTORS: usize>(self, simd: S) {
+        let Self { sums, factors, matrix } = self;
+        let (width, height) = (sums.len() / ABREAST, factors.len() / ABREAST);
+        let factors: [&[f32]; ABREAST] = std::array::from_fn(|vector| &factors[vector * height..][..height]);
+        for begin in (0..width).step_by(NARROW) {
+            let first = begin.min(width - NARROW);
+            let mut panels = [[0.0; NARROW]; ABREAST];
+            let mut held = [[simd.splat_f32s(0.0); VECTORS]; ABREAST];
+            for vector in 0..ABREAST {
+                panels[vector].copy_from_slice(&sums[vector * width + first..][..NARROW]);
+                held[vector].copy_from_slice(S::as_simd_f32s(&panels[vector]).0);
+            }
+            for (row, values) in matrix.chunks_exact(width).enumerate() {
+                let values = S::as_simd_f32s(&values[first..][..NARROW]).0;
+                for vector in 0..ABREAST {
+                    let factor = simd.splat_f32s(factors[vector][row]);
+                    for place in 0..VECTORS {
+                        held[vector][place] = simd.add_f32s(held[vector][place], simd.mul_f32s(factor, values[place]));
+                    }
+                }
+            }
+            let end = width.min(first + NARROW);
+            for vector in 0..ABREAST {
+                S::as_mut_simd_f32s(&mut panels[vector]).0.copy_from_slice(&held[vector]);
+                // What the panel before has summed already stays as it is.
+                sums[vector * width + begin..vector * width + end].copy_from_slice(&panels[vector][begin - first..]);
+            }
+        }
+    }
+}
+
 /// The first values, and zeros where there are fewer.
 #[inline(always)]
 pub(crate) fn padded<const COLUMNS: usize>(values: &[f32]) -> [f32; COLUMNS] {
@@ -129,6 +206,24 @@ mod tests {
             let matrix = matrix.as_slice().unwrap();
             Arch::Scalar.dispatch(AddRows { sums: &mut sums, rows, matrix });
             assert_eq!(sums, expected, "{width} without vector units");
+        }
+    }
+
+    #[test]
+    fn several_vectors_at_a_time_have_the_bits_of_each_alone() {
+        let mut numbers = Numbers::new(9);
+        for (height, width) in [(37, 15), (37, 16), (1, 17), (24, 111), (111, 24), (8, 130), (5, 1)] {
+            let matrix = numbers.matrix(height, width);
+            for vectors in [0, 1, 4, 7, 9] {
+                let factors = numbers.vector(vectors * height).to_vec();
+                let mut sums = numbers.vector(vectors * width).to_vec();
+                let mut expected = sums.clone();
+                for (sums, factors) in expected.chunks_exact_mut(width).zip(factors.chunks_exact(height)) {
+                    add_by_a_loop(sums, factors, &matrix);
+                }
+                add_products(&mut sums, &factors, &matrix);
+                assert_eq!(sums, expected, "{vectors} vectors, {height} by {width}");
+            }
         }
     }
 

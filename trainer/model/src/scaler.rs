@@ -149,7 +149,7 @@ impl Scaler {
     }
 
     /// [`Column::scale`] of each value.
-    pub(crate) fn scaled(&self, values: &[f32]) -> impl Iterator<Item = Option<f32>> {
+    pub fn scaled(&self, values: &[f32]) -> impl Iterator<Item = Option<f32>> {
         let with_logs = values.iter().zip(signed_logs(values));
         self.columns.iter().zip(with_logs).map(|(column, (&value, logarithm))| column.scale_by(value, logarithm))
     }

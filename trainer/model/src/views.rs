@@ -102,7 +102,7 @@ impl Views {
         View { scaled: &inputs.scaled, known: &inputs.known, weights: self.weights(&inputs.known) }
     }
 
-    /// The opinions, in the order of the table above.
+    /// The opinions on a vector, in the order of the table above.
     pub fn opinions(&self, inputs: &Inputs, reconstruction: &[f32]) -> [Opinion; OPINIONS] {
         let view = self.view(inputs);
         let [most, all] = self.neighbours.opinions(&view);
@@ -110,15 +110,26 @@ impl Views {
         [self.surprise.opinion(&view, reconstruction), most, all, covariance, forest]
     }
 
-    /// The same, but for the last bits of shares, with tables that make it faster.
-    pub fn opinions_by(&self, tables: &Tables, inputs: &Inputs, reconstruction: &[f32]) -> [Opinion; OPINIONS] {
-        let view = self.view(inputs);
-        let [most, all] = self.neighbours.opinions_by(tables.sketch.as_ref(), &view);
-        let (covariance, forest) = (self.covariance.opinion(&view), tables.walks.opinion(&view));
-        [self.surprise.opinion(&view, reconstruction), most, all, covariance, forest]
+    /// The opinions on each of some vectors, whose reconstructions stand one after the other. The same, but for the last bits of
+    /// shares, with tables that make it faster. Each view looks at all of them before the next does, so that what it looks
+    /// up stays in the cache.
+    pub fn opinions_by(&self, tables: &Tables, inputs: &[Inputs], reconstructions: &[f32]) -> Vec<[Opinion; OPINIONS]> {
+        let views: Vec<_> = inputs.iter().map(|inputs| self.view(inputs)).collect();
+        let reconstructions = reconstructions.chunks_exact(self.surprise.habits.len().max(1));
+        let surprises: Vec<_> = views
+            .iter()
+            .zip(reconstructions)
+            .map(|(view, reconstruction)| self.surprise.opinion(view, reconstruction))
+            .collect();
+        let near: Vec<_> = views.iter().map(|view| self.neighbours.opinions_by(tables.sketch.as_ref(), view)).collect();
+        let covariances = self.covariance.opinions(&views);
+        let forests = views.iter().map(|view| tables.walks.opinion(view));
+        let all = surprises.into_iter().zip(near).zip(covariances).zip(forests);
+        all.map(|(((network, [most, all]), covariance), forest)| [network, most, all, covariance, forest]).collect()
     }
 
-    fn weights(&self, known: &[bool]) -> Vec<f32> {
+    /// How much each input counts, where these are known.
+    pub fn weights(&self, known: &[bool]) -> Vec<f32> {
         let habits = self.surprise.habits.iter().zip(known);
         let mut weights: Vec<f32> = habits.map(|(habit, &known)| if known { habit.weight } else { 0.0 }).collect();
         let sum = sum(&weights);
