@@ -19,6 +19,10 @@ use prowl_model::{Inputs, Score, Vector};
 use prowl_platform::{Store, StoreUrl};
 use prowl_proto::v1;
 
+/// The one of the service.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures the service's work on a pull request.
 #[derive(Parser)]
 struct Args {
@@ -58,6 +62,17 @@ async fn main() -> anyhow::Result<()> {
         black_box(&answer);
     });
     println!("{} pull requests, each {all:.2} µs: {:.0} a second", requests.len(), 1e6 / all);
+    let runs: Vec<_> = requests.chunks(16).collect();
+    let run = mean_time(time, &runs, |run| {
+        let decoded = run.iter().map(|bytes| v1::ScoreRequest::decode(bytes.as_slice()).expect("it was encoded here"));
+        for found in engine.answer_all(decoded.collect()) {
+            answer.clear();
+            found.expect("it is a pull request").response.encode(&mut answer).expect("a vector grows");
+            black_box(&answer);
+        }
+    });
+    let each = run * runs.len() as f64 / requests.len() as f64;
+    println!("in runs of 16, each {each:.2} µs: {:.0} a second", 1e6 / each);
     if args.stages {
         stages(&engine, &requests, time / 10, args.reasons);
     }

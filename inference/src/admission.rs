@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,13 +15,17 @@ use axum::{
     response::Response,
 };
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use slab::Slab;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until, timeout_at},
+    task::yield_now,
+    time::{Instant, interval, timeout_at},
 };
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::{config::Limits, connection::Cut, error::Error};
+
+/// Between two looks at which answers have had their time.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The bound, shared by both ports. A request takes a place when its head arrives and leaves it when its answer is
 /// sent, so the bodies in memory are bounded too. Health and readiness are not behind it: a full server is not a dead
@@ -29,15 +33,19 @@ use crate::{config::Limits, connection::Cut, error::Error};
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     places: Arc<Semaphore>,
+    unsent: Arc<Mutex<Slab<Watched>>>,
     limit: usize,
     request_time: Duration,
 }
 
 impl Gate {
-    /// A gate with all of its places free.
+    /// A gate with all of its places free. Within a runtime.
     pub(crate) fn new(limits: &Limits) -> Self {
+        let unsent = Arc::default();
+        tokio::spawn(give_up_late(Arc::downgrade(&unsent)));
         Self {
             places: Arc::new(Semaphore::new(limits.in_flight)),
+            unsent,
             limit: limits.in_flight,
             request_time: limits.request_time,
         }
@@ -59,22 +67,18 @@ impl Gate {
         let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
         let until = Instant::now() + self.request_time;
         cut.not_before(until);
+        if self.in_flight() > 1 {
+            // Those that have arrived meanwhile take their places, or are refused, before this one is worked on: else they
+            // would wait where nobody counts them.
+            yield_now().await;
+        }
         let response =
             timeout_at(until, next.run(request)).await.map_err(|_| Error::TooSlow { limit: self.request_time })?;
         let (head, body) = response.into_parts();
         let answer = Arc::new(Mutex::new(Some(Answer { body, rest: Bytes::new(), _place: place })));
-        let unsent = Arc::downgrade(&answer);
-        // Nobody asks the body of an answer for more while its reader takes none, so the end of its time must come
-        // from beside it.
-        let reading = AbortOnDropHandle::new(tokio::spawn(async move {
-            sleep_until(until).await;
-            tracing::info!("an answer is not read in the time of its request: it is given up");
-            if let Some(answer) = unsent.upgrade() {
-                held(&answer).take();
-            }
-            cut.when_due().await;
-        }));
-        Ok(Response::from_parts(head, Body::new(Unsent { answer, _reading: reading })))
+        let watched = Watched { answer: Arc::downgrade(&answer), until, cut };
+        let key = held(&self.unsent).insert(watched);
+        Ok(Response::from_parts(head, Body::new(Unsent { answer, watch: Arc::clone(&self.unsent), key })))
     }
 }
 
@@ -82,7 +86,14 @@ impl Gate {
 /// transport would take a large one at once, and keep it where nothing bounds it.
 struct Unsent {
     answer: Arc<Mutex<Option<Answer>>>,
-    _reading: AbortOnDropHandle<()>,
+    watch: Arc<Mutex<Slab<Watched>>>,
+    key: usize,
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        held(&self.watch).try_remove(self.key);
+    }
 }
 
 /// What is held for an answer that is not sent.
@@ -93,8 +104,38 @@ struct Answer {
     _place: OwnedSemaphorePermit,
 }
 
-fn held(answer: &Mutex<Option<Answer>>) -> MutexGuard<'_, Option<Answer>> {
-    answer.lock().unwrap_or_else(PoisonError::into_inner)
+/// An answer that is not sent, and until when it may be.
+#[derive(Clone, Debug)]
+struct Watched {
+    answer: Weak<Mutex<Option<Answer>>>,
+    until: Instant,
+    cut: Cut,
+}
+
+/// Gives up the answers that have had their time, for as long as there is a gate. Nobody asks the body of an answer for more
+/// while its reader takes none, so the end of its time must come from beside it.
+async fn give_up_late(unsent: Weak<Mutex<Slab<Watched>>>) {
+    let mut looks = interval(LOOK);
+    loop {
+        looks.tick().await;
+        let Some(unsent) = unsent.upgrade() else { return };
+        let now = Instant::now();
+        // Let go without the list being held, since what holds an answer takes it off the list.
+        let watched = held(&unsent);
+        let late = watched.iter().map(|(_, watched)| watched).filter(|watched| watched.until <= now);
+        let late: Vec<Watched> = late.cloned().collect();
+        drop(watched);
+        for Watched { answer, cut, .. } in late {
+            if answer.upgrade().is_some_and(|answer| held(&answer).take().is_some()) {
+                tracing::info!("an answer is not read in the time of its request: it is given up");
+            }
+            cut.if_due(now);
+        }
+    }
+}
+
+fn held<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
+    guarded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Answer {

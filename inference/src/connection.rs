@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,8 +12,8 @@ use futures::{Stream, stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{Instant, Sleep, sleep_until},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep},
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -138,23 +138,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Bytes for T {}
 /// it are of other clients, so that it waits until the newest has had its time too.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cut {
-    not_before: watch::Sender<Option<Instant>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    not_before: Mutex<Option<Instant>>,
     now: CancellationToken,
 }
 
 impl Cut {
-    /// One more request, which has this long.
+    /// One more request, which has until then.
     pub(crate) fn not_before(&self, until: Instant) {
-        self.not_before.send_replace(Some(until));
+        *self.last() = Some(until);
     }
 
-    /// Ends with the connection broken.
-    pub(crate) async fn when_due(&self) {
-        let later = || self.not_before.borrow().filter(|until| *until > Instant::now());
-        while let Some(until) = later() {
-            sleep_until(until).await;
+    /// Breaks the connection if all of its requests have had their time.
+    pub(crate) fn if_due(&self, now: Instant) {
+        if self.last().is_none_or(|until| until <= now) {
+            self.shared.now.cancel();
         }
-        self.now.cancel();
+    }
+
+    /// When the newest request has had its time.
+    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.shared.not_before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,7 +206,7 @@ impl AsyncRead for Connection {
         let polled = self.stream.poll(cx, |stream, cx| stream.poll_read(cx, buffer));
         if polled.is_ready() && !self.has_spoken {
             self.has_spoken = true;
-            self.end = Box::pin(self.cut.now.clone().cancelled_owned());
+            self.end = Box::pin(self.cut.shared.now.clone().cancelled_owned());
         }
         self.watch(cx, polled)
     }

@@ -65,12 +65,12 @@ impl Scoring for Service {
             return Err(Error::too_many("requests", requests.len(), "pull requests", self.batch, instead).into());
         }
         let mut results = Vec::with_capacity(requests.len());
-        for request in requests {
-            let answer = engine.answer(request);
-            results.push(outcome(answer.map(|answer| self.observer.answered(&engine, answer))));
-            if results.len() % ITEMS_A_TURN == 0 {
-                tokio::task::yield_now().await;
-            }
+        let mut requests = requests.into_iter();
+        while requests.len() > 0 {
+            let some = requests.by_ref().take(ITEMS_A_TURN).collect();
+            let answers = engine.answer_all(some).into_iter();
+            results.extend(answers.map(|answer| outcome(answer.map(|answer| self.observer.answered(&engine, answer)))));
+            tokio::task::yield_now().await;
         }
         Ok(Response::new(ScoreBatchResponse { results }))
     }

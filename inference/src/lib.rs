@@ -38,7 +38,3 @@ pub mod server;
 mod stream;
 pub mod task;
 pub mod tls;
-
-/// An answer makes and drops more than a hundred texts and lists, with which the system's own takes twice as long.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

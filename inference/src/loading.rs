@@ -105,10 +105,32 @@ pub(crate) async fn load_folder(folder: &Folder, reasons: usize) -> Result<Engin
         let (folder, name) = (folder.url().to_string(), folder.manifest().name.clone());
         return Err(LoadError::Renamed { folder, name });
     }
-    let artifact = folder.read(prowl_model::FILE_NAME).await?;
-    let profiles = folder.read(PROFILES).await?;
-    let (url, manifest) = (folder.url().to_string(), folder.manifest().clone());
-    let engine = aside(move || build(&url, &manifest, &artifact, profiles, reasons)).await?;
+    let judging = async {
+        let artifact = folder.read(prowl_model::FILE_NAME).await?;
+        let (url, manifest) = (folder.url().to_string(), folder.manifest().clone());
+        aside(move || read_model(&url, &manifest, &artifact)).await
+    };
+    let remembering = async {
+        let bytes = folder.read(PROFILES).await?;
+        let read = aside(move || {
+            let mut profiles = Profiles::default();
+            read_profiles(bytes, &mut profiles).map(|()| profiles)
+        });
+        read.await.map_err(|reason| LoadError::Profiles {
+            folder: folder.url().to_string(),
+            file: PROFILES.to_owned(),
+            reason,
+        })
+    };
+    // Each takes a while, so that they are read side by side.
+    let ((model, digest), profiles) = tokio::try_join!(judging, remembering)?;
+    let past = Past { run: model.metadata().training.run.clone(), profiles };
+    let name = folder.name().to_owned();
+    let engine = aside(move || {
+        let engine = Engine::new(model, name, digest, past, reasons);
+        engine.warm_up().map(|()| engine)
+    });
+    let engine = engine.await.map_err(|source| LoadError::WarmUp { folder: folder.url().to_string(), source })?;
     tracing::info!(
         model = folder.name(),
         digest = engine.id().digest,
@@ -146,13 +168,8 @@ pub(crate) async fn load_past(run: &Folder) -> Result<Past, LoadError> {
     Ok(Past { run: run.name().to_owned(), profiles })
 }
 
-fn build(
-    folder: &str,
-    manifest: &Manifest,
-    artifact: &[u8],
-    profiles: Bytes,
-    reasons: usize,
-) -> Result<Engine, LoadError> {
+/// The model, and the digest of its file.
+fn read_model(folder: &str, manifest: &Manifest, artifact: &[u8]) -> Result<(Model, String), LoadError> {
     let model =
         Model::from_bytes(artifact).map_err(|source| LoadError::Artifact { folder: folder.to_owned(), source })?;
     let digest = prowl_model::digest(artifact);
@@ -161,15 +178,7 @@ fn build(
     if *theirs != ours {
         return Err(LoadError::Features { folder: folder.to_owned(), theirs: theirs.clone(), ours });
     }
-    let mut past = Past { run: model.metadata().training.run.clone(), profiles: Profiles::default() };
-    read_profiles(profiles, &mut past.profiles).map_err(|reason| LoadError::Profiles {
-        folder: folder.to_owned(),
-        file: PROFILES.to_owned(),
-        reason,
-    })?;
-    let engine = Engine::new(model, manifest.name.clone(), digest, past, reasons);
-    engine.warm_up().map_err(|source| LoadError::WarmUp { folder: folder.to_owned(), source })?;
-    Ok(engine)
+    Ok((model, digest))
 }
 
 /// What the manifest says of the model must be what the model says; the error is the first field that is not.

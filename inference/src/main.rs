@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use prowl_inference::{args::Args, config::Config, server};
 use prowl_platform::{arguments, exit, shutdown, telemetry};
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
+
+/// An answer makes and drops more than a hundred texts and lists, with which the system's own takes twice as long.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let config = Config::try_from(arguments::parse::<Args>()).unwrap_or_else(|wrong_use| wrong_use.exit());
@@ -14,7 +18,13 @@ fn main() -> ExitCode {
 
 fn serve(config: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("prowl-inference", "info")?;
-    let runtime = Runtime::new().context("cannot start the threads of the server")?;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        // A score takes a hundred times as long as what a runtime usually does at a time: it looks the sooner for what has
+        // arrived.
+        .event_interval(8)
+        .build()
+        .context("cannot start the threads of the server")?;
     let ended = runtime.block_on(async { server::run(config, shutdown::signal()).await });
     // A model that is still being loaded would otherwise be loaded to its end first.
     runtime.shutdown_background();

@@ -24,6 +24,9 @@ use crate::{
     tls::{self, Spoken, Tls},
 };
 
+/// Streams that one connection may have, for each place that there is for requests.
+const STREAMS_A_PLACE: usize = 4;
+
 /// Serves until `signal` ends, then drains. Both ports answer from the start; health and readiness say no until the
 /// model is loaded and warm, and again from the signal on.
 ///
@@ -126,8 +129,8 @@ async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
         .accept_http1(spoken == Spoken::Http)
-        // One connection alone cannot have more in flight than the gate lets in.
-        .max_concurrent_streams(limits.in_flight as u32)
+        // More than the gate lets in: a request that no stream is left for waits at its sender, where nobody refuses it.
+        .max_concurrent_streams(limits.in_flight.saturating_mul(STREAMS_A_PLACE).try_into().unwrap_or(u32::MAX))
         // Often enough that a client which lives is never silent for long; the connection itself looks for silence.
         .http2_keepalive_interval(Some(limits.idle_time / 2))
         .http2_keepalive_timeout(Some(limits.idle_time))

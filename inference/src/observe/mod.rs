@@ -46,7 +46,7 @@ impl Observer {
     pub(crate) fn answered(&self, engine: &Engine, answer: Answer) -> v1::ScoreResponse {
         self.shared.metrics.answered(&answer.response);
         if answer.response.band() != v1::Band::Unspecified {
-            self.shared.drift.count(engine, &answer.values);
+            self.shared.drift.count(engine, &answer.vector.values);
         }
         self.shared.recent.keep(&answer);
         answer.response
