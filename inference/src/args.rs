@@ -9,7 +9,7 @@ use prowl_platform::{
 };
 
 use crate::{
-    config::{AccessLog, Config, Drain, Limits},
+    config::{AccessLog, Config, Drain, Limits, Shadowing},
     following::Following,
     tls::TlsFiles,
 };
@@ -49,6 +49,16 @@ pub struct Args {
     /// How often to look for them
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = positive_duration, help_heading = "Following")]
     follow_profiles_every: Duration,
+
+    /// Has a share of the pull requests judged by a second model as well, beside the calls, and tells how the two differ
+    /// (`/v1/shadow`): the name of its folder, or `latest`, which takes newer ones every --follow-every. It takes the memory of
+    /// another model; no caller waits for it or sees it
+    #[arg(long, value_name = "VERSION", help_heading = "Shadow")]
+    shadow: Option<String>,
+
+    /// The share that it judges, drawn anew for each pull request: above 0, and at most 1 for all of them
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share, requires = "shadow", help_heading = "Shadow")]
+    shadow_share: f64,
 
     /// Keeps what reviewers say of answers (`SendFeedback`) in the store, for the next training
     #[arg(long)]
@@ -128,6 +138,12 @@ pub struct Args {
     drain_timeout: Option<Duration>,
 }
 
+/// A share of something, of which there is some.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| 0.0 < *share && *share <= 1.0);
+    share.ok_or_else(|| "write a number above 0 and at most 1, for example 0.1".to_owned())
+}
+
 impl TryFrom<Args> for Config {
     type Error = clap::Error;
 
@@ -139,9 +155,16 @@ impl TryFrom<Args> for Config {
                  and set the secret api_tokens, or listen on 127.0.0.1"
             )));
         }
+        if args.shadow.as_ref().is_some_and(|shadow| *shadow == args.model && (args.follow || shadow != "latest")) {
+            return Err(wrong_use(format!(
+                "--shadow {} would be the model that is served, and nothing would be compared: name another",
+                args.model
+            )));
+        }
         let following = Following {
             models: args.follow.then_some(args.follow_every),
             profiles: args.follow_profiles.then_some(args.follow_profiles_every),
+            shadow: args.shadow.is_some().then_some(args.follow_every),
         };
         if following.models.is_some() && args.model != "latest" {
             return Err(wrong_use(format!(
@@ -152,6 +175,7 @@ impl TryFrom<Args> for Config {
         Ok(Self {
             following,
             tls: TlsFiles { own: args.tls_cert.zip(args.tls_key), clients: args.tls_client_ca },
+            shadow: args.shadow.map(|version| Shadowing { version, share: args.shadow_share }),
             insecure: args.insecure,
             feedback: args.feedback,
             access_log: args.access_log,
@@ -204,11 +228,29 @@ mod tests {
     }
 
     #[test]
+    fn a_shadow_is_another_model() {
+        let config = |args: &[&str]| Config::try_from(parse(&[&["--store", "file:///s"], args].concat()).unwrap());
+        let shadow = config(&["--shadow", "latest"]).unwrap().shadow.unwrap();
+        assert_eq!((shadow.version.as_str(), shadow.share), ("latest", 0.1));
+        assert!(config(&["--model", "a", "--shadow", "latest", "--shadow-share", "1"]).is_ok());
+        assert!(config(&["--follow", "--shadow", "a"]).is_ok());
+        for same in [&["--follow", "--shadow", "latest"][..], &["--model", "a", "--shadow", "a"]] {
+            assert!(config(same).unwrap_err().to_string().contains("nothing would be compared"), "{same:?}");
+        }
+        assert!(config(&[]).unwrap().shadow.is_none());
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         let refused = |args: &[&str]| parse(&[&["--store", "file:///s"], args].concat()).unwrap_err().to_string();
         assert!(refused(&["--drain-grace=-1s"]).contains("500ms"));
         assert!(refused(&["--drain-timeout", "10 bananas"]).contains("10s"));
         assert!(refused(&["--request-timeout", "0s"]).contains("more than 0s"));
+        for share in ["0", "1.1", "-0.1", "NaN", "half"] {
+            let refused = refused(&["--shadow", "latest", &format!("--shadow-share={share}")]);
+            assert!(refused.contains("at most 1"), "{refused}");
+        }
+        assert!(refused(&["--shadow-share", "0.5"]).contains("--shadow <VERSION>"));
         assert!(refused(&["--max-batch", "0"]).contains("1..=100000"));
         assert!(refused(&["--grpc-addr", "localhost"]).contains("--grpc-addr"));
         let error = Config::try_from(parse(&["--store", "/srv/prowl"]).unwrap()).unwrap_err().to_string();

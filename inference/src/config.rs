@@ -17,6 +17,8 @@ pub struct Config {
     pub following: Following,
     /// Where certificates are.
     pub tls: TlsFiles,
+    /// The model that is compared with the one that is served.
+    pub shadow: Option<Shadowing>,
     /// Whether everybody may ask, without a token.
     pub insecure: bool,
     /// Whether feedback is kept in the store.
@@ -31,6 +33,15 @@ pub struct Config {
     pub limits: Limits,
     /// How the server ends.
     pub drain: Drain,
+}
+
+/// A second model that judges a share of what is answered, and never answers.
+#[derive(Clone, Debug)]
+pub struct Shadowing {
+    /// Name of its folder, or `latest` for whatever is newest.
+    pub version: String,
+    /// The share, above 0 and at most 1.
+    pub share: f64,
 }
 
 /// Bounds on what callers can make the server hold.

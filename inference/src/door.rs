@@ -66,7 +66,9 @@ impl Access {
             _ if HEALTH.contains(&path) || page::PATHS.contains(&path) => Self::Open,
             _ if path.starts_with("/grpc.health.v1.Health/") => Self::Open,
             // Of a stream each message takes a place.
-            "/prowl.v1.Scoring/ScoreStream" | "/metrics" | "/v1/model" | "/v1/recent" | "/v1/drift" => Self::Known,
+            "/prowl.v1.Scoring/ScoreStream" | "/metrics" | "/v1/model" | "/v1/recent" | "/v1/drift" | "/v1/shadow" => {
+                Self::Known
+            }
             _ if path.starts_with("/grpc.reflection.") => Self::Known,
             _ => Self::Placed,
         }
@@ -154,7 +156,9 @@ mod tests {
         {
             assert_eq!(Access::of(path), Access::Placed, "{path}");
         }
-        for path in ["/metrics", "/v1/recent", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] {
+        for path in
+            ["/metrics", "/v1/recent", "/v1/shadow", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"]
+        {
             assert_eq!(Access::of(path), Access::Known, "{path}");
         }
     }

@@ -1,6 +1,6 @@
 //! The core that both ports share: from a pull request to an answer.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Instant};
 
 use prost_types::Timestamp;
 use prowl_features::{
@@ -186,26 +186,13 @@ impl Engine {
     /// Answers for vectors, each by itself.
     #[tracing::instrument(skip_all)]
     fn judge(&self, asked: Vec<Result<(FeatureVector, About), Error>>, began: Instant) -> Vec<Result<Answer, Error>> {
-        let model = &self.judge.model;
-        let sound = || asked.iter().flatten();
-        let values = |(vector, about): &'_ (FeatureVector, About)| {
-            if about.foreign { model.comparable(&vector.values) } else { vector.values.to_vec() }
-        };
-        let values: Vec<_> = sound().map(values).collect();
-        let vectors = sound().zip(&values).map(|((vector, about), values)| Vector {
-            values,
-            tokens: &vector.tokens,
-            kind_tokens: &vector.kind_tokens,
-            repository: Some(&about.repository),
-        });
-        let mut scores = match model.score_all(&vectors.collect::<Vec<_>>()) {
-            Ok(scores) => scores.into_iter(),
-            Err(error) => return asked.iter().map(|_| Err(Error::Model(error.to_string()))).collect(),
-        };
-        let answer = |asked| {
-            let (vector, about): (FeatureVector, About) = asked?;
-            let score = scores.next().expect("each vector has a score");
-            self.tell(vector, about, &score)
+        let sound: Vec<_> = asked.iter().flatten().collect();
+        let seen = sound.iter().map(|(vector, about)| (vector, about.repository.as_str(), about.foreign));
+        let mut opinions = self.opinions(&seen.collect::<Vec<_>>()).into_iter();
+        let answer = |asked: Result<_, _>| {
+            let (vector, about) = asked?;
+            let score = opinions.next().expect("there is an opinion on each vector")?;
+            Ok(self.tell(vector, about, &score))
         };
         let mut answers: Vec<_> = asked.into_iter().map(answer).collect();
         // Of those that were worked on together each took its share.
@@ -216,8 +203,33 @@ impl Engine {
         answers
     }
 
+    /// What the model makes of each of some vectors: beside it its repository, and whether that is foreign, as the model has
+    /// learnt nothing from it.
+    pub(crate) fn opinions(&self, seen: &[(&FeatureVector, &str, bool)]) -> Vec<Result<Score, Error>> {
+        let model = &self.judge.model;
+        let values = |(vector, _, foreign): &(&FeatureVector, &str, bool)| {
+            if *foreign { Cow::Owned(model.comparable(&vector.values)) } else { Cow::Borrowed(&vector.values[..]) }
+        };
+        let values: Vec<_> = seen.iter().map(values).collect();
+        let vectors = seen.iter().zip(&values).map(|((vector, repository, _), values)| Vector {
+            values,
+            tokens: &vector.tokens,
+            kind_tokens: &vector.kind_tokens,
+            repository: Some(repository),
+        });
+        let sound = |(score, (_, repository, _)): (Score, &(&FeatureVector, &str, bool))| {
+            let is_number = score.anomaly.is_finite() && score.percentile.is_finite();
+            let error = || Error::Model(format!("its score of a pull request of {repository} is no number"));
+            if is_number { Ok(score) } else { Err(error()) }
+        };
+        match model.score_all(&vectors.collect::<Vec<_>>()) {
+            Ok(scores) => scores.into_iter().zip(seen).map(sound).collect(),
+            Err(error) => seen.iter().map(|_| Err(Error::Model(error.to_string()))).collect(),
+        }
+    }
+
     /// Says what a score means.
-    fn tell(&self, vector: FeatureVector, about: About, score: &Score) -> Result<Answer, Error> {
+    fn tell(&self, vector: FeatureVector, about: About, score: &Score) -> Answer {
         let Judge { model, id, reasons, .. } = &*self.judge;
         let About {
             repository,
@@ -230,9 +242,6 @@ impl Engine {
             foreign,
             include_features,
         } = about;
-        if !(score.anomaly.is_finite() && score.percentile.is_finite()) {
-            return Err(Error::Model(format!("its score of {repository}#{number} is no number")));
-        }
         let metadata = model.metadata();
         let counted_up_to = history_as_of.filter(|as_of| created_at.is_some_and(|created_at| *as_of >= created_at));
         let mut response = v1::ScoreResponse {
@@ -274,7 +283,7 @@ impl Engine {
             response.risk_reasons.clear();
             response.reference = v1::Reference::Unspecified.into();
         }
-        Ok(Answer { response, vector, title })
+        Answer { response, vector, title }
     }
 
     /// Describes the model.
@@ -359,7 +368,7 @@ fn says_what_changes(vector: &FeatureVector) -> bool {
     FEATURES.iter().zip(vector.values).any(|(feature, value)| says(feature) && !value.is_nan())
 }
 
-fn band(band: Band) -> v1::Band {
+pub(crate) fn band(band: Band) -> v1::Band {
     match band {
         Band::Routine => v1::Band::Routine,
         Band::Unusual => v1::Band::Unusual,

@@ -1,4 +1,4 @@
-//! Follows the store while the server runs: newer models, and newer histories.
+//! Follows the store while the server runs: newer models, newer histories, and the shadow, which nobody has to wait for at the start.
 //!
 //! What is newer is read, verified and warmed up beside what is served, and then takes its place at once. What cannot be used is
 //! told once and passed over: what is served goes on.
@@ -22,7 +22,13 @@ pub struct Following {
     pub models: Option<Duration>,
     /// Takes newer histories of features runs.
     pub profiles: Option<Duration>,
+    /// Looks for the shadow.
+    pub shadow: Option<Duration>,
 }
+
+/// What is told of a folder that cannot be used.
+const NEWER: &str = "what is newer cannot be served: what is served goes on";
+const SHADOW: &str = "the shadow cannot be used: what is served goes on";
 
 /// The store as one server follows it.
 pub(crate) struct Follower {
@@ -34,15 +40,17 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Never ends. The two never overlap, so that no swap undoes another.
+    /// Never ends. They never overlap, so that no swap undoes another.
     pub(crate) async fn run(self, following: Following) {
         // What was tried last and could not be used, so that it is told once.
-        let (mut model, mut run) = (None, None);
-        let [mut models, mut profiles] = [following.models, following.profiles].map(|pause| pause.map(timer));
+        let (mut model, mut run, mut second) = (None, None, None);
+        let Following { models, profiles, shadow } = following;
+        let [mut models, mut profiles, mut shadow] = [models, profiles, shadow].map(|pause| pause.map(timer));
         loop {
             tokio::select! {
                 () = tick(&mut models) => self.look(Kind::Models, &mut model).await,
                 () = tick(&mut profiles) => self.look(Kind::Features, &mut run).await,
+                () = tick(&mut shadow) => self.look_for_shadow(&mut second).await,
             }
         }
     }
@@ -61,7 +69,7 @@ impl Follower {
             // A name that is not later is what is served, or older: models may be removed.
             Ok(Some(folder)) if folder.name() > served.as_str() => folder,
             Ok(_) => return,
-            Err(error) => return self.refuse(refused, error.to_string(), error.to_string()),
+            Err(error) => return self.refuse(NEWER, refused, error.to_string(), error.to_string()),
         };
         let newer = match kind {
             Kind::Models => self.model(&folder, &engine).await,
@@ -74,7 +82,7 @@ impl Follower {
                 self.readiness.serve(newer).await;
                 tracing::info!(model, history, "serving what is newer");
             }
-            Err(error) => self.refuse(refused, folder.url().to_string(), error.to_string()),
+            Err(error) => self.refuse(NEWER, refused, folder.url().to_string(), error.to_string()),
         }
     }
 
@@ -85,9 +93,35 @@ impl Follower {
         Ok(if keep { newer.with_past(Arc::<Past>::clone(served.past())) } else { newer })
     }
 
-    fn refuse(&self, refused: &mut Option<String>, what: String, error: String) {
+    /// Loads what shall be the shadow. The model that is served is none, and one that was named stays.
+    async fn look_for_shadow(&self, refused: &mut Option<String>) {
+        let (Some(shadow), Ok(engine)) = (self.observer.shadow(), self.readiness.engine()) else { return };
+        let (served, loaded, wanted) = (engine.folder().to_owned(), shadow.folder(), shadow.wanted());
+        drop(engine);
+        if loaded.as_deref() == Some(wanted) {
+            return;
+        }
+        let folder = match self.store.folder(Kind::Models, wanted).await {
+            Ok(folder) => folder,
+            Err(error) => return self.refuse(SHADOW, refused, error.to_string(), error.to_string()),
+        };
+        if folder.name() == served || loaded.is_some_and(|loaded| folder.name() <= loaded.as_str()) {
+            return;
+        }
+        match loading::load_shadow(&folder).await {
+            Ok(engine) => {
+                *refused = None;
+                shadow.judge_by(engine);
+                tracing::info!(shadow = folder.name(), "comparing with a shadow");
+            }
+            Err(error) => self.refuse(SHADOW, refused, folder.url().to_string(), error.to_string()),
+        }
+    }
+
+    /// Tells once why what was found cannot be used.
+    fn refuse(&self, told: &'static str, refused: &mut Option<String>, what: String, error: String) {
         if refused.as_ref() != Some(&what) {
-            tracing::warn!(error, "what is newer cannot be served: what is served goes on");
+            tracing::warn!(error, "{told}");
             self.observer.calls().refused_model();
             *refused = Some(what);
         }

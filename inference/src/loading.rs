@@ -98,8 +98,21 @@ pub async fn load(store: &Store, name: &str, reasons: usize) -> Result<Engine, L
 ///
 /// # Errors
 /// [`LoadError`].
-#[tracing::instrument(name = "load", skip_all)]
 pub(crate) async fn load_folder(folder: &Folder, reasons: usize) -> Result<Engine, LoadError> {
+    read(folder, true, reasons).await
+}
+
+/// The same without histories and reasons: one that judges what another has looked up.
+///
+/// # Errors
+/// [`LoadError`].
+pub(crate) async fn load_shadow(folder: &Folder) -> Result<Engine, LoadError> {
+    read(folder, false, 0).await
+}
+
+/// Reads the model of a folder, with or without its histories.
+#[tracing::instrument(name = "load", skip_all)]
+async fn read(folder: &Folder, histories: bool, reasons: usize) -> Result<Engine, LoadError> {
     let began = Instant::now();
     if folder.manifest().name != folder.name() {
         let (folder, name) = (folder.url().to_string(), folder.manifest().name.clone());
@@ -111,6 +124,9 @@ pub(crate) async fn load_folder(folder: &Folder, reasons: usize) -> Result<Engin
         aside(move || read_model(&url, &manifest, &artifact)).await
     };
     let remembering = async {
+        if !histories {
+            return Ok(Profiles::default());
+        }
         let bytes = folder.read(PROFILES).await?;
         let read = aside(move || {
             let mut profiles = Profiles::default();

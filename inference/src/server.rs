@@ -10,7 +10,7 @@ use tonic::{service::Routes, transport::Server};
 
 use crate::{
     admission::Gate,
-    config::{Config, Drain, Limits},
+    config::{Config, Drain, Limits, Shadowing},
     connection,
     door::Door,
     feedback::Feedback,
@@ -44,7 +44,7 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
 
     let health = tonic_health::server::HealthReporter::new();
     let readiness = Readiness::new(health.clone()).await;
-    let (gate, observer) = (Gate::new(&config.limits), Observer::new());
+    let (gate, observer) = (Gate::new(&config.limits), observer(config.shadow.clone())?);
     let stop = CancellationToken::new();
     let door = |refuse| Door {
         gate: gate.clone(),
@@ -88,6 +88,10 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     readiness.drain().await;
     tracing::info!(signal = name, in_flight = gate.in_flight(), "draining");
     drain(&readiness, config.drain, &stop, &gate, ports).await
+}
+
+fn observer(shadow: Option<Shadowing>) -> anyhow::Result<Observer> {
+    Observer::new(shadow).context("cannot start the thread of the shadow")
 }
 
 /// The tokens that callers have to bring.

@@ -24,7 +24,7 @@ use crate::{
     door::{Door, enter},
     engine::Engine,
     error::{Error, outcome},
-    observe::Observer,
+    observe::{Observer, Shadow},
     oip::rest,
     readiness::{Phase, Readiness},
 };
@@ -61,6 +61,7 @@ pub(crate) fn routes(readiness: Readiness, observer: Observer, door: Door, limit
         .route("/v1/model", get(model))
         .route("/v1/recent", get(recent))
         .route("/v1/drift", get(drift))
+        .route("/v1/shadow", get(shadow))
         .route("/metrics", get(metrics))
         .merge(rest::routes())
         .layer(DefaultBodyLimit::max(limits.request_bytes))
@@ -118,6 +119,10 @@ async fn recent(State(server): State<Server>) -> Response {
 async fn drift(State(server): State<Server>) -> Response {
     let told = server.readiness.engine().map(|engine| server.observer.drift(&engine));
     told.map_or_else(|error| problem(&error), |drift| axum::Json(drift).into_response())
+}
+
+async fn shadow(State(server): State<Server>) -> Response {
+    axum::Json(server.observer.shadow().map(Shadow::tell)).into_response()
 }
 
 /// Prometheus' text form.

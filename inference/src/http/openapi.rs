@@ -66,6 +66,7 @@ fn document() -> Value {
             "/v1/model": get("model", "The model that is served", schema("GetModelResponse")),
             "/v1/recent": get("recent", "The last answers, the newest first", answers),
             "/v1/drift": get("drift", "How far the features have moved from the training", json!({"type": "object"})),
+            "/v1/shadow": get("shadow", "How a second model judges a share of what is scored; null without one", json!({"type": ["object", "null"]})),
             "/metrics": {"get": {"operationId": "metrics", "summary": "Figures for Prometheus", "responses": {"200": figures, "default": refused}}},
             "/healthz": plain("alive", "Whether the server runs"),
             "/readyz": plain("ready", "Whether the server answers: 200, or 503 with the reason"),

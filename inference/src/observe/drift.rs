@@ -163,7 +163,7 @@ impl Window {
 }
 
 /// Population stability index of two spreads.
-fn stability_index(then: &[f64; BINS], now: &[f64; BINS]) -> f64 {
+pub(super) fn stability_index(then: &[f64], now: &[f64]) -> f64 {
     let part = |(&then, &now): (&f64, &f64)| {
         let (then, now) = (then.max(LEAST), now.max(LEAST));
         (now - then) * (now / then).ln()

@@ -19,10 +19,13 @@ const SECONDS: [f64; 16] = [
 ];
 
 /// Upper ends of the buckets of a percentile: where bands begin, and fine at the end.
-const PERCENTILES: [f64; 9] = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 100.0];
+pub(super) const PERCENTILES: [f64; 9] = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 100.0];
 
 /// Upper ends of the buckets of a probability.
-const PROBABILITIES: [f64; 10] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0];
+pub(super) const PROBABILITIES: [f64; 10] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0];
+
+/// The bands, as the protocol numbers them.
+pub(super) const BANDS: [&str; 4] = ["none", "routine", "unusual", "very_unusual"];
 
 /// A method of the gRPC port, by its place in [`METHODS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +136,7 @@ impl Metrics {
             ),
             percentile: histogram("prowl_score", "Percentiles of the anomaly of what was scored.", &PERCENTILES),
             risk: histogram("prowl_risk", "Probabilities of what was scored to be taken back.", &PROBABILITIES),
-            bands: ["none", "routine", "unusual", "very_unusual"].map(|band| bands.with_label_values(&[band])).to_vec(),
+            bands: BANDS.map(|band| bands.with_label_values(&[band])).to_vec(),
             in_flight: keep(&registry, IntGauge::new("prowl_in_flight", "Requests that are in the house.")),
             feedback: counter("prowl_feedback_total", "Verdicts of reviewers that were kept."),
             refused_models: counter(
@@ -147,6 +150,11 @@ impl Metrics {
             drift_rows: gauge("prowl_drift_rows", "Pull requests that the index is taken over."),
             registry,
         }
+    }
+
+    /// Where other figures are told beside these.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     pub(super) fn answered(&self, response: &v1::ScoreResponse) {
@@ -229,8 +237,8 @@ impl Metrics {
     }
 }
 
-/// Registers a metric; its name and labels are constants of this file, of which the tests make all.
-fn keep<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
+/// Registers a metric; its name and labels are constants, of which the tests make all.
+pub(super) fn keep<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
     let metric = made.expect("the names are valid");
     registry.register(Box::new(metric.clone())).expect("the names are distinct");
     metric

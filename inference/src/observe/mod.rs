@@ -2,26 +2,32 @@
 //! what the model has learnt from.
 //!
 //! An answer is told to one [`Observer`], which costs it a few counters. What takes more, the spread of the features and the
-//! list of answers, is done for so many a second and passed over for the rest.
+//! list of answers, is done for so many a second and passed over for the rest; what a second model makes of it is found out elsewhere.
 
+mod comparison;
 mod drift;
 mod metrics;
 mod recent;
+mod shadow;
 
 use std::{
+    io,
     sync::{Arc, Mutex, MutexGuard, TryLockError},
     time::SystemTime,
 };
 
 use prowl_proto::v1;
 
-pub(crate) use self::metrics::Method;
 use self::{
     drift::{Drift, Drifts},
     metrics::Metrics,
     recent::Recent,
 };
-use crate::engine::{Answer, Engine};
+pub(crate) use self::{metrics::Method, shadow::Shadow};
+use crate::{
+    config::Shadowing,
+    engine::{Answer, Engine},
+};
 
 /// Cheap to clone; every clone sees the same.
 #[derive(Clone)]
@@ -33,23 +39,33 @@ struct Shared {
     metrics: Metrics,
     drift: Drift,
     recent: Recent,
+    shadow: Option<Shadow>,
 }
 
 impl Observer {
     /// One that has seen nothing yet.
-    pub(crate) fn new() -> Self {
-        let shared = Shared { metrics: Metrics::new(), drift: Drift::default(), recent: Recent::default() };
-        Self { shared: Arc::new(shared) }
+    ///
+    /// # Errors
+    /// The thread of the shadow cannot be started.
+    pub(crate) fn new(shadowing: Option<Shadowing>) -> io::Result<Self> {
+        let metrics = Metrics::new();
+        let shadow = shadowing.map(|shadowing| Shadow::start(shadowing, metrics.registry())).transpose()?;
+        let shared = Shared { metrics, drift: Drift::default(), recent: Recent::default(), shadow };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Counts an answer of `engine`, and gives what the caller gets of it.
     pub(crate) fn answered(&self, engine: &Engine, answer: Answer) -> v1::ScoreResponse {
         self.shared.metrics.answered(&answer.response);
-        if answer.response.band() != v1::Band::Unspecified {
-            self.shared.drift.count(engine, &answer.vector.values);
-        }
         self.shared.recent.keep(&answer);
-        answer.response
+        let Answer { response, vector, .. } = answer;
+        if response.band() != v1::Band::Unspecified {
+            self.shared.drift.count(engine, &vector.values);
+            if let Some(shadow) = &self.shared.shadow {
+                shadow.offer(engine, &response, vector);
+            }
+        }
+        response
     }
 
     /// Counts of calls, by method and outcome.
@@ -67,10 +83,18 @@ impl Observer {
         self.shared.drift.tell(engine)
     }
 
+    /// The second model, where one is asked for.
+    pub(crate) fn shadow(&self) -> Option<&Shadow> {
+        self.shared.shadow.as_ref()
+    }
+
     /// All figures in Prometheus' text form.
     pub(crate) fn text(&self, engine: Option<&Engine>, in_flight: usize) -> String {
         if let Some(engine) = engine {
             self.shared.metrics.engine(engine, &self.shared.drift.tell(engine), SystemTime::now());
+        }
+        if let Some(shadow) = &self.shared.shadow {
+            shadow.export();
         }
         self.shared.metrics.text(in_flight)
     }

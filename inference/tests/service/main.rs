@@ -14,4 +14,5 @@ mod observed;
 mod open_inference;
 mod programs;
 mod security;
+mod shadow;
 mod streams;

@@ -1,7 +1,7 @@
 // What is served and what comes in: the model, and how its inputs have moved since the training.
 
 import { bar, el, shares, table, tile } from './draw.js';
-import { amount, counted, day, number, percent, probability, short, span } from './words.js';
+import { amount, counted, day, moment, number, percent, probability, short, span } from './words.js';
 
 // Metrics by name: how the number is written, and what it is.
 const three = (value) => value.toFixed(3);
@@ -139,5 +139,31 @@ function range({ from = null, to = null, unknown }, feature) {
   if (from === null) return to === null ? 'all' : `below ${tell(to)}`;
   return to === null ? `${tell(from)} and above` : `${tell(from)} to ${tell(to)}`;
 }
+
+export function describeShadow({ wanted, share, loaded, dropped, failed, enough, compared }) {
+  const judging = el('p', {}, loaded
+    ? `Version ${loaded.version} (${short(loaded.digest)}) judges ${percent(share)} of what is scored as well. Nobody gets its answers.`
+    : `A second model, ${wanted}, is asked for and not there: it is loaded, is the one that is served, or cannot be used, which the log tells.`);
+  if (!compared) return [judging];
+  const { served, rows, percentile, risk, farthest } = compared;
+  const psi = (figure) => (figure.psi === null ? `–, it takes ${number(enough)}` : figure.psi.toFixed(2));
+  const apart = (figure, unit) => [`half differ by at most ${unit(figure.median_difference)}`,
+    `95% by at most ${unit(figure.p95_difference)}`];
+  const points = (value) => `${value.toFixed(1)} points`;
+  const percentage = (value) => `${value.toFixed(1)}%`;
+  return [judging,
+    el('dl', { class: 'key' },
+      tile('Compared', number(rows), `pull requests, the last ones since ${moment(compared.since)} UTC`,
+        `with ${served.version} (${short(served.digest)})`),
+      tile('Same band', percent(compared.same_band), `${number(dropped)} dropped, ${number(failed)} failed since the start`),
+      tile('Percentiles', psi(percentile), 'stability index', ...apart(percentile, points)),
+      risk && tile('Risk', psi(risk), 'stability index', ...apart(risk, probability))),
+    table('Bands by the two', ['served', 'shadow', '#pull requests'],
+      compared.bands.map((both) => [BANDS[both.served], BANDS[both.shadow], number(both.rows)])),
+    farthest.length && table('Percentiles that are farthest apart', ['pull request', '#served', '#shadow'],
+      farthest.map((of) => [el('bdi', {}, of.pull_request), percentage(of.served), percentage(of.shadow)]))];
+}
+
+const BANDS = { routine: 'routine', unusual: 'unusual', very_unusual: 'very unusual' };
 
 export const servedBy = (model) => `Model ${model.model?.version}, trained up to ${day(model.training?.to)}.`;

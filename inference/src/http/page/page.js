@@ -1,6 +1,6 @@
 // The page of the service: asks it, and puts the answers in place.
 
-import { describeDrift, describeModel, servedBy } from './about.js';
+import { describeDrift, describeModel, describeShadow, servedBy } from './about.js';
 import { answer } from './answer.js';
 import { el, table } from './draw.js';
 import { band, identity, moment, percentile, probability } from './words.js';
@@ -169,9 +169,16 @@ function renderModel(content) {
   return describeModel(model);
 }
 
+// The section is there where a second model is asked for.
+function renderShadow(content) {
+  byId('shadow-section').hidden = !content;
+  return content ? describeShadow(content) : [];
+}
+
 const loadModel = () => load('/v1/model', 'model-content', renderModel);
 const loadDrift = () => load('/v1/drift', 'drift-content', describeDrift);
-const loadAll = () => Promise.all([loadModel(), loadRecent(), loadDrift()]);
+const loadShadow = () => load('/v1/shadow', 'shadow-content', renderShadow);
+const loadAll = () => Promise.all([loadModel(), loadRecent(), loadDrift(), loadShadow()]);
 
 // --- Wiring
 
@@ -208,6 +215,7 @@ const whileVisible = (what, every) =>
   setInterval(() => document.visibilityState === 'visible' && byId('access').hidden && what(), every);
 whileVisible(loadRecent, RECENT_EVERY);
 whileVisible(loadModel, MODEL_AND_DRIFT_EVERY);
+whileVisible(loadShadow, MODEL_AND_DRIFT_EVERY);
 // What is being read is not replaced.
 whileVisible(() => byId('drift-content').querySelector('[open], :focus') || loadDrift(), MODEL_AND_DRIFT_EVERY);
 
