@@ -56,6 +56,11 @@ impl Gate {
         self.limit - self.places.available_permits()
     }
 
+    /// How many there may be.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// A place for one request of a stream, as soon as there is one.
     pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
         Arc::clone(&self.places).acquire_owned().await.expect("it is never closed")

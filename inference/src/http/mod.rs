@@ -128,7 +128,8 @@ async fn shadow(State(server): State<Server>) -> Response {
 /// Prometheus' text form.
 async fn metrics(State(server): State<Server>) -> Response {
     let engine = server.readiness.engine().ok();
-    let text = server.observer.text(engine.as_deref().map(AsRef::as_ref), server.gate.in_flight());
+    let (in_flight, limit) = (server.gate.in_flight(), server.gate.limit());
+    let text = server.observer.text(engine.as_deref().map(AsRef::as_ref), in_flight, limit);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder, core::Collector,
@@ -87,6 +89,7 @@ pub(crate) struct Metrics {
     /// By band, as the protocol numbers them.
     bands: Vec<IntCounter>,
     in_flight: IntGauge,
+    in_flight_limit: IntGauge,
     feedback: IntCounter,
     refused_models: IntCounter,
     model: GaugeVec,
@@ -99,6 +102,8 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(super) fn new() -> Self {
         let registry = Registry::new();
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(ProcessCollector::for_self())).expect("its names are its own");
         let grpc = ["grpc_type", "grpc_service", "grpc_method"];
         let with_code = [&grpc[..], &["grpc_code"]].concat();
         let counters = |name: &str, help: &str, labels: &[&str]| {
@@ -138,6 +143,7 @@ impl Metrics {
             risk: histogram("prowl_risk", "Probabilities of what was scored to be taken back.", &PROBABILITIES),
             bands: BANDS.map(|band| bands.with_label_values(&[band])).to_vec(),
             in_flight: keep(&registry, IntGauge::new("prowl_in_flight", "Requests that are in the house.")),
+            in_flight_limit: keep(&registry, IntGauge::new("prowl_in_flight_limit", "Most that may be in it.")),
             feedback: counter("prowl_feedback_total", "Verdicts of reviewers that were kept."),
             refused_models: counter(
                 "prowl_models_refused_total",
@@ -227,8 +233,9 @@ impl Metrics {
         }
     }
 
-    pub(super) fn text(&self, in_flight: usize) -> String {
+    pub(super) fn text(&self, in_flight: usize, limit: usize) -> String {
         self.in_flight.set(in_flight as i64);
+        self.in_flight_limit.set(limit as i64);
         let mut text = Vec::new();
         // It writes into memory, and the names were checked when they were registered.
         let written = TextEncoder::new().encode(&self.registry.gather(), &mut text);
@@ -267,7 +274,7 @@ mod tests {
         let call = metrics.begin(Method(0));
         metrics.end(&call, Code::Ok);
         metrics.end(&metrics.begin(Method(0)), Code::ResourceExhausted);
-        let text = metrics.text(3);
+        let text = metrics.text(3, 64);
         let labels = r#"grpc_method="Score",grpc_service="prowl.v1.Scoring",grpc_type="unary""#;
         for line in [
             format!("grpc_server_started_total{{{labels}}} 2"),
@@ -275,6 +282,7 @@ mod tests {
             format!("grpc_server_handled_total{{grpc_code=\"ResourceExhausted\",{labels}}} 1"),
             format!("grpc_server_handling_seconds_count{{{labels}}} 2"),
             "prowl_in_flight 3".to_owned(),
+            "prowl_in_flight_limit 64".to_owned(),
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

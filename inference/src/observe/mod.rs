@@ -89,14 +89,14 @@ impl Observer {
     }
 
     /// All figures in Prometheus' text form.
-    pub(crate) fn text(&self, engine: Option<&Engine>, in_flight: usize) -> String {
+    pub(crate) fn text(&self, engine: Option<&Engine>, in_flight: usize, limit: usize) -> String {
         if let Some(engine) = engine {
             self.shared.metrics.engine(engine, &self.shared.drift.tell(engine), SystemTime::now());
         }
         if let Some(shadow) = &self.shared.shadow {
             shadow.export();
         }
-        self.shared.metrics.text(in_flight)
+        self.shared.metrics.text(in_flight, limit)
     }
 }
 
