@@ -14,6 +14,6 @@ mod store;
 
 pub use cluster::{Cluster, Executor, done};
 pub use documents::{Documents, known_before, revert_of};
-pub use programs::{Outcome, Running, Server, Variable, get, run, run_unheard, run_with, wait_for};
+pub use programs::{Outcome, Running, Server, Variable, get, get_as, run, run_unheard, run_with, wait_for};
 pub use runs::{RejectRow, Row, Run, publish_model, read_run, reject_rows};
 pub use store::{TestStore, digests, open};

@@ -230,7 +230,8 @@ impl Server {
         Self::run(&[("API_TOKENS", tokens.to_owned())], &["--store", store, "--model", model])
     }
 
-    fn run(environment: &[Variable], arguments: &[&str]) -> Self {
+    /// The same with arguments and variables of its own.
+    pub fn run(environment: &[Variable], arguments: &[&str]) -> Self {
         let anywhere = ["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
         let mut process = Running::start_with(environment, "prowl-inference", &[arguments, &anywhere].concat());
         let listening = process.wait_for_line("listening");
@@ -265,6 +266,11 @@ impl Server {
 /// The status and the body that a GET of `path` answers with, in JSON where there is a choice.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     ask(address, &format!("GET {path} HTTP/1.0\r\nhost: test\r\naccept: application/json\r\n\r\n"))
+}
+
+/// The same for who brings this token.
+pub fn get_as(token: &str, address: &str, path: &str) -> Option<(u16, String)> {
+    ask(address, &format!("GET {path} HTTP/1.0\r\nhost: test\r\nauthorization: Bearer {token}\r\n\r\n"))
 }
 
 /// The status and the body that a request in HTTP/1.0 answers with: in one piece, which ends with the connection.

