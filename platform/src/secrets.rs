@@ -32,6 +32,8 @@ impl Secrets {
     /// program that runs, so whoever starts another program removes them from its environment.
     pub const VARIABLES: &[&str] = &[
         "API_TOKENS",
+        "GITHUB_APP_ID",
+        "GITHUB_APP_KEY",
         "GITHUB_TOKEN",
         "MLFLOW_TOKEN",
         "MLFLOW_URI",
@@ -45,6 +47,7 @@ impl Secrets {
         "VAULT_ROLE_ID",
         "VAULT_SECRET_ID",
         "VAULT_TOKEN",
+        "WEBHOOK_SECRET",
     ];
 
     /// The secrets `names`, such as `spaces_key`, from Vault if `VAULT_ADDR` is set, else from the environment variables of
