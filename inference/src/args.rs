@@ -7,11 +7,13 @@ use prowl_platform::{
     StoreUrl,
     arguments::{duration, positive_duration, within, wrong_use},
 };
+use reqwest::Url;
 
 use crate::{
     config::{AccessLog, Config, Drain, Limits, Shadowing},
     following::Following,
     tls::TlsFiles,
+    webhook,
 };
 
 const EXAMPLES: &str = "\
@@ -63,6 +65,19 @@ pub struct Args {
     /// Keeps what reviewers say of answers (`SendFeedback`) in the store, for the next training
     #[arg(long)]
     feedback: bool,
+
+    /// Most deliveries of GitHub's (`POST /webhooks/github`) that wait to be worked on; more are refused. They are taken with the
+    /// secret `webhook_secret`, and answered by check runs with `github_app_id` and `github_app_key`, or `github_token`
+    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = within(1, 65_536), help_heading = "Webhooks")]
+    webhook_queue: u64,
+
+    /// Longest time for one of them, with all that is asked of GitHub, and asked again
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = positive_duration, help_heading = "Webhooks")]
+    webhook_patience: Duration,
+
+    /// Where GitHub's API is: `https://HOST/api/v3` for GitHub Enterprise Server
+    #[arg(long, value_name = "URL", default_value = "https://api.github.com", value_parser = webhook::api_url, help_heading = "Webhooks")]
+    github_api_url: Url,
 
     /// Answers whoever asks, without a token; on loopback addresses only. Without it callers bring one of the tokens of the
     /// secret `api_tokens` (`API_TOKENS` where there is no Vault): `name:token`, several between commas
@@ -178,6 +193,11 @@ impl TryFrom<Args> for Config {
             shadow: args.shadow.map(|version| Shadowing { version, share: args.shadow_share }),
             insecure: args.insecure,
             feedback: args.feedback,
+            webhooks: webhook::Settings {
+                queue: args.webhook_queue as usize,
+                patience: args.webhook_patience,
+                api: args.github_api_url,
+            },
             access_log: args.access_log,
             store: StoreUrl::parse(&args.store).map_err(wrong_use)?,
             model: args.model,
@@ -253,6 +273,7 @@ mod tests {
         assert!(refused(&["--shadow-share", "0.5"]).contains("--shadow <VERSION>"));
         assert!(refused(&["--max-batch", "0"]).contains("1..=100000"));
         assert!(refused(&["--grpc-addr", "localhost"]).contains("--grpc-addr"));
+        assert!(refused(&["--github-api-url", "http://github.example"]).contains("https://HOST"));
         let error = Config::try_from(parse(&["--store", "/srv/prowl"]).unwrap()).unwrap_err().to_string();
         assert!(error.contains("file:///srv/prowl"), "{error}");
     }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use prowl_platform::StoreUrl;
 
-use crate::{following::Following, tls::TlsFiles};
+use crate::{following::Following, tls::TlsFiles, webhook};
 
 /// Everything the server needs to know.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub insecure: bool,
     /// Whether feedback is kept in the store.
     pub feedback: bool,
+    /// How deliveries of GitHub's are taken.
+    pub webhooks: webhook::Settings,
     /// Which requests the log tells of.
     pub access_log: AccessLog,
     /// Where gRPC listens.

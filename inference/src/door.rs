@@ -19,6 +19,7 @@ use crate::{
     guard::Guard,
     http::page,
     observe::{Method, Observer},
+    webhook,
 };
 
 /// The name of a request, which its answer and the log repeat.
@@ -58,6 +59,8 @@ enum Access {
     Known,
     /// Who is known is answered, where there is a place.
     Placed,
+    /// The same for whoever signs the body, which the path itself makes sure of.
+    Signed,
 }
 
 impl Access {
@@ -70,13 +73,14 @@ impl Access {
                 Self::Known
             }
             _ if path.starts_with("/grpc.reflection.") => Self::Known,
+            webhook::PATH => Self::Signed,
             _ => Self::Placed,
         }
     }
 }
 
 /// The middleware: `axum::middleware::from_fn_with_state(door, enter)`.
-pub(crate) async fn enter(State(door): State<Door>, request: Request, next: Next) -> Response {
+pub(crate) async fn enter(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let access = Access::of(path);
     if access == Access::Open {
@@ -93,14 +97,22 @@ pub(crate) async fn enter(State(door): State<Door>, request: Request, next: Next
     if let (false, Some(parent)) = (span.is_disabled(), request.headers().get("traceparent")) {
         telemetry::continue_trace(&span, parent.to_str().unwrap_or_default());
     }
-    let (who, outcome) = match door.guard.name(request.headers()) {
+    let known = match access {
+        Access::Signed => {
+            // What is worked on later is told of by this name.
+            request.headers_mut().insert(REQUEST_ID, id.clone());
+            Ok(None)
+        }
+        _ => door.guard.name(request.headers()),
+    };
+    let (who, outcome) = match known {
         Err(error) => (None, Err(error)),
         Ok(who) => {
             if let Some(who) = &who {
                 door.observer.calls().caller(who);
             }
             let outcome = match access {
-                Access::Placed => door.gate.pass(request, next).instrument(span).await,
+                Access::Placed | Access::Signed => door.gate.pass(request, next).instrument(span).await,
                 _ => Ok(next.run(request).instrument(span).await),
             };
             (who, outcome)
@@ -160,6 +172,14 @@ mod tests {
             ["/metrics", "/v1/recent", "/v1/shadow", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"]
         {
             assert_eq!(Access::of(path), Access::Known, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_whose_body_is_signed_needs_no_token() {
+        assert_eq!(Access::of("/webhooks/github"), Access::Signed);
+        for path in ["/webhooks/github/", "/webhooks", "/webhooks/github/x", "/v1/webhooks/github"] {
+            assert_eq!(Access::of(path), Access::Placed, "{path}");
         }
     }
 

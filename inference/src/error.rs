@@ -44,6 +44,14 @@ pub enum Error {
     /// The caller brings no token, or one that is not known.
     #[error("{0}")]
     Unauthenticated(&'static str),
+    /// A delivery of GitHub's that no secret that is known has signed.
+    #[error("{0}")]
+    Unsigned(&'static str),
+    /// As many deliveries wait as may.
+    #[error(
+        "as many deliveries wait as this server keeps: deliver it again later, or start it with a larger --webhook-queue"
+    )]
+    QueueFull,
     /// Another model than the one that is served.
     #[error("{0}")]
     NoSuchModel(String),
@@ -99,7 +107,8 @@ impl Error {
             Self::NotJson(_) => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
             Self::TooLarge { .. } => (Code::OutOfRange, StatusCode::PAYLOAD_TOO_LARGE),
             Self::Encoded(_) => (Code::Unimplemented, StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::Unauthenticated(_) => (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
+            Self::Unauthenticated(_) | Self::Unsigned(_) => (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
+            Self::QueueFull => (Code::ResourceExhausted, StatusCode::SERVICE_UNAVAILABLE),
             Self::NoSuchModel(_) => (Code::NotFound, StatusCode::NOT_FOUND),
             Self::Disabled(_) => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED),
             Self::NotReady | Self::NotKept(_) | Self::Ending => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
@@ -125,6 +134,8 @@ impl Error {
             | Self::Busy { .. }
             | Self::TooSlow { .. }
             | Self::Unauthenticated(_)
+            | Self::Unsigned(_)
+            | Self::QueueFull
             | Self::NoSuchModel(_)
             | Self::Disabled(_)
             | Self::NotKept(_)

@@ -3,7 +3,7 @@
 //! ```text
 //!          grpc, stream, oip ─┐                 ┌─ prowl_features: pull request + history ──> vector
 //! door ─>                     ├─> Task ─> Engine┤
-//!          http, oip ─────────┘                 └─ prowl_model: vector ──> score ──> reasons
+//!          http, oip, webhook ┘                 └─ prowl_model: vector ──> score ──> reasons
 //! ```
 //!
 //! Every request comes through the [door](crate::server), which knows who may ask and counts what came of it.
@@ -38,3 +38,4 @@ pub mod server;
 mod stream;
 pub mod task;
 pub mod tls;
+pub mod webhook;

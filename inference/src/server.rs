@@ -4,7 +4,11 @@ use std::{net::SocketAddr, pin::pin};
 
 use anyhow::{Context, anyhow};
 use prowl_platform::{Secrets, Store};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{service::Routes, transport::Server};
 
@@ -22,6 +26,7 @@ use crate::{
     observe::Observer,
     readiness::Readiness,
     tls::{self, Spoken, Tls},
+    webhook,
 };
 
 /// Streams that one connection may have, for each place that there is for requests.
@@ -36,7 +41,8 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let (grpc, http) = (bind("--grpc-addr", config.grpc).await?, bind("--http-addr", config.http).await?);
     tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "listening");
 
-    let secrets = Secrets::open(&[&Store::SECRETS[..], &[guard::SECRET], &tls::SECRETS].concat()).await?;
+    let names = [&Store::SECRETS[..], &[guard::SECRET], &tls::SECRETS, &webhook::SECRETS].concat();
+    let secrets = Secrets::open(&names).await?;
     let guard = if config.insecure { Guard::open() } else { tokens(&secrets)? };
     let store = Store::open(&config.store, &secrets)?;
     let tls = Tls::open(&config.tls, &secrets).map_err(|error| anyhow!("cannot speak TLS: {error}"))?;
@@ -46,6 +52,9 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let readiness = Readiness::new(health.clone()).await;
     let (gate, observer) = (Gate::new(&config.limits), observer(config.shadow.clone())?);
     let stop = CancellationToken::new();
+    let (webhooks, workers) =
+        webhook::start(&config.webhooks, &config.limits, secrets, readiness.clone(), observer.clone())
+            .map_err(|error| anyhow!("cannot take webhooks by the secret webhook_secret: {error}"))?;
     let door = |refuse| Door {
         gate: gate.clone(),
         guard: guard.clone(),
@@ -65,7 +74,8 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let mut ports = JoinSet::new();
     let grpc_routes = grpc::routes(grpc_parts, &config.limits)?;
     ports.spawn(serve(grpc, grpc_routes, Spoken::Grpc, tls.clone(), config.limits, stop.clone()));
-    let http_routes = http::routes(readiness.clone(), observer.clone(), door(http::refuse), &config.limits);
+    let http_door = door(http::refuse);
+    let http_routes = http::routes(readiness.clone(), observer.clone(), webhooks, http_door, &config.limits);
     ports.spawn(serve(http, Routes::from(http_routes), Spoken::Http, tls, config.limits, stop.clone()));
 
     let mut signal = pin!(signal);
@@ -87,7 +97,7 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     };
     readiness.drain().await;
     tracing::info!(signal = name, in_flight = gate.in_flight(), "draining");
-    drain(&readiness, config.drain, &stop, &gate, ports).await
+    drain(&readiness, config.drain, &stop, &gate, ports, workers).await
 }
 
 fn observer(shadow: Option<Shadowing>) -> anyhow::Result<Observer> {
@@ -147,18 +157,23 @@ async fn serve(
 }
 
 /// Ends a server that says it is not ready so that no request is lost: first it still answers; then it takes no more
-/// connections and tells the open ones to go (GOAWAY), and answers what is in flight.
+/// connections and tells the open ones to go (GOAWAY), and answers what is in flight. What is left of the time is for deliveries
+/// that it has taken.
 async fn drain(
     readiness: &Readiness,
     times: Drain,
     stop: &CancellationToken,
     gate: &Gate,
     ports: JoinSet<Result<(), tonic::transport::Error>>,
+    workers: webhook::Workers,
 ) -> anyhow::Result<()> {
     tokio::time::sleep(times.grace).await;
     stop.cancel();
     readiness.forget().await;
-    match (tokio::time::timeout(times.timeout, ports.join_all()).await, gate.in_flight()) {
+    let until = Instant::now() + times.timeout;
+    let ended = (timeout_at(until, ports.join_all()).await, gate.in_flight());
+    workers.drain(until).await;
+    match ended {
         (Ok(ended), _) => ended.into_iter().collect::<Result<(), _>>().context("a port failed while draining")?,
         (Err(_), 0) => tracing::info!("closing connections that their clients keep open without a request"),
         (Err(_), cut) => {

@@ -27,6 +27,7 @@ use crate::{
     observe::{Observer, Shadow},
     oip::rest,
     readiness::{Phase, Readiness},
+    webhook::{self, Webhooks},
 };
 
 /// What answers on this port.
@@ -35,6 +36,7 @@ pub(crate) struct Server {
     pub(crate) readiness: Readiness,
     pub(crate) observer: Observer,
     pub(crate) batch: usize,
+    pub(crate) webhooks: Webhooks,
     gate: Gate,
     request_bytes: usize,
 }
@@ -53,9 +55,15 @@ impl Server {
 }
 
 /// Everything that the HTTP port answers.
-pub(crate) fn routes(readiness: Readiness, observer: Observer, door: Door, limits: &Limits) -> Router {
-    let gate = door.gate.clone();
-    let server = Server { readiness, observer, batch: limits.batch, gate, request_bytes: limits.request_bytes };
+pub(crate) fn routes(
+    readiness: Readiness,
+    observer: Observer,
+    webhooks: Webhooks,
+    door: Door,
+    limits: &Limits,
+) -> Router {
+    let (gate, batch, request_bytes) = (door.gate.clone(), limits.batch, limits.request_bytes);
+    let server = Server { readiness, observer, batch, webhooks, gate, request_bytes };
     Router::new()
         .route("/v1/score", post(score))
         .route("/v1/model", get(model))
@@ -63,6 +71,7 @@ pub(crate) fn routes(readiness: Readiness, observer: Observer, door: Door, limit
         .route("/v1/drift", get(drift))
         .route("/v1/shadow", get(shadow))
         .route("/metrics", get(metrics))
+        .route(webhook::PATH, post(webhook::take))
         .merge(rest::routes())
         .layer(DefaultBodyLimit::max(limits.request_bytes))
         .merge(rest::health())
@@ -128,6 +137,7 @@ async fn shadow(State(server): State<Server>) -> Response {
 /// Prometheus' text form.
 async fn metrics(State(server): State<Server>) -> Response {
     let engine = server.readiness.engine().ok();
+    server.observer.calls().webhooks_waiting(server.webhooks.waiting());
     let (in_flight, limit) = (server.gate.in_flight(), server.gate.limit());
     let text = server.observer.text(engine.as_deref().map(AsRef::as_ref), in_flight, limit);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()

@@ -30,6 +30,8 @@ fn document() -> Value {
     let answers = json!({"type": "object", "properties": {"answers": {"type": "array", "items": {"type": "object", "properties": {
         "at": {"type": "string", "format": "date-time"}, "title": {"type": "string"}, "response": schema("ScoreResponse"),
     }}}}});
+    let told =
+        || json!({"type": "object", "properties": {"outcome": {"type": "string"}, "detail": {"type": "string"}}});
     let figures = json!({"description": "The figures.", "content": content("text/plain", json!({"type": "string"}))});
     let mut schemas = json!(prowl_proto::schema::components());
     schemas["Problem"] = json!({
@@ -63,6 +65,17 @@ fn document() -> Value {
                     "default": refused,
                 },
             }},
+            "/webhooks/github": {"post": {
+                "operationId": "webhook",
+                "summary": "Take a delivery of GitHub's, of which pull_request and ping are answered",
+                "security": [{"signature": []}],
+                "requestBody": {"required": true, "content": content("application/json", json!({"type": "object"}))},
+                "responses": {
+                    "200": ok("Nothing to do, and why.", told()),
+                    "202": ok("It waits to be worked on.", told()),
+                    "default": refused,
+                },
+            }},
             "/v1/model": get("model", "The model that is served", schema("GetModelResponse")),
             "/v1/recent": get("recent", "The last answers, the newest first", answers),
             "/v1/drift": get("drift", "How far the features have moved from the training", json!({"type": "object"})),
@@ -71,6 +84,9 @@ fn document() -> Value {
             "/healthz": plain("alive", "Whether the server runs"),
             "/readyz": plain("ready", "Whether the server answers: 200, or 503 with the reason"),
         },
-        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {"schemas": schemas, "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer"},
+            "signature": {"type": "apiKey", "in": "header", "name": "X-Hub-Signature-256"},
+        }},
     })
 }

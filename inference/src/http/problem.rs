@@ -65,11 +65,16 @@ pub(crate) fn problem(error: &Error) -> Response {
 
 /// The same answer with what a client may do next, where HTTP has a header for it.
 pub(crate) fn advised(error: &Error, mut response: Response) -> Response {
-    if matches!(error, Error::Busy { .. } | Error::NotReady | Error::NotKept(_)) {
+    if matches!(error, Error::Busy { .. } | Error::QueueFull | Error::NotReady | Error::NotKept(_)) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    if matches!(error, Error::Unauthenticated(_)) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    let asks_for = match error {
+        Error::Unauthenticated(_) => Some("Bearer"),
+        Error::Unsigned(_) => Some("X-Hub-Signature-256"),
+        _ => None,
+    };
+    if let Some(scheme) = asks_for {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
     }
     response
 }

@@ -91,6 +91,9 @@ pub(crate) struct Metrics {
     in_flight: IntGauge,
     in_flight_limit: IntGauge,
     feedback: IntCounter,
+    webhooks: IntCounterVec,
+    webhooks_waiting: IntGauge,
+    check_runs: IntCounterVec,
     refused_models: IntCounter,
     model: GaugeVec,
     history_as_of: Gauge,
@@ -145,6 +148,13 @@ impl Metrics {
             in_flight: keep(&registry, IntGauge::new("prowl_in_flight", "Requests that are in the house.")),
             in_flight_limit: keep(&registry, IntGauge::new("prowl_in_flight_limit", "Most that may be in it.")),
             feedback: counter("prowl_feedback_total", "Verdicts of reviewers that were kept."),
+            webhooks: counters(
+                "prowl_webhooks_total",
+                "Deliveries of GitHub's, by what they were answered.",
+                &["outcome"],
+            ),
+            webhooks_waiting: keep(&registry, IntGauge::new("prowl_webhook_queue", "Deliveries that wait.")),
+            check_runs: counters("prowl_check_runs_total", "Check runs, by what became of them.", &["outcome"]),
             refused_models: counter(
                 "prowl_models_refused_total",
                 "Published models or histories that could not be used.",
@@ -209,6 +219,21 @@ impl Metrics {
     /// A verdict was kept.
     pub(crate) fn feedback(&self) {
         self.feedback.inc();
+    }
+
+    /// A delivery of GitHub's was answered.
+    pub(crate) fn webhook(&self, outcome: &str) {
+        self.webhooks.with_label_values(&[outcome]).inc();
+    }
+
+    /// So many of them wait.
+    pub(crate) fn webhooks_waiting(&self, waiting: usize) {
+        self.webhooks_waiting.set(waiting as i64);
+    }
+
+    /// One of them was worked on.
+    pub(crate) fn check_run(&self, outcome: &str) {
+        self.check_runs.with_label_values(&[outcome]).inc();
     }
 
     /// Something that was published could not be used.

@@ -123,7 +123,8 @@ fn the_description_of_the_port_is_that_of_the_port() {
     for (path, of) in described["paths"].as_object().unwrap() {
         let method = if of.get("post").is_some() { "POST" } else { "GET" };
         let status = server.http(method, path, new_document().to_string().as_bytes()).0;
-        assert_eq!(status, 200, "{method} {path}");
+        // Without a secret of GitHub's nobody can sign what it takes.
+        assert_eq!(status, if path == "/webhooks/github" { 501 } else { 200 }, "{method} {path}");
     }
     let schemas = &described["components"]["schemas"];
     let answer = server.post(odd_document().to_string().as_bytes()).2;

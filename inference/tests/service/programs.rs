@@ -45,6 +45,17 @@ impl Server {
         server
     }
 
+    /// Starts a server with secrets, by the variables that hold them, and waits until it is ready. It asks for tokens where
+    /// these are among them.
+    pub(crate) fn with_secrets(store: &str, args: &[&str], secrets: &[(&str, &str)]) -> Self {
+        let guarded = secrets.iter().any(|(variable, _)| *variable == "API_TOKENS");
+        let mut command = if guarded { guarded_command(store, args) } else { command(store, args) };
+        command.envs(secrets.iter().copied());
+        let server = Self::run(command);
+        server.logged("serving");
+        server
+    }
+
     /// Runs a server that asks for tokens and is given none.
     pub(crate) fn unguarded(store: &str, args: &[&str]) -> Output {
         guarded_command(store, args).output().unwrap()
@@ -214,13 +225,21 @@ fn guarded_command(store: &str, args: &[&str]) -> Command {
         .args(args)
         .env_remove("PROWL_LOG")
         .env_remove("API_TOKENS")
+        .env_remove("GITHUB_TOKEN")
         .env("PROWL_LOG_FORMAT", "json");
     command
 }
 
 /// Runs a server that is expected to end by itself.
 pub(crate) fn fail_to_start(store: &str, args: &[&str]) -> Output {
-    let mut child = command(store, args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    fail_with_secrets(store, args, &[])
+}
+
+/// The same with secrets, by the variables that hold them.
+pub(crate) fn fail_with_secrets(store: &str, args: &[&str], secrets: &[(&str, &str)]) -> Output {
+    let mut command = command(store, args);
+    let mut child =
+        command.envs(secrets.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let until = Instant::now() + PATIENCE;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > until {

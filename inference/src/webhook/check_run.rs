@@ -1,0 +1,296 @@
+//! An answer as the title and the text of a check run, in GitHub's Markdown.
+
+use std::fmt::Write;
+
+use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, Reference, RiskBand, ScoreResponse};
+
+/// Longest text that GitHub takes, in characters; no text has fewer bytes than characters.
+const LONGEST: usize = 65_535;
+
+/// What a check run shows.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// The answer in a line.
+    pub(super) title: String,
+    /// All of it, in Markdown.
+    pub(super) summary: String,
+}
+
+impl Output {
+    /// Tells an answer.
+    pub(super) fn of(response: &ScoreResponse) -> Self {
+        Self { title: title(response), summary: bounded(summary(response)) }
+    }
+}
+
+fn title(response: &ScoreResponse) -> String {
+    let Some(band) = band(response) else { return "Not judged: it does not say what changes".to_owned() };
+    let mut title = format!("{band}: more so than {}", among(response));
+    if let Some(risk) = response.risk {
+        write!(title, "; risk {}", percent(risk)).expect("writing to a string never fails");
+        if let Some(RiskBand { observed, .. }) = response.risk_band {
+            write!(title, ", a band in which {} were taken back", percent(observed))
+                .expect("writing to a string never fails");
+        }
+    }
+    title
+}
+
+fn summary(response: &ScoreResponse) -> String {
+    let mut parts = vec![match band(response) {
+        Some(band) => format!("**{band}**: more unusual than {}.", among(response)),
+        None => "**Not judged**: the pull request does not say what changes.".to_owned(),
+    }];
+    parts.extend(response.risk.map(|risk| risk_text(risk, response.risk_band.as_ref())));
+    parts.extend(response.category.as_ref().map(kind));
+    parts.extend(response.cluster.as_ref().map(alike));
+    if !response.reasons.is_empty() {
+        let reasons = response.reasons.iter();
+        let sentences = reasons.map(|reason| (percent_of(reason.contribution, 0), &*reason.sentence));
+        parts.push(list("Unlike the usual (with the share of the score), it", sentences));
+    }
+    if !response.risk_reasons.is_empty() {
+        let reasons = response.risk_reasons.iter();
+        let sentences = reasons.map(|reason| (format!("×{:.1}", reason.effect.exp()), &*reason.sentence));
+        parts.push(list("Against the odds of a usual change to be taken back, as it", sentences));
+    }
+    parts.extend(notes(response).into_iter().map(|note| format!("_{}_", escaped(&note))));
+    parts.push(format!("{}\n\nThis check helps a reviewer and blocks nothing.", origin(response)));
+    parts.join("\n\n")
+}
+
+fn list<'a>(title: &str, sentences: impl Iterator<Item = (String, &'a str)>) -> String {
+    let lines = sentences.map(|(weight, sentence)| format!("- **{weight}** {}", escaped(sentence)));
+    [format!("{title}\n")].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+fn band(response: &ScoreResponse) -> Option<&'static str> {
+    match response.band() {
+        Band::Unspecified => None,
+        Band::Routine => Some("Routine"),
+        Band::Unusual => Some("Unusual"),
+        Band::VeryUnusual => Some("Very unusual"),
+    }
+}
+
+/// How many are less unusual, rounded down: with a digit more near 100, so that it stays true.
+fn among(response: &ScoreResponse) -> String {
+    let (digits, scale) = if response.percentile >= 99.0 { (1, 10.0) } else { (0, 1.0) };
+    // What the nearest float lacks to 99.9 is no reason to show 99.8.
+    let value = (f64::from(response.percentile) * scale + 1e-3).floor() / scale;
+    let of = match response.reference() {
+        Reference::Unspecified => "",
+        Reference::Repository => " of this repository",
+        Reference::All => " of all repositories",
+    };
+    format!("{value:.digits$}% of pull requests{of}")
+}
+
+fn risk_text(risk: f32, band: Option<&RiskBand>) -> String {
+    let mut text = format!("**Risk {}**: the probability that it is taken back.", percent(risk));
+    if let Some(RiskBand { from, to, observed, rows, average, .. }) = band {
+        let [from, to, observed, average] = [from, to, observed, average].map(|share| percent(*share));
+        write!(text, " Of {rows} pull requests between {from} and {to}, {observed} were; of all, {average}.")
+            .expect("writing to a string never fails");
+    }
+    text
+}
+
+fn kind(category: &Category) -> String {
+    let sure = |probability: Option<f32>| probability.map_or(String::new(), |p| format!(" ({})", percent_of(p, 0)));
+    let name = escaped(&category.name);
+    let said = match (category.source(), category.predicted.as_deref()) {
+        (CategorySource::Predicted, _) => format!("{name}{}, as the model sees it", sure(category.probability)),
+        (_, Some(predicted)) if category.disagrees => {
+            let (predicted, sure) = (escaped(predicted), sure(category.predicted_probability));
+            format!("{name} as declared, but it looks like **{predicted}**{sure}")
+        }
+        _ => format!("{name} as declared"),
+    };
+    format!("**Kind**: {said}")
+}
+
+fn alike(Cluster { name, rows, .. }: &Cluster) -> String {
+    format!("**Alike**: {rows} others without a declared kind, {}", code(name))
+}
+
+/// What the answer could not take into account.
+fn notes(response: &ScoreResponse) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !response.missing_fields.is_empty() {
+        notes.push(format!("Not known, and left out: {}.", response.missing_fields.join(", ")));
+    }
+    if response.history_source() == HistorySource::None {
+        notes.push("No history of this repository is known.".to_owned());
+    }
+    if response.repository_is_foreign && response.band() != Band::Unspecified {
+        notes.push("What is usual, and what is risky, was learnt from other repositories.".to_owned());
+    }
+    notes
+}
+
+/// Which model and which history gave the answer.
+fn origin(response: &ScoreResponse) -> String {
+    let model = response.model.as_ref();
+    let model = model.map(|model| format!("Model {}, digest {}", code(&model.version), code(&model.digest)));
+    let day = |time: &prost_types::Timestamp| time.to_string().chars().take(10).collect::<String>();
+    let history = response.history_as_of.as_ref().map(|time| format!("history up to {}", day(time)));
+    model.into_iter().chain(history).collect::<Vec<_>>().join(", ")
+}
+
+fn percent(share: f32) -> String {
+    percent_of(share, 1)
+}
+
+fn percent_of(share: f32, digits: usize) -> String {
+    format!("{:.digits$}%", 100.0 * share)
+}
+
+/// Text that must not command the page: neither Markdown, nor HTML, nor a line of its own, nor somebody's name.
+fn escaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !turns(*c)) {
+        match c {
+            '<' => plain.push_str("&lt;"),
+            '>' => plain.push_str("&gt;"),
+            '&' => plain.push_str("&amp;"),
+            // A blank of no width: GitHub tells those who are named.
+            '@' => plain.push_str("@\u{200b}"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '|' | '#' | '!' | '$' => plain.extend(['\\', c]),
+            c if c.is_control() => plain.push(' '),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// Words from outside, as code: within it nothing has a meaning.
+fn code(text: &str) -> String {
+    let plain = text.chars().filter(|c| !turns(*c)).map(|c| if c == '`' || c.is_control() { ' ' } else { c });
+    format!("`{}`", plain.collect::<String>().trim())
+}
+
+/// Whether a character turns the direction of what stands beside it.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn bounded(mut text: String) -> String {
+    const CUT: &str = "\n\n…";
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST - CUT.len()));
+        text.push_str(CUT);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use prowl_proto::v1::{ModelId, Reason, RiskReason};
+
+    use super::*;
+
+    fn answer() -> ScoreResponse {
+        ScoreResponse {
+            percentile: 99.99,
+            band: Band::VeryUnusual.into(),
+            reference: Reference::Repository.into(),
+            risk: Some(0.12),
+            risk_band: Some(RiskBand {
+                from: 0.087,
+                to: 1.0,
+                observed: 0.082,
+                rows: 108,
+                average: 0.027,
+                ..RiskBand::default()
+            }),
+            risk_reasons: vec![RiskReason { effect: 0.588, sentence: "has 1 commit".into(), ..RiskReason::default() }],
+            category: Some(Category {
+                name: "docs".into(),
+                source: CategorySource::Declared.into(),
+                predicted: Some("fix".into()),
+                predicted_probability: Some(0.81),
+                disagrees: true,
+                ..Category::default()
+            }),
+            reasons: vec![Reason {
+                contribution: 0.305,
+                sentence: "adds 4,200 lines (usual: 6 lines)".into(),
+                ..Reason::default()
+            }],
+            model: Some(ModelId { version: "20261124T214500Z".into(), digest: "ab".repeat(32), ..ModelId::default() }),
+            history_source: HistorySource::Profiles.into(),
+            history_as_of: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+            missing_fields: vec!["requested_reviewers".into()],
+            repository_is_foreign: true,
+            ..ScoreResponse::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_reads_well() {
+        let Output { title, summary } = Output::of(&answer());
+        assert_eq!(
+            title,
+            "Very unusual: more so than 99.9% of pull requests of this repository; risk 12.0%, a band in which 8.2% were \
+             taken back"
+        );
+        let expected = format!(
+            "**Very unusual**: more unusual than 99.9% of pull requests of this repository.
+
+**Risk 12.0%**: the probability that it is taken back. Of 108 pull requests between 8.7% and 100.0%, 8.2% were; of all, 2.7%.
+
+**Kind**: docs as declared, but it looks like **fix** (81%)
+
+Unlike the usual (with the share of the score), it
+
+- **30%** adds 4,200 lines (usual: 6 lines)
+
+Against the odds of a usual change to be taken back, as it
+
+- **×1.8** has 1 commit
+
+_Not known, and left out: requested\\_reviewers._
+
+_What is usual, and what is risky, was learnt from other repositories._
+
+Model `20261124T214500Z`, digest `{}`, history up to 2023-11-14
+
+This check helps a reviewer and blocks nothing.",
+            "ab".repeat(32)
+        );
+        assert_eq!(summary, expected);
+    }
+
+    #[test]
+    fn what_is_not_judged_shows_no_percentile() {
+        let Output { title, summary } = Output::of(&ScoreResponse { percentile: 42.0, ..ScoreResponse::default() });
+        assert!(title.starts_with("Not judged") && summary.starts_with("**Not judged**"), "{title} {summary}");
+        assert!(!title.contains("42") && !summary.contains("42"));
+    }
+
+    #[test]
+    fn words_from_outside_command_nothing() {
+        let hostile = "<img src=x onerror=y>\n# ![a](https://evil.example) @team `x` **b** ~~c~~ a|b &lt; \u{202e}\\";
+        let mut response = answer();
+        response.reasons[0].sentence = hostile.into();
+        response.category.as_mut().unwrap().name = hostile.into();
+        response.model.as_mut().unwrap().version = hostile.into();
+        response.cluster = Some(Cluster { name: hostile.into(), ..Cluster::default() });
+        let Output { summary, .. } = Output::of(&response);
+        let outside: String = summary.split('`').step_by(2).collect();
+        assert!(!outside.contains('<') && !outside.contains("\n#") && !outside.contains("@team"), "{summary}");
+        assert!(outside.contains(r"\!\[a\](https://evil.example) @"), "{summary}");
+        assert!(outside.contains(r"\*\*b\*\* \~\~c\~\~ a\|b &amp;lt; \\"), "{summary}");
+        assert!(!summary.contains('\u{202e}'));
+        assert!(summary.contains("`<img src=x onerror=y> # ![a](https://evil.example) @team  x  **b**"), "{summary}");
+    }
+
+    #[test]
+    fn it_is_no_longer_than_github_takes() {
+        let mut response = answer();
+        response.reasons[0].sentence = "é".repeat(LONGEST);
+        let Output { summary, .. } = Output::of(&response);
+        assert!((LONGEST - 8..=LONGEST).contains(&summary.len()) && summary.ends_with('…'), "{}", summary.len());
+    }
+}
