@@ -25,7 +25,8 @@ impl Output {
 
 fn title(response: &ScoreResponse) -> String {
     let Some(band) = band(response) else { return "Not judged: it does not say what changes".to_owned() };
-    let mut title = format!("{band}: more so than {}", among(response));
+    let more = if response.band() == Band::Routine { "more unusual" } else { "more so" };
+    let mut title = format!("{band}: {more} than {}", among(response));
     if let Some(risk) = response.risk {
         write!(title, "; risk {}", percent(risk)).expect("writing to a string never fails");
         if let Some(RiskBand { observed, .. }) = response.risk_band {

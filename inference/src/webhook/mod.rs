@@ -178,8 +178,10 @@ impl Webhooks {
         };
         server.readiness.engine()?;
         let name = delivery.name.to_string();
+        let accepted = |outcome, detail| Told { status: StatusCode::ACCEPTED, outcome, detail };
         Ok(match queue.take(delivery)? {
-            Taken::Queued => Told { status: StatusCode::ACCEPTED, outcome: "queued", detail: name },
+            Taken::Queued => accepted("queued", name),
+            Taken::Replaced => accepted("replaced", format!("{name}, in the place of an older state that waited")),
             Taken::Repeated => Told::done("repeated", format!("this delivery of {name} was taken already")),
             Taken::Outdated => Told::done("outdated", format!("a newer state of {name} waits already")),
         })

@@ -41,6 +41,8 @@ struct Deliveries {
 pub(super) enum Taken {
     /// It waits.
     Queued,
+    /// It waits in the place of an older state of the same pull request, which is not worked on.
+    Replaced,
     /// It was taken before.
     Repeated,
     /// A newer state of the same pull request waits.
@@ -64,24 +66,28 @@ impl Queue {
             return Ok(Taken::Repeated);
         }
         let digest = delivery.digest;
-        match waiting.iter_mut().find(|other| other.name == delivery.name) {
+        let became = match waiting.iter_mut().find(|other| other.name == delivery.name) {
             Some(other) if other.updated_at > delivery.updated_at => return Ok(Taken::Outdated),
-            Some(older) => *older = Arc::new(delivery),
+            Some(older) => {
+                *older = Arc::new(delivery);
+                Taken::Replaced
+            }
             None => {
                 let bytes: usize = waiting.iter().map(|delivery| delivery.document.get().len()).sum();
                 if waiting.len() >= self.limit || bytes >= self.most_bytes {
                     return Err(Error::QueueFull);
                 }
                 waiting.push_back(Arc::new(delivery));
+                Taken::Queued
             }
-        }
+        };
         if taken.len() == REMEMBERED {
             taken.pop_front();
         }
         taken.push_back(digest);
         drop(deliveries);
         self.changed.notify_waiters();
-        Ok(Taken::Queued)
+        Ok(became)
     }
 
     /// The next one to work on, as soon as there is one; `None` where none is left and no more come. Who has worked on it says
@@ -175,12 +181,12 @@ mod tests {
         let take = |number, updated_at| queue.take(delivery(number, updated_at)).unwrap();
         assert_eq!(take(1, 10), Taken::Queued);
         assert_eq!(next(&queue), Some((1, 10)));
-        assert_eq!([take(1, 20), take(1, 40), take(1, 30)], [Taken::Queued, Taken::Queued, Taken::Outdated]);
+        assert_eq!([take(1, 20), take(1, 40), take(1, 30)], [Taken::Queued, Taken::Replaced, Taken::Outdated]);
         assert_eq!(take(1, 20), Taken::Repeated);
         assert_eq!(next(&queue), None, "one of it is worked on");
         assert_eq!(take(2, 10), Taken::Queued);
         assert!(matches!(queue.take(delivery(3, 10)), Err(Error::QueueFull)));
-        assert_eq!(take(1, 50), Taken::Queued, "it takes the place of another");
+        assert_eq!(take(1, 50), Taken::Replaced, "the queue is full, and it takes no place of its own");
         assert_eq!((next(&queue), next(&queue)), (Some((2, 10)), None));
         let first = queue.left().remove(0);
         queue.done(&first, false);

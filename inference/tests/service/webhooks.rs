@@ -361,11 +361,33 @@ fn a_queue_is_bounded_and_what_hangs_is_given_up() {
     assert!(problem["detail"].as_str().unwrap().contains("--webhook-queue"));
     let mut newer = payload("synchronize", document(5));
     newer["pull_request"]["updated_at"] = json!("2024-06-01T13:00:00Z");
-    assert_eq!(deliver_pull_request(&server, &newer), queued(), "it takes the place of another");
+    assert_eq!(deliver_pull_request(&server, &newer), (202, "replaced".to_owned()));
     let event = server.logged("a delivery of GitHub's came to nothing: deliver it again once the cause is mended");
     assert!(event["error"].as_str().unwrap().contains("does not answer in time"), "{event}");
     counted(&server, "prowl_check_runs_total{outcome=\"failed\"}", 6);
     assert_eq!(server.post(document(3).to_string().as_bytes()).0, 200);
+}
+
+/// Who signs is known by the body only, so whoever sends one slowly has a place; not all of them.
+#[test]
+fn strangers_do_not_fill_the_house() {
+    let store = TempStore::with_model();
+    let args = ["--max-in-flight", "4", "--request-timeout", "5s"];
+    let server = Server::with_secrets(&store.url(), &args, &[("WEBHOOK_SECRET", SECRET)]);
+    let slow: Vec<_> = (0..4).map(|_| server.http_head("POST", "/webhooks/github", 1_000, "")).collect();
+    let until = Instant::now() + Duration::from_mins(1);
+    while deliver(&server, "ping", b"{}").0 != 429 {
+        assert!(Instant::now() < until, "nobody has a place");
+    }
+    for _ in 0..3 {
+        assert_eq!(server.post(document(3).to_string().as_bytes()).0, 200);
+    }
+    // One is cut by the time that a request has, the others were refused.
+    let heads = slow.into_iter().map(|stream| head_and_body(stream).0);
+    let statuses: Vec<String> = heads.map(|head| head.split(' ').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(statuses.iter().filter(|status| *status == "408").count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| *status == "429").count(), 3, "{statuses:?}");
+    assert_eq!(deliver(&server, "ping", b"{}").0, 200);
 }
 
 #[test]
