@@ -34,7 +34,7 @@ pub(super) const BANDS: [&str; 4] = ["none", "routine", "unusual", "very_unusual
 pub(crate) struct Method(usize);
 
 /// The methods that are counted: their paths, and their kinds.
-const METHODS: [(&str, &str); 11] = [
+const METHODS: [(&str, &str); 13] = [
     ("/prowl.v1.Scoring/Score", "unary"),
     ("/prowl.v1.Scoring/ScoreBatch", "unary"),
     ("/prowl.v1.Scoring/ScoreStream", "bidi_stream"),
@@ -46,6 +46,8 @@ const METHODS: [(&str, &str); 11] = [
     ("/inference.GRPCInferenceService/ServerMetadata", "unary"),
     ("/inference.GRPCInferenceService/ModelMetadata", "unary"),
     ("/inference.GRPCInferenceService/ModelInfer", "unary"),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "bidi_stream"),
+    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "bidi_stream"),
 ];
 
 impl Method {
@@ -125,6 +127,12 @@ impl Metrics {
         let handling = keep(&registry, HistogramVec::new(handling, &grpc));
         let bands = counters("prowl_answers_total", "Answers by the band of their anomaly.", &["band"]);
         let methods = || (0..METHODS.len()).map(|place| Method(place).labels());
+        let webhooks =
+            counters("prowl_webhooks_total", "Deliveries of GitHub's, by what they were answered.", &["outcome"]);
+        let check_runs = counters("prowl_check_runs_total", "Check runs, by what became of them.", &["outcome"]);
+        // What alerts look at is there before it grows, or its first step would not be seen.
+        webhooks.with_label_values(&["refused"]);
+        check_runs.with_label_values(&["failed"]);
         let succeeded = |names: [&str; 3]| handled.with_label_values(&[&names[..], &["OK"]].concat());
         Self {
             started: methods().map(|names| started.with_label_values(&names)).collect(),
@@ -148,13 +156,9 @@ impl Metrics {
             in_flight: keep(&registry, IntGauge::new("prowl_in_flight", "Requests that are in the house.")),
             in_flight_limit: keep(&registry, IntGauge::new("prowl_in_flight_limit", "Most that may be in it.")),
             feedback: counter("prowl_feedback_total", "Verdicts of reviewers that were kept."),
-            webhooks: counters(
-                "prowl_webhooks_total",
-                "Deliveries of GitHub's, by what they were answered.",
-                &["outcome"],
-            ),
+            webhooks,
             webhooks_waiting: keep(&registry, IntGauge::new("prowl_webhook_queue", "Deliveries that wait.")),
-            check_runs: counters("prowl_check_runs_total", "Check runs, by what became of them.", &["outcome"]),
+            check_runs,
             refused_models: counter(
                 "prowl_models_refused_total",
                 "Published models or histories that could not be used.",
