@@ -29,9 +29,12 @@ const ENOUGH: u32 = 200;
 /// Most pull requests that are counted in a second; a sample of more says no more.
 const A_SECOND: u32 = 100;
 
-/// The group of features that are alike in all pull requests of a repository until its history is read anew: their spread is that
-/// of the repositories, and would look like drift.
-const STANDING: &str = "repository";
+/// Whether a feature tells of the history, and not of what comes in. Until that is read anew, those of a repository are alike in
+/// all of its pull requests and those of an author in all by that author, so that their spread is that of a few repositories and
+/// people, and the days since an event only grow. Either would look like drift; how old the history is tells a figure of its own.
+fn is_of_history(info: &FeatureInfo) -> bool {
+    info.group == "repository" || info.source == "author's history" || info.unit == "days"
+}
 
 /// A share that counts for one of zero, which would be infinitely far from any other.
 const LEAST: f64 = 1e-3;
@@ -155,8 +158,8 @@ impl Window {
                 bins: training.into_iter().zip(now).enumerate().map(bin).filter(kept).collect(),
             }
         };
-        let moves = |(_, info): &(usize, &FeatureInfo)| info.group != STANDING;
-        let mut features: Vec<_> = features.iter().enumerate().filter(moves).map(tell).collect();
+        let comes_in = |(_, info): &(usize, &FeatureInfo)| !is_of_history(info);
+        let mut features: Vec<_> = features.iter().enumerate().filter(comes_in).map(tell).collect();
         features.sort_by(|a, b| b.psi.unwrap_or_default().total_cmp(&a.psi.unwrap_or_default()));
         Drifts { rows, enough: ENOUGH, window: SLOT * SLOTS as u32, features }
     }

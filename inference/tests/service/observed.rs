@@ -60,6 +60,11 @@ fn drift_is_seen_where_there_is_some() {
     let groups: Vec<_> = drift["features"].as_array().unwrap().iter().map(|feature| &feature["group"]).collect();
     assert!(groups.contains(&&json!("size")), "{groups:?}");
     assert!(!groups.contains(&&json!("repository")), "what stands still cannot drift");
+    let names: Vec<_> = drift["features"].as_array().unwrap().iter().map(|feature| &feature["name"]).collect();
+    for of_history in ["author_opened", "author_days_since_last", "file_days_min"] {
+        assert!(!names.contains(&&json!(of_history)), "{of_history}");
+    }
+    assert!(names.contains(&&json!("author_knows_files")), "{names:?}");
     let first = drift["features"][0]["psi"].as_f64().unwrap();
     assert!(drift["features"].as_array().unwrap().iter().all(|feature| feature["psi"].as_f64().unwrap() <= first));
     let shares = |side: &str| {
