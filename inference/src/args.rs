@@ -131,7 +131,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = positive_duration, help_heading = "Limits")]
     request_timeout: Duration,
 
-    /// Most open connections on each port; more wait to be accepted. Each takes a file descriptor (ulimit -n)
+    /// Most open connections on each port; beyond them, the oldest on which nobody with a token has asked for anything gives its
+    /// place to the next, or the next waits. Each takes a file descriptor (ulimit -n)
     #[arg(long, value_name = "COUNT", default_value_t = 400, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_connections: u64,
 

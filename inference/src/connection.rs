@@ -1,9 +1,13 @@
 //! The connections of one port: how many are open, how long one may be silent, and what is spoken below HTTP.
 
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -33,7 +37,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Between two lines of the log that say the same of a busy port.
 const SAID_AGAIN: Duration = Duration::from_mins(1);
 
-/// The connections of `listener` as they come. With as many open as there may be, the next waits until one is closed.
+/// The connections of `listener` as they come. With as many open as there may be, the oldest on which nobody who is known has
+/// asked for anything gives its place to the next, so that whoever only takes places cannot keep them. Where there is none
+/// such, the next waits until one is closed.
 pub(crate) fn accept(
     listener: TcpListener,
     limits: &Limits,
@@ -42,20 +48,10 @@ pub(crate) fn accept(
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let (places, limit, idle_time) =
         (Arc::new(Semaphore::new(limits.connections)), limits.connections, limits.idle_time);
-    let said: Option<Instant> = None;
-    stream::unfold((listener, said), move |(listener, mut said)| {
+    let (said, strangers): (Option<Instant>, Strangers) = (None, Strangers::default());
+    stream::unfold((listener, said, strangers), move |(listener, mut said, mut strangers)| {
         let (places, stop, tls) = (Arc::clone(&places), stop.clone(), tls.clone());
         async move {
-            if places.available_permits() == 0 && said.is_none_or(|at| at.elapsed() > SAID_AGAIN) {
-                said = Some(Instant::now());
-                let port = listener.local_addr().map_or(0, |address| address.port());
-                tracing::warn!(
-                    port,
-                    limit,
-                    "as many connections are open as may be, more wait: raise --max-connections"
-                );
-            }
-            let place = places.acquire_owned().await.expect("it is never closed");
             let stream = loop {
                 match listener.accept().await {
                     Ok((stream, _)) => break stream,
@@ -69,6 +65,19 @@ pub(crate) fn accept(
                     }
                 }
             };
+            if places.available_permits() == 0 {
+                if said.is_none_or(|at| at.elapsed() > SAID_AGAIN) {
+                    said = Some(Instant::now());
+                    let port = listener.local_addr().map_or(0, |address| address.port());
+                    tracing::warn!(
+                        port,
+                        limit,
+                        "as many connections are open as may be, more wait: raise --max-connections"
+                    );
+                }
+                strangers.cut_oldest();
+            }
+            let place = places.acquire_owned().await.expect("it is never closed");
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection delays small packets");
             }
@@ -76,21 +85,50 @@ pub(crate) fn accept(
                 None => Wire::Plain(stream),
                 Some((tls, spoken)) => Wire::greeting(tls.acceptor(spoken).accept(stream)),
             };
-            Some((Ok(Connection::new(stream, idle_time, place, stop)), (listener, said)))
+            let connection = Connection::new(stream, idle_time, place, stop);
+            strangers.add(&connection.cut, limit);
+            Some((Ok(connection), (listener, said, strangers)))
         }
     })
 }
 
-/// One connection. It breaks when nothing moves on it for too long, when the server stops before a first byte has
-/// come, and when one of its requests [cuts](Cut) it.
+/// The connections on which nobody who is known has asked yet, the oldest first, among others that are past that.
+#[derive(Default)]
+struct Strangers(VecDeque<Weak<Shared>>);
+
+impl Strangers {
+    /// One more of at most `limit` that are open.
+    fn add(&mut self, cut: &Cut, limit: usize) {
+        if self.0.len() > 2 * limit {
+            self.0.retain(|cut| stranger(cut).is_some());
+        }
+        self.0.push_back(Arc::downgrade(&cut.shared));
+    }
+
+    fn cut_oldest(&mut self) {
+        while let Some(oldest) = self.0.pop_front() {
+            if let Some(cut) = stranger(&oldest) {
+                return cut.now.cancel();
+            }
+        }
+    }
+}
+
+/// The connection, if it is still open and nobody who is known has asked on it.
+fn stranger(cut: &Weak<Shared>) -> Option<Arc<Shared>> {
+    cut.upgrade().filter(|cut| !cut.known.load(Relaxed))
+}
+
+/// One connection. It breaks when nothing moves on it for too long, when the server stops before a first byte has come, and
+/// when it is [cut](Cut): by one of its requests, or for another that wants its place.
 pub(crate) struct Connection {
     stream: Wire,
     idle_time: Duration,
     idle: Pin<Box<Sleep>>,
     cut: Cut,
-    /// That the server stops; from the first byte on, that the connection is cut.
     end: Pin<Box<WaitForCancellationFutureOwned>>,
-    has_spoken: bool,
+    /// That the server stops; until the first byte has come.
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -145,9 +183,15 @@ pub(crate) struct Cut {
 struct Shared {
     not_before: Mutex<Option<Instant>>,
     now: CancellationToken,
+    known: AtomicBool,
 }
 
 impl Cut {
+    /// Somebody who may has asked for something: the connection keeps its place.
+    pub(crate) fn known(&self) {
+        self.shared.known.store(true, Relaxed);
+    }
+
     /// One more request, which has until then.
     pub(crate) fn not_before(&self, until: Instant) {
         *self.last() = Some(until);
@@ -168,13 +212,14 @@ impl Cut {
 
 impl Connection {
     fn new(stream: Wire, idle_time: Duration, place: OwnedSemaphorePermit, stop: CancellationToken) -> Self {
+        let cut = Cut::default();
         Self {
             stream,
             idle_time,
             idle: Box::pin(tokio::time::sleep(idle_time)),
-            cut: Cut::default(),
-            end: Box::pin(stop.cancelled_owned()),
-            has_spoken: false,
+            end: Box::pin(cut.shared.now.clone().cancelled_owned()),
+            cut,
+            stop: Some(Box::pin(stop.cancelled_owned())),
             _place: place,
         }
     }
@@ -186,7 +231,8 @@ impl Connection {
         } else if self.idle.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        if self.end.as_mut().poll(cx).is_ready() {
+        let stops = self.stop.as_mut().is_some_and(|stop| stop.as_mut().poll(cx).is_ready());
+        if stops || self.end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         polled
@@ -204,9 +250,8 @@ impl Connected for Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let polled = self.stream.poll(cx, |stream, cx| stream.poll_read(cx, buffer));
-        if polled.is_ready() && !self.has_spoken {
-            self.has_spoken = true;
-            self.end = Box::pin(self.cut.shared.now.clone().cancelled_owned());
+        if polled.is_ready() {
+            self.stop = None;
         }
         self.watch(cx, polled)
     }

@@ -15,6 +15,7 @@ use tracing::Instrument;
 use crate::{
     admission::Gate,
     config::AccessLog,
+    connection::Cut,
     error::Error,
     guard::Guard,
     http::page,
@@ -108,6 +109,9 @@ pub(crate) async fn enter(State(door): State<Door>, mut request: Request, next: 
     let (who, outcome) = match known {
         Err(error) => (None, Err(error)),
         Ok(who) => {
+            if let Some(cut) = request.extensions().get::<Cut>() {
+                cut.known();
+            }
             if let Some(who) = &who {
                 door.observer.calls().caller(who);
             }

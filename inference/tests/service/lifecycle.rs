@@ -395,7 +395,7 @@ async fn more_connections_than_the_limit_wait() {
     let ask = || {
         let mut stream = TcpStream::connect(&server.http).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        stream.write_all(b"GET /v2 HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
         stream
     };
     let answered = |stream: &mut TcpStream| stream.read(&mut [0; 1_000]).is_ok_and(|length| length > 0);
