@@ -207,10 +207,10 @@ impl Engine {
     /// learnt nothing from it.
     pub(crate) fn opinions(&self, seen: &[(&FeatureVector, &str, bool)]) -> Vec<Result<Score, Error>> {
         let model = &self.judge.model;
-        let values = |(vector, _, foreign): &(&FeatureVector, &str, bool)| {
-            if *foreign { Cow::Owned(model.comparable(&vector.values)) } else { Cow::Borrowed(&vector.values[..]) }
-        };
-        let values: Vec<_> = seen.iter().map(values).collect();
+        let comparable = seen.iter().map(|&(vector, _, foreign)| {
+            if foreign { Cow::Owned(model.comparable(&vector.values)) } else { Cow::Borrowed(&vector.values[..]) }
+        });
+        let values: Vec<Cow<'_, [f32]>> = comparable.collect();
         let vectors = seen.iter().zip(&values).map(|((vector, repository, _), values)| Vector {
             values,
             tokens: &vector.tokens,
