@@ -15,6 +15,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
 use crate::{
+    certificates::Certificates,
     fixture::{REPOSITORY, TempStore, document, odd_document},
     programs::{Server, client, prowl, text},
 };
@@ -36,6 +37,42 @@ fn an_answer_for_a_person() {
     assert!(answer.contains("model made (") && answer.contains("history up to 2024-"), "{answer}");
     assert!(!answer.contains('\u{1b}'), "no colour where stdout is no terminal: {answer:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_server_that_speaks_tls_is_asked_by_its_authority() {
+    let (store, made) = (TempStore::with_model(), Certificates::new());
+    let token = "a-token-of-the-client";
+    let args = ["--tls-cert", &made.path("server.pem"), "--tls-key", &made.path("server.key")];
+    let server = Server::guarded(&store.url(), &args, &format!("client:{token}"));
+    let url = format!("https://localhost:{}", server.grpc.rsplit(':').next().unwrap());
+    let file = made.path("pull-request.json");
+    fs::write(&file, odd_document().to_string()).unwrap();
+    let ask = |url: &str, ca_file: &str| {
+        let args = ["score", &file, "--server", url, "--ca-file", ca_file, "--timeout", "2s"];
+        client(&args).env("PROWL_TOKEN", token).output().unwrap()
+    };
+    let output = ask(&url, &made.path("ca.pem"));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("VERY UNUSUAL"), "{output:?}");
+    // Another authority, a file that holds none, another name than that of the certificate, and no TLS.
+    let elsewhere = url.replace("localhost", "127.0.0.1");
+    for (url, ca_file) in [
+        (&url, Certificates::new().path("ca.pem")),
+        (&url, file.clone()),
+        (&url, made.path("gone.pem")),
+        (&elsewhere, made.path("ca.pem")),
+        (&url.replace("https", "http"), made.path("ca.pem")),
+    ] {
+        let output = ask(url, &ca_file);
+        let told = text(&output.stderr);
+        assert!(
+            output.status.code() == Some(1) && output.stdout.is_empty() && told.starts_with("error: "),
+            "{output:?}"
+        );
+        assert!(!told.contains(token), "{told}");
+    }
+    assert_eq!(server.count(token), 0, "the token shows in the log");
 }
 
 #[test]

@@ -3,18 +3,23 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod attacks;
 mod bad_input;
 mod bad_store;
+mod certificates;
 mod client;
 mod feedback;
 mod fixture;
+mod floods;
 mod following;
 mod github;
+mod fuzz;
 mod lifecycle;
 mod observed;
 mod open_inference;
 mod programs;
 mod security;
 mod shadow;
+mod siege;
 mod streams;
 mod webhooks;

@@ -8,15 +8,15 @@ use std::{
 };
 
 use prowl_proto::v1::{GetModelRequest, scoring_client::ScoringClient};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tonic::{
     Code, Request,
     metadata::MetadataValue,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::{Channel, Identity},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
+    certificates::Certificates,
     fixture::{TempStore, new_document},
     programs::{Server, fail_to_start, head_and_body, text},
 };
@@ -77,56 +77,6 @@ fn without_tokens_it_does_not_start_for_everybody() {
     let output = fail_to_start(&store.url(), &["--grpc-addr", "0.0.0.0:0"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(text(&output.stderr).contains("0.0.0.0"), "{output:?}");
-}
-
-/// Certificates of an authority of our own, in files.
-struct Certificates {
-    directory: tempfile::TempDir,
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Certificates {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Tideworks");
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let made = Self { directory: tempfile::tempdir().unwrap(), issuer };
-        fs::write(made.path("ca.pem"), made.issuer.pem()).unwrap();
-        made.write("server", "localhost");
-        made
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.directory.path().join(name).display().to_string()
-    }
-
-    /// Writes a new certificate for a host, and its key.
-    fn write(&self, name: &str, host: &str) {
-        let (certificate, key) = self.make(host);
-        fs::write(self.path(&format!("{name}.key")), key).unwrap();
-        fs::write(self.path(&format!("{name}.pem")), certificate).unwrap();
-    }
-
-    fn make(&self, host: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-
-    async fn connect(
-        &self,
-        server: &Server,
-        host: &str,
-        identity: Option<Identity>,
-    ) -> Result<Channel, tonic::transport::Error> {
-        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.issuer.pem())).domain_name(host);
-        if let Some(identity) = identity {
-            tls = tls.identity(identity);
-        }
-        let endpoint = Endpoint::from_shared(format!("https://{}", server.grpc)).unwrap();
-        endpoint.tls_config(tls).unwrap().connect().await
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,8 @@ mod elementary;
 #[cfg(test)]
 mod fixture;
 mod forest;
+#[cfg(test)]
+mod fuzz;
 mod linear;
 mod metadata;
 mod model;
