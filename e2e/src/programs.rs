@@ -227,7 +227,12 @@ impl Server {
 
     /// The same for those who bring one of these tokens.
     pub fn start_guarded(store: &str, model: &str, tokens: &str) -> Self {
-        Self::run(&[("API_TOKENS", tokens.to_owned())], &["--store", store, "--model", model])
+        Self::start_guarded_with(&[("API_TOKENS", tokens.to_owned())], store, model)
+    }
+
+    /// The same for those who bring one of the tokens that these variables lead to.
+    pub fn start_guarded_with(environment: &[Variable], store: &str, model: &str) -> Self {
+        Self::run(environment, &["--store", store, "--model", model])
     }
 
     /// The same with arguments and variables of its own.
@@ -255,6 +260,21 @@ impl Server {
     /// URL of the gRPC side.
     pub fn url(&self) -> String {
         format!("http://{}", self.grpc)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The status and the body that a GET of `path` with these lines in its head answers with.
+    pub fn get_with(&self, path: &str, lines: &str) -> Option<(u16, String)> {
+        ask(&self.http, &format!("GET {path} HTTP/1.0\r\n{lines}\r\n"))
+    }
+
+    /// The status and the body that a POST of `body` to `path` with these lines in its head answers with.
+    pub fn post_with(&self, path: &str, lines: &str, body: &str) -> Option<(u16, String)> {
+        ask(&self.http, &format!("POST {path} HTTP/1.0\r\n{lines}content-length: {}\r\n\r\n{body}", body.len()))
     }
 
     /// Stops it by SIGTERM and tells its exit code.

@@ -75,6 +75,21 @@ impl TestStore {
         done.stderr
     }
 
+    /// One with a model of as many made-up pull requests, and these.
+    pub fn trained(count: u32, seed: u32) -> (Self, Documents) {
+        let store = Self::empty();
+        let documents = store.synth(count, seed);
+        store.preprocess_documents(&documents);
+        store.train();
+        (store, documents)
+    }
+
+    /// Trains a model on what the newest features run holds.
+    pub fn train(&self) {
+        let arguments = ["train", "--store", &self.url, "--features", "latest", "--epochs", "3"];
+        let _ = run("prowl-trainer", &arguments).expect_success();
+    }
+
     /// Every file of every features run.
     pub fn feature_files(&self) -> Vec<PathBuf> {
         fn walk(folder: &Path, files: &mut Vec<PathBuf>) {

