@@ -6,15 +6,16 @@ STORE ?= file://$(CURDIR)/target/store
 # Pull requests that the demo generates, and the seed of its dice.
 COUNT ?= 6000
 SEED ?= 7
-# How long `make fuzz` goes on.
+# How long each part of `make fuzz` goes on, and `make soak` puts the service under load.
 SECONDS ?= 600
+MINUTES ?= 60
 
 bin := $(or $(CARGO_TARGET_DIR),target)/release
 # Always the same selection: with another one, cargo builds shared dependencies anew, with other features.
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test e2e-cluster fuzz lint fmt bench bench-train bench-inference bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test e2e-cluster fuzz soak lint fmt bench bench-train bench-inference bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,8 +36,12 @@ e2e-cluster: ## Kill and stop the parts of a cluster at work, with a real S3 ser
 	cargo build --workspace --all-targets
 	cargo test --workspace --test cluster --test real_parts
 
-fuzz: ## Read damaged exports for SECONDS
-	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test -p prowl-cluster --lib -- --nocapture scan::fuzz
+fuzz: ## Read damaged exports, models and requests, each for SECONDS
+	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test --workspace --lib --bins --test service -- --nocapture fuzz::
+
+soak: ## Swap models and restart replicas of the service under load, then load it for MINUTES
+	$(if $(BIN),,$(build) --example bench_load)
+	@BIN='$(or $(BIN),$(bin))' MINUTES='$(MINUTES)' bench/inference/soak
 
 lint: ## Formatting, clippy, crate boundaries, licenses
 	cargo fmt --all --check

@@ -1,6 +1,6 @@
 //! When calls are made: at a rate, or as answers come.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,18 +15,11 @@ use crate::wire::Wire;
 /// Timers of the runtime are exact to a millisecond; what is due sooner is waited for by asking the clock.
 const EXACT: Duration = Duration::from_millis(2);
 
-/// Calls that become due `rate` times a second, by the dice of a Poisson process. At most `outstanding` are in flight: while
-/// they are, others become due and wait. `times` are those of the warm-up and of the measurement.
-pub(crate) async fn open(
-    wire: Wire,
-    bodies: Vec<Bytes>,
-    rate: f64,
-    outstanding: usize,
-    (warm_up, length): (Duration, Duration),
-) -> Tally {
-    let from = Instant::now() + warm_up;
-    let until = from + length;
-    let (wire, tally) = (Arc::new(wire), Tally::shared(from, until));
+/// Calls that become due `rate` times a second, by the dice of a Poisson process, until the time of the tally is over. At most
+/// `outstanding` are in flight: while they are, others become due and wait.
+pub(crate) async fn open(wire: Wire, bodies: Vec<Bytes>, rate: f64, outstanding: usize, tally: &Arc<Mutex<Tally>>) {
+    let (from, until) = Tally::of(tally).time();
+    let wire = Arc::new(wire);
     let places = Arc::new(Semaphore::new(outstanding));
     let mut dice = StdRng::seed_from_u64(1);
     let mut due = Instant::now();
@@ -44,11 +37,11 @@ pub(crate) async fn open(
         }
         let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
         // A load that cannot keep up ends, too.
-        if Instant::now() > until + length {
+        if Instant::now() > until + (until - from) {
             tally.lock().expect(crate::tally::WHOLE).unsent += 1;
             continue;
         }
-        let (wire, tally, body) = (Arc::clone(&wire), Arc::clone(&tally), body.clone());
+        let (wire, tally, body) = (Arc::clone(&wire), Arc::clone(tally), body.clone());
         tokio::spawn(async move {
             let outcome = wire.call(turn, body).await;
             tally.lock().expect(crate::tally::WHOLE).count_due(due, &outcome);
@@ -56,22 +49,15 @@ pub(crate) async fn open(
         });
     }
     let _all = places.acquire_many(u32::try_from(outstanding).unwrap_or(u32::MAX)).await;
-    Tally::of(&tally)
 }
 
-/// As many calls in flight as there are `workers`.
-pub(crate) async fn closed(
-    wire: Wire,
-    bodies: Vec<Bytes>,
-    workers: usize,
-    (warm_up, length): (Duration, Duration),
-) -> Tally {
-    let from = Instant::now() + warm_up;
-    let until = from + length;
-    let (wire, bodies, tally) = (Arc::new(wire), Arc::new(bodies), Tally::shared(from, until));
+/// As many calls in flight as there are `workers`, for as long.
+pub(crate) async fn closed(wire: Wire, bodies: Vec<Bytes>, workers: usize, tally: &Arc<Mutex<Tally>>) {
+    let (_, until) = Tally::of(tally).time();
+    let (wire, bodies) = (Arc::new(wire), Arc::new(bodies));
     let mut all = JoinSet::new();
     for worker in 0..workers {
-        let (wire, bodies, tally) = (Arc::clone(&wire), Arc::clone(&bodies), Arc::clone(&tally));
+        let (wire, bodies, tally) = (Arc::clone(&wire), Arc::clone(&bodies), Arc::clone(tally));
         all.spawn(async move {
             // Each begins elsewhere, so that not all send the same at one time.
             let mut place = worker * bodies.len() / workers;
@@ -84,5 +70,4 @@ pub(crate) async fn closed(
         });
     }
     let _ = all.join_all().await;
-    Tally::of(&tally)
 }

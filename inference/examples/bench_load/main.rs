@@ -22,6 +22,7 @@ use hyper::Uri;
 use prost::Message;
 use prowl_proto::v1::ScoreResponse;
 
+use crate::tally::Tally;
 use crate::wire::{Protocol, Wire};
 
 #[derive(Parser)]
@@ -69,6 +70,9 @@ struct Args {
     /// Write the answer of median size among those that were checked here
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Tell which models gave the answers, by their digests
+    #[arg(long)]
+    models: bool,
     /// Ask every millisecond or two for the health until it is SERVING, say so, and do nothing else
     #[arg(long)]
     await_serving: bool,
@@ -93,14 +97,16 @@ async fn main() -> anyhow::Result<()> {
     let wire = Wire::open(protocol, &args.url, args.connections).await?;
     check(&wire, &bodies, args.check, args.keep.as_deref()).await?;
 
-    let times = (Duration::from_secs_f64(args.warm_up), Duration::from_secs_f64(args.seconds));
-    let tally = match args.rate {
+    let [warm_up, length] = [args.warm_up, args.seconds].map(Duration::from_secs_f64);
+    let tally = Tally::begin(warm_up, length, args.models);
+    match args.rate {
         Some(rate) => {
-            load::open(wire, bodies, rate, if args.http { args.connections } else { args.outstanding }, times).await
+            let outstanding = if args.http { args.connections } else { args.outstanding };
+            load::open(wire, bodies, rate, outstanding, &tally).await;
         }
-        None => load::closed(wire, bodies, args.connections * if args.http { 1 } else { args.in_flight }, times).await,
-    };
-    println!("{}", tally.json(args.rate));
+        None => load::closed(wire, bodies, args.connections * if args.http { 1 } else { args.in_flight }, &tally).await,
+    }
+    println!("{}", Tally::of(&tally).json(args.rate));
     Ok(())
 }
 

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use prost::Message;
+use prowl_proto::v1::ScoreResponse;
 use serde_json::{Value, json};
 
 use crate::wire::Answer;
@@ -25,13 +27,17 @@ pub(crate) struct Tally {
     answered: Histogram<u64>,
     refused: Histogram<u64>,
     codes: BTreeMap<String, u64>,
+    /// Answers by the digest of their model, where that is asked for.
+    models: Option<BTreeMap<String, u64>>,
     /// Calls that were due while the others were still in flight, and that were given up at the end.
     pub(crate) unsent: u64,
 }
 
 impl Tally {
-    /// Nothing yet.
-    pub(crate) fn shared(from: Instant, until: Instant) -> Arc<Mutex<Self>> {
+    /// Nothing yet of a time of this length, which begins after a warm-up.
+    pub(crate) fn begin(warm_up: Duration, length: Duration, models: bool) -> Arc<Mutex<Self>> {
+        let from = Instant::now() + warm_up;
+        let until = from + length;
         let empty = || Histogram::new_with_bounds(1, LONGEST.as_micros() as u64, 3).expect("bounds that it can have");
         let (answered, refused) = (empty(), empty());
         Arc::new(Mutex::new(Self {
@@ -42,6 +48,7 @@ impl Tally {
             answered,
             refused,
             codes: BTreeMap::new(),
+            models: models.then(BTreeMap::new),
             unsent: 0,
         }))
     }
@@ -49,6 +56,11 @@ impl Tally {
     /// What was counted up to now.
     pub(crate) fn of(shared: &Mutex<Self>) -> Self {
         shared.lock().expect(WHOLE).clone()
+    }
+
+    /// When it begins and ends.
+    pub(crate) fn time(&self) -> (Instant, Instant) {
+        (self.from, self.until)
     }
 
     /// A call that was due at this moment has ended now.
@@ -78,6 +90,10 @@ impl Tally {
             Err(code) => (&mut self.refused, code.as_str()),
         };
         times.saturating_record(took.as_micros() as u64);
+        if let (Some(models), Ok(answer)) = (&mut self.models, outcome) {
+            let answer = ScoreResponse::decode(answer.message().as_slice()).unwrap_or_default();
+            *models.entry(answer.model.unwrap_or_default().digest).or_default() += 1;
+        }
         match self.codes.get_mut(code) {
             Some(count) => *count += 1,
             None => *self.codes.entry(code.to_owned()).or_default() += 1,
@@ -97,6 +113,7 @@ impl Tally {
             "max": self.answered.max() as f64 / 1e3,
             "refused_p99": milliseconds(&self.refused, 0.99),
             "codes": self.codes,
+            "models": self.models,
             "unsent": self.unsent,
         })
     }
