@@ -52,11 +52,10 @@ def swaps(server, load, published, options, rate, say):
     loading = threading.Thread(target=lambda: found.update(load.run(server, *options, "--rate", rate, "--seconds", seconds, "--models")))
     loading.start()
     time.sleep(1)
-    histories = lambda: server.said("serving what is newer", "history")
     for place in range(1, count + 1):
-        before = histories()
         published.publish("features", place)
-        until("the history", lambda: histories() > before)
+        history = f'"history":"{published.versions["features"][place]}"'
+        until("the history", lambda: server.said("serving what is newer", history))
         published.publish("models", place)
         until("the model", lambda: server.model() == published.digests[place])
         taken += 1

@@ -24,6 +24,9 @@ use tokio::{
 
 use crate::{config::Limits, connection::Cut, error::Error};
 
+/// Strangers may fill one of so many parts of the house, and no more.
+const SHARE: usize = 4;
+
 /// Between two looks at which answers have had their time.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -33,6 +36,8 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     places: Arc<Semaphore>,
+    /// Of these, those that may be of whoever is not known yet.
+    strangers: Arc<Semaphore>,
     unsent: Arc<Mutex<Slab<Watched>>>,
     limit: usize,
     request_time: Duration,
@@ -45,6 +50,7 @@ impl Gate {
         tokio::spawn(give_up_late(Arc::downgrade(&unsent)));
         Self {
             places: Arc::new(Semaphore::new(limits.in_flight)),
+            strangers: Arc::new(Semaphore::new((limits.in_flight / SHARE).max(1))),
             unsent,
             limit: limits.in_flight,
             request_time: limits.request_time,
@@ -66,8 +72,30 @@ impl Gate {
         Arc::clone(&self.places).acquire_owned().await.expect("it is never closed")
     }
 
-    /// Answers the request; the answer holds the place until it is sent. Refuses at once where there is no place.
+    /// Answers the request of somebody who is known.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] and [`Error::TooSlow`].
     pub(crate) async fn pass(&self, request: Request, next: Next) -> Result<Response, Error> {
+        self.answer(request, next, None).await
+    }
+
+    /// Answers the request of somebody who may be a stranger.
+    ///
+    /// # Errors
+    /// [`Error::Crowded`], and those of [`Gate::pass`].
+    pub(crate) async fn pass_stranger(&self, request: Request, next: Next) -> Result<Response, Error> {
+        let share = Arc::clone(&self.strangers).try_acquire_owned().map_err(|_| Error::Crowded)?;
+        self.answer(request, next, Some(share)).await
+    }
+
+    /// The answer holds the place, and what is the stranger's share, until it is sent. Refuses at once where there is no place.
+    async fn answer(
+        &self,
+        request: Request,
+        next: Next,
+        share: Option<OwnedSemaphorePermit>,
+    ) -> Result<Response, Error> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
         let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
         let until = Instant::now() + self.request_time;
@@ -80,7 +108,7 @@ impl Gate {
         let response =
             timeout_at(until, next.run(request)).await.map_err(|_| Error::TooSlow { limit: self.request_time })?;
         let (head, body) = response.into_parts();
-        let answer = Arc::new(Mutex::new(Some(Answer { body, rest: Bytes::new(), _place: place })));
+        let answer = Arc::new(Mutex::new(Some(Answer { body, rest: Bytes::new(), _places: (place, share) })));
         let watched = Watched { answer: Arc::downgrade(&answer), until, cut };
         let key = held(&self.unsent).insert(watched);
         Ok(Response::from_parts(head, Body::new(Unsent { answer, watch: Arc::clone(&self.unsent), key })))
@@ -106,7 +134,7 @@ struct Answer {
     body: Body,
     /// What is left of the data that the body gave.
     rest: Bytes,
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 /// An answer that is not sent, and until when it may be.

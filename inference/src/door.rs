@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The name of a request, which its answer and the log repeat.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest name that a caller may give.
 const LONGEST_ID: usize = 128;
@@ -109,14 +109,20 @@ pub(crate) async fn enter(State(door): State<Door>, mut request: Request, next: 
     let (who, outcome) = match known {
         Err(error) => (None, Err(error)),
         Ok(who) => {
-            if let Some(cut) = request.extensions().get::<Cut>() {
+            // Whoever signs is known once the body was read.
+            if let (true, Some(cut)) = (access != Access::Signed, request.extensions().get::<Cut>()) {
                 cut.known();
             }
             if let Some(who) = &who {
                 door.observer.calls().caller(who);
             }
             let outcome = match access {
-                Access::Placed | Access::Signed => door.gate.pass(request, next).instrument(span).await,
+                Access::Placed => door.gate.pass(request, next).instrument(span).await,
+                Access::Signed => {
+                    let outcome = door.gate.pass_stranger(request, next).instrument(span).await;
+                    // Nobody has looked at what was sent.
+                    outcome.inspect_err(|_| door.observer.calls().webhook("shed"))
+                }
                 _ => Ok(next.run(request).instrument(span).await),
             };
             (who, outcome)

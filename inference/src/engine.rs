@@ -121,6 +121,12 @@ impl Engine {
         self.score_all(requests.into_iter().map(Task::try_from).collect(), began)
     }
 
+    /// [`Engine::answer_json`] of some documents, as [`Engine::answer_all`].
+    pub fn answer_all_json(&self, documents: &[&[u8]]) -> Vec<Result<Answer, Error>> {
+        let began = Instant::now();
+        self.score_all(documents.iter().map(|document| Task::from_json(document)).collect(), began)
+    }
+
     /// Answers for a pull request, or a webhook's payload, as GitHub's JSON.
     ///
     /// # Errors
@@ -130,31 +136,36 @@ impl Engine {
         self.score(Task::from_json(document)?, began)
     }
 
-    /// Answers for a vector by itself, in the order of the features, NaN where unknown: its words are not known.
-    ///
-    /// # Errors
-    /// [`Error::Model`].
-    pub fn answer_vector(&self, values: [f32; FEATURE_COUNT], repository: Option<String>) -> Result<Answer, Error> {
+    /// Answers for vectors by themselves, in the order of the features, NaN where unknown, each beside the name of its repository
+    /// where that is known: their words are not.
+    pub fn answer_all_vectors(
+        &self,
+        vectors: Vec<([f32; FEATURE_COUNT], Option<String>)>,
+    ) -> Vec<Result<Answer, Error>> {
         let began = Instant::now();
-        let vector = FeatureVector { values, tokens: Vec::new(), kind_tokens: Vec::new() };
-        let about = About {
-            foreign: repository.as_ref().is_some_and(|name| self.past.profiles.ledger(name).is_none()),
-            repository: repository.unwrap_or_default(),
-            number: 0,
-            created_at: None,
-            declared: None,
-            title: None,
-            history_source: v1::HistorySource::Request,
-            history_as_of: None,
-            include_features: false,
-        };
-        only(self.judge(vec![Ok((vector, about))], began))
+        let asked = vectors.into_iter().map(|(values, repository)| {
+            let vector = FeatureVector { values, tokens: Vec::new(), kind_tokens: Vec::new() };
+            let about = About {
+                foreign: repository.as_ref().is_some_and(|name| self.past.profiles.ledger(name).is_none()),
+                repository: repository.unwrap_or_default(),
+                number: 0,
+                created_at: None,
+                declared: None,
+                title: None,
+                history_source: v1::HistorySource::Request,
+                history_as_of: None,
+                include_features: false,
+            };
+            Ok((vector, about))
+        });
+        self.judge(asked.collect(), began)
     }
 
     fn score(&self, task: Task, began: Instant) -> Result<Answer, Error> {
         only(self.score_all(vec![Ok(task)], began))
     }
 
+    #[tracing::instrument(name = "score", skip_all)]
     fn score_all(&self, tasks: Vec<Result<Task, Error>>, began: Instant) -> Vec<Result<Answer, Error>> {
         self.judge(tasks.into_iter().map(|task| task.map(|task| self.look_up(task))).collect(), began)
     }
@@ -184,7 +195,6 @@ impl Engine {
     }
 
     /// Answers for vectors, each by itself.
-    #[tracing::instrument(skip_all)]
     fn judge(&self, asked: Vec<Result<(FeatureVector, About), Error>>, began: Instant) -> Vec<Result<Answer, Error>> {
         let sound: Vec<_> = asked.iter().flatten().collect();
         let seen = sound.iter().map(|(vector, about)| (vector, about.repository.as_str(), about.foreign));

@@ -32,6 +32,9 @@ pub enum Error {
         /// Most requests.
         limit: usize,
     },
+    /// All places that strangers may have are taken.
+    #[error("the server answers as many requests of unknown senders as it takes at a time: send it again later")]
+    Crowded,
     /// The request did not arrive in time, or its answer was not ready in time.
     #[error(
         "the request took longer than {limit:?}, the most that this server gives it: send it faster or in smaller \
@@ -112,7 +115,7 @@ impl Error {
             Self::NoSuchModel(_) => (Code::NotFound, StatusCode::NOT_FOUND),
             Self::Disabled(_) => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED),
             Self::NotReady | Self::NotKept(_) | Self::Ending => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
-            Self::Busy { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
+            Self::Busy { .. } | Self::Crowded => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
             Self::TooSlow { .. } => (Code::DeadlineExceeded, StatusCode::REQUEST_TIMEOUT),
             Self::Unwritable(_) | Self::Model(_) => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -132,6 +135,7 @@ impl Error {
             | Self::Encoded(_)
             | Self::NotReady
             | Self::Busy { .. }
+            | Self::Crowded
             | Self::TooSlow { .. }
             | Self::Unauthenticated(_)
             | Self::Unsigned(_)

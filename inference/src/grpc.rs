@@ -23,11 +23,8 @@ use crate::{
     oip::grpc::OpenInference,
     readiness::Readiness,
     stream::{Answers, Streams},
+    turns::in_turns,
 };
-
-/// How many items of a batch are scored before other work of the same thread gets its turn, and before it is looked whether
-/// anybody still waits.
-const ITEMS_A_TURN: usize = 16;
 
 /// What answers on this port.
 pub(crate) struct Parts {
@@ -64,14 +61,11 @@ impl Scoring for Service {
             let instead = "a batch: send several batches";
             return Err(Error::too_many("requests", requests.len(), "pull requests", self.batch, instead).into());
         }
-        let mut results = Vec::with_capacity(requests.len());
-        let mut requests = requests.into_iter();
-        while requests.len() > 0 {
-            let some = requests.by_ref().take(ITEMS_A_TURN).collect();
-            let answers = engine.answer_all(some).into_iter();
-            results.extend(answers.map(|answer| outcome(answer.map(|answer| self.observer.answered(&engine, answer)))));
-            tokio::task::yield_now().await;
-        }
+        let results = in_turns(requests, |some| {
+            let told = |answer: Result<_, _>| outcome(answer.map(|answer| self.observer.answered(&engine, answer)));
+            engine.answer_all(some).into_iter().map(told).collect()
+        });
+        let results = results.await;
         Ok(Response::new(ScoreBatchResponse { results }))
     }
 

@@ -38,4 +38,5 @@ pub mod server;
 mod stream;
 pub mod task;
 pub mod tls;
+mod turns;
 pub mod webhook;

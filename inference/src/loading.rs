@@ -1,6 +1,6 @@
 //! From a published folder to an engine: nothing is trusted before it is verified.
 
-use std::time::Instant;
+use std::{sync::mpsc, thread, time::Instant};
 
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -15,6 +15,10 @@ use crate::{
 };
 
 const PROFILES: &str = "profiles.parquet";
+
+/// Rows of profiles that are decoded at a time, and how many such batches may wait.
+const ROWS: usize = 8_192;
+const BATCHES: usize = 2;
 
 /// Why a model cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -211,12 +215,26 @@ fn agree(manifest: &Manifest, model: &Model, digest: &str) -> Result<(), &'stati
     }
 }
 
-/// Adds one file of profiles to those that were read.
+/// Adds one file of profiles to those that were read. While some rows are added the next are decoded.
 fn read_profiles(bytes: Bytes, profiles: &mut Profiles) -> Result<(), String> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(ParquetRecordBatchReaderBuilder::build);
-    for batch in reader.map_err(|error| error.to_string())? {
-        let batch = batch.map_err(|error| error.to_string())?;
-        prowl_features::push_batch(profiles, &batch).map_err(|error| error.to_string())?;
-    }
-    Ok(())
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .and_then(|builder| builder.with_batch_size(ROWS).build())
+        .map_err(|error| error.to_string())?;
+    let (decoded, batches) = mpsc::sync_channel(BATCHES);
+    thread::scope(|scope| {
+        let decoding = thread::Builder::new().spawn_scoped(scope, move || {
+            for batch in reader {
+                // Nobody takes more of a file that cannot be used.
+                if decoded.send(batch).is_err() {
+                    break;
+                }
+            }
+        });
+        decoding.map_err(|error| error.to_string())?;
+        for batch in batches {
+            let batch = batch.map_err(|error| error.to_string())?;
+            prowl_features::push_batch(profiles, &batch).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    })
 }

@@ -52,9 +52,8 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let readiness = Readiness::new(health.clone()).await;
     let (gate, observer) = (Gate::new(&config.limits), observer(config.shadow.clone())?);
     let stop = CancellationToken::new();
-    let (webhooks, workers) =
-        webhook::start(&config.webhooks, &config.limits, secrets, readiness.clone(), observer.clone())
-            .map_err(|error| anyhow!("cannot take webhooks by the secret webhook_secret: {error}"))?;
+    let (webhooks, workers) = webhook::start(&config.webhooks, secrets, readiness.clone(), observer.clone())
+        .map_err(|error| anyhow!("cannot take webhooks by the secret webhook_secret: {error}"))?;
     let door = |refuse| Door {
         gate: gate.clone(),
         guard: guard.clone(),
@@ -86,10 +85,10 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
             readiness.serve(engine?).await;
             tracing::info!("serving");
             let follower = Follower { store, readiness: readiness.clone(), observer, reasons };
-            let following = tokio::spawn(follower.run(config.following));
-            let _following = AbortOnDropHandle::new(following);
+            let mut following = AbortOnDropHandle::new(tokio::spawn(follower.run(config.following)));
             tokio::select! {
                 name = signal => name,
+                ended = &mut following => return Err(anyhow!("what follows the store ended: {ended:?}")),
                 ended = ports.join_next() => return Err(unasked(ended)),
             }
         }

@@ -27,6 +27,7 @@ use crate::{
     observe::{Observer, Shadow},
     oip::rest,
     readiness::{Phase, Readiness},
+    turns::in_turns,
     webhook::{self, Webhooks},
 };
 
@@ -92,29 +93,30 @@ pub(crate) fn refuse(path: &str, error: &Error) -> Response {
 
 /// `POST /v1/score`. Any content type will do: `curl -d` sends one of its own.
 async fn score(State(server): State<Server>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
-    let answer = || {
+    let answer = async {
         let body = server.body(&headers, body)?;
-        let engine = server.readiness.engine()?;
+        let engine = server.readiness.engine()?.clone();
         if body.trim_ascii_start().starts_with(b"[") {
-            return json(&many(&server, &engine, &body)?);
+            return json(&many(&server, &engine, &body).await?);
         }
         json(&server.observer.answered(&engine, engine.answer_json(&body)?))
     };
-    answer().unwrap_or_else(|error| problem(&error))
+    answer.await.unwrap_or_else(|error| problem(&error))
 }
 
 /// A list of pull requests: each has its own answer or error.
-fn many(server: &Server, engine: &Engine, body: &[u8]) -> Result<ScoreBatchResponse, Error> {
+async fn many(server: &Server, engine: &Engine, body: &[u8]) -> Result<ScoreBatchResponse, Error> {
     let documents: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| Error::NotJson(error.to_string()))?;
     if documents.len() > server.batch {
         let instead = "a list: send several lists";
         return Err(Error::too_many("", documents.len(), "pull requests", server.batch, instead));
     }
-    let score = |document: &RawValue| {
-        let answer = engine.answer_json(document.get().as_bytes());
-        outcome(answer.map(|answer| server.observer.answered(engine, answer)))
-    };
-    Ok(ScoreBatchResponse { results: documents.into_iter().map(score).collect() })
+    let results = in_turns(documents, |some| {
+        let documents: Vec<_> = some.iter().map(|document| document.get().as_bytes()).collect();
+        let told = |answer: Result<_, _>| outcome(answer.map(|answer| server.observer.answered(engine, answer)));
+        engine.answer_all_json(&documents).into_iter().map(told).collect()
+    });
+    Ok(ScoreBatchResponse { results: results.await })
 }
 
 async fn model(State(server): State<Server>) -> Response {

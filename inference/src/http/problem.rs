@@ -65,7 +65,10 @@ pub(crate) fn problem(error: &Error) -> Response {
 
 /// The same answer with what a client may do next, where HTTP has a header for it.
 pub(crate) fn advised(error: &Error, mut response: Response) -> Response {
-    if matches!(error, Error::Busy { .. } | Error::QueueFull | Error::NotReady | Error::NotKept(_)) {
+    if matches!(
+        error,
+        Error::Busy { .. } | Error::Crowded | Error::Ending | Error::QueueFull | Error::NotReady | Error::NotKept(_)
+    ) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     let asks_for = match error {

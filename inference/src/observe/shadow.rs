@@ -10,6 +10,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -261,7 +262,9 @@ fn work(samples: &Receiver<Sample>, found: &Found) {
         tracing::debug!(?error, "the shadow runs at the usual priority");
     }
     for sample in samples {
-        if let Err(error) = found.compare(sample) {
+        // Those that follow are judged also where one finds a fault of ours.
+        let compared = catch_unwind(AssertUnwindSafe(|| found.compare(sample)));
+        if let Err(error) = compared.unwrap_or_else(|_| Err(Error::Model("it panicked".to_owned()))) {
             if found.figures.failed.get() == 0 {
                 tracing::warn!(%error, "the shadow could not judge a pull request; those that follow are counted only");
             }

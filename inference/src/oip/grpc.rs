@@ -81,13 +81,13 @@ impl GrpcInferenceService for OpenInference {
     }
 
     async fn model_infer(&self, request: Request<ModelInferRequest>) -> Result<Response<ModelInferResponse>, Status> {
-        let engine = self.readiness.engine()?;
+        let engine = self.readiness.engine()?.clone();
         let request = request.into_inner();
         check_model(&engine, &request.model_name, &request.model_version)?;
         let raw = !request.raw_input_contents.is_empty();
         let inputs = inputs(request.inputs, request.raw_input_contents)?;
         let outputs = request.outputs.into_iter().map(|output| output.name).collect();
-        let outputs = infer(&engine, &self.observer, super::Request { inputs, outputs }, self.batch)?;
+        let outputs = infer(&engine, &self.observer, super::Request { inputs, outputs }, self.batch).await?;
         let mut response = ModelInferResponse {
             model_name: MODEL.to_owned(),
             model_version: engine.id().version.clone(),

@@ -19,9 +19,10 @@ use prowl_proto::v1::{self, Band};
 pub(crate) use tensor::{Kind, Tensor, Values};
 
 use crate::{
-    engine::Engine,
+    engine::{Answer, Engine},
     error::{Error, Violation},
     observe::Observer,
+    turns::in_turns,
 };
 
 /// The name of the model that is served: its version tells which one it is.
@@ -72,7 +73,12 @@ pub(crate) fn check_model(engine: &Engine, name: &str, version: &str) -> Result<
 
 /// Scores each row; the outputs come in the order in which they are asked for. No more than `most` rows, and all of them or none:
 /// the protocol has no way to tell of one.
-pub(crate) fn infer(engine: &Engine, observer: &Observer, request: Request, most: usize) -> Result<Vec<Tensor>, Error> {
+pub(crate) async fn infer(
+    engine: &Engine,
+    observer: &Observer,
+    request: Request,
+    most: usize,
+) -> Result<Vec<Tensor>, Error> {
     let wanted = outputs(&request.outputs)?;
     let [mut features, mut repository, mut documents] = [None, None, None];
     for tensor in request.inputs {
@@ -90,10 +96,11 @@ pub(crate) fn infer(engine: &Engine, observer: &Observer, request: Request, most
         (None, None, Some(documents)) => {
             let documents = documents.texts(&INPUTS[2])?;
             in_bounds("pull_request", documents.len(), most)?;
-            let answer = |(row, text): (usize, &Bytes)| {
-                engine.answer_json(text).map_err(|error| error.within(&format!("pull_request[{row}]")))
+            let answers = in_turns(documents.iter().map(AsRef::as_ref).collect(), |some| engine.answer_all_json(&some));
+            let named = |(row, answer): (usize, Result<Answer, Error>)| {
+                answer.map_err(|error| error.within(&format!("pull_request[{row}]")))
             };
-            documents.iter().enumerate().map(answer).collect::<Result<Vec<_>, _>>()?
+            answers.await.into_iter().enumerate().map(named).collect::<Result<Vec<_>, _>>()?
         }
         (Some(features), repository, None) => {
             let values = features.floats(&INPUTS[0])?;
@@ -101,7 +108,9 @@ pub(crate) fn infer(engine: &Engine, observer: &Observer, request: Request, most
             in_bounds("features", rows.len(), most)?;
             let names = repository.map(|tensor| names(&tensor, rows.len())).transpose()?;
             let mut names = names.into_iter().flatten();
-            rows.iter().map(|row| engine.answer_vector(*row, names.next())).collect::<Result<Vec<_>, _>>()?
+            let vectors = rows.iter().map(|row| (*row, names.next())).collect();
+            let answers = in_turns(vectors, |some| engine.answer_all_vectors(some));
+            answers.await.into_iter().collect::<Result<Vec<_>, _>>()?
         }
         _ => return Err(wrong("inputs", "give either `features`, with or without `repository`, or `pull_request`")),
     };

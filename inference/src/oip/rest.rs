@@ -95,12 +95,12 @@ async fn infer_model(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let answer = || {
+    let answer = async {
         let body = server.body(&headers, body)?;
-        let engine = named.engine(&server)?;
-        answer(&server, &engine, &headers, &body)
+        let engine = named.engine(&server)?.clone();
+        answer(&server, &engine, &headers, &body).await
     };
-    answer().unwrap_or_else(|error| refusal(&error))
+    answer.await.unwrap_or_else(|error| refusal(&error))
 }
 
 #[derive(Deserialize)]
@@ -208,7 +208,7 @@ impl<'de> Visitor<'de> for Gather<'_> {
     }
 }
 
-fn answer(server: &Server, engine: &Engine, headers: &HeaderMap, body: &Bytes) -> Result<Response, Error> {
+async fn answer(server: &Server, engine: &Engine, headers: &HeaderMap, body: &Bytes) -> Result<Response, Error> {
     let length = match headers.get(JSON_LENGTH) {
         None => body.len(),
         Some(value) => {
@@ -228,7 +228,9 @@ fn answer(server: &Server, engine: &Engine, headers: &HeaderMap, body: &Bytes) -
     let outputs = call.outputs.iter().map(|output| output.name.clone()).collect();
     let mut raw = Vec::new();
     let mut told = Vec::new();
-    for Tensor { name, shape, values } in infer(engine, &server.observer, Request { inputs, outputs }, server.batch)? {
+    for Tensor { name, shape, values } in
+        infer(engine, &server.observer, Request { inputs, outputs }, server.batch).await?
+    {
         let datatype = values.kind().datatype();
         told.push(if binary(&name) {
             let bytes = values.into_raw();

@@ -55,6 +55,8 @@ pub(super) struct Ask<'a> {
 pub(super) struct Failure {
     error: String,
     again: Again,
+    /// Whether the token is not known, or may not do this.
+    pub(super) refused: bool,
 }
 
 /// Whether another try may succeed.
@@ -74,11 +76,11 @@ impl fmt::Display for Failure {
 impl Failure {
     /// One that stays.
     pub(super) fn lasting(error: impl Into<String>) -> Self {
-        Self { error: error.into(), again: Again::Never }
+        Self { error: error.into(), again: Again::Never, refused: false }
     }
 
     fn passing(error: impl Into<String>) -> Self {
-        Self { error: error.into(), again: Again::Soon }
+        Self { error: error.into(), again: Again::Soon, refused: false }
     }
 }
 
@@ -212,7 +214,8 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &Bytes, now: Duration)
         _ => "",
     };
     let colon = if message.is_empty() { "" } else { ": " };
-    Failure { error: format!("GitHub says {}{hint}{colon}{message}", status.as_u16()), again }
+    let refused = matches!(status.as_u16(), 401 | 403) && !too_much;
+    Failure { error: format!("GitHub says {}{hint}{colon}{message}", status.as_u16()), again, refused }
 }
 
 /// The tries of one thing, until a moment.
@@ -321,7 +324,7 @@ mod tests {
             (left, count) = (left.saturating_sub(pause), count + 1);
         }
         assert!((6..=9).contains(&count), "{count}");
-        let asked = |seconds| Failure { error: "busy".to_owned(), again: Again::After(Duration::from_secs(seconds)) };
+        let asked = |seconds| Failure { again: Again::After(Duration::from_secs(seconds)), ..Failure::passing("busy") };
         let pause = tries().pause_of(asked(20), minute).unwrap();
         assert!((Duration::from_secs(20)..Duration::from_secs(21)).contains(&pause), "{pause:?}");
         assert!(tries().pause_of(asked(3_000), minute).unwrap_err().to_string().starts_with("busy; "));

@@ -83,6 +83,17 @@ impl Credentials {
         Ok(Some(token.into()))
     }
 
+    /// The number of the App, where this server is one.
+    pub(super) fn app(&self) -> Option<String> {
+        let app = self.secrets.get(SECRETS[0])?.expose_secret().trim().to_owned();
+        Some(app).filter(|app| !app.is_empty() && app.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    /// The token of an installation was refused: what it may do is written into it, and may be another by now.
+    pub(super) fn forget(&self, installation: u64) {
+        self.lock().remove(&installation);
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, (SecretString, Instant)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -50,6 +50,13 @@ pub(super) struct Delivery {
     pub(super) request_id: String,
 }
 
+impl Delivery {
+    /// Bytes that it holds, nearly all of them.
+    pub(super) fn length(&self) -> usize {
+        self.document.get().len()
+    }
+}
+
 /// A pull request on GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
@@ -139,7 +146,6 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Event, Error> {
     if !(hexadecimal && matches!(head.sha.len(), 40 | 64)) {
         return Err(wrong("pull_request.head.sha", "no name of a commit: 40 hexadecimal digits"));
     }
-    let named = |id: &&str| id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_graphic());
     Ok(Event::PullRequest(Box::new(Delivery {
         digest: Sha256::digest(body).into(),
         updated_at: known.updated_at.unwrap_or(known.created_at),
@@ -147,9 +153,16 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Event, Error> {
         head: head.sha,
         installation: installation.map(|installation| installation.id),
         document: pull_request.to_owned(),
-        id: Some(of("x-github-delivery")).filter(named).unwrap_or_default().to_owned(),
+        id: id(headers),
         request_id: of("x-request-id").to_owned(),
     })))
+}
+
+/// GitHub's name of a delivery; nothing where it is none.
+pub(super) fn id(headers: &HeaderMap) -> String {
+    let id = headers.get("x-github-delivery").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let is_name = id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_name { id.to_owned() } else { String::new() }
 }
 
 fn wrong(field: &str, description: &str) -> Error {

@@ -36,6 +36,8 @@ pub(super) struct GitHub {
 pub(super) struct Session<'a> {
     client: &'a Client,
     token: SecretString,
+    /// The number of the App, where it is one: checks of the same name may be of others.
+    app: Option<String>,
     delivery: &'a Delivery,
     until: Instant,
 }
@@ -83,7 +85,15 @@ impl GitHub {
         until: Instant,
     ) -> Result<Option<Session<'a>>, Failure> {
         let token = self.credentials.token(&self.client, delivery.installation, until).await?;
-        Ok(token.map(|token| Session { client: &self.client, token, delivery, until }))
+        let app = self.credentials.app();
+        Ok(token.map(|token| Session { client: &self.client, token, app, delivery, until }))
+    }
+
+    /// Asks for a new token at the next delivery, where this one was refused.
+    pub(super) fn forget_refused(&self, delivery: &Delivery, failure: &Failure) {
+        if let (true, Some(installation)) = (failure.refused, delivery.installation) {
+            self.credentials.forget(installation);
+        }
     }
 }
 
@@ -131,7 +141,8 @@ impl Session<'_> {
         let Delivery { name, head, updated_at, .. } = self.delivery;
         // A commit may be that of several pull requests.
         let of_ours = format!("prowl:{}:", name.number);
-        let query = [("check_name", CHECK), ("filter", "all"), PER_PAGE];
+        let mut query = vec![("check_name", CHECK), ("filter", "all"), PER_PAGE];
+        query.extend(self.app.as_deref().map(|app| ("app_id", app)));
         let path = self.below(&["commits", head, "check-runs"]);
         let ask = Ask { method: Method::GET, path: &path, query: &query, body: None };
         let Found { check_runs } = self.client.ask_once(&ask, &self.token, self.until).await?;

@@ -24,14 +24,13 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use prowl_platform::Secrets;
 use reqwest::Url;
 use serde::Serialize;
 use tokio::{
-    sync::Semaphore,
     task::JoinSet,
     time::{Instant, timeout_at},
 };
@@ -45,7 +44,7 @@ use self::{
     work::Worker,
 };
 use crate::{
-    config::Limits,
+    door::REQUEST_ID,
     error::Error,
     http::{Server, problem::problem},
     observe::Observer,
@@ -61,9 +60,6 @@ pub(crate) const SECRETS: [&str; 4] =
 
 /// Deliveries that are worked on at one time: they wait for GitHub nearly all of it.
 const WORKERS: usize = 4;
-
-/// Who asks is known by the body only, so strangers may fill a part of the house, and no more.
-const SHARE: usize = 4;
 
 /// How deliveries are taken and worked on.
 #[derive(Clone, Debug)]
@@ -85,8 +81,6 @@ pub(crate) struct Webhooks {
 struct Shared {
     secrets: Secrets,
     queue: Arc<Queue>,
-    places: Semaphore,
-    limit: usize,
 }
 
 /// Those who work on deliveries; they end with this.
@@ -101,7 +95,6 @@ pub(crate) struct Workers {
 /// A secret cannot be used.
 pub(crate) fn start(
     settings: &Settings,
-    limits: &Limits,
     secrets: Secrets,
     readiness: Readiness,
     observer: Observer,
@@ -112,8 +105,7 @@ pub(crate) fn start(
     let patience = settings.patience;
     let worker = Arc::new(Worker { queue: Arc::clone(&queue), github, readiness, observer, patience });
     let tasks = (0..WORKERS).map(|_| Arc::clone(&worker).run()).collect();
-    let limit = (limits.in_flight / SHARE).max(1);
-    let shared = Shared { secrets, queue: Arc::clone(&queue), places: Semaphore::new(limit), limit };
+    let shared = Shared { secrets, queue: Arc::clone(&queue) };
     Ok((Webhooks { shared: Arc::new(shared) }, Workers { queue, tasks }))
 }
 
@@ -154,12 +146,10 @@ impl Webhooks {
         self.shared.queue.waiting()
     }
 
-    async fn told(&self, server: &Server, request: Request) -> Result<Told, Error> {
-        let Shared { secrets, queue, places, limit } = &*self.shared;
-        let _place = places.try_acquire().map_err(|_| Error::Busy { limit: *limit })?;
-        let headers = request.headers().clone();
-        let body = server.body(&headers, Bytes::from_request(request, server).await)?;
-        let keys = Keys::of(secrets).map_err(|_| {
+    /// The body of a request, if one who is known has signed it.
+    async fn signed(&self, server: &Server, headers: &HeaderMap, request: Request) -> Result<Bytes, Error> {
+        let body = server.body(headers, Bytes::from_request(request, server).await)?;
+        let keys = Keys::of(&self.shared.secrets).map_err(|_| {
             Error::Disabled(
                 "this server takes no webhooks: its secret webhook_secret holds one of less than 16 characters",
             )
@@ -170,8 +160,12 @@ impl Webhooks {
                  webhook on GitHub",
             ));
         };
-        keys.verify(&Signature::of(&headers)?, &body)?;
-        let delivery = match delivery::read(&headers, &body)? {
+        keys.verify(&Signature::of(headers)?, &body)?;
+        Ok(body)
+    }
+
+    fn told(&self, server: &Server, headers: &HeaderMap, body: &Bytes) -> Result<Told, Error> {
+        let delivery = match delivery::read(headers, body)? {
             Event::Ping => return Ok(Told::done("pong", "pull requests will be scored")),
             Event::Ignored(reason) => return Ok(Told::done("ignored", reason)),
             Event::PullRequest(delivery) => *delivery,
@@ -179,7 +173,7 @@ impl Webhooks {
         server.readiness.engine()?;
         let name = delivery.name.to_string();
         let accepted = |outcome, detail| Told { status: StatusCode::ACCEPTED, outcome, detail };
-        Ok(match queue.take(delivery)? {
+        Ok(match self.shared.queue.take(delivery)? {
             Taken::Queued => accepted("queued", name),
             Taken::Replaced => accepted("replaced", format!("{name}, in the place of an older state that waited")),
             Taken::Repeated => Told::done("repeated", format!("this delivery of {name} was taken already")),
@@ -190,12 +184,27 @@ impl Webhooks {
 
 /// `POST /webhooks/github`.
 pub(crate) async fn take(State(server): State<Server>, request: Request) -> Response {
-    let told = server.webhooks.told(&server, request).await;
-    let outcome = match &told {
-        Ok(told) => told.outcome,
-        Err(Error::Unsigned(_)) => "unsigned",
-        Err(_) => "refused",
+    let headers = request.headers().clone();
+    let count = |outcome| server.observer.calls().webhook(outcome);
+    let body = match server.webhooks.signed(&server, &headers, request).await {
+        Ok(body) => body,
+        Err(error) => {
+            count("unsigned");
+            return problem(&error);
+        }
     };
-    server.observer.calls().webhook(outcome);
-    told.map_or_else(|error| problem(&error), |told| (told.status, Json(told)).into_response())
+    match server.webhooks.told(&server, &headers, &body) {
+        Ok(told) => {
+            count(told.outcome);
+            (told.status, Json(told)).into_response()
+        }
+        Err(error) => {
+            count("refused");
+            let delivery = delivery::id(&headers);
+            let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+            let said = "a delivery of GitHub's is refused: deliver it again once the cause is mended";
+            tracing::warn!(delivery, request_id, %error, "{said}");
+            problem(&error)
+        }
+    }
 }

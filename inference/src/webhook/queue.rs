@@ -58,22 +58,26 @@ impl Queue {
     /// Takes a delivery, unless it was taken before.
     ///
     /// # Errors
-    /// [`Error::QueueFull`].
+    /// [`Error::QueueFull`], and [`Error::Ending`] once it was closed.
     pub(super) fn take(&self, delivery: Delivery) -> Result<Taken, Error> {
         let mut deliveries = self.lock();
-        let Deliveries { waiting, taken, .. } = &mut *deliveries;
+        let Deliveries { waiting, taken, closed, .. } = &mut *deliveries;
+        if *closed {
+            return Err(Error::Ending);
+        }
+        let bytes: usize = waiting.iter().map(|delivery| delivery.length()).sum();
         if taken.contains(&delivery.digest) {
             return Ok(Taken::Repeated);
         }
         let digest = delivery.digest;
         let became = match waiting.iter_mut().find(|other| other.name == delivery.name) {
             Some(other) if other.updated_at > delivery.updated_at => return Ok(Taken::Outdated),
+            Some(older) if bytes - older.length() >= self.most_bytes => return Err(Error::QueueFull),
             Some(older) => {
                 *older = Arc::new(delivery);
                 Taken::Replaced
             }
             None => {
-                let bytes: usize = waiting.iter().map(|delivery| delivery.document.get().len()).sum();
                 if waiting.len() >= self.limit || bytes >= self.most_bytes {
                     return Err(Error::QueueFull);
                 }

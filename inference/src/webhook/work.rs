@@ -8,6 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     check_run::Output,
+    client::Failure,
     delivery::Delivery,
     github::{GitHub, Put, Session},
     queue::Queue,
@@ -35,7 +36,10 @@ impl Worker {
             self.queue.done(&delivery, put.is_err());
             let Delivery { name, id, request_id, .. } = &*delivery;
             match put {
-                Ok(None) => tracing::debug!(pull_request = %name, delivery = id, request_id, "scored"),
+                Ok(None) => {
+                    self.observer.calls().check_run("none");
+                    tracing::debug!(pull_request = %name, delivery = id, request_id, "scored");
+                }
                 Ok(Some(put)) => {
                     self.observer.calls().check_run(put.as_str());
                     tracing::debug!(pull_request = %name, delivery = id, request_id, check_run = put.as_str(), "checked");
@@ -52,14 +56,18 @@ impl Worker {
     /// What became of the check run; `None` where none is asked for.
     async fn work(&self, delivery: &Delivery) -> Result<Option<Put>, String> {
         let until = Instant::now() + self.patience;
-        let session = self.github.session(delivery, until).await.map_err(|failure| failure.to_string())?;
+        let failed = |failure: Failure| {
+            self.github.forget_refused(delivery, &failure);
+            failure.to_string()
+        };
+        let session = self.github.session(delivery, until).await.map_err(failed)?;
         let document = match &session {
             None => delivery.document.get().to_owned(),
-            Some(session) => with_files(delivery, session).await?,
+            Some(session) => with_files(delivery, session).await.map_err(failed)?,
         };
         let output = self.score(&document)?;
         let Some(session) = session else { return Ok(None) };
-        session.put(&output).await.map(Some).map_err(|failure| failure.to_string())
+        session.put(&output).await.map(Some).map_err(failed)
     }
 
     fn score(&self, document: &str) -> Result<Output, String> {
@@ -72,9 +80,9 @@ impl Worker {
 }
 
 /// The pull request with its files, which a delivery does not hold.
-async fn with_files(delivery: &Delivery, session: &Session<'_>) -> Result<String, String> {
-    let files = session.files().await.map_err(|failure| failure.to_string())?;
-    let unreadable = |error: serde_json::Error| error.to_string();
+async fn with_files(delivery: &Delivery, session: &Session<'_>) -> Result<String, Failure> {
+    let files = session.files().await?;
+    let unreadable = |error: serde_json::Error| Failure::lasting(error.to_string());
     let mut document: Map<String, Value> = serde_json::from_str(delivery.document.get()).map_err(unreadable)?;
     document.insert("files".to_owned(), serde_json::to_value(files).map_err(unreadable)?);
     serde_json::to_string(&document).map_err(unreadable)

@@ -13,7 +13,7 @@ use futures::future::join_all;
 use h2::client::SendRequest;
 use prost::Message;
 use prowl_proto::v1::{ScoreBatchRequest, ScoreRequest, score_request::Source};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rlimit::Resource;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -31,10 +31,10 @@ use crate::{
 async fn crowd() -> (usize, MutexGuard<'static, ()>) {
     static ONE: Mutex<()> = Mutex::const_new(());
     let one = ONE.lock().await;
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let (_, most) = Resource::NOFILE.get().unwrap();
+    Resource::NOFILE.set(most, most).unwrap();
     // The other tests of this process need some, too.
-    let most = maximum.map_or(10_000, |maximum| maximum.saturating_sub(2_000).min(10_000)) as usize;
+    let most = most.saturating_sub(2_000).min(10_000) as usize;
     assert!(most >= 1_000, "`ulimit -Hn` lets this test open only {most} connections");
     println!("{most} connections");
     (most, one)
@@ -78,6 +78,34 @@ async fn living_connections_of_strangers_keep_nobody_out() {
             let open = join_all((0..200).map(|_| caller(&siege, 65_535))).await;
             assert!(open.iter().flatten().count() > 50, "too few were let in for a crowd");
             tokio::time::sleep(Duration::from_secs(1)).await;
+        })
+        .await;
+}
+
+/// Those who deliver without a signature and read no answer hold a part of the house, and their connections give way.
+#[tokio::test(flavor = "multi_thread")]
+async fn unsigned_deliveries_keep_nobody_out() {
+    let siege = Siege::lay(false, &["--max-connections", "50", "--max-in-flight", "16"]);
+    let (address, _) = siege.ports()[1];
+    siege
+        .survives(async || {
+            let mut held = Vec::new();
+            for _ in 0..100 {
+                let stream = TcpStream::connect(address).await.unwrap();
+                let shaken = h2::client::Builder::new().initial_window_size(0).handshake::<_, Bytes>(stream).await;
+                let Ok((sender, connection)) = shaken else { continue };
+                let connection = AbortOnDropHandle::new(tokio::spawn(connection));
+                let Ok(mut sender) = sender.ready().await else { continue };
+                let deliver =
+                    |_| sender.send_request(Request::post("http://test/webhooks/github").body(()).unwrap(), true);
+                let answers: Vec<_> = (0..8).map(deliver).collect();
+                held.push((connection, answers, sender));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(held.len() > 50, "too few were let in for a crowd");
+            // A quarter, and whoever asks beside them.
+            assert!(siege.in_flight() <= 4 + 2, "strangers hold {} of 16 places", siege.in_flight());
+            assert_eq!(siege.server.http("GET", "/healthz", b"").0, 200);
         })
         .await;
 }

@@ -130,6 +130,7 @@ impl Network {
             ArtifactError::unless(weights.ncols() == bias.len(), &name, || {
                 format!("it has {} columns of weights and {} biases", weights.ncols(), bias.len())
             })?;
+            ArtifactError::unless(!bias.is_empty(), &name, || "it gives nothing".to_owned())?;
             width = bias.len();
         }
         ArtifactError::unless(width == inputs && !self.layers.is_empty(), "network", || {
