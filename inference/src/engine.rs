@@ -111,20 +111,17 @@ impl Engine {
     /// # Errors
     /// Those of [`Task`], and [`Error::Model`].
     pub fn answer(&self, request: v1::ScoreRequest) -> Result<Answer, Error> {
-        let began = Instant::now();
-        self.score(Task::try_from(request)?, began)
+        only(self.answer_all(vec![request]))
     }
 
     /// Answers some requests, each by itself: a wrong one does not touch the others. Takes less time than one after the other.
     pub fn answer_all(&self, requests: Vec<v1::ScoreRequest>) -> Vec<Result<Answer, Error>> {
-        let began = Instant::now();
-        self.score_all(requests.into_iter().map(Task::try_from).collect(), began)
+        self.score(Instant::now(), requests.into_iter().map(Task::try_from))
     }
 
     /// [`Engine::answer_json`] of some documents, as [`Engine::answer_all`].
     pub fn answer_all_json(&self, documents: &[&[u8]]) -> Vec<Result<Answer, Error>> {
-        let began = Instant::now();
-        self.score_all(documents.iter().map(|document| Task::from_json(document)).collect(), began)
+        self.score(Instant::now(), documents.iter().map(|document| Task::from_json(document)))
     }
 
     /// Answers for a pull request, or a webhook's payload, as GitHub's JSON.
@@ -132,8 +129,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Task::from_json`], and [`Error::Model`].
     pub fn answer_json(&self, document: &[u8]) -> Result<Answer, Error> {
-        let began = Instant::now();
-        self.score(Task::from_json(document)?, began)
+        only(self.answer_all_json(&[document]))
     }
 
     /// Answers for vectors by themselves, in the order of the features, NaN where unknown, each beside the name of its repository
@@ -161,13 +157,9 @@ impl Engine {
         self.judge(asked.collect(), began)
     }
 
-    fn score(&self, task: Task, began: Instant) -> Result<Answer, Error> {
-        only(self.score_all(vec![Ok(task)], began))
-    }
-
-    #[tracing::instrument(name = "score", skip_all)]
-    fn score_all(&self, tasks: Vec<Result<Task, Error>>, began: Instant) -> Vec<Result<Answer, Error>> {
-        self.judge(tasks.into_iter().map(|task| task.map(|task| self.look_up(task))).collect(), began)
+    #[tracing::instrument(skip_all)]
+    fn score(&self, began: Instant, tasks: impl Iterator<Item = Result<Task, Error>>) -> Vec<Result<Answer, Error>> {
+        self.judge(tasks.map(|task| task.map(|task| self.look_up(task))).collect(), began)
     }
 
     /// The features of a pull request, and what else its answer says of it.
@@ -338,7 +330,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Model`].
     pub fn warm_up(&self) -> Result<(), Error> {
-        for number in 1..=16 {
+        let task = |number| {
             let pull_request = PullRequest {
                 repository: "prowl/warm-up".into(),
                 number,
@@ -348,10 +340,9 @@ impl Engine {
                 deletions: Some(number),
                 ..PullRequest::default()
             };
-            let task = Task { facts: Facts::of(&pull_request), history: None, include_features: true };
-            self.score(task, Instant::now())?;
-        }
-        Ok(())
+            Ok(Task { facts: Facts::of(&pull_request), history: None, include_features: true })
+        };
+        self.score(Instant::now(), (1..=16).map(task)).into_iter().try_for_each(|answer| answer.map(drop))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use prowl_features::DocumentError;
-use prowl_proto::v1::{self, score_batch_result::Outcome};
+use prowl_proto::v1;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -201,12 +201,6 @@ impl From<&Error> for Status {
         }
         Self::with_error_details(code, error.to_string(), details)
     }
-}
-
-/// One of many: its answer, or why it has none.
-pub(crate) fn outcome(answer: Result<v1::ScoreResponse, Error>) -> v1::ScoreBatchResult {
-    let outcome = answer.map_or_else(|error| Outcome::Error(error.into()), Outcome::Response);
-    v1::ScoreBatchResult { outcome: Some(outcome) }
 }
 
 impl From<Error> for v1::Error {

@@ -17,7 +17,7 @@ use tonic_reflection::server::{Builder, Error as ReflectionError};
 use crate::{
     config::Limits,
     door::{Door, enter},
-    error::{Error, outcome},
+    error::Error,
     feedback::Feedback,
     observe::Observer,
     oip::grpc::OpenInference,
@@ -62,11 +62,10 @@ impl Scoring for Service {
             return Err(Error::too_many("requests", requests.len(), "pull requests", self.batch, instead).into());
         }
         let results = in_turns(requests, |some| {
-            let told = |answer: Result<_, _>| outcome(answer.map(|answer| self.observer.answered(&engine, answer)));
-            engine.answer_all(some).into_iter().map(told).collect()
+            let answers = engine.answer_all(some).into_iter();
+            answers.map(|answer| self.observer.outcome(&engine, answer)).collect()
         });
-        let results = results.await;
-        Ok(Response::new(ScoreBatchResponse { results }))
+        Ok(Response::new(ScoreBatchResponse { results: results.await }))
     }
 
     async fn score_stream(&self, request: Request<Streaming<ScoreStreamRequest>>) -> Result<Response<Answers>, Status> {

@@ -40,3 +40,4 @@ pub mod task;
 pub mod tls;
 mod turns;
 pub mod webhook;
+pub mod words;

@@ -23,7 +23,7 @@ use crate::{
     config::Limits,
     door::{Door, enter},
     engine::Engine,
-    error::{Error, outcome},
+    error::Error,
     observe::{Observer, Shadow},
     oip::rest,
     readiness::{Phase, Readiness},
@@ -113,8 +113,8 @@ async fn many(server: &Server, engine: &Engine, body: &[u8]) -> Result<ScoreBatc
     }
     let results = in_turns(documents, |some| {
         let documents: Vec<_> = some.iter().map(|document| document.get().as_bytes()).collect();
-        let told = |answer: Result<_, _>| outcome(answer.map(|answer| server.observer.answered(engine, answer)));
-        engine.answer_all_json(&documents).into_iter().map(told).collect()
+        let answers = engine.answer_all_json(&documents).into_iter();
+        answers.map(|answer| server.observer.outcome(engine, answer)).collect()
     });
     Ok(ScoreBatchResponse { results: results.await })
 }

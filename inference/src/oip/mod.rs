@@ -15,7 +15,7 @@ mod tensor;
 
 use bytes::Bytes;
 use prowl_features::FEATURE_COUNT;
-use prowl_proto::v1::{self, Band};
+use prowl_proto::v1;
 pub(crate) use tensor::{Kind, Tensor, Values};
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Violation},
     observe::Observer,
     turns::in_turns,
+    words,
 };
 
 /// The name of the model that is served: its version tells which one it is.
@@ -155,7 +156,7 @@ fn output(signature: &Signature, responses: &[v1::ScoreResponse]) -> Tensor {
         "score" => floats(|response| response.anomaly),
         "percentile" => floats(|response| response.percentile),
         "risk" => floats(|response| response.risk.unwrap_or(f32::NAN)),
-        "band" => texts(|response| band(response.band()).to_owned()),
+        "band" => texts(|response| words::band(response.band()).unwrap_or_default().to_owned()),
         "category" => texts(|response| response.category.as_ref().map_or_else(String::new, |it| it.name.clone())),
         _ => texts(|response| {
             let sentences: Vec<&str> = response.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
@@ -163,15 +164,6 @@ fn output(signature: &Signature, responses: &[v1::ScoreResponse]) -> Tensor {
         }),
     };
     Tensor { name: signature.name.to_owned(), shape: vec![responses.len() as i64], values }
-}
-
-fn band(band: Band) -> &'static str {
-    match band {
-        Band::Unspecified => "",
-        Band::Routine => "routine",
-        Band::Unusual => "unusual",
-        Band::VeryUnusual => "very unusual",
-    }
 }
 
 pub(crate) fn wrong(field: &str, description: &str) -> Error {

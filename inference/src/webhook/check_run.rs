@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, Reference, RiskBand, ScoreResponse};
+use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, ScoreResponse};
+
+use crate::words::{self, among};
 
 /// Longest text that GitHub takes, in characters; no text has fewer bytes than characters.
 const LONGEST: usize = 65_535;
@@ -65,26 +67,10 @@ fn list<'a>(title: &str, sentences: impl Iterator<Item = (String, &'a str)>) -> 
     [format!("{title}\n")].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-fn band(response: &ScoreResponse) -> Option<&'static str> {
-    match response.band() {
-        Band::Unspecified => None,
-        Band::Routine => Some("Routine"),
-        Band::Unusual => Some("Unusual"),
-        Band::VeryUnusual => Some("Very unusual"),
-    }
-}
-
-/// How many are less unusual, rounded down: with a digit more near 100, so that it stays true.
-fn among(response: &ScoreResponse) -> String {
-    let (digits, scale) = if response.percentile >= 99.0 { (1, 10.0) } else { (0, 1.0) };
-    // What the nearest float lacks to 99.9 is no reason to show 99.8.
-    let value = (f64::from(response.percentile) * scale + 1e-3).floor() / scale;
-    let of = match response.reference() {
-        Reference::Unspecified => "",
-        Reference::Repository => " of this repository",
-        Reference::All => " of all repositories",
-    };
-    format!("{value:.digits$}% of pull requests{of}")
+/// The name of the band, as a sentence begins.
+fn band(response: &ScoreResponse) -> Option<String> {
+    let name = words::band(response.band())?;
+    Some(format!("{}{}", name[..1].to_uppercase(), &name[1..]))
 }
 
 fn risk_text(risk: f32, band: Option<&RiskBand>) -> String {
@@ -187,7 +173,7 @@ fn bounded(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use prowl_proto::v1::{ModelId, Reason, RiskReason};
+    use prowl_proto::v1::{ModelId, Reason, Reference, RiskReason};
 
     use super::*;
 

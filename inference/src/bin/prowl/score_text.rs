@@ -3,9 +3,8 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use prowl_proto::v1::{
-    Band, Category, CategorySource, Cluster, HistorySource, Reference, RiskBand, RiskReason, ScoreResponse,
-};
+use prowl_inference::words::among;
+use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, RiskReason, ScoreResponse};
 use serde::Deserialize;
 
 const BOLD: Style = Style::new().bold();
@@ -106,22 +105,7 @@ fn verdict(response: &ScoreResponse) -> String {
     let full = (response.percentile / 100.0 * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
     let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
     let color = color.on_default();
-    let percentile = percentile(response.percentile);
-    let of = match response.reference() {
-        Reference::Unspecified => "",
-        Reference::Repository => " of this repository",
-        Reference::All => " of all repositories",
-    };
-    format!("{style}{name:<12}{style:#}  {color}{bar}{color:#}  more unusual than {percentile} of pull requests{of}")
-}
-
-/// Rounded down, with a digit more near 100, so that `more unusual than` stays true. No more digits: up there the
-/// model extrapolates from the few most unusual pull requests that it was measured on.
-fn percentile(value: f32) -> String {
-    let (digits, scale) = if value >= 99.0 { (1, 10.0) } else { (0, 1.0) };
-    // What the nearest float lacks to 99.9 is no reason to show 99.8.
-    let value = (f64::from(value) * scale + 1e-3).floor() / scale;
-    format!("{value:.digits$}%")
+    format!("{style}{name:<12}{style:#}  {color}{bar}{color:#}  more unusual than {}", among(response))
 }
 
 fn kind(category: &Category) -> String {
@@ -219,7 +203,7 @@ pub(crate) fn date(time: &prost_types::Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use prowl_proto::v1::{ModelId, Reason};
+    use prowl_proto::v1::{ModelId, Reason, Reference};
 
     use super::*;
 
@@ -308,14 +292,6 @@ o/[2Jn#7  Fix it
         let shown = plain(&answer(&response, None));
         assert!(shown.starts_with("o/n#7\n  NOT JUDGED  the document says nothing of the change"), "{shown}");
         assert!(!shown.contains("10%"), "{shown}");
-    }
-
-    #[test]
-    fn percentiles_are_never_rounded_up() {
-        assert_eq!(percentile(98.96), "98%");
-        assert_eq!(percentile(99.88), "99.8%");
-        assert_eq!(percentile(99.9), "99.9%");
-        assert_eq!(percentile(99.99), "99.9%");
     }
 
     #[test]
