@@ -3,7 +3,7 @@
 //! XXH3 without a seed: the same text gives the same key on every machine, so keys can be stored. With 64 bits,
 //! ten million names collide with a probability of about three in a million.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -22,14 +22,41 @@ pub fn repository_key(full_name: &str) -> u64 {
     name_key(full_name)
 }
 
-/// The key of two keys together, such as an author and a file.
-pub(crate) fn pair(first: u64, second: u64) -> u64 {
-    // Multiplying by an odd constant keeps the order of the two from cancelling out.
-    (first ^ second.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ second
+/// The key of two keys together, such as an author and a file. In halves: with a count of four bytes beside it that makes twelve
+/// bytes instead of sixteen, and there are more of these than of all else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair([u32; 2]);
+
+impl Pair {
+    pub(crate) fn of(first: u64, second: u64) -> Self {
+        // Multiplying by an odd constant keeps the order of the two from cancelling out.
+        Self::from((first ^ second.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ second)
+    }
+}
+
+impl From<u64> for Pair {
+    fn from(key: u64) -> Self {
+        Self([key as u32, (key >> 32) as u32])
+    }
+}
+
+impl From<Pair> for u64 {
+    fn from(Pair([low, high]): Pair) -> Self {
+        Self::from(high) << 32 | Self::from(low)
+    }
+}
+
+impl Hash for Pair {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64((*self).into());
+    }
 }
 
 /// A map from keys: they are hashes already, so hashing them again would only cost time.
 pub(crate) type KeyMap<V> = std::collections::HashMap<u64, V, BuildHasherDefault<KeyHasher>>;
+
+/// The same from pairs.
+pub(crate) type PairMap<V> = std::collections::HashMap<Pair, V, BuildHasherDefault<KeyHasher>>;
 
 /// A set of keys.
 pub(crate) type KeySet = std::collections::HashSet<u64, BuildHasherDefault<KeyHasher>>;

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use crate::Facts;
-use crate::hash::{KeyMap, pair};
+use crate::hash::{KeyMap, Pair, PairMap};
 use crate::history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory, log2_1p};
 use crate::tally::{Recent, Total, ratios};
 
@@ -24,9 +24,9 @@ pub struct Ledger {
     /// Words of titles.
     pub(crate) words: KeyMap<Total>,
     /// Merged pull requests of an author that touched a file, by the pair of their keys.
-    pub(crate) author_files: KeyMap<u32>,
+    pub(crate) author_files: PairMap<u32>,
     /// The same for directories.
-    pub(crate) author_directories: KeyMap<u32>,
+    pub(crate) author_directories: PairMap<u32>,
     /// Time of the newest event.
     pub(crate) as_of: Option<i64>,
 }
@@ -91,8 +91,8 @@ impl Ledger {
 
     /// What is known for `facts`: of its author, repository, files and directories.
     pub fn history(&self, facts: &Facts) -> History {
-        let by_author = |map: &KeyMap<u32>, key: u64| {
-            facts.author.and_then(|author| map.get(&pair(author, key)).copied()).unwrap_or_default()
+        let by_author = |map: &PairMap<u32>, key: u64| {
+            facts.author.and_then(|author| map.get(&Pair::of(author, key)).copied()).unwrap_or_default()
         };
         let files: Vec<FileState> =
             facts.files.iter().map(|file| self.files.get(file).copied().unwrap_or_default()).collect();
@@ -174,7 +174,7 @@ impl Ledger {
                     state.last_merged_at = state.last_merged_at.max(Some(at));
                     state.recent.add_merge(at);
                     if let Some(author) = deed.author {
-                        let times = self.author_files.entry(pair(author, *file)).or_default();
+                        let times = self.author_files.entry(Pair::of(author, *file)).or_default();
                         state.authors += u32::from(*times == 0);
                         *times += 1;
                     }
@@ -182,7 +182,7 @@ impl Ledger {
                 for directory in &deed.directories {
                     self.directories.entry(*directory).or_default().merged += 1;
                     if let Some(author) = deed.author {
-                        *self.author_directories.entry(pair(author, *directory)).or_default() += 1;
+                        *self.author_directories.entry(Pair::of(author, *directory)).or_default() += 1;
                     }
                 }
                 for area in deed.directories.iter().chain(&deed.areas) {

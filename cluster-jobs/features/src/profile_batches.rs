@@ -1,5 +1,6 @@
 //! Profiles as Arrow batches: one row a known author, file, directory or pair, so that Parquet can hold them.
 
+use std::collections::HashMap;
 use std::iter::{once, repeat_n};
 use std::sync::Arc;
 
@@ -205,8 +206,8 @@ pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch
     RecordBatch::try_new(profile_schema(), arrays)
 }
 
-fn sorted<V>(map: &crate::hash::KeyMap<V>) -> Vec<(u64, &V)> {
-    let mut entries: Vec<_> = map.iter().map(|(key, value)| (*key, value)).collect();
+fn sorted<K: Copy + Into<u64>, V, S>(map: &HashMap<K, V, S>) -> Vec<(u64, &V)> {
+    let mut entries: Vec<_> = map.iter().map(|(key, value)| ((*key).into(), value)).collect();
     entries.sort_unstable_by_key(|(key, _)| *key);
     entries
 }
@@ -299,10 +300,10 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
                 ledger.words.insert(key, Total { merged: merged.value(row), reverted: reverted.value(row) });
             }
             kind if kind == About::AuthorFile as u8 => {
-                ledger.author_files.insert(key, merged.value(row));
+                ledger.author_files.insert(key.into(), merged.value(row));
             }
             kind if kind == About::AuthorDirectory as u8 => {
-                ledger.author_directories.insert(key, merged.value(row));
+                ledger.author_directories.insert(key.into(), merged.value(row));
             }
             kind => return Err(ProfileBatchError::About(kind)),
         }
