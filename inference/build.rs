@@ -1,0 +1,25 @@
+//! Links the service so that its binary is small.
+
+use std::process::Command;
+
+/// The first version of glibc that reads relocations in their short form.
+const SHORT_RELOCATIONS: (u32, u32) = (2, 36);
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    // There the linker is the one that comes with the compiler; others may not know what follows.
+    if std::env::var("TARGET").is_ok_and(|target| target == "x86_64-unknown-linux-gnu") {
+        // Functions that came out alike are kept once.
+        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
+        if glibc().is_some_and(|version| version >= SHORT_RELOCATIONS) {
+            println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        }
+    }
+}
+
+/// The version here; what is built runs where it is no older.
+fn glibc() -> Option<(u32, u32)> {
+    let told = Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok()?;
+    let (major, minor) = str::from_utf8(&told.stdout).ok()?.trim().strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
