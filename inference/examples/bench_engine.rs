@@ -14,7 +14,12 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use prost::Message;
 use prowl_features::{FeatureVector, Ledger};
-use prowl_inference::{engine::Engine, loading::load, reasons::Reasons, task::Task};
+use prowl_inference::{
+    engine::{Answer, Engine},
+    loading::load,
+    reasons::Reasons,
+    task::Task,
+};
 use prowl_model::{Inputs, Score, Vector};
 use prowl_platform::{Store, StoreUrl};
 use prowl_proto::v1;
@@ -56,7 +61,7 @@ async fn main() -> anyhow::Result<()> {
     let mut answer = Vec::new();
     let all = mean_time(time, &requests, |bytes| {
         let request = v1::ScoreRequest::decode(bytes.as_slice()).expect("it was encoded here");
-        let response = engine.answer(request).expect("it is a pull request").response;
+        let response = answer_of(&engine, request).response;
         answer.clear();
         response.encode(&mut answer).expect("a vector grows");
         black_box(&answer);
@@ -65,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let runs: Vec<_> = requests.chunks(16).collect();
     let run = mean_time(time, &runs, |run| {
         let decoded = run.iter().map(|bytes| v1::ScoreRequest::decode(bytes.as_slice()).expect("it was encoded here"));
-        for found in engine.answer_all(decoded.collect()) {
+        for found in engine.answer_all(decoded.map(Into::into).collect()) {
             answer.clear();
             found.expect("it is a pull request").response.encode(&mut answer).expect("a vector grows");
             black_box(&answer);
@@ -77,6 +82,11 @@ async fn main() -> anyhow::Result<()> {
         stages(&engine, &requests, time / 10, args.reasons);
     }
     Ok(())
+}
+
+fn answer_of(engine: &Engine, request: v1::ScoreRequest) -> Answer {
+    let mut answers = engine.answer_all(vec![request.into()]);
+    answers.pop().expect("one was asked for").expect("it is a pull request")
 }
 
 /// Mean time in µs of `work` on one of `items`, over whole rounds of all of them.
@@ -172,8 +182,7 @@ fn stages(engine: &Engine, requests: &[Vec<u8>], time: Duration, most_reasons: u
     let reasons = Reasons::new(model, most_reasons);
     let why = |score: &Score| (reasons.of(&score.contributions, None), reasons.of_risk(&score.effects, None));
     show("reasons", mean_time(time, &scores, |score| drop(black_box(why(score)))));
-    let answers: Vec<_> =
-        decoded.iter().map(|request| engine.answer(request.clone()).expect("it was scored").response).collect();
+    let answers: Vec<_> = decoded.iter().map(|request| answer_of(engine, request.clone()).response).collect();
     let mut bytes = Vec::new();
     let encode = mean_time(time, &answers, |answer| {
         bytes.clear();

@@ -3,7 +3,10 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -18,7 +21,6 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use slab::Slab;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::yield_now,
     time::{Instant, interval, timeout_at},
 };
 
@@ -30,6 +32,9 @@ const SHARE: usize = 4;
 /// Between two looks at which answers have had their time.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Between two lines of the log that tell how many were refused.
+const SAID_AGAIN: Duration = Duration::from_secs(10);
+
 /// The bound, shared by both ports. A request takes a place when its head arrives and leaves it when its answer is
 /// sent, so the bodies in memory are bounded too. Health and readiness are not behind it: a full server is not a dead
 /// one.
@@ -38,6 +43,8 @@ pub(crate) struct Gate {
     places: Arc<Semaphore>,
     /// Of these, those that may be of whoever is not known yet.
     strangers: Arc<Semaphore>,
+    /// How many were refused.
+    refused: Arc<AtomicU64>,
     unsent: Arc<Mutex<Slab<Watched>>>,
     limit: usize,
     request_time: Duration,
@@ -46,11 +53,13 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate with all of its places free. Within a runtime.
     pub(crate) fn new(limits: &Limits) -> Self {
-        let unsent = Arc::default();
+        let (unsent, refused) = (Arc::default(), Arc::default());
         tokio::spawn(give_up_late(Arc::downgrade(&unsent)));
+        tokio::spawn(tell_of_refused(Arc::downgrade(&refused), limits.in_flight));
         Self {
             places: Arc::new(Semaphore::new(limits.in_flight)),
             strangers: Arc::new(Semaphore::new((limits.in_flight / SHARE).max(1))),
+            refused,
             unsent,
             limit: limits.in_flight,
             request_time: limits.request_time,
@@ -85,8 +94,14 @@ impl Gate {
     /// # Errors
     /// [`Error::Crowded`], and those of [`Gate::pass`].
     pub(crate) async fn pass_stranger(&self, request: Request, next: Next) -> Result<Response, Error> {
-        let share = Arc::clone(&self.strangers).try_acquire_owned().map_err(|_| Error::Crowded)?;
+        let share = Arc::clone(&self.strangers).try_acquire_owned().map_err(|_| self.refusal(Error::Crowded))?;
         self.answer(request, next, Some(share)).await
+    }
+
+    /// Counts a refusal. The log tells how many there were, since a line of each would cost more than refusing does.
+    fn refusal(&self, error: Error) -> Error {
+        self.refused.fetch_add(1, Relaxed);
+        error
     }
 
     /// The answer holds the place, and what is the stranger's share, until it is sent. Refuses at once where there is no place.
@@ -96,15 +111,11 @@ impl Gate {
         next: Next,
         share: Option<OwnedSemaphorePermit>,
     ) -> Result<Response, Error> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
+        let full = |_| self.refusal(Error::Busy { limit: self.limit });
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
         let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
         let until = Instant::now() + self.request_time;
         cut.not_before(until);
-        if self.in_flight() > 1 {
-            // Those that have arrived meanwhile take their places, or are refused, before this one is worked on: else they
-            // would wait where nobody counts them.
-            yield_now().await;
-        }
         let response =
             timeout_at(until, next.run(request)).await.map_err(|_| Error::TooSlow { limit: self.request_time })?;
         let (head, body) = response.into_parts();
@@ -163,6 +174,22 @@ async fn give_up_late(unsent: Weak<Mutex<Slab<Watched>>>) {
                 tracing::info!("an answer is not read in the time of its request: it is given up");
             }
             cut.if_due(now);
+        }
+    }
+}
+
+/// Tells of those that found no place, for as long as there is a gate.
+async fn tell_of_refused(refused: Weak<AtomicU64>, limit: usize) {
+    let mut looks = interval(SAID_AGAIN);
+    loop {
+        looks.tick().await;
+        let Some(refused) = refused.upgrade().map(|refused| refused.swap(0, Relaxed)) else { return };
+        if refused > 0 {
+            tracing::warn!(
+                refused,
+                limit,
+                "refused requests for which there was no place: start more replicas, or give --max-in-flight more"
+            );
         }
     }
 }

@@ -72,18 +72,18 @@ pub struct Limits {
 pub enum AccessLog {
     /// None of them
     None,
-    /// Those that were not answered as they were meant
+    /// Those that were not answered as they were meant; of those that found no place, how many they were
     Failed,
     /// All of them
     All,
 }
 
 impl AccessLog {
-    /// Whether it tells of a request that failed, or did not.
-    pub(crate) fn tells(self, failed: bool) -> bool {
+    /// Whether it tells of a request that failed, or did not; and if so, for want of a place, which are counted elsewhere.
+    pub(crate) fn tells(self, failed: bool, no_place: bool) -> bool {
         match self {
             Self::None => false,
-            Self::Failed => failed,
+            Self::Failed => failed && !no_place,
             Self::All => true,
         }
     }

@@ -93,7 +93,7 @@ pub(crate) async fn enter(State(door): State<Door>, mut request: Request, next: 
     // The pattern of a path, so that a caller cannot make the log or the figures grow by paths of its own. That of a call is the
     // same for all methods of its service.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let id = request_id(request.headers());
+    let mut id = request_id(request.headers());
     let span = tracing::info_span!("request");
     if let (false, Some(parent)) = (span.is_disabled(), request.headers().get("traceparent")) {
         telemetry::continue_trace(&span, parent.to_str().unwrap_or_default());
@@ -129,6 +129,7 @@ pub(crate) async fn enter(State(door): State<Door>, mut request: Request, next: 
         }
     };
     let route = method.map(Method::path).or(route.as_ref().map(MatchedPath::as_str)).unwrap_or_default();
+    let no_place = matches!(outcome, Err(Error::Busy { .. } | Error::Crowded));
     let mut response = outcome.unwrap_or_else(|error| (door.refuse)(route, &error));
     let (status, code) = (response.status(), grpc_code(response.headers()));
     let (failed, took) = match &call {
@@ -139,12 +140,14 @@ pub(crate) async fn enter(State(door): State<Door>, mut request: Request, next: 
             (status.is_client_error() || status.is_server_error(), took)
         }
     };
-    if door.access_log.tells(failed) {
+    if door.access_log.tells(failed, no_place) {
         let microseconds = took.as_micros() as u64;
         let code = if call.is_some() { format!("{code:?}") } else { status.as_u16().to_string() };
         let (id, who) = (id.to_str().unwrap_or_default(), who.as_deref().unwrap_or_default());
         tracing::info!(request_id = id, route, code, microseconds, token = who, "answered");
     }
+    // So that HTTP/2 does not remember it, at the cost of headers that come again.
+    id.set_sensitive(true);
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }

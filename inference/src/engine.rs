@@ -2,9 +2,10 @@
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use prost_types::Timestamp;
 use prowl_features::{
-    Category, FEATURE_COUNT, FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest,
+    Category, FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest,
 };
 use prowl_model::{Band, ClusterInfo, Model, Reference, RiskInfo, Score, Vector};
 use prowl_proto::v1;
@@ -35,6 +36,28 @@ pub struct Past {
     pub run: String,
     /// Histories by repository.
     pub profiles: Profiles,
+}
+
+/// What is to be scored.
+#[derive(Debug)]
+pub enum Asked {
+    /// A request of the protocol.
+    Message(v1::ScoreRequest),
+    /// A pull request, or a webhook's payload that holds one, as GitHub's JSON.
+    Json(Bytes),
+    /// Features by themselves.
+    Vector {
+        /// Those that are known; also its words, where they are.
+        vector: FeatureVector,
+        /// The name of its repository, where that is known.
+        repository: Option<String>,
+    },
+}
+
+impl From<v1::ScoreRequest> for Asked {
+    fn from(request: v1::ScoreRequest) -> Self {
+        Self::Message(request)
+    }
 }
 
 /// An answer, with what the service looks at beside it.
@@ -106,64 +129,33 @@ impl Engine {
         &self.past
     }
 
-    /// Answers a request of the protocol.
+    /// Answers what is asked, each by itself: what is wrong does not touch the others. Takes less time than one after the
+    /// other.
     ///
     /// # Errors
     /// Those of [`Task`], and [`Error::Model`].
-    pub fn answer(&self, request: v1::ScoreRequest) -> Result<Answer, Error> {
-        only(self.answer_all(vec![request]))
-    }
-
-    /// Answers some requests, each by itself: a wrong one does not touch the others. Takes less time than one after the other.
-    pub fn answer_all(&self, requests: Vec<v1::ScoreRequest>) -> Vec<Result<Answer, Error>> {
-        self.score(Instant::now(), requests.into_iter().map(Task::try_from))
-    }
-
-    /// [`Engine::answer_json`] of some documents, as [`Engine::answer_all`].
-    pub fn answer_all_json(&self, documents: &[&[u8]]) -> Vec<Result<Answer, Error>> {
-        self.score(Instant::now(), documents.iter().map(|document| Task::from_json(document)))
-    }
-
-    /// Answers for a pull request, or a webhook's payload, as GitHub's JSON.
-    ///
-    /// # Errors
-    /// Those of [`Task::from_json`], and [`Error::Model`].
-    pub fn answer_json(&self, document: &[u8]) -> Result<Answer, Error> {
-        only(self.answer_all_json(&[document]))
-    }
-
-    /// Answers for vectors by themselves, in the order of the features, NaN where unknown, each beside the name of its repository
-    /// where that is known: their words are not.
-    pub fn answer_all_vectors(
-        &self,
-        vectors: Vec<([f32; FEATURE_COUNT], Option<String>)>,
-    ) -> Vec<Result<Answer, Error>> {
+    pub fn answer_all(&self, asked: Vec<Asked>) -> Vec<Result<Answer, Error>> {
         let began = Instant::now();
-        let asked = vectors.into_iter().map(|(values, repository)| {
-            let vector = FeatureVector { values, tokens: Vec::new(), kind_tokens: Vec::new() };
-            let about = About {
-                foreign: repository.as_ref().is_some_and(|name| self.past.profiles.ledger(name).is_none()),
-                repository: repository.unwrap_or_default(),
-                number: 0,
-                created_at: None,
-                declared: None,
-                title: None,
-                history_source: v1::HistorySource::Request,
-                history_as_of: None,
-                include_features: false,
-            };
-            Ok((vector, about))
-        });
-        self.judge(asked.collect(), began)
+        let mut answers = self.judge(asked.into_iter().map(|asked| self.look_up(asked)).collect());
+        // Of those that were worked on together each took its share.
+        let each = began.elapsed() / answers.len().max(1) as u32;
+        for answer in answers.iter_mut().flatten() {
+            answer.response.elapsed = prost_types::Duration::try_from(each).ok();
+        }
+        answers
     }
 
-    #[tracing::instrument(skip_all)]
-    fn score(&self, began: Instant, tasks: impl Iterator<Item = Result<Task, Error>>) -> Vec<Result<Answer, Error>> {
-        self.judge(tasks.map(|task| task.map(|task| self.look_up(task))).collect(), began)
+    /// The vector that is asked about, and what its answer says beside it.
+    fn look_up(&self, asked: Asked) -> Result<(FeatureVector, About), Error> {
+        match asked {
+            Asked::Message(request) => Task::try_from(request).map(|task| self.features(task)),
+            Asked::Json(document) => Task::from_json(&document).map(|task| self.features(task)),
+            Asked::Vector { vector, repository } => Ok((vector, self.about(repository))),
+        }
     }
 
-    /// The features of a pull request, and what else its answer says of it.
-    fn look_up(&self, task: Task) -> (FeatureVector, About) {
+    /// The features of a pull request.
+    fn features(&self, task: Task) -> (FeatureVector, About) {
         let Task { facts, history, include_features } = task;
         let ledger = self.past.profiles.ledger(&facts.repository);
         let (history, history_source, history_as_of) = match (history, ledger) {
@@ -186,8 +178,23 @@ impl Engine {
         (vector, about)
     }
 
+    /// What is known of a vector by itself.
+    fn about(&self, repository: Option<String>) -> About {
+        About {
+            foreign: repository.as_ref().is_some_and(|name| self.past.profiles.ledger(name).is_none()),
+            repository: repository.unwrap_or_default(),
+            number: 0,
+            created_at: None,
+            declared: None,
+            title: None,
+            history_source: v1::HistorySource::Request,
+            history_as_of: None,
+            include_features: false,
+        }
+    }
+
     /// Answers for vectors, each by itself.
-    fn judge(&self, asked: Vec<Result<(FeatureVector, About), Error>>, began: Instant) -> Vec<Result<Answer, Error>> {
+    fn judge(&self, asked: Vec<Result<(FeatureVector, About), Error>>) -> Vec<Result<Answer, Error>> {
         let sound: Vec<_> = asked.iter().flatten().collect();
         let seen = sound.iter().map(|(vector, about)| (vector, about.repository.as_str(), about.foreign));
         let mut opinions = self.opinions(&seen.collect::<Vec<_>>()).into_iter();
@@ -196,13 +203,7 @@ impl Engine {
             let score = opinions.next().expect("there is an opinion on each vector")?;
             Ok(self.tell(vector, about, &score))
         };
-        let mut answers: Vec<_> = asked.into_iter().map(answer).collect();
-        // Of those that were worked on together each took its share.
-        let each = began.elapsed() / answers.len().max(1) as u32;
-        for answer in answers.iter_mut().flatten() {
-            answer.response.elapsed = prost_types::Duration::try_from(each).ok();
-        }
-        answers
+        asked.into_iter().map(answer).collect()
     }
 
     /// What the model makes of each of some vectors: beside it its repository, and whether that is foreign, as the model has
@@ -340,15 +341,11 @@ impl Engine {
                 deletions: Some(number),
                 ..PullRequest::default()
             };
-            Ok(Task { facts: Facts::of(&pull_request), history: None, include_features: true })
+            Task { facts: Facts::of(&pull_request), history: None, include_features: true }
         };
-        self.score(Instant::now(), (1..=16).map(task)).into_iter().try_for_each(|answer| answer.map(drop))
+        let asked = (1..=16).map(|number| Ok(self.features(task(number)))).collect();
+        self.judge(asked).into_iter().try_for_each(|answer| answer.map(drop))
     }
-}
-
-/// The answer where one was asked for.
-fn only(mut answers: Vec<Result<Answer, Error>>) -> Result<Answer, Error> {
-    answers.pop().expect("what is asked for once is answered once")
 }
 
 /// What the profiles know. Where the pull request is older than they are, its counts hold what happened since; the

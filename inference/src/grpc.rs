@@ -17,18 +17,20 @@ use tonic_reflection::server::{Builder, Error as ReflectionError};
 use crate::{
     config::Limits,
     door::{Door, enter},
+    engine::Asked,
     error::Error,
     feedback::Feedback,
     observe::Observer,
     oip::grpc::OpenInference,
     readiness::Readiness,
+    scorer::Scorer,
     stream::{Answers, Streams},
-    turns::in_turns,
 };
 
 /// What answers on this port.
 pub(crate) struct Parts {
     pub(crate) readiness: Readiness,
+    pub(crate) scorer: Scorer,
     pub(crate) observer: Observer,
     pub(crate) feedback: Feedback,
     pub(crate) health: HealthReporter,
@@ -39,6 +41,7 @@ pub(crate) struct Parts {
 
 struct Service {
     readiness: Readiness,
+    scorer: Scorer,
     observer: Observer,
     feedback: Feedback,
     streams: Streams,
@@ -50,8 +53,8 @@ impl Scoring for Service {
     type ScoreStreamStream = Answers;
 
     async fn score(&self, request: Request<ScoreRequest>) -> Result<Response<ScoreResponse>, Status> {
-        let engine = self.readiness.engine()?;
-        Ok(Response::new(self.observer.answered(&engine, engine.answer(request.into_inner())?)))
+        let engine = self.readiness.engine()?.clone();
+        Ok(Response::new(self.scorer.score(&engine, request.into_inner().into()).await?))
     }
 
     async fn score_batch(&self, request: Request<ScoreBatchRequest>) -> Result<Response<ScoreBatchResponse>, Status> {
@@ -61,11 +64,8 @@ impl Scoring for Service {
             let instead = "a batch: send several batches";
             return Err(Error::too_many("requests", requests.len(), "pull requests", self.batch, instead).into());
         }
-        let results = in_turns(requests, |some| {
-            let answers = engine.answer_all(some).into_iter();
-            answers.map(|answer| self.observer.outcome(&engine, answer)).collect()
-        });
-        Ok(Response::new(ScoreBatchResponse { results: results.await }))
+        let asked = requests.into_iter().map(Asked::from).collect();
+        Ok(Response::new(self.scorer.score_batch(&engine, asked).await))
     }
 
     async fn score_stream(&self, request: Request<Streaming<ScoreStreamRequest>>) -> Result<Response<Answers>, Status> {
@@ -92,12 +92,12 @@ impl Scoring for Service {
 /// # Errors
 /// The descriptors that reflection serves could not be read, which the tests of `prowl-proto` exclude.
 pub(crate) fn routes(parts: Parts, limits: &Limits) -> Result<Routes, ReflectionError> {
-    let Parts { readiness, observer, feedback, health, door, stop } = parts;
+    let Parts { readiness, scorer, observer, feedback, health, door, stop } = parts;
     let (batch, most) = (limits.batch, limits.request_bytes);
-    let streams = Streams::new(readiness.clone(), observer.clone(), door.gate.clone(), limits, stop);
-    let open_inference = OpenInference { readiness: readiness.clone(), observer: observer.clone(), batch };
+    let streams = Streams::new(readiness.clone(), scorer.clone(), door.gate.clone(), limits, stop);
+    let open_inference = OpenInference { readiness: readiness.clone(), scorer: scorer.clone(), batch };
     let open_inference = GrpcInferenceServiceServer::new(open_inference).max_decoding_message_size(most);
-    let scoring = Service { readiness, observer, feedback, streams, batch };
+    let scoring = Service { readiness, scorer, observer, feedback, streams, batch };
     let scoring = ScoringServer::new(scoring).max_decoding_message_size(most);
     let health = tonic_health::server::HealthService::from_health_reporter(health);
     let reflection = || {

@@ -1,9 +1,9 @@
 //! The service that scores pull requests: `prowl.v1.Scoring` over gRPC, and GitHub's own JSON over HTTP.
 //!
 //! ```text
-//!          grpc, stream, oip ─┐                 ┌─ prowl_features: pull request + history ──> vector
-//! door ─>                     ├─> Task ─> Engine┤
-//!          http, oip, webhook ┘                 └─ prowl_model: vector ──> score ──> reasons
+//!          grpc, stream, oip ─┐                   ┌─ prowl_features: pull request + history ──> vector
+//! door ─>                     ├─> Scorer ─> Engine┤
+//!          http, oip, webhook ┘   in turns        └─ prowl_model: vector ──> score ──> reasons
 //! ```
 //!
 //! Every request comes through the [door](crate::server), which knows who may ask and counts what came of it.
@@ -34,10 +34,10 @@ mod observe;
 mod oip;
 pub mod readiness;
 pub mod reasons;
+mod scorer;
 pub mod server;
 mod stream;
 pub mod task;
 pub mod tls;
-mod turns;
 pub mod webhook;
 pub mod words;

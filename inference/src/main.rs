@@ -18,13 +18,7 @@ fn main() -> ExitCode {
 
 fn serve(config: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("prowl-inference", "info")?;
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        // A score takes a hundred times as long as what a runtime usually does at a time: it looks the sooner for what has
-        // arrived.
-        .event_interval(8)
-        .build()
-        .context("cannot start the threads of the server")?;
+    let runtime = Builder::new_multi_thread().enable_all().build().context("cannot start the threads of the server")?;
     let ended = runtime.block_on(async { server::run(config, shutdown::signal()).await });
     // A model that is still being loaded would otherwise be loaded to its end first.
     runtime.shutdown_background();

@@ -25,6 +25,7 @@ use crate::{
     loading::load,
     observe::Observer,
     readiness::Readiness,
+    scorer::Scorer,
     tls::{self, Spoken, Tls},
     webhook,
 };
@@ -51,9 +52,11 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let health = tonic_health::server::HealthReporter::new();
     let readiness = Readiness::new(health.clone()).await;
     let (gate, observer) = (Gate::new(&config.limits), observer(config.shadow.clone())?);
+    let scorer = Scorer::start(observer.clone());
     let stop = CancellationToken::new();
-    let (webhooks, workers) = webhook::start(&config.webhooks, secrets, readiness.clone(), observer.clone())
-        .map_err(|error| anyhow!("cannot take webhooks by the secret webhook_secret: {error}"))?;
+    let (webhooks, workers) =
+        webhook::start(&config.webhooks, secrets, readiness.clone(), scorer.clone(), observer.clone())
+            .map_err(|error| anyhow!("cannot take webhooks by the secret webhook_secret: {error}"))?;
     let door = |refuse| Door {
         gate: gate.clone(),
         guard: guard.clone(),
@@ -64,6 +67,7 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let feedback = if config.feedback { Feedback::into_store(store.clone()) } else { Feedback::none() };
     let grpc_parts = grpc::Parts {
         readiness: readiness.clone(),
+        scorer: scorer.clone(),
         observer: observer.clone(),
         feedback,
         health,
@@ -74,7 +78,7 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let grpc_routes = grpc::routes(grpc_parts, &config.limits)?;
     ports.spawn(serve(grpc, grpc_routes, Spoken::Grpc, tls.clone(), config.limits, stop.clone()));
     let http_door = door(http::refuse);
-    let http_routes = http::routes(readiness.clone(), observer.clone(), webhooks, http_door, &config.limits);
+    let http_routes = http::routes(readiness.clone(), scorer, observer.clone(), webhooks, http_door, &config.limits);
     ports.spawn(serve(http, Routes::from(http_routes), Spoken::Http, tls, config.limits, stop.clone()));
 
     let mut signal = pin!(signal);

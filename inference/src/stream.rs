@@ -23,8 +23,8 @@ use crate::{
     admission::Gate,
     config::Limits,
     error::{Error, Violation},
-    observe::Observer,
     readiness::Readiness,
+    scorer::Scorer,
 };
 
 /// Answers of one stream that wait to be taken.
@@ -34,7 +34,7 @@ const AHEAD: usize = 16;
 #[derive(Clone)]
 pub(crate) struct Streams {
     readiness: Readiness,
-    observer: Observer,
+    scorer: Scorer,
     gate: Gate,
     places: Arc<Semaphore>,
     limit: usize,
@@ -46,13 +46,13 @@ pub(crate) struct Streams {
 impl Streams {
     pub(crate) fn new(
         readiness: Readiness,
-        observer: Observer,
+        scorer: Scorer,
         gate: Gate,
         limits: &Limits,
         stop: CancellationToken,
     ) -> Self {
         let places = Arc::new(Semaphore::new(limits.streams));
-        Self { readiness, observer, gate, places, limit: limits.streams, patience: limits.request_time, stop }
+        Self { readiness, scorer, gate, places, limit: limits.streams, patience: limits.request_time, stop }
     }
 
     /// Begins to answer what comes.
@@ -99,8 +99,8 @@ impl Open {
             let outcome = match request {
                 None => Err(Error::Invalid(vec![Violation::new("request", "missing")])),
                 Some(request) => {
-                    let engine = self.streams.readiness.engine()?;
-                    engine.answer(request).map(|answer| self.streams.observer.answered(&engine, answer))
+                    let engine = self.streams.readiness.engine()?.clone();
+                    self.streams.scorer.score(&engine, request.into()).await
                 }
             };
             drop(place);

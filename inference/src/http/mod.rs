@@ -4,6 +4,8 @@ mod openapi;
 pub(crate) mod page;
 pub(crate) mod problem;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::Bytes,
@@ -22,12 +24,12 @@ use crate::{
     admission::Gate,
     config::Limits,
     door::{Door, enter},
-    engine::Engine,
+    engine::{Asked, Engine},
     error::Error,
     observe::{Observer, Shadow},
     oip::rest,
     readiness::{Phase, Readiness},
-    turns::in_turns,
+    scorer::Scorer,
     webhook::{self, Webhooks},
 };
 
@@ -35,6 +37,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) readiness: Readiness,
+    pub(crate) scorer: Scorer,
     pub(crate) observer: Observer,
     pub(crate) batch: usize,
     pub(crate) webhooks: Webhooks,
@@ -58,13 +61,14 @@ impl Server {
 /// Everything that the HTTP port answers.
 pub(crate) fn routes(
     readiness: Readiness,
+    scorer: Scorer,
     observer: Observer,
     webhooks: Webhooks,
     door: Door,
     limits: &Limits,
 ) -> Router {
     let (gate, batch, request_bytes) = (door.gate.clone(), limits.batch, limits.request_bytes);
-    let server = Server { readiness, observer, batch, webhooks, gate, request_bytes };
+    let server = Server { readiness, scorer, observer, batch, webhooks, gate, request_bytes };
     Router::new()
         .route("/v1/score", post(score))
         .route("/v1/model", get(model))
@@ -99,24 +103,20 @@ async fn score(State(server): State<Server>, headers: HeaderMap, body: Result<By
         if body.trim_ascii_start().starts_with(b"[") {
             return json(&many(&server, &engine, &body).await?);
         }
-        json(&server.observer.answered(&engine, engine.answer_json(&body)?))
+        json(&server.scorer.score(&engine, Asked::Json(body)).await?)
     };
     answer.await.unwrap_or_else(|error| problem(&error))
 }
 
 /// A list of pull requests: each has its own answer or error.
-async fn many(server: &Server, engine: &Engine, body: &[u8]) -> Result<ScoreBatchResponse, Error> {
+async fn many(server: &Server, engine: &Arc<Engine>, body: &Bytes) -> Result<ScoreBatchResponse, Error> {
     let documents: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| Error::NotJson(error.to_string()))?;
     if documents.len() > server.batch {
         let instead = "a list: send several lists";
         return Err(Error::too_many("", documents.len(), "pull requests", server.batch, instead));
     }
-    let results = in_turns(documents, |some| {
-        let documents: Vec<_> = some.iter().map(|document| document.get().as_bytes()).collect();
-        let answers = engine.answer_all_json(&documents).into_iter();
-        answers.map(|answer| server.observer.outcome(engine, answer)).collect()
-    });
-    Ok(ScoreBatchResponse { results: results.await })
+    let asked = documents.into_iter().map(|document| Asked::Json(body.slice_ref(document.get().as_bytes())));
+    Ok(server.scorer.score_batch(engine, asked.collect()).await)
 }
 
 async fn model(State(server): State<Server>) -> Response {

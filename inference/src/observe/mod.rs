@@ -16,7 +16,7 @@ use std::{
     time::SystemTime,
 };
 
-use prowl_proto::v1::{self, score_batch_result::Outcome};
+use prowl_proto::v1;
 
 use self::{
     drift::{Drift, Drifts},
@@ -27,7 +27,6 @@ pub(crate) use self::{metrics::Method, shadow::Shadow};
 use crate::{
     config::Shadowing,
     engine::{Answer, Engine},
-    error::Error,
 };
 
 /// Cheap to clone; every clone sees the same.
@@ -67,15 +66,6 @@ impl Observer {
             }
         }
         response
-    }
-
-    /// The same of one of many, which may have no answer.
-    pub(crate) fn outcome(&self, engine: &Engine, answer: Result<Answer, Error>) -> v1::ScoreBatchResult {
-        let outcome = match answer {
-            Ok(answer) => Outcome::Response(self.answered(engine, answer)),
-            Err(error) => Outcome::Error(error.into()),
-        };
-        v1::ScoreBatchResult { outcome: Some(outcome) }
     }
 
     /// Counts of calls, by method and outcome.

@@ -15,13 +15,13 @@ use tonic::{Request, Response, Status};
 use super::{INPUTS, MODEL, OUTPUTS, PLATFORM, Signature, Tensor, Values, check_model, infer, tensor, wrong};
 use crate::{
     error::Error,
-    observe::Observer,
     readiness::{Phase, Readiness},
+    scorer::Scorer,
 };
 
 pub(crate) struct OpenInference {
     pub(crate) readiness: Readiness,
-    pub(crate) observer: Observer,
+    pub(crate) scorer: Scorer,
     /// Most rows of one request.
     pub(crate) batch: usize,
 }
@@ -87,7 +87,7 @@ impl GrpcInferenceService for OpenInference {
         let raw = !request.raw_input_contents.is_empty();
         let inputs = inputs(request.inputs, request.raw_input_contents)?;
         let outputs = request.outputs.into_iter().map(|output| output.name).collect();
-        let outputs = infer(&engine, &self.observer, super::Request { inputs, outputs }, self.batch).await?;
+        let outputs = infer(&engine, &self.scorer, super::Request { inputs, outputs }, self.batch).await?;
         let mut response = ModelInferResponse {
             model_name: MODEL.to_owned(),
             model_version: engine.id().version.clone(),

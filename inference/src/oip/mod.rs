@@ -13,16 +13,17 @@ pub(crate) mod grpc;
 pub(crate) mod rest;
 mod tensor;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use prowl_features::FEATURE_COUNT;
+use prowl_features::{FEATURE_COUNT, FeatureVector};
 use prowl_proto::v1;
 pub(crate) use tensor::{Kind, Tensor, Values};
 
 use crate::{
-    engine::{Answer, Engine},
+    engine::{Asked, Engine},
     error::{Error, Violation},
-    observe::Observer,
-    turns::in_turns,
+    scorer::Scorer,
     words,
 };
 
@@ -75,8 +76,8 @@ pub(crate) fn check_model(engine: &Engine, name: &str, version: &str) -> Result<
 /// Scores each row; the outputs come in the order in which they are asked for. No more than `most` rows, and all of them or none:
 /// the protocol has no way to tell of one.
 pub(crate) async fn infer(
-    engine: &Engine,
-    observer: &Observer,
+    engine: &Arc<Engine>,
+    scorer: &Scorer,
     request: Request,
     most: usize,
 ) -> Result<Vec<Tensor>, Error> {
@@ -93,15 +94,15 @@ pub(crate) async fn infer(
             return Err(wrong("inputs", "one of them comes twice"));
         }
     }
-    let answers = match (features, repository, documents) {
+    let responses = match (features, repository, documents) {
         (None, None, Some(documents)) => {
             let documents = documents.texts(&INPUTS[2])?;
             in_bounds("pull_request", documents.len(), most)?;
-            let answers = in_turns(documents.iter().map(AsRef::as_ref).collect(), |some| engine.answer_all_json(&some));
-            let named = |(row, answer): (usize, Result<Answer, Error>)| {
-                answer.map_err(|error| error.within(&format!("pull_request[{row}]")))
+            let asked = documents.iter().cloned().map(Asked::Json).collect();
+            let named = |(row, score): (usize, Result<_, Error>)| {
+                score.map_err(|error| error.within(&format!("pull_request[{row}]")))
             };
-            answers.await.into_iter().enumerate().map(named).collect::<Result<Vec<_>, _>>()?
+            scorer.score_all(engine, asked).await.into_iter().enumerate().map(named).collect::<Result<Vec<_>, _>>()?
         }
         (Some(features), repository, None) => {
             let values = features.floats(&INPUTS[0])?;
@@ -109,14 +110,18 @@ pub(crate) async fn infer(
             in_bounds("features", rows.len(), most)?;
             let names = repository.map(|tensor| names(&tensor, rows.len())).transpose()?;
             let mut names = names.into_iter().flatten();
-            let vectors = rows.iter().map(|row| (*row, names.next())).collect();
-            let answers = in_turns(vectors, |some| engine.answer_all_vectors(some));
-            answers.await.into_iter().collect::<Result<Vec<_>, _>>()?
+            let asked =
+                rows.iter().map(|row| Asked::Vector { vector: vector(row), repository: names.next() }).collect();
+            scorer.score_all(engine, asked).await.into_iter().collect::<Result<Vec<_>, _>>()?
         }
         _ => return Err(wrong("inputs", "give either `features`, with or without `repository`, or `pull_request`")),
     };
-    let responses: Vec<_> = answers.into_iter().map(|answer| observer.answered(engine, answer)).collect();
     Ok(wanted.into_iter().map(|signature| output(signature, &responses)).collect())
+}
+
+/// A row, of whose words nothing is known.
+fn vector(row: &[f32; FEATURE_COUNT]) -> FeatureVector {
+    FeatureVector { values: *row, tokens: Vec::new(), kind_tokens: Vec::new() }
 }
 
 fn outputs(names: &[String]) -> Result<Vec<&'static Signature>, Error> {

@@ -1,7 +1,7 @@
 //! The Open Inference Protocol over REST, below `/v2`, with the extension by which clients send tensors in binary form: after
 //! the JSON, whose length a header tells.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::{
     Router,
@@ -208,7 +208,7 @@ impl<'de> Visitor<'de> for Gather<'_> {
     }
 }
 
-async fn answer(server: &Server, engine: &Engine, headers: &HeaderMap, body: &Bytes) -> Result<Response, Error> {
+async fn answer(server: &Server, engine: &Arc<Engine>, headers: &HeaderMap, body: &Bytes) -> Result<Response, Error> {
     let length = match headers.get(JSON_LENGTH) {
         None => body.len(),
         Some(value) => {
@@ -229,7 +229,7 @@ async fn answer(server: &Server, engine: &Engine, headers: &HeaderMap, body: &By
     let mut raw = Vec::new();
     let mut told = Vec::new();
     for Tensor { name, shape, values } in
-        infer(engine, &server.observer, Request { inputs, outputs }, server.batch).await?
+        infer(engine, &server.scorer, Request { inputs, outputs }, server.batch).await?
     {
         let datatype = values.kind().datatype();
         told.push(if binary(&name) {

@@ -49,6 +49,7 @@ use crate::{
     http::{Server, problem::problem},
     observe::Observer,
     readiness::Readiness,
+    scorer::Scorer,
 };
 
 /// The path that GitHub is told.
@@ -97,13 +98,14 @@ pub(crate) fn start(
     settings: &Settings,
     secrets: Secrets,
     readiness: Readiness,
+    scorer: Scorer,
     observer: Observer,
 ) -> Result<(Webhooks, Workers), String> {
     Keys::of(&secrets)?;
     let queue = Arc::new(Queue::new(settings.queue));
     let github = GitHub::new(settings.api.clone(), secrets.clone());
     let patience = settings.patience;
-    let worker = Arc::new(Worker { queue: Arc::clone(&queue), github, readiness, observer, patience });
+    let worker = Arc::new(Worker { queue: Arc::clone(&queue), github, readiness, scorer, observer, patience });
     let tasks = (0..WORKERS).map(|_| Arc::clone(&worker).run()).collect();
     let shared = Shared { secrets, queue: Arc::clone(&queue) };
     Ok((Webhooks { shared: Arc::new(shared) }, Workers { queue, tasks }))

@@ -13,13 +13,14 @@ use super::{
     github::{GitHub, Put, Session},
     queue::Queue,
 };
-use crate::{observe::Observer, readiness::Readiness};
+use crate::{engine::Asked, error::Error, observe::Observer, readiness::Readiness, scorer::Scorer};
 
 /// Works on what waits.
 pub(super) struct Worker {
     pub(super) queue: Arc<Queue>,
     pub(super) github: GitHub,
     pub(super) readiness: Readiness,
+    pub(super) scorer: Scorer,
     pub(super) observer: Observer,
     /// How long one delivery may take, with all that is tried again.
     pub(super) patience: Duration,
@@ -65,17 +66,14 @@ impl Worker {
             None => delivery.document.get().to_owned(),
             Some(session) => with_files(delivery, session).await.map_err(failed)?,
         };
-        let output = self.score(&document)?;
+        let output = self.score(document).await.map_err(|error| error.to_string())?;
         let Some(session) = session else { return Ok(None) };
         session.put(&output).await.map(Some).map_err(failed)
     }
 
-    fn score(&self, document: &str) -> Result<Output, String> {
-        let score = || {
-            let engine = self.readiness.engine()?;
-            Ok(self.observer.answered(&engine, engine.answer_json(document.as_bytes())?))
-        };
-        score().map(|response| Output::of(&response)).map_err(|error: crate::error::Error| error.to_string())
+    async fn score(&self, document: String) -> Result<Output, Error> {
+        let engine = self.readiness.engine()?.clone();
+        self.scorer.score(&engine, Asked::Json(document.into())).await.map(|response| Output::of(&response))
     }
 }
 
