@@ -21,13 +21,23 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use slab::Slab;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, interval, timeout_at},
+    time::{Instant, interval, timeout, timeout_at},
 };
 
 use crate::{config::Limits, connection::Cut, error::Error};
 
 /// Strangers may fill one of so many parts of the house, and no more.
 const SHARE: usize = 4;
+
+/// For each place of the house so many requests may wait before the door.
+const LINE: usize = 4;
+
+/// A house is as good as empty with one of so many parts of it taken.
+const EMPTY: usize = 16;
+
+/// How long a house that is full may have others wait, and each of them at most. What is over by then was a burst; a house that stays
+/// full would only make all of them late (Nichols and Jacobson, "Controlling queue delay", 2012).
+const BURST: Duration = Duration::from_millis(500);
 
 /// Between two looks at which answers have had their time.
 const LOOK: Duration = Duration::from_millis(100);
@@ -36,13 +46,15 @@ const LOOK: Duration = Duration::from_millis(100);
 const SAID_AGAIN: Duration = Duration::from_secs(10);
 
 /// The bound, shared by both ports. A request takes a place when its head arrives and leaves it when its answer is
-/// sent, so the bodies in memory are bounded too. Health and readiness are not behind it: a full server is not a dead
+/// sent, so the bodies in memory are bounded too. Of a full house a burst may wait before the door for a moment; more are refused. Health and readiness are not behind it: a full server is not a dead
 /// one.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     places: Arc<Semaphore>,
     /// Of these, those that may be of whoever is not known yet.
     strangers: Arc<Semaphore>,
+    /// Who waits before the door.
+    line: Arc<Line>,
     /// How many were refused.
     refused: Arc<AtomicU64>,
     unsent: Arc<Mutex<Slab<Watched>>>,
@@ -59,6 +71,7 @@ impl Gate {
         Self {
             places: Arc::new(Semaphore::new(limits.in_flight)),
             strangers: Arc::new(Semaphore::new((limits.in_flight / SHARE).max(1))),
+            line: Arc::new(Line { places: Semaphore::new(LINE * limits.in_flight), full_since: Mutex::default() }),
             refused,
             unsent,
             limit: limits.in_flight,
@@ -98,21 +111,36 @@ impl Gate {
         self.answer(request, next, Some(share)).await
     }
 
+    /// A place, if there is one, or will be soon.
+    async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        if self.in_flight() <= self.limit / EMPTY {
+            *held(&self.line.full_since) = None;
+        }
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
+        let full_since = *held(&self.line.full_since).get_or_insert_with(Instant::now);
+        if full_since.elapsed() > BURST {
+            return None;
+        }
+        let _in_line = self.line.places.try_acquire().ok()?;
+        timeout(BURST, self.place()).await.ok()
+    }
+
     /// Counts a refusal. The log tells how many there were, since a line of each would cost more than refusing does.
     fn refusal(&self, error: Error) -> Error {
         self.refused.fetch_add(1, Relaxed);
         error
     }
 
-    /// The answer holds the place, and what is the stranger's share, until it is sent. Refuses at once where there is no place.
+    /// The answer holds the place, and what is the stranger's share, until it is sent.
     async fn answer(
         &self,
         request: Request,
         next: Next,
         share: Option<OwnedSemaphorePermit>,
     ) -> Result<Response, Error> {
-        let full = |_| self.refusal(Error::Busy { limit: self.limit });
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
+        let place = self.enter().await.ok_or_else(|| self.refusal(Error::Busy { limit: self.limit }))?;
         let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
         let until = Instant::now() + self.request_time;
         cut.not_before(until);
@@ -124,6 +152,14 @@ impl Gate {
         let key = held(&self.unsent).insert(watched);
         Ok(Response::from_parts(head, Body::new(Unsent { answer, watch: Arc::clone(&self.unsent), key })))
     }
+}
+
+/// Who waits before the door of a full house.
+#[derive(Debug)]
+struct Line {
+    places: Semaphore,
+    /// When the house became full, if it has not been as good as empty since.
+    full_since: Mutex<Option<Instant>>,
 }
 
 /// The body of an answer, until it is sent or its time is over. It is handed on in pieces, as the reader takes them: the
