@@ -41,7 +41,8 @@ async fn main() -> anyhow::Result<()> {
     let mut counts = [Count::default(); 3];
     for bytes in &requests {
         let request = counts[0].of(|| v1::ScoreRequest::decode(bytes.as_slice()))?;
-        let answer = counts[1].of(|| engine.answer_all(vec![request.into()])).remove(0)?;
+        let answer = counts[1]
+            .of(|| engine.question(request.into()).and_then(|asked| engine.answer_all(vec![asked]).remove(0)))?;
         counts[2].of(|| answer.response.encode_to_vec());
     }
     let rows = requests.len() as f64;

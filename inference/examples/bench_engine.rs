@@ -70,9 +70,10 @@ async fn main() -> anyhow::Result<()> {
     let runs: Vec<_> = requests.chunks(16).collect();
     let run = mean_time(time, &runs, |run| {
         let decoded = run.iter().map(|bytes| v1::ScoreRequest::decode(bytes.as_slice()).expect("it was encoded here"));
-        for found in engine.answer_all(decoded.map(Into::into).collect()) {
+        let questions = decoded.map(|request| engine.question(request.into()).expect("it is a pull request"));
+        for found in engine.answer_all(questions.collect()) {
             answer.clear();
-            found.expect("it is a pull request").response.encode(&mut answer).expect("a vector grows");
+            found.expect("it was scored").response.encode(&mut answer).expect("a vector grows");
             black_box(&answer);
         }
     });
@@ -85,8 +86,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn answer_of(engine: &Engine, request: v1::ScoreRequest) -> Answer {
-    let mut answers = engine.answer_all(vec![request.into()]);
-    answers.pop().expect("one was asked for").expect("it is a pull request")
+    let question = engine.question(request.into()).expect("it is a pull request");
+    engine.answer_all(vec![question]).remove(0).expect("it has a score")
 }
 
 /// Mean time in µs of `work` on one of `items`, over whole rounds of all of them.

@@ -20,7 +20,7 @@ use axum::{
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use slab::Slab;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
     time::{Instant, interval, timeout, timeout_at},
 };
 
@@ -29,15 +29,15 @@ use crate::{config::Limits, connection::Cut, error::Error};
 /// Strangers may fill one of so many parts of the house, and no more.
 const SHARE: usize = 4;
 
-/// For each place of the house so many requests may wait before the door.
-const LINE: usize = 4;
+/// For each place of the house so many requests may wait before its door.
+pub(crate) const LINE: usize = 2;
 
-/// A house is as good as empty with one of so many parts of it taken.
-const EMPTY: usize = 16;
-
-/// How long a house that is full may have others wait, and each of them at most. What is over by then was a burst; a house that stays
-/// full would only make all of them late (Nichols and Jacobson, "Controlling queue delay", 2012).
+/// How long a full house has others wait, and each of them at most. What is over by then was a burst; where it stays full, waiting
+/// would only make all of them late (Nichols and Jacobson, "Controlling queue delay", 2012).
 const BURST: Duration = Duration::from_millis(500);
+
+/// A house in which everybody has found a place for so long was not full.
+const CALM: Duration = Duration::from_millis(50);
 
 /// Between two looks at which answers have had their time.
 const LOOK: Duration = Duration::from_millis(100);
@@ -46,17 +46,17 @@ const LOOK: Duration = Duration::from_millis(100);
 const SAID_AGAIN: Duration = Duration::from_secs(10);
 
 /// The bound, shared by both ports. A request takes a place when its head arrives and leaves it when its answer is
-/// sent, so the bodies in memory are bounded too. Of a full house a burst may wait before the door for a moment; more are refused. Health and readiness are not behind it: a full server is not a dead
-/// one.
+/// sent, so the bodies in memory are bounded too. Before a full house a burst waits for a moment; the rest is refused. Health and
+/// readiness are not behind it: a full server is not a dead one.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     places: Arc<Semaphore>,
     /// Of these, those that may be of whoever is not known yet.
     strangers: Arc<Semaphore>,
-    /// Who waits before the door.
+    /// And those that may be of streams, which come in without being refused.
+    streams: Arc<Semaphore>,
     line: Arc<Line>,
-    /// How many were refused.
-    refused: Arc<AtomicU64>,
+    refused: Arc<Refused>,
     unsent: Arc<Mutex<Slab<Watched>>>,
     limit: usize,
     request_time: Duration,
@@ -68,10 +68,12 @@ impl Gate {
         let (unsent, refused) = (Arc::default(), Arc::default());
         tokio::spawn(give_up_late(Arc::downgrade(&unsent)));
         tokio::spawn(tell_of_refused(Arc::downgrade(&refused), limits.in_flight));
+        let places = |count: usize| Arc::new(Semaphore::new(count.max(1)));
         Self {
-            places: Arc::new(Semaphore::new(limits.in_flight)),
-            strangers: Arc::new(Semaphore::new((limits.in_flight / SHARE).max(1))),
-            line: Arc::new(Line { places: Semaphore::new(LINE * limits.in_flight), full_since: Mutex::default() }),
+            places: places(limits.in_flight),
+            strangers: places(limits.in_flight / SHARE),
+            streams: places(limits.in_flight / 2),
+            line: Arc::new(Line { places: Semaphore::new(LINE * limits.in_flight), full: Mutex::default() }),
             refused,
             unsent,
             limit: limits.in_flight,
@@ -89,9 +91,10 @@ impl Gate {
         self.limit
     }
 
-    /// A place for one request of a stream, as soon as there is one.
-    pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.places).acquire_owned().await.expect("it is never closed")
+    /// A place for one request of a stream, as soon as there is one. Streams have half of the house at most, or many of them would
+    /// leave no place to the calls beside them.
+    pub(crate) async fn place_of_stream(&self) -> [OwnedSemaphorePermit; 2] {
+        [acquire(&self.streams).await, acquire(&self.places).await]
     }
 
     /// Answers the request of somebody who is known.
@@ -107,30 +110,20 @@ impl Gate {
     /// # Errors
     /// [`Error::Crowded`], and those of [`Gate::pass`].
     pub(crate) async fn pass_stranger(&self, request: Request, next: Next) -> Result<Response, Error> {
-        let share = Arc::clone(&self.strangers).try_acquire_owned().map_err(|_| self.refusal(Error::Crowded))?;
+        let Ok(share) = Arc::clone(&self.strangers).try_acquire_owned() else {
+            self.refused.strangers.fetch_add(1, Relaxed);
+            return Err(Error::Crowded);
+        };
         self.answer(request, next, Some(share)).await
     }
 
     /// A place, if there is one, or will be soon.
     async fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        if self.in_flight() <= self.limit / EMPTY {
-            *held(&self.line.full_since) = None;
-        }
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Some(place);
         }
-        let full_since = *held(&self.line.full_since).get_or_insert_with(Instant::now);
-        if full_since.elapsed() > BURST {
-            return None;
-        }
-        let _in_line = self.line.places.try_acquire().ok()?;
-        timeout(BURST, self.place()).await.ok()
-    }
-
-    /// Counts a refusal. The log tells how many there were, since a line of each would cost more than refusing does.
-    fn refusal(&self, error: Error) -> Error {
-        self.refused.fetch_add(1, Relaxed);
-        error
+        let _in_line = self.line.join()?;
+        timeout(BURST, acquire(&self.places)).await.ok()
     }
 
     /// The answer holds the place, and what is the stranger's share, until it is sent.
@@ -140,12 +133,15 @@ impl Gate {
         next: Next,
         share: Option<OwnedSemaphorePermit>,
     ) -> Result<Response, Error> {
-        let place = self.enter().await.ok_or_else(|| self.refusal(Error::Busy { limit: self.limit }))?;
         let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
         let until = Instant::now() + self.request_time;
         cut.not_before(until);
-        let response =
-            timeout_at(until, next.run(request)).await.map_err(|_| Error::TooSlow { limit: self.request_time })?;
+        let too_slow = |_| Error::TooSlow { limit: self.request_time };
+        let Some(place) = timeout_at(until, self.enter()).await.map_err(too_slow)? else {
+            self.refused.known.fetch_add(1, Relaxed);
+            return Err(Error::Busy { limit: self.limit });
+        };
+        let response = timeout_at(until, next.run(request)).await.map_err(too_slow)?;
         let (head, body) = response.into_parts();
         let answer = Arc::new(Mutex::new(Some(Answer { body, rest: Bytes::new(), _places: (place, share) })));
         let watched = Watched { answer: Arc::downgrade(&answer), until, cut };
@@ -154,12 +150,42 @@ impl Gate {
     }
 }
 
+async fn acquire(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(places).acquire_owned().await.expect("it is never closed")
+}
+
 /// Who waits before the door of a full house.
 #[derive(Debug)]
 struct Line {
     places: Semaphore,
-    /// When the house became full, if it has not been as good as empty since.
-    full_since: Mutex<Option<Instant>>,
+    full: Mutex<Option<Full>>,
+}
+
+/// For how long somebody has found the house full again and again.
+#[derive(Clone, Copy, Debug)]
+struct Full {
+    since: Instant,
+    last: Instant,
+}
+
+impl Line {
+    /// A place in the line, for somebody who finds the house full: unless it has been for long, or many wait.
+    fn join(&self) -> Option<SemaphorePermit<'_>> {
+        let now = Instant::now();
+        let mut full = held(&self.full);
+        let since = full.filter(|full| now - full.last < CALM).map_or(now, |full| full.since);
+        *full = Some(Full { since, last: now });
+        drop(full);
+        if now - since > BURST { None } else { self.places.try_acquire().ok() }
+    }
+}
+
+/// How many were refused. The log tells of them together, since a line of each would cost more than refusing does, and let whoever
+/// is refused fill it.
+#[derive(Debug, Default)]
+struct Refused {
+    known: AtomicU64,
+    strangers: AtomicU64,
 }
 
 /// The body of an answer, until it is sent or its time is over. It is handed on in pieces, as the reader takes them: the
@@ -215,16 +241,21 @@ async fn give_up_late(unsent: Weak<Mutex<Slab<Watched>>>) {
 }
 
 /// Tells of those that found no place, for as long as there is a gate.
-async fn tell_of_refused(refused: Weak<AtomicU64>, limit: usize) {
+async fn tell_of_refused(refused: Weak<Refused>, limit: usize) {
     let mut looks = interval(SAID_AGAIN);
     loop {
         looks.tick().await;
-        let Some(refused) = refused.upgrade().map(|refused| refused.swap(0, Relaxed)) else { return };
-        if refused > 0 {
+        let Some(refused) = refused.upgrade() else { return };
+        let [known, strangers] = [&refused.known, &refused.strangers].map(|count| count.swap(0, Relaxed));
+        if known > 0 {
+            let hint = "start more replicas, or give --max-in-flight more";
+            tracing::warn!(refused = known, limit, "refused requests for which there was no place: {hint}");
+        }
+        if strangers > 0 {
             tracing::warn!(
-                refused,
-                limit,
-                "refused requests for which there was no place: start more replicas, or give --max-in-flight more"
+                refused = strangers,
+                limit = limit / SHARE,
+                "refused webhooks beyond the places for strangers"
             );
         }
     }
@@ -271,5 +302,75 @@ impl HttpBody for Unsent {
     fn size_hint(&self) -> SizeHint {
         // Asked before the first piece is.
         held(&self.answer).as_ref().map_or_else(SizeHint::default, |answer| answer.body.size_hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn gate(in_flight: usize) -> Gate {
+        let time = Duration::from_secs(30);
+        Gate::new(&Limits {
+            in_flight,
+            request_bytes: 1 << 20,
+            batch: 1,
+            streams: 1,
+            request_time: time,
+            connections: 1,
+            idle_time: time,
+            reasons: 1,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_burst_waits_and_the_rest_is_refused() {
+        let gate = gate(2);
+        let inside = [gate.enter().await.unwrap(), gate.enter().await.unwrap()];
+        let mut waiting: Vec<_> = (0..2 * LINE).map(|_| Box::pin(gate.enter())).collect();
+        assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
+        assert!(gate.enter().now_or_never().is_some_and(|place| place.is_none()), "the line is full");
+        drop(inside);
+        for waits in waiting {
+            assert!(waits.await.is_some(), "a place became free in time");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_house_that_stays_full_refuses_at_once_until_it_was_not() {
+        let gate = gate(1);
+        let inside = gate.enter().await.unwrap();
+        let began = Instant::now();
+        while began.elapsed() <= BURST + CALM {
+            let _ = gate.enter().now_or_never();
+            tokio::time::sleep(CALM / 10).await;
+        }
+        assert!(gate.enter().now_or_never().is_some_and(|place| place.is_none()), "it has been full for long");
+        tokio::time::sleep(2 * CALM).await;
+        let waits = gate.enter();
+        tokio::pin!(waits);
+        assert!((&mut waits).now_or_never().is_none(), "this is another burst");
+        drop(inside);
+        assert!(waits.await.is_some());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_longer_than_a_burst() {
+        let gate = gate(1);
+        let _inside = gate.enter().await.unwrap();
+        let began = Instant::now();
+        assert!(gate.enter().await.is_none());
+        assert!(began.elapsed() >= BURST);
+    }
+
+    #[tokio::test]
+    async fn streams_leave_half_of_the_house() {
+        let gate = gate(4);
+        let _streams = [gate.place_of_stream().await, gate.place_of_stream().await];
+        assert!(gate.place_of_stream().now_or_never().is_none());
+        assert_eq!(gate.in_flight(), 2);
+        assert!(gate.enter().now_or_never().is_some_and(|place| place.is_some()));
     }
 }

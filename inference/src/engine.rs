@@ -71,7 +71,16 @@ pub struct Answer {
     pub title: Option<String>,
 }
 
+/// What is to be judged, and what is said beside the judgement.
+#[derive(Debug)]
+pub struct Question {
+    vector: FeatureVector,
+    about: About,
+    began: Instant,
+}
+
 /// What an answer says beside the judgement of a vector.
+#[derive(Debug)]
 struct About {
     repository: String,
     number: u64,
@@ -129,33 +138,20 @@ impl Engine {
         &self.past
     }
 
-    /// Answers what is asked, each by itself: what is wrong does not touch the others. Takes less time than one after the
-    /// other.
+    /// What is to be judged where this is asked: the features of the pull request, with what is known of its past.
     ///
     /// # Errors
-    /// Those of [`Task`], and [`Error::Model`].
-    pub fn answer_all(&self, asked: Vec<Asked>) -> Vec<Result<Answer, Error>> {
+    /// Those of [`Task`].
+    pub fn question(&self, asked: Asked) -> Result<Question, Error> {
         let began = Instant::now();
-        let mut answers = self.judge(asked.into_iter().map(|asked| self.look_up(asked)).collect());
-        // Of those that were worked on together each took its share.
-        let each = began.elapsed() / answers.len().max(1) as u32;
-        for answer in answers.iter_mut().flatten() {
-            answer.response.elapsed = prost_types::Duration::try_from(each).ok();
-        }
-        answers
-    }
-
-    /// The vector that is asked about, and what its answer says beside it.
-    fn look_up(&self, asked: Asked) -> Result<(FeatureVector, About), Error> {
         match asked {
-            Asked::Message(request) => Task::try_from(request).map(|task| self.features(task)),
-            Asked::Json(document) => Task::from_json(&document).map(|task| self.features(task)),
-            Asked::Vector { vector, repository } => Ok((vector, self.about(repository))),
+            Asked::Message(request) => Task::try_from(request).map(|task| self.of_task(task, began)),
+            Asked::Json(document) => Task::from_json(&document).map(|task| self.of_task(task, began)),
+            Asked::Vector { vector, repository } => Ok(Question { vector, about: self.about(repository), began }),
         }
     }
 
-    /// The features of a pull request.
-    fn features(&self, task: Task) -> (FeatureVector, About) {
+    fn of_task(&self, task: Task, began: Instant) -> Question {
         let Task { facts, history, include_features } = task;
         let ledger = self.past.profiles.ledger(&facts.repository);
         let (history, history_source, history_as_of) = match (history, ledger) {
@@ -175,7 +171,7 @@ impl Engine {
             foreign: ledger.is_none(),
             include_features,
         };
-        (vector, about)
+        Question { vector, about, began }
     }
 
     /// What is known of a vector by itself.
@@ -193,17 +189,15 @@ impl Engine {
         }
     }
 
-    /// Answers for vectors, each by itself.
-    fn judge(&self, asked: Vec<Result<(FeatureVector, About), Error>>) -> Vec<Result<Answer, Error>> {
-        let sound: Vec<_> = asked.iter().flatten().collect();
-        let seen = sound.iter().map(|(vector, about)| (vector, about.repository.as_str(), about.foreign));
-        let mut opinions = self.opinions(&seen.collect::<Vec<_>>()).into_iter();
-        let answer = |asked: Result<_, _>| {
-            let (vector, about) = asked?;
-            let score = opinions.next().expect("there is an opinion on each vector")?;
-            Ok(self.tell(vector, about, &score))
-        };
-        asked.into_iter().map(answer).collect()
+    /// Answers questions of this engine, each by itself. Takes less time than one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn answer_all(&self, questions: Vec<Question>) -> Vec<Result<Answer, Error>> {
+        let seen = questions.iter().map(|Question { vector, about, .. }| (vector, &*about.repository, about.foreign));
+        let opinions = self.opinions(&seen.collect::<Vec<_>>());
+        let answers = questions.into_iter().zip(opinions);
+        answers.map(|(question, score)| score.map(|score| self.tell(question, &score))).collect()
     }
 
     /// What the model makes of each of some vectors: beside it its repository, and whether that is foreign, as the model has
@@ -232,7 +226,8 @@ impl Engine {
     }
 
     /// Says what a score means.
-    fn tell(&self, vector: FeatureVector, about: About, score: &Score) -> Answer {
+    fn tell(&self, question: Question, score: &Score) -> Answer {
+        let Question { vector, about, began } = question;
         let Judge { model, id, reasons, .. } = &*self.judge;
         let About {
             repository,
@@ -275,7 +270,7 @@ impl Engine {
             model: Some(id.clone()),
             history_source: history_source.into(),
             history_as_of: history_as_of.map(timestamp),
-            elapsed: None,
+            elapsed: prost_types::Duration::try_from(began.elapsed()).ok(),
         };
         if !says_what_changes(&vector) {
             response.band = v1::Band::Unspecified.into();
@@ -343,8 +338,8 @@ impl Engine {
             };
             Task { facts: Facts::of(&pull_request), history: None, include_features: true }
         };
-        let asked = (1..=16).map(|number| Ok(self.features(task(number)))).collect();
-        self.judge(asked).into_iter().try_for_each(|answer| answer.map(drop))
+        let questions = (1..=16).map(|number| self.of_task(task(number), Instant::now())).collect();
+        self.answer_all(questions).into_iter().try_for_each(|answer| answer.map(drop))
     }
 }
 

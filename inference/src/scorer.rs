@@ -1,64 +1,70 @@
-//! Scores what is asked in turns: a few of the requests that wait go through the model together, and what has arrived meanwhile is
-//! let in, or refused, before the next few.
+//! Scores what is asked in turns: some of the requests that wait go through the model together, and what has arrived meanwhile is
+//! let in, or refused, before the next ones.
 //!
-//! So a full house refuses at once and answers soon whom it has let in, a large request keeps nobody waiting, and several
-//! requests take less time than one after the other. What nobody waits for any more is not done.
+//! So a full house answers soon whom it has let in, a large request keeps nobody waiting, and several requests take less time
+//! than one after the other. What nobody waits for any more is not done.
 
 use std::{
+    collections::VecDeque,
     future::poll_fn,
-    iter, mem,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
 
 use prowl_proto::v1::{self, score_batch_result::Outcome};
 use tokio::{
     runtime::Handle,
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Notify, oneshot},
+    task::yield_now,
 };
 use tracing::Instrument;
 
 use crate::{
-    engine::{Answer, Asked, Engine},
+    engine::{Answer, Asked, Engine, Question},
     error::Error,
     observe::Observer,
 };
 
-/// Pull requests of a turn. They go through the model together.
+/// With so many pull requests a turn is whole; the last request of it may bring as many again.
 const ITEMS: usize = 16;
 
 /// Cheap to clone; every clone hands its work to the same workers.
 #[derive(Clone)]
 pub(crate) struct Scorer {
-    jobs: mpsc::UnboundedSender<Job>,
+    waiting: Arc<Waiting>,
     observer: Observer,
+}
+
+/// What waits for its turn, the oldest first.
+#[derive(Default)]
+struct Waiting {
+    jobs: Mutex<VecDeque<Job>>,
+    some: Notify,
 }
 
 /// What one request wants done in one turn. Of each request that was let in there is one at most, which bounds how many wait.
 struct Job {
     engine: Arc<Engine>,
-    asked: Vec<Asked>,
-    /// How many are asked for.
-    count: usize,
+    questions: Vec<Question>,
     answers: oneshot::Sender<Vec<Result<Answer, Error>>>,
 }
 
 impl Scorer {
-    /// Begins to work, on all threads of the runtime.
+    /// Begins to work, on all threads of the runtime that this is called within.
     pub(crate) fn start(observer: Observer) -> Self {
-        let (jobs, waiting) = mpsc::unbounded_channel();
-        let waiting = Arc::new(Mutex::new(waiting));
+        let waiting = Arc::<Waiting>::default();
         for _ in 0..Handle::current().metrics().num_workers() {
             tokio::spawn(work(Arc::clone(&waiting)));
         }
-        Self { jobs, observer }
+        Self { waiting, observer }
     }
 
     /// The score of one pull request, which the observer is told of.
     ///
     /// # Errors
-    /// Those of [`Engine::answer_all`].
+    /// Those of [`Engine::question`] and [`Engine::answer_all`].
     pub(crate) async fn score(&self, engine: &Arc<Engine>, asked: Asked) -> Result<v1::ScoreResponse, Error> {
         let mut scores = self.score_all(engine, vec![asked]).await;
         scores.pop().expect("what is asked for once is answered once")
@@ -74,8 +80,15 @@ impl Scorer {
             let mut scores = Vec::with_capacity(asked.len());
             let mut asked = asked.into_iter();
             while asked.len() > 0 {
-                let answers = self.turn(engine, asked.by_ref().take(ITEMS).collect()).await.into_iter();
-                scores.extend(answers.map(|answer| Ok(self.observer.answered(engine, answer?))));
+                let mut questions = Vec::with_capacity(ITEMS.min(asked.len()));
+                let ask = |asked| engine.question(asked).map(|question| questions.push(question));
+                let sound: Vec<Result<(), Error>> = asked.by_ref().take(ITEMS).map(ask).collect();
+                let mut answers = self.turn(engine, questions).await.into_iter();
+                scores.extend(sound.into_iter().map(|sound| {
+                    sound?;
+                    let answer = answers.next().expect("each question has an answer")?;
+                    Ok(self.observer.answered(engine, answer))
+                }));
             }
             scores
         };
@@ -91,44 +104,69 @@ impl Scorer {
         v1::ScoreBatchResponse { results: self.score_all(engine, asked).await.into_iter().map(result).collect() }
     }
 
-    async fn turn(&self, engine: &Arc<Engine>, asked: Vec<Asked>) -> Vec<Result<Answer, Error>> {
-        let (count, (answers, done)) = (asked.len(), oneshot::channel());
-        // Where nobody takes it, the end of `answers` tells.
-        let _ = self.jobs.send(Job { engine: Arc::clone(engine), asked, count, answers });
-        let failed = || Err(Error::Model("it broke off, as the log tells".to_owned()));
-        done.await.unwrap_or_else(|_| iter::repeat_with(failed).take(count).collect())
+    async fn turn(&self, engine: &Arc<Engine>, questions: Vec<Question>) -> Vec<Result<Answer, Error>> {
+        if questions.is_empty() {
+            return Vec::new();
+        }
+        let (count, (answers, done)) = (questions.len(), oneshot::channel());
+        self.waiting.push(Job { engine: Arc::clone(engine), questions, answers });
+        let broke_off = |_| Err(Error::Model("it broke off, as the log tells".to_owned()));
+        done.await.unwrap_or_else(|_| (0..count).map(broke_off).collect())
     }
 }
 
-/// Works as long as there may be something to do.
-async fn work(waiting: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>) {
-    loop {
-        let Some(job) = waiting.lock().await.recv().await else { return };
-        // Those that have arrived take their places, or are refused, before anything is worked on: else they would wait where
-        // nobody counts them.
-        let_others_go_first().await;
-        let mut items = job.count;
-        let mut turn = vec![job];
-        // Where another worker holds the line, it stands at its end.
-        if let Ok(mut waiting) = waiting.try_lock() {
-            while items < ITEMS
-                && let Ok(job) = waiting.try_recv()
-            {
-                items += job.count;
+impl Waiting {
+    fn jobs(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, job: Job) {
+        self.jobs().push_back(job);
+        self.some.notify_one();
+    }
+
+    /// The jobs of one turn; where others are left, another worker is told.
+    fn turn(&self) -> Vec<Job> {
+        let (mut turn, mut items) = (Vec::new(), 0);
+        let mut jobs = self.jobs();
+        while items < ITEMS
+            && let Some(job) = jobs.pop_front()
+        {
+            // A request that was given up takes nothing of the turn.
+            if !job.answers.is_closed() {
+                items += job.questions.len();
                 turn.push(job);
             }
         }
-        // Of a panic the log tells, and to those who wait the end of their job does. The next ones are worked on.
-        let _ = catch_unwind(AssertUnwindSafe(|| answer(turn)));
+        if !jobs.is_empty() {
+            self.some.notify_one();
+        }
+        turn
     }
 }
 
-/// Comes back once all tasks that are ready now have had their turn. Not `tokio::task::yield_now`: the runtime takes up what that
-/// puts off right after its next look for what has arrived, before those others.
+/// Works for as long as the runtime lives.
+async fn work(waiting: Arc<Waiting>) {
+    loop {
+        waiting.some.notified().await;
+        let_others_go_first().await;
+        let turn = waiting.turn();
+        if catch_unwind(AssertUnwindSafe(|| answer(turn))).is_err() {
+            tracing::error!(
+                "the work on some requests broke off, which is a fault of this program: they have no score"
+            );
+        }
+    }
+}
+
+/// Comes back once it was looked for what has arrived, and all that is ready on this thread had its turn: requests take their
+/// places, or are refused, before anything is worked on, else they would wait where nobody counts them.
 async fn let_others_go_first() {
-    let mut gone = false;
+    // Makes sure of the look; but what it puts off goes on right after that, before what was found.
+    yield_now().await;
+    let mut behind = false;
     poll_fn(|cx| {
-        if mem::replace(&mut gone, true) {
+        if mem::replace(&mut behind, true) {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();
@@ -139,15 +177,15 @@ async fn let_others_go_first() {
 
 /// Answers all jobs of a turn, those of one engine together.
 fn answer(mut turn: Vec<Job>) {
-    turn.retain(|job| !job.answers.is_closed());
-    let mut answers = Vec::with_capacity(turn.iter().map(|job| job.count).sum());
+    let counts: Vec<usize> = turn.iter().map(|job| job.questions.len()).collect();
+    let mut answers = Vec::with_capacity(counts.iter().sum());
     for jobs in turn.chunk_by_mut(|a, b| Arc::ptr_eq(&a.engine, &b.engine)) {
-        let asked = jobs.iter_mut().flat_map(|job| job.asked.drain(..)).collect();
-        answers.extend(jobs[0].engine.answer_all(asked));
+        let questions = jobs.iter_mut().flat_map(|job| mem::take(&mut job.questions)).collect();
+        answers.extend(jobs[0].engine.answer_all(questions));
     }
     let mut answers = answers.into_iter();
-    for job in turn {
+    for (job, count) in turn.into_iter().zip(counts) {
         // Its request may have been given up meanwhile.
-        let _ = job.answers.send(answers.by_ref().take(job.count).collect());
+        let _ = job.answers.send(answers.by_ref().take(count).collect());
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{service::Routes, transport::Server};
 
 use crate::{
-    admission::Gate,
+    admission::{Gate, LINE},
     config::{Config, Drain, Limits, Shadowing},
     connection,
     door::Door,
@@ -30,8 +30,9 @@ use crate::{
     webhook,
 };
 
-/// Streams that one connection may have, for each place that there is for requests.
-const STREAMS_A_PLACE: usize = 4;
+/// Streams that one connection may have, for each place that there is for requests: one connection can fill the house and the line
+/// before it, and is then refused.
+const STREAMS_A_PLACE: usize = 1 + LINE + 1;
 
 /// Serves until `signal` ends, then drains. Both ports answer from the start; health and readiness say no until the
 /// model is loaded and warm, and again from the signal on.

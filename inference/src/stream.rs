@@ -95,7 +95,7 @@ impl Open {
                 () = self.sender.closed() => return Ok(()),
             };
             let Some(ScoreStreamRequest { request }) = request else { return Ok(()) };
-            let place = self.streams.gate.place().await;
+            let place = self.streams.gate.place_of_stream().await;
             let outcome = match request {
                 None => Err(Error::Invalid(vec![Violation::new("request", "missing")])),
                 Some(request) => {

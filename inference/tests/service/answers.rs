@@ -1,5 +1,6 @@
 //! Good requests: what they are answered, and that it is the same whichever way they come.
 
+use futures::future::join_all;
 use prost_types::Timestamp;
 use prowl_features::{History, Quartiles};
 use prowl_proto::{
@@ -10,6 +11,7 @@ use prowl_proto::{
     },
 };
 use serde_json::{Value, json};
+use tonic::Code;
 
 use crate::{
     fixture::{
@@ -269,6 +271,39 @@ async fn a_batch_fails_in_parts() {
             (_, outcome) => panic!("{index}: {outcome:?}"),
         }
     }
+}
+
+/// Those that wait at one time go through the model together, whichever request they are of.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_calls_at_one_time_has_the_answer_that_it_has_alone() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--max-in-flight", "200"]);
+    let mut client = server.client().await;
+    let mut alone = Vec::new();
+    for number in 1..=60 {
+        alone.push(client.score(request(&document(number))).await.unwrap().into_inner());
+    }
+    let calls = (1..=60).map(|number| {
+        let mut client = client.clone();
+        async move { client.score(request(&document(number))).await.unwrap().into_inner() }
+    });
+    let requests = (1..=60).map(|number| request(&document(number))).collect();
+    let (mut beside, mut another) = (client.clone(), client.clone());
+    let wrong = another.score(request(&json!({"number": 5})));
+    let batch = beside.score_batch(ScoreBatchRequest { requests });
+    let (together, batch, wrong) = tokio::join!(join_all(calls), batch, wrong);
+    assert_eq!(wrong.unwrap_err().code(), Code::InvalidArgument);
+    let of_batch = batch.unwrap().into_inner().results.into_iter().map(|result| match result.outcome.unwrap() {
+        Outcome::Response(response) => response,
+        Outcome::Error(error) => panic!("{error:?}"),
+    });
+    let but_for_time = |mut answer: ScoreResponse| {
+        assert!(answer.elapsed.take().is_some());
+        answer
+    };
+    let alone: Vec<_> = alone.into_iter().map(but_for_time).collect();
+    assert_eq!(together.into_iter().map(but_for_time).collect::<Vec<_>>(), alone);
+    assert_eq!(of_batch.map(but_for_time).collect::<Vec<_>>(), alone);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     fixture::document,
-    siege::{Siege, TOKEN, Wire},
+    siege::{Siege, TOKEN, Wire, framed},
 };
 
 /// A token that is of nobody.
@@ -70,10 +70,6 @@ async fn call(siege: &Siege, path: &str, headers: &[(&str, Bytes)], body: Bytes)
         status(&trailers)
     };
     timeout(PATIENCE, talk).await.expect("it neither answers nor cuts")
-}
-
-fn framed(message: &[u8]) -> Bytes {
-    [&[0], u32::try_from(message.len()).unwrap().to_be_bytes().as_slice(), message].concat().into()
 }
 
 fn bearer(token: &str) -> (&'static str, Bytes) {

@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     fixture::document,
-    siege::{Siege, TOKEN, Wire},
+    siege::{Siege, TOKEN, Wire, framed},
 };
 
 /// As many connections as the system lets this process and the server have, for one test at a time.
@@ -236,6 +236,14 @@ async fn who_takes_his_time_is_cut() {
     assert_eq!(plain.in_flight(), 0, "one of them keeps its place");
 }
 
+/// How much of a call is sent before it is taken back.
+#[derive(Clone, Copy)]
+enum Sent {
+    Head,
+    Part,
+    Whole,
+}
+
 /// Calls that are taken back at once, each on a stream of its own, for as long as the server lets a connection do that.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_are_taken_back_at_once_cost_nobody_an_answer() {
@@ -243,7 +251,9 @@ async fn calls_that_are_taken_back_at_once_cost_nobody_an_answer() {
         let siege = Siege::lay(tls, &[]);
         let (taken_back, connections) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let until = || Instant::now() + Duration::from_secs(4);
-        let flood = async |with_body: bool| {
+        let source = Some(Source::GithubJson(document(7).to_string().into()));
+        let whole = framed(&ScoreRequest { source, ..ScoreRequest::default() }.encode_to_vec());
+        let flood = async |sent: Sent| {
             let until = until();
             while Instant::now() < until {
                 let Some((mut sender, _connection)) = caller(&siege, 65_535).await else { continue };
@@ -252,8 +262,14 @@ async fn calls_that_are_taken_back_at_once_cost_nobody_an_answer() {
                     let Ok(ready) = sender.ready().await else { break };
                     sender = ready;
                     let Ok((_, mut sending)) = sender.send_request(scoring("Score"), false) else { break };
-                    if with_body {
-                        let _ = sending.send_data(Bytes::from_static(b"\0\0\0\0\x04\x12\x02{}"), false);
+                    match sent {
+                        Sent::Head => {}
+                        Sent::Part => _ = sending.send_data(whole.slice(..whole.len() / 2), false),
+                        Sent::Whole => {
+                            _ = sending.send_data(whole.clone(), true);
+                            // Until it waits to be worked on.
+                            tokio::time::sleep(Duration::from_millis(1)).await;
+                        }
                     }
                     sending.send_reset(h2::Reason::CANCEL);
                     taken_back.fetch_add(1, Relaxed);
@@ -262,7 +278,9 @@ async fn calls_that_are_taken_back_at_once_cost_nobody_an_answer() {
             }
         };
         siege
-            .survives(async || join_all([false, true, false, true].map(|with_body| Box::pin(flood(with_body)))).await)
+            .survives(async || {
+                join_all([Sent::Head, Sent::Part, Sent::Whole, Sent::Whole].map(|sent| Box::pin(flood(sent)))).await
+            })
             .await;
         let [taken_back, connections] = [taken_back, connections].map(AtomicUsize::into_inner);
         assert!(taken_back > 2_000, "only {taken_back} were");

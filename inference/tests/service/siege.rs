@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use prowl_proto::v1::{ScoreRequest, score_request::Source, scoring_client::ScoringClient};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -34,6 +35,11 @@ const SETTLED: Duration = Duration::from_secs(40);
 
 /// How long an answer may take meanwhile: this is a debug build, and the attackers run beside it.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A message as gRPC sends it.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
+    [&[0], u32::try_from(message.len()).unwrap().to_be_bytes().as_slice(), message].concat().into()
+}
 
 /// A connection as an attacker has it, over TLS or not.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
