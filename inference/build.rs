@@ -7,8 +7,11 @@ const SHORT_RELOCATIONS: (u32, u32) = (2, 36);
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // There the linker is the one that comes with the compiler; others may not know what follows.
-    if std::env::var("TARGET").is_ok_and(|target| target == "x86_64-unknown-linux-gnu") {
+    let told = |name: &str| std::env::var(name).unwrap_or_default();
+    // There the linker is the one that comes with the compiler, unless another is asked for, which may not know what follows.
+    let another_linker = told("CARGO_ENCODED_RUSTFLAGS").contains("link") || !told("RUSTC_LINKER").is_empty();
+    let target = "x86_64-unknown-linux-gnu";
+    if told("TARGET") == target && told("HOST") == target && !another_linker {
         // Functions that came out alike are kept once.
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
         if glibc().is_some_and(|version| version >= SHORT_RELOCATIONS) {

@@ -118,8 +118,8 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = within(1, 100_000), help_heading = "Limits")]
     max_batch: u64,
 
-    /// Most requests at one time on both ports, each from its head until its answer is sent; more are refused at once.
-    /// Times --max-request-bytes it is the memory that all of them may take
+    /// Most requests at one time on both ports, each from its head until its answer is sent; a burst of twice as many waits for
+    /// half a second at most, more are refused. Times --max-request-bytes it is the memory that all of them may take
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_in_flight: u64,
 

@@ -53,7 +53,7 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Most pull requests in one batch.
     pub batch: usize,
-    /// Most requests at one time, each from its head until its answer is sent; more are refused at once.
+    /// Most requests at one time, each from its head until its answer is sent; more wait for a moment, or are refused.
     pub in_flight: usize,
     /// Most streams of requests at one time.
     pub streams: usize,
@@ -72,7 +72,7 @@ pub struct Limits {
 pub enum AccessLog {
     /// None of them
     None,
-    /// Those that were not answered as they were meant; of those that found no place, how many they were
+    /// Those that were not answered as they were meant, but for those that found no place, which are counted
     Failed,
     /// All of them
     All,
