@@ -70,6 +70,10 @@ fn a_job_its_tasks_a_training_and_an_answer_are_traced() {
     assert_eq!(cluster.stop(), [0, 0]);
     run_in(&environment, "prowl-trainer", &["train", "--store", &store.url, "--features", "latest"]);
     let server = Server::start_with(&environment, &store.url, "latest");
+    let (trace, caller) = ([7; 16], [9; 8]);
+    let traceparent = format!("traceparent: 00-{}-{}-01\r\n", "07".repeat(16), "09".repeat(8));
+    let document = r#"{"number": 1, "created_at": "2024-05-01T12:00:00Z", "base": {"repo": {"full_name": "o/n"}}}"#;
+    assert_eq!(server.post_with("/v1/score", &traceparent, document).map(|(status, _)| status), Some(200));
     assert_eq!(server.stop(), 0);
 
     let arrived = arrived.lock().unwrap();
@@ -91,8 +95,9 @@ fn a_job_its_tasks_a_training_and_an_answer_are_traced() {
         assert_eq!(spans("prowl-trainer", step)[0].parent_span_id, train[0].span_id, "{step}");
     }
     assert_eq!(spans("prowl-inference", "load").len(), 1);
-    // A model is warmed up before it answers.
-    assert!(!spans("prowl-inference", "score").is_empty());
+    let request = spans("prowl-inference", "request").into_iter().find(|span| span.trace_id == trace).unwrap();
+    assert_eq!(request.parent_span_id, caller);
+    assert_eq!(spans("prowl-inference", "score")[0].parent_span_id, request.span_id);
 }
 
 #[test]
