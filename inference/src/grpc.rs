@@ -16,6 +16,7 @@ use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::{
     config::Limits,
+    connection::Cut,
     door::{Door, enter},
     engine::Asked,
     error::Error,
@@ -70,7 +71,8 @@ impl Scoring for Service {
 
     async fn score_stream(&self, request: Request<Streaming<ScoreStreamRequest>>) -> Result<Response<Answers>, Status> {
         self.readiness.engine()?;
-        Ok(Response::new(self.streams.begin(request.into_inner())?))
+        let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
+        Ok(Response::new(self.streams.begin(request.into_inner(), cut)?))
     }
 
     async fn get_model(&self, _: Request<GetModelRequest>) -> Result<Response<GetModelResponse>, Status> {

@@ -14,7 +14,7 @@ use futures::Stream;
 use prowl_proto::v1::{ScoreStreamRequest, ScoreStreamResponse, score_stream_response::Outcome};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
@@ -22,6 +22,7 @@ use tonic::{Status, Streaming};
 use crate::{
     admission::Gate,
     config::Limits,
+    connection::Cut,
     error::{Error, Violation},
     readiness::Readiness,
     scorer::Scorer,
@@ -59,11 +60,11 @@ impl Streams {
     ///
     /// # Errors
     /// [`Error::Busy`] with as many streams open as may be.
-    pub(crate) fn begin(&self, requests: Streaming<ScoreStreamRequest>) -> Result<Answers, Error> {
+    pub(crate) fn begin(&self, requests: Streaming<ScoreStreamRequest>, cut: Cut) -> Result<Answers, Error> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
         let (sender, answers) = mpsc::channel(AHEAD);
         let end = Arc::new(OnceLock::new());
-        let stream = Open { streams: self.clone(), requests, sender, _place: place };
+        let stream = Open { streams: self.clone(), requests, sender, cut, _place: place };
         let ended = Arc::clone(&end);
         tokio::spawn(async move {
             if let Err(error) = stream.run().await {
@@ -80,6 +81,7 @@ struct Open {
     streams: Streams,
     requests: Streaming<ScoreStreamRequest>,
     sender: mpsc::Sender<ScoreStreamResponse>,
+    cut: Cut,
     _place: OwnedSemaphorePermit,
 }
 
@@ -95,6 +97,8 @@ impl Open {
                 () = self.sender.closed() => return Ok(()),
             };
             let Some(ScoreStreamRequest { request }) = request else { return Ok(()) };
+            // Others on the connection, which take no answers, do not end a stream that does.
+            self.cut.not_before(Instant::now() + self.streams.patience);
             let place = self.streams.gate.place_of_stream().await;
             let outcome = match request {
                 None => Err(Error::Invalid(vec![Violation::new("request", "missing")])),

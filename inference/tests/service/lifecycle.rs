@@ -9,8 +9,12 @@ use std::{
     time::Duration,
 };
 
-use prowl_proto::v1::{ScoreBatchRequest, ScoreBatchResponse, ScoreRequest, ScoreResponse, score_request::Source};
-use tokio::sync::watch;
+use prowl_proto::v1::{
+    ScoreBatchRequest, ScoreBatchResponse, ScoreRequest, ScoreResponse, ScoreStreamRequest, score_request::Source,
+    scoring_client::ScoringClient,
+};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Code, Request, Status, Streaming,
     client::Grpc,
@@ -321,6 +325,27 @@ async fn an_answer_that_is_never_read_costs_no_other_request() {
     a_place_is_free(&server).await;
     release.send(true).unwrap();
     neighbour.await.unwrap().unwrap();
+    assert!(unread.message().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_never_read_ends_no_stream_that_goes_on() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &["--request-timeout", "2s"]);
+    let channel = narrow_channel(&server).await;
+    let (sender, requests) = mpsc::channel(1);
+    let mut client = ScoringClient::new(channel.clone());
+    let mut answers = client.score_stream(ReceiverStream::new(requests)).await.unwrap().into_inner();
+    let mut unread = unread_batch(channel).await;
+    // Twice as long as the unread answer has.
+    for number in 1..=20 {
+        let source = Some(Source::GithubJson(document(number).to_string().into()));
+        let request = Some(ScoreRequest { source, ..ScoreRequest::default() });
+        sender.send(ScoreStreamRequest { request }).await.unwrap();
+        assert!(answers.message().await.unwrap().is_some());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    server.logged(GIVEN_UP);
     assert!(unread.message().await.is_err());
 }
 

@@ -144,6 +144,8 @@ impl Siege {
     /// Bears an attack: whoever may ask is answered meanwhile and after it, nothing panics, and no token shows.
     pub(crate) async fn bears<T>(&self, attack: impl Future<Output = T>) -> T {
         let open = self.channel().await.unwrap();
+        // From now on it is known there, and keeps its place.
+        self.ask(&open).await;
         let done = self.asking_beside(&open, attack).await;
         self.ask(&open).await;
         self.ask_anew().await;
