@@ -171,6 +171,8 @@ impl Siege {
         let mut least = self.server.resident();
         while least > enough && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(100)).await;
+            // The allocator gives back what was freed long ago when it is asked for some.
+            self.ask_anew().await;
             least = least.min(self.server.resident());
         }
         least
