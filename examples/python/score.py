@@ -1,9 +1,9 @@
 """Scores pull requests over gRPC: python score.py HOST:PORT FILE
 
-The stubs are made from Prowl's own protocol, once:
+The stubs are made from Prowl's own protocol, once, in the folder of this file:
 
     pip install grpcio-tools googleapis-common-protos
-    python -m grpc_tools.protoc -I proto/proto --python_out=. --grpc_python_out=. prowl/v1/scoring.proto
+    python -m grpc_tools.protoc -I ../../proto/proto --python_out=. --grpc_python_out=. prowl/v1/scoring.proto
 
 FILE holds pull requests as GitHub's REST API writes them, one a line. Where the server asks for a token, PROWL_TOKEN holds it.
 """

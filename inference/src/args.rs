@@ -19,7 +19,8 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   prowl-inference --store file://$PWD/store --insecure
-  API_TOKENS=ci:$(openssl rand -hex 24) prowl-inference --store file:///srv/prowl --model 20261124T214500Z \\
+  export PROWL_TOKEN=$(openssl rand -hex 24)    # which callers bring
+  API_TOKENS=ci:$PROWL_TOKEN prowl-inference --store file:///srv/prowl --model 20261124T214500Z \\
       --grpc-addr 0.0.0.0:50051 --http-addr 0.0.0.0:8080
 
 Logs go to stderr: PROWL_LOG sets the level (info), PROWL_LOG_FORMAT text or json.";

@@ -23,7 +23,7 @@ Examples:
   # A pull request with its files, which GitHub gives apart from it:
   pr=repos/OWNER/NAME/pulls/7
   { gh api $pr; gh api --paginate $pr/files; } |
-    jq -s '.[0] + {files: (.[1:] | add)}' | prowl score -
+    jq -sc '.[0] + {files: (.[1:] | add)}' | prowl score -
 
 PROWL_TOKEN holds the token, where the server asks for one.
 
