@@ -425,4 +425,11 @@ fn a_pipeline_stops_at_what_is_above() {
     assert_eq!(asked("percentile=99.99", &odd_document()).status.code(), Some(0));
     assert_eq!(asked("risk=0", &odd_document()).status.code(), Some(0), "the model has no such head");
     assert_eq!(asked("churn=9", &odd_document()).status.code(), Some(2));
+    let mut says_nothing = document(3);
+    for field in ["additions", "deletions", "changed_files", "files"] {
+        says_nothing.as_object_mut().unwrap().remove(field);
+    }
+    let stopped = asked("percentile=99.99", &says_nothing);
+    assert_eq!(stopped.status.code(), Some(3), "{stopped:?}");
+    assert!(text(&stopped.stderr).contains("not judged"), "{stopped:?}");
 }

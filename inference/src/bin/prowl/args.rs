@@ -46,8 +46,8 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         file: String,
 
-        /// Fails with exit code 3 where a pull request is above it: risk=0.2 is a probability, percentile=99 how unusual it
-        /// is; may be given several times
+        /// Fails with exit code 3 where a pull request is above it, or is not judged: risk=0.2 is a probability, percentile=99
+        /// how unusual it is; may be given several times
         #[arg(long, value_name = "FIGURE=MOST", value_parser = Ceiling::parse)]
         fail_above: Vec<Ceiling>,
         #[command(flatten)]

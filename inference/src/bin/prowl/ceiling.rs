@@ -29,9 +29,14 @@ impl Ceiling {
         Ok(Self { figure, most: most.ok_or_else(wrong)? })
     }
 
-    /// What to say of an answer that is above; nothing of others, and of one that does not tell the figure.
+    /// What to say of an answer that is above, or that judges nothing, since nobody knows then; nothing of others.
     pub(crate) fn broken_by(self, response: &ScoreResponse) -> Option<String> {
         let Self { figure, most } = self;
+        if response.reference() == Reference::Unspecified {
+            return Some(
+                "it was not judged, so nothing tells whether it is above: give its size and its files".to_owned(),
+            );
+        }
         match figure {
             Figure::Risk => {
                 let risk = response.risk.filter(|risk| *risk > most)?;
@@ -39,9 +44,8 @@ impl Ceiling {
                 Some(format!("its probability to be taken back, {risk:.1}%, is above {most:.1}%"))
             }
             Figure::Percentile => {
-                let judged = response.reference() != Reference::Unspecified;
                 let percentile = response.percentile;
-                (judged && percentile > most).then(|| format!("its percentile, {percentile:.1}, is above {most:.1}"))
+                (percentile > most).then(|| format!("its percentile, {percentile:.1}, is above {most:.1}"))
             }
         }
     }
@@ -61,7 +65,10 @@ mod tests {
         assert_eq!(risk.broken_by(&response(None, 99.0)), None, "a model without a risk head");
         let percentile = Ceiling::parse("percentile=99").unwrap();
         assert_eq!(percentile.broken_by(&response(None, 99.5)).unwrap(), "its percentile, 99.5, is above 99.0");
-        assert_eq!(percentile.broken_by(&ScoreResponse { reference: 0, ..response(None, 99.5) }), None);
+        for ceiling in [risk, percentile] {
+            let told = ceiling.broken_by(&ScoreResponse { reference: 0, ..response(None, 0.0) }).unwrap();
+            assert!(told.contains("not judged"), "{told}");
+        }
     }
 
     #[test]

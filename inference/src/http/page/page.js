@@ -60,6 +60,7 @@ async function score(text) {
   byId('status').textContent = 'Scoring…';
   try {
     const response = await ask('/v1/score', text);
+    if (response.results) throw new Problem({ detail: 'This page shows one pull request. Post a list to /v1/score.' });
     if (model?.model.digest !== response.model?.digest) await loadModel();
     show(response, titleOf(text));
     loadRecent();
@@ -75,6 +76,8 @@ function tellProblem(problem) {
   if (problem.status !== 401) byId('document').setAttribute('aria-invalid', 'true');
   const list = problem.violations?.map(({ field, description }) => el('li', {}, el('code', {}, field), ` ${description}`));
   const why = list?.length ? ['something is wrong with the document', el('ul', {}, list)] : [problem.message];
+  // What is still there is of another pull request.
+  byId('answer').hidden = true;
   put('problem', el('div', { class: 'error' }, el('strong', {}, problem.status ? `Not scored (${problem.status}): ` : 'Not scored: '), why));
 }
 
