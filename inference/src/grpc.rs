@@ -54,12 +54,12 @@ impl Scoring for Service {
     type ScoreStreamStream = Answers;
 
     async fn score(&self, request: Request<ScoreRequest>) -> Result<Response<ScoreResponse>, Status> {
-        let engine = self.readiness.engine()?.clone();
+        let engine = self.readiness.engine()?;
         Ok(Response::new(self.scorer.score(&engine, request.into_inner().into()).await?))
     }
 
     async fn score_batch(&self, request: Request<ScoreBatchRequest>) -> Result<Response<ScoreBatchResponse>, Status> {
-        let engine = self.readiness.engine()?.clone();
+        let engine = self.readiness.engine()?;
         let requests = request.into_inner().requests;
         if requests.len() > self.batch {
             let instead = "a batch: send several batches";

@@ -1,14 +1,11 @@
 //! Whether the server is ready, told the same way on both ports.
 
-use std::{
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::ArcSwapOption;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{engine::Engine, error::Error};
@@ -81,30 +78,17 @@ impl Readiness {
         }
     }
 
-    /// What answers a request.
+    /// What answers a request: it stays, whatever is served from now on.
     ///
     /// # Errors
     /// [`Error::NotReady`] before a model is loaded.
-    pub fn engine(&self) -> Result<Serving, Error> {
-        let engine = self.shared.engine.load();
-        if engine.is_some() { Ok(Serving(engine)) } else { Err(Error::NotReady) }
+    pub fn engine(&self) -> Result<Arc<Engine>, Error> {
+        self.shared.engine.load_full().ok_or(Error::NotReady)
     }
 
     async fn report(&self, status: ServingStatus) {
         for service in SERVICES {
             self.health.set_service_status(service, status).await;
         }
-    }
-}
-
-/// The engine of one request: it stays, whatever is served from now on.
-#[derive(Debug)]
-pub struct Serving(Guard<Option<Arc<Engine>>>);
-
-impl Deref for Serving {
-    type Target = Arc<Engine>;
-
-    fn deref(&self) -> &Arc<Engine> {
-        self.0.as_ref().expect("it was looked at when this was made")
     }
 }

@@ -103,7 +103,7 @@ impl Open {
             let outcome = match request {
                 None => Err(Error::Invalid(vec![Violation::new("request", "missing")])),
                 Some(request) => {
-                    let engine = self.streams.readiness.engine()?.clone();
+                    let engine = self.streams.readiness.engine()?;
                     self.streams.scorer.score(&engine, request.into()).await
                 }
             };

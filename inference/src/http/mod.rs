@@ -99,7 +99,7 @@ pub(crate) fn refuse(path: &str, error: &Error) -> Response {
 async fn score(State(server): State<Server>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
     let answer = async {
         let body = server.body(&headers, body)?;
-        let engine = server.readiness.engine()?.clone();
+        let engine = server.readiness.engine()?;
         if body.trim_ascii_start().starts_with(b"[") {
             return json(&many(&server, &engine, &body).await?);
         }
@@ -141,7 +141,7 @@ async fn metrics(State(server): State<Server>) -> Response {
     let engine = server.readiness.engine().ok();
     server.observer.calls().webhooks_waiting(server.webhooks.waiting());
     let (in_flight, limit) = (server.gate.in_flight(), server.gate.limit());
-    let text = server.observer.text(engine.as_deref().map(AsRef::as_ref), in_flight, limit);
+    let text = server.observer.text(engine.as_deref(), in_flight, limit);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }
 

@@ -81,7 +81,7 @@ impl GrpcInferenceService for OpenInference {
     }
 
     async fn model_infer(&self, request: Request<ModelInferRequest>) -> Result<Response<ModelInferResponse>, Status> {
-        let engine = self.readiness.engine()?.clone();
+        let engine = self.readiness.engine()?;
         let request = request.into_inner();
         check_model(&engine, &request.model_name, &request.model_version)?;
         let raw = !request.raw_input_contents.is_empty();

@@ -22,7 +22,7 @@ use crate::{
     engine::Engine,
     error::Error,
     http::{Server, problem::advised},
-    readiness::{Phase, Serving},
+    readiness::Phase,
 };
 
 /// Length of the JSON before binary tensors.
@@ -63,7 +63,7 @@ struct Named {
 }
 
 impl Named {
-    fn engine(&self, server: &Server) -> Result<Serving, Error> {
+    fn engine(&self, server: &Server) -> Result<Arc<Engine>, Error> {
         let engine = server.readiness.engine()?;
         check_model(&engine, &self.model, &self.version).map(|()| engine)
     }
@@ -97,7 +97,7 @@ async fn infer_model(
 ) -> Response {
     let answer = async {
         let body = server.body(&headers, body)?;
-        let engine = named.engine(&server)?.clone();
+        let engine = named.engine(&server)?;
         answer(&server, &engine, &headers, &body).await
     };
     answer.await.unwrap_or_else(|error| refusal(&error))

@@ -72,7 +72,7 @@ impl Worker {
     }
 
     async fn score(&self, document: String) -> Result<Output, Error> {
-        let engine = self.readiness.engine()?.clone();
+        let engine = self.readiness.engine()?;
         self.scorer.score(&engine, Asked::Json(document.into())).await.map(|response| Output::of(&response))
     }
 }

@@ -7,7 +7,7 @@ use prowl_proto::{
     json::Json,
     v1::{
         self, Band, CategorySource, GetModelRequest, HistorySource, ScoreBatchRequest, ScoreRequest, ScoreResponse,
-        score_batch_result::Outcome, score_request::Source,
+        score_batch_result::Outcome,
     },
 };
 use serde_json::{Value, json};
@@ -16,14 +16,10 @@ use tonic::Code;
 use crate::{
     fixture::{
         NEWEST, OTHER_REPOSITORY, REPOSITORY, TempStore, clustered_model, document, feature_names, made, model,
-        new_document, odd_document, risky_model,
+        new_document, odd_document, request, risky_model,
     },
     programs::Server,
 };
-
-fn request(document: &Value) -> ScoreRequest {
-    ScoreRequest { source: Some(Source::GithubJson(document.to_string().into())), ..ScoreRequest::default() }
-}
 
 fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
     milliseconds.map(|at| Timestamp {

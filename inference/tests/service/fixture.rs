@@ -12,6 +12,7 @@ use prowl_model::{
     RiskBand, RiskHead, RiskInfo, SCHEMA, Scaler, Surprise, Term, Text, Training, Usual, Views,
 };
 use prowl_platform::{Kind, Secrets, Store, StoreUrl};
+use prowl_proto::v1::{ScoreRequest, score_request::Source};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -45,6 +46,11 @@ pub(crate) fn document(number: u64) -> Value {
         "head": {"ref": "work", "repo": {"full_name": REPOSITORY}},
         "files": [file("src/buoys.rs", lines - 1, lines / 3), file(&format!("tests/buoy_{}.rs", number % 5), 1, 0)],
     })
+}
+
+/// What asks for the score of a document.
+pub(crate) fn request(document: &Value) -> ScoreRequest {
+    ScoreRequest { source: Some(Source::GithubJson(document.to_string().into())), ..ScoreRequest::default() }
 }
 
 /// One like the others, opened after them.

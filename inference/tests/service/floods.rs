@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use h2::client::SendRequest;
 use prost::Message;
-use prowl_proto::v1::{ScoreBatchRequest, ScoreRequest, score_request::Source};
+use prowl_proto::v1::ScoreBatchRequest;
 use rlimit::Resource;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    fixture::document,
+    fixture::{document, request},
     siege::{Siege, TOKEN, Wire, framed},
 };
 
@@ -185,13 +185,10 @@ async fn slow_call(siege: &Siege) -> String {
 
 /// Asks for an answer that is larger than what lies between the two, and reads a byte of it each second, until that ends.
 async fn sip(siege: &Siege) {
-    let source = Some(Source::GithubJson(document(3).to_string().into()));
-    let requests = vec![ScoreRequest { source, ..ScoreRequest::default() }; 100];
-    let message = ScoreBatchRequest { requests }.encode_to_vec();
-    let framed = [&[0], u32::try_from(message.len()).unwrap().to_be_bytes().as_slice(), &message].concat();
+    let message = ScoreBatchRequest { requests: vec![request(&document(3)); 100] }.encode_to_vec();
     let (mut sender, _connection) = caller(siege, 1).await.unwrap();
     let (answer, mut sending) = sender.send_request(scoring("ScoreBatch"), false).unwrap();
-    sending.send_data(framed.into(), true).unwrap();
+    sending.send_data(framed(&message), true).unwrap();
     let mut body = answer.await.unwrap().into_body();
     while let Some(Ok(data)) = body.data().await {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -251,8 +248,7 @@ async fn calls_that_are_taken_back_at_once_cost_nobody_an_answer() {
         let siege = Siege::lay(tls, &[]);
         let (taken_back, connections) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let until = || Instant::now() + Duration::from_secs(4);
-        let source = Some(Source::GithubJson(document(7).to_string().into()));
-        let whole = framed(&ScoreRequest { source, ..ScoreRequest::default() }.encode_to_vec());
+        let whole = framed(&request(&document(7)).encode_to_vec());
         let flood = async |sent: Sent| {
             let until = until();
             while Instant::now() < until {

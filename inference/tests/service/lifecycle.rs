@@ -10,7 +10,7 @@ use std::{
 };
 
 use prowl_proto::v1::{
-    ScoreBatchRequest, ScoreBatchResponse, ScoreRequest, ScoreResponse, ScoreStreamRequest, score_request::Source,
+    ScoreBatchRequest, ScoreBatchResponse, ScoreRequest, ScoreResponse, ScoreStreamRequest,
     scoring_client::ScoringClient,
 };
 use tokio::sync::{mpsc, watch};
@@ -32,7 +32,7 @@ use tonic_reflection::pb::{
 };
 
 use crate::{
-    fixture::{TempStore, document, made, model},
+    fixture::{TempStore, document, made, model, request},
     programs::{Server, head_and_body, header, http_answer, prowl, text},
 };
 
@@ -137,11 +137,10 @@ async fn reflection_lists_the_services() {
 async fn held_call(channel: Channel, number: u64, release: watch::Receiver<bool>) -> Result<ScoreResponse, Status> {
     loop {
         let mut release = release.clone();
-        let source = Some(Source::GithubJson(document(number).to_string().into()));
         let message = futures::stream::once(async move {
             // A test that has failed releases nothing.
             let _ = release.wait_for(|released| *released).await;
-            ScoreRequest { source, ..ScoreRequest::default() }
+            request(&document(number))
         });
         let mut grpc = Grpc::new(channel.clone());
         grpc.ready().await.unwrap();
@@ -339,9 +338,7 @@ async fn an_answer_that_is_never_read_ends_no_stream_that_goes_on() {
     let mut unread = unread_batch(channel).await;
     // Twice as long as the unread answer has.
     for number in 1..=20 {
-        let source = Some(Source::GithubJson(document(number).to_string().into()));
-        let request = Some(ScoreRequest { source, ..ScoreRequest::default() });
-        sender.send(ScoreStreamRequest { request }).await.unwrap();
+        sender.send(ScoreStreamRequest { request: Some(request(&document(number))) }).await.unwrap();
         assert!(answers.message().await.unwrap().is_some());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -357,8 +354,7 @@ async fn narrow_channel(server: &Server) -> Channel {
 
 /// A batch whose answer is larger than that.
 async fn unread_batch(channel: Channel) -> Streaming<ScoreBatchResponse> {
-    let source = Some(Source::GithubJson(document(3).to_string().into()));
-    let requests = vec![ScoreRequest { source, ..ScoreRequest::default() }; 150];
+    let requests = vec![request(&document(3)); 150];
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.unwrap();
     let path = PathAndQuery::from_static("/prowl.v1.Scoring/ScoreBatch");

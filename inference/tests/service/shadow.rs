@@ -7,11 +7,11 @@ use std::{
 
 use ndarray::{Array1, Array2};
 use prowl_model::{Dense, Model};
-use prowl_proto::v1::{ScoreBatchRequest, ScoreRequest, score_batch_result::Outcome, score_request::Source};
+use prowl_proto::v1::{ScoreBatchRequest, score_batch_result::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{TempStore, document, made, model, new_document, odd_document, risky_model},
+    fixture::{TempStore, document, made, model, new_document, odd_document, request, risky_model},
     programs::{Server, text},
 };
 
@@ -168,11 +168,8 @@ async fn a_full_queue_drops_and_slows_nothing() {
     let served = store.publish(&artifact(1), &made().profiles);
     store.publish(&slow(), &made().profiles);
     let server = shadowed(&store, &served, &["--shadow-share", "1"]);
-    let request = |number: u64| ScoreRequest {
-        source: Some(Source::GithubJson(document(1 + number % 120).to_string().into())),
-        ..ScoreRequest::default()
-    };
-    let requests = ScoreBatchRequest { requests: (0..ROWS as u64).map(request).collect() };
+    let requests = (0..ROWS as u64).map(|number| request(&document(1 + number % 120)));
+    let requests = ScoreBatchRequest { requests: requests.collect() };
     let mut client = server.client().await.max_decoding_message_size(usize::MAX);
     let results = client.score_batch(requests).await.unwrap().into_inner().results;
     let answered =

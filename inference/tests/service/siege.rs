@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use prowl_proto::v1::{ScoreRequest, score_request::Source, scoring_client::ScoringClient};
+use prowl_proto::v1::scoring_client::ScoringClient;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -20,7 +20,7 @@ use tonic::{
 
 use crate::{
     certificates::Certificates,
-    fixture::{TempStore, document},
+    fixture::{TempStore, document, request},
     programs::{Server, head_and_body},
 };
 
@@ -113,8 +113,7 @@ impl Siege {
     async fn try_to_ask(&self, channel: &Channel) -> Result<(), Status> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let source = Some(Source::GithubJson(document(3).to_string().into()));
-            let mut request = Request::new(ScoreRequest { source, ..ScoreRequest::default() });
+            let mut request = Request::new(request(&document(3)));
             request.metadata_mut().insert("authorization", MetadataValue::try_from(format!("Bearer {TOKEN}")).unwrap());
             let mut client = ScoringClient::new(channel.clone());
             match tokio::time::timeout_at(until.into(), client.score(request)).await.expect("an answer takes too long")
