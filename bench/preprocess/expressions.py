@@ -50,7 +50,7 @@ TITLE_FLAGS = {
     "says_revert": says("revert reverts reverted reverting rollback undo backout"),
     "says_security": says("security vulnerability cve exploit xss csrf injection"),
     "says_unfinished": says("wip draft experiment experimental hack temporary temp workaround"),
-    "says_again": says("reland reapply again retry redo unrevert"),
+    "says_again": says("reland reapply again redo unrevert"),
 }
 
 BODY_FLAGS = {

@@ -75,8 +75,8 @@ impl House {
             repository: Some(&answer.repository),
         };
         let score = self.model.score(&vector).unwrap();
-        assert_eq!(score.anomaly.to_bits(), answer.anomaly.to_bits(), "anomaly of {about}");
-        assert_eq!(score.percentile.to_bits(), answer.percentile.to_bits(), "percentile of {about}");
+        assert_eq!(score.anomaly.to_bits(), answer.anomaly().to_bits(), "anomaly of {about}");
+        assert_eq!(score.percentile.to_bits(), answer.percentile().to_bits(), "percentile of {about}");
     }
 }
 

@@ -47,7 +47,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%s#%d %s, more unusual than %.1f%%\n", answer.Repository, answer.Number, answer.Band, answer.Percentile)
+	if answer.Percentile == nil {
+		log.Fatalf("%s#%d says too little to be judged", answer.Repository, answer.Number)
+	}
+	fmt.Printf("%s#%d %s, more unusual than %.1f%%\n", answer.Repository, answer.Number, answer.Band, answer.GetPercentile())
 	for _, reason := range answer.Reasons {
 		fmt.Println("  it", reason.Sentence)
 	}

@@ -19,6 +19,7 @@ from prowl.v1 import scoring_pb2, scoring_pb2_grpc
 def main(address, path):
     token = os.environ.get("PROWL_TOKEN")
     metadata = [("authorization", f"Bearer {token}")] if token else []
+    failed = 0
     with open(path, "rb") as file, grpc.insecure_channel(address) as channel:
         service = scoring_pb2_grpc.ScoringStub(channel)
         requests = (
@@ -26,13 +27,19 @@ def main(address, path):
         )
         for answer in service.ScoreStream(requests, metadata=metadata):
             if answer.HasField("error"):
-                print(f"not scored: {answer.error.message}")
+                print(f"not scored: {answer.error.message}", file=sys.stderr)
+                failed += 1
                 continue
             response = answer.response
             band = scoring_pb2.Band.Name(response.band).removeprefix("BAND_").replace("_", " ").lower()
+            if not response.HasField("percentile"):
+                print(f"{response.repository}#{response.number} says too little to be judged")
+                continue
             print(f"{response.repository}#{response.number} {band}, more unusual than {response.percentile:.1f}%")
             for reason in response.reasons:
                 print(f"  it {reason.sentence}")
+    if failed:
+        sys.exit(f"{failed} could not be scored")
 
 
 if __name__ == "__main__":

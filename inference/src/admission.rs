@@ -20,24 +20,14 @@ use axum::{
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use slab::Slab;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
-    time::{Instant, interval, timeout, timeout_at},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, interval, timeout_at},
 };
 
-use crate::{config::Limits, connection::Cut, error::Error};
+use crate::{config::Limits, connection::Cut, error::Error, line::Line};
 
 /// Strangers may fill one of so many parts of the house, and no more.
 const SHARE: usize = 4;
-
-/// For each place of the house so many requests may wait before its door.
-pub(crate) const LINE: usize = 2;
-
-/// How long a full house has others wait, and each of them at most. What is over by then was a burst; where it stays full, waiting
-/// would only make all of them late (Nichols and Jacobson, "Controlling queue delay", 2012).
-const BURST: Duration = Duration::from_millis(500);
-
-/// A house in which everybody has found a place for so long was not full.
-const CALM: Duration = Duration::from_millis(50);
 
 /// Between two looks at which answers have had their time.
 const LOOK: Duration = Duration::from_millis(100);
@@ -73,7 +63,7 @@ impl Gate {
             places: places(limits.in_flight),
             strangers: places(limits.in_flight / SHARE),
             streams: places(limits.in_flight / 2),
-            line: Arc::new(Line { places: Semaphore::new(LINE * limits.in_flight), full: Mutex::default() }),
+            line: Arc::new(Line::before(limits.in_flight)),
             refused,
             unsent,
             limit: limits.in_flight,
@@ -84,6 +74,11 @@ impl Gate {
     /// How many requests are in the house.
     pub(crate) fn in_flight(&self) -> usize {
         self.limit - self.places.available_permits()
+    }
+
+    /// How many wait before it.
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.waiting()
     }
 
     /// How many there may be.
@@ -122,8 +117,7 @@ impl Gate {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Some(place);
         }
-        let _in_line = self.line.join()?;
-        timeout(BURST, acquire(&self.places)).await.ok()
+        self.line.wait(acquire(&self.places)).await
     }
 
     /// The answer holds the place, and what is the stranger's share, until it is sent.
@@ -152,32 +146,6 @@ impl Gate {
 
 async fn acquire(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     Arc::clone(places).acquire_owned().await.expect("it is never closed")
-}
-
-/// Who waits before the door of a full house.
-#[derive(Debug)]
-struct Line {
-    places: Semaphore,
-    full: Mutex<Option<Full>>,
-}
-
-/// For how long somebody has found the house full again and again.
-#[derive(Clone, Copy, Debug)]
-struct Full {
-    since: Instant,
-    last: Instant,
-}
-
-impl Line {
-    /// A place in the line, for somebody who finds the house full: unless it has been for long, or many wait.
-    fn join(&self) -> Option<SemaphorePermit<'_>> {
-        let now = Instant::now();
-        let mut full = held(&self.full);
-        let since = full.filter(|full| now - full.last < CALM).map_or(now, |full| full.since);
-        *full = Some(Full { since, last: now });
-        drop(full);
-        if now - since > BURST { None } else { self.places.try_acquire().ok() }
-    }
 }
 
 /// How many were refused. The log tells of them together, since a line of each would cost more than refusing does, and let whoever
@@ -326,43 +294,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_burst_waits_and_the_rest_is_refused() {
+    async fn who_comes_to_a_full_house_waits_for_a_place() {
         let gate = gate(2);
         let inside = [gate.enter().await.unwrap(), gate.enter().await.unwrap()];
-        let mut waiting: Vec<_> = (0..2 * LINE).map(|_| Box::pin(gate.enter())).collect();
-        assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
-        assert!(gate.enter().now_or_never().is_some_and(|place| place.is_none()), "the line is full");
-        drop(inside);
-        for waits in waiting {
-            assert!(waits.await.is_some(), "a place became free in time");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_house_that_stays_full_refuses_at_once_until_it_was_not() {
-        let gate = gate(1);
-        let inside = gate.enter().await.unwrap();
-        let began = Instant::now();
-        while began.elapsed() <= BURST + CALM {
-            let _ = gate.enter().now_or_never();
-            tokio::time::sleep(CALM / 10).await;
-        }
-        assert!(gate.enter().now_or_never().is_some_and(|place| place.is_none()), "it has been full for long");
-        tokio::time::sleep(2 * CALM).await;
-        let waits = gate.enter();
-        tokio::pin!(waits);
-        assert!((&mut waits).now_or_never().is_none(), "this is another burst");
+        let mut waits = Box::pin(gate.enter());
+        assert!((&mut waits).now_or_never().is_none());
+        assert_eq!((gate.in_flight(), gate.waiting()), (2, 1));
         drop(inside);
         assert!(waits.await.is_some());
-    }
-
-    #[tokio::test]
-    async fn nobody_waits_longer_than_a_burst() {
-        let gate = gate(1);
-        let _inside = gate.enter().await.unwrap();
-        let began = Instant::now();
-        assert!(gate.enter().await.is_none());
-        assert!(began.elapsed() >= BURST);
+        assert_eq!(gate.waiting(), 0);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Parser;
 use prowl_platform::{
     StoreUrl,
-    arguments::{duration, positive_duration, within, wrong_use},
+    arguments::{address, duration, positive_duration, within, wrong_use},
 };
 use reqwest::Url;
 
@@ -103,11 +103,11 @@ pub struct Args {
     access_log: AccessLog,
 
     /// Where gRPC listens; port 0 takes a free one, which the log tells
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50051")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50051", value_parser = address)]
     grpc_addr: SocketAddr,
 
     /// Where HTTP listens
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     http_addr: SocketAddr,
 
     /// Largest gRPC message or HTTP body; GitHub's JSON of a pull request with 3,000 files has about 5 MB. Times
@@ -119,8 +119,8 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = within(1, 100_000), help_heading = "Limits")]
     max_batch: u64,
 
-    /// Most requests at one time on both ports, each from its head until its answer is sent; a burst of twice as many waits for
-    /// half a second at most, more are refused. Times --max-request-bytes it is the memory that all of them may take
+    /// Most requests at one time on both ports, each from its head until its answer is sent; a burst waits for a
+    /// second at most, more are refused. Times --max-request-bytes it is the memory that those within may take
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_in_flight: u64,
 
@@ -274,7 +274,9 @@ mod tests {
         }
         assert!(refused(&["--shadow-share", "0.5"]).contains("--shadow <VERSION>"));
         assert!(refused(&["--max-batch", "0"]).contains("1..=100000"));
-        assert!(refused(&["--grpc-addr", "localhost"]).contains("--grpc-addr"));
+        assert!(refused(&["--grpc-addr", "localhost"]).contains("localhost:8080"));
+        let named = parse(&["--store", "file:///s", "--http-addr", "localhost:8080"]).unwrap().http_addr;
+        assert!(named.ip().is_loopback() && named.port() == 8080);
         assert!(refused(&["--github-api-url", "http://github.example"]).contains("https://HOST"));
         let error = Config::try_from(parse(&["--store", "/srv/prowl"]).unwrap()).unwrap_err().to_string();
         assert!(error.contains("file:///srv/prowl"), "{error}");

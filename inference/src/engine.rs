@@ -92,6 +92,8 @@ struct About {
     history_as_of: Option<i64>,
     /// Whether the model has learnt nothing from its repository.
     foreign: bool,
+    /// How many files it lists, and how many it says that it changes, where these are more.
+    unlisted: Option<(u64, u64)>,
 }
 
 impl Engine {
@@ -160,7 +162,12 @@ impl Engine {
             (None, None) => (Ledger::default().history(&facts), v1::HistorySource::None, None),
         };
         let vector = facts.vector(&history);
+        let listed = facts.files.len() as u64;
         let about = About {
+            unlisted: facts
+                .changed_files
+                .filter(|&changed| 0 < listed && listed < changed)
+                .map(|changed| (listed, changed)),
             repository: facts.repository,
             number: facts.lifecycle.number,
             created_at: Some(facts.lifecycle.created_at),
@@ -186,6 +193,7 @@ impl Engine {
             history_source: v1::HistorySource::Request,
             history_as_of: None,
             include_features: false,
+            unlisted: None,
         }
     }
 
@@ -239,6 +247,7 @@ impl Engine {
             history_as_of,
             foreign,
             include_features,
+            unlisted,
         } = about;
         let metadata = model.metadata();
         let counted_up_to = history_as_of.filter(|as_of| created_at.is_some_and(|created_at| *as_of >= created_at));
@@ -248,8 +257,8 @@ impl Engine {
             repository,
             number,
             created_at: created_at.map(timestamp),
-            anomaly: score.anomaly,
-            percentile: score.percentile,
+            anomaly: Some(score.anomaly),
+            percentile: Some(score.percentile),
             band: band(score.band).into(),
             risk: score.risk,
             risk_band: metadata
@@ -266,6 +275,7 @@ impl Engine {
             risk_reasons: reasons.of_risk(&score.effects, counted_up_to.map(timestamp)),
             reference: reference(score.among).into(),
             repository_is_foreign: foreign,
+            warnings: unlisted.into_iter().map(few_files).collect(),
             features: if include_features { vector.values.to_vec() } else { Vec::new() },
             model: Some(id.clone()),
             history_source: history_source.into(),
@@ -274,6 +284,7 @@ impl Engine {
         };
         if !says_what_changes(&vector) {
             response.band = v1::Band::Unspecified.into();
+            (response.anomaly, response.percentile) = (None, None);
             (response.risk, response.risk_band) = (None, None);
             response.category = category(declared, &[], &[]);
             response.reasons.clear();
@@ -351,6 +362,10 @@ fn known_of(ledger: &Ledger, facts: &Facts) -> History {
     leave_out_later(&mut history.author.last_opened_at);
     history.files.iter_mut().for_each(|file| leave_out_later(&mut file.last_merged_at));
     history
+}
+
+fn few_files((listed, changed): (u64, u64)) -> String {
+    format!("it lists {listed} of its {changed} changed files: what is said of files and directories is of these alone")
 }
 
 /// Whether the pull request says anything of the change itself. Without it a model sees next to nothing, and what it

@@ -70,6 +70,9 @@ pub enum Error {
     /// The HTTP body is not in plain text.
     #[error("the body has the content-encoding {0:?}, which this server does not read: send it as plain JSON")]
     Encoded(String),
+    /// The HTTP body does not say that it is JSON, where it has to.
+    #[error("the body has another content-type than application/json, the one that is taken here")]
+    Untyped,
     /// The answer has no form in JSON: a fault of ours.
     #[error("the answer cannot be written as JSON: {0}")]
     Unwritable(#[from] serde_json::Error),
@@ -109,7 +112,7 @@ impl Error {
             Self::Invalid(_) => (Code::InvalidArgument, StatusCode::UNPROCESSABLE_ENTITY),
             Self::NotJson(_) => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
             Self::TooLarge { .. } => (Code::OutOfRange, StatusCode::PAYLOAD_TOO_LARGE),
-            Self::Encoded(_) => (Code::Unimplemented, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::Encoded(_) | Self::Untyped => (Code::Unimplemented, StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::Unauthenticated(_) | Self::Unsigned(_) => (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
             Self::QueueFull => (Code::ResourceExhausted, StatusCode::SERVICE_UNAVAILABLE),
             Self::NoSuchModel(_) => (Code::NotFound, StatusCode::NOT_FOUND),
@@ -133,6 +136,7 @@ impl Error {
             Self::NotJson(message) => vec![Violation::new("", message.clone())],
             Self::TooLarge { .. }
             | Self::Encoded(_)
+            | Self::Untyped
             | Self::NotReady
             | Self::Busy { .. }
             | Self::Crowded

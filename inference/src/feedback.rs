@@ -14,7 +14,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{checks::Checks, error::Error};
+use crate::{checks::Checks, error::Error, observe::Observer, readiness::Readiness};
 
 /// How long a verdict waits for others.
 const GATHERING: Duration = Duration::from_millis(50);
@@ -29,10 +29,12 @@ const LONGEST: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Keeps verdicts. Cheap to clone; what is on its way is kept before the last clone goes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Feedback {
     /// `None` keeps nothing.
     verdicts: Option<mpsc::Sender<Waiting>>,
+    readiness: Readiness,
+    observer: Observer,
 }
 
 #[derive(Debug)]
@@ -42,16 +44,14 @@ struct Waiting {
 }
 
 impl Feedback {
-    /// Keeps nothing.
-    pub(crate) fn none() -> Self {
-        Self { verdicts: None }
-    }
-
-    /// Keeps verdicts in a store.
-    pub(crate) fn into_store(store: Store) -> Self {
-        let (sender, receiver) = mpsc::channel(MOST);
-        tokio::spawn(write(store, receiver));
-        Self { verdicts: Some(sender) }
+    /// Keeps verdicts in a store, if in any.
+    pub(crate) fn start(store: Option<Store>, readiness: Readiness, observer: Observer) -> Self {
+        let verdicts = store.map(|store| {
+            let (sender, receiver) = mpsc::channel(MOST);
+            tokio::spawn(write(store, receiver));
+            sender
+        });
+        Self { verdicts, readiness, observer }
     }
 
     /// Keeps one.
@@ -64,15 +64,33 @@ impl Feedback {
         };
         let received_at = Timestamp::now();
         let (kept, answer) = oneshot::channel();
-        let waiting = Waiting { verdict: verdict(request, received_at)?, kept };
+        let verdict = verdict(request, received_at)?;
+        let warnings = self.unknown(&verdict.repository).into_iter().collect();
+        let waiting = Waiting { verdict, kept };
         verdicts.try_send(waiting).map_err(|_| Error::Busy { limit: MOST })?;
         let file = answer.await.unwrap_or_else(|_| Err("the server shuts down".to_owned()));
+        let file = file.map_err(|error| Error::NotKept(format!("the feedback is not kept: {error}; send it again")))?;
+        self.observer.calls().feedback();
         Ok(v1::SendFeedbackResponse {
-            file: file.map_err(|error| Error::NotKept(format!("the feedback is not kept: {error}; send it again")))?,
+            file,
+            warnings,
             received_at: Some(prost_types::Timestamp {
                 seconds: received_at.as_second(),
                 nanos: received_at.subsec_nanosecond(),
             }),
+        })
+    }
+
+    /// What to say of a repository that the histories do not know: its name may be misspelt.
+    fn unknown(&self, repository: &str) -> Option<String> {
+        let engine = self.readiness.engine().ok()?;
+        let profiles = &engine.past().profiles;
+        let is_unknown = profiles.as_of().is_some() && profiles.ledger(repository).is_none();
+        is_unknown.then(|| {
+            format!(
+                "nothing is known of {repository} (is the name right?): its feedback counts once its pull requests are in a \
+                 features run"
+            )
         })
     }
 }

@@ -21,7 +21,6 @@ use crate::{
     engine::Asked,
     error::Error,
     feedback::Feedback,
-    observe::Observer,
     oip::grpc::OpenInference,
     readiness::Readiness,
     scorer::Scorer,
@@ -32,7 +31,6 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) readiness: Readiness,
     pub(crate) scorer: Scorer,
-    pub(crate) observer: Observer,
     pub(crate) feedback: Feedback,
     pub(crate) health: HealthReporter,
     pub(crate) door: Door,
@@ -43,7 +41,6 @@ pub(crate) struct Parts {
 struct Service {
     readiness: Readiness,
     scorer: Scorer,
-    observer: Observer,
     feedback: Feedback,
     streams: Streams,
     batch: usize,
@@ -83,9 +80,7 @@ impl Scoring for Service {
         &self,
         request: Request<SendFeedbackRequest>,
     ) -> Result<Response<SendFeedbackResponse>, Status> {
-        let kept = self.feedback.keep(request.into_inner()).await?;
-        self.observer.calls().feedback();
-        Ok(Response::new(kept))
+        Ok(Response::new(self.feedback.keep(request.into_inner()).await?))
     }
 }
 
@@ -94,12 +89,12 @@ impl Scoring for Service {
 /// # Errors
 /// The descriptors that reflection serves could not be read, which the tests of `prowl-proto` exclude.
 pub(crate) fn routes(parts: Parts, limits: &Limits) -> Result<Routes, ReflectionError> {
-    let Parts { readiness, scorer, observer, feedback, health, door, stop } = parts;
+    let Parts { readiness, scorer, feedback, health, door, stop } = parts;
     let (batch, most) = (limits.batch, limits.request_bytes);
     let streams = Streams::new(readiness.clone(), scorer.clone(), door.gate.clone(), limits, stop);
     let open_inference = OpenInference { readiness: readiness.clone(), scorer: scorer.clone(), batch };
     let open_inference = GrpcInferenceServiceServer::new(open_inference).max_decoding_message_size(most);
-    let scoring = Service { readiness, scorer, observer, feedback, streams, batch };
+    let scoring = Service { readiness, scorer, feedback, streams, batch };
     let scoring = ScoringServer::new(scoring).max_decoding_message_size(most);
     let health = tonic_health::server::HealthService::from_health_reporter(health);
     let reflection = || {

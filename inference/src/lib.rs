@@ -29,6 +29,7 @@ pub mod following;
 mod grpc;
 mod guard;
 mod http;
+mod line;
 pub mod loading;
 mod observe;
 mod oip;

@@ -38,6 +38,18 @@ const LEAST_SHARE: f32 = 0.02;
 /// What moves the log-odds of the risk by less than this, a tenth of the odds, is no reason.
 const LEAST_EFFECT: f32 = 0.1;
 
+/// What grows with what was taken back.
+const COUNTS_REVERTS: [&str; 8] = [
+    "author_reverted_share",
+    "author_revert_ratio",
+    "directory_reverts_max",
+    "file_reverts_max",
+    "file_reverts_mean",
+    "path_revert_ratio",
+    "repository_reverted_share",
+    "title_revert_ratio",
+];
+
 /// What at most this share of pull requests does is rare enough to be told.
 const RARE: f32 = 0.15;
 
@@ -62,6 +74,7 @@ struct Known {
     subject: usize,
     /// Place within the subject, the plainest first.
     rank: usize,
+    counts_reverts: bool,
 }
 
 impl Reasons {
@@ -80,7 +93,8 @@ impl Reasons {
             let places = SUBJECTS.iter().map(|names| names.iter().position(|name| *name == feature.name));
             let listed_at = places.enumerate().find_map(|(subject, rank)| Some((subject, rank?)));
             let (subject, rank) = listed_at.unwrap_or((listed + index, 0));
-            Known { feature, group: info.group.clone(), subject, rank }
+            let counts_reverts = COUNTS_REVERTS.contains(&feature.name);
+            Known { feature, group: info.group.clone(), subject, rank, counts_reverts }
         });
         Self { features: known.collect(), subjects: listed + features.len() + 1, text_weight, most }
     }
@@ -113,6 +127,13 @@ impl Reasons {
             let as_most = feature.unit == Unit::YesNo && (value >= 0.5) == (usual.mean >= 0.5);
             known && log_odds * sum > 0.0 && !as_most && feature.stands_out(value, f32::NAN, &in_words(&usual))
         };
+        // More of what was taken back lowers no risk that a reviewer believes in, nor does less of it raise one: it stands for what comes
+        // with it, such as a busy directory.
+        let is_odd = |effect: &&Effect| {
+            let away = effect.value - effect.usual.median;
+            self.features[effect.feature].counts_reverts && effect.log_odds * away < 0.0
+        };
+        let effects: Vec<Effect> = effects.iter().filter(|effect| !is_odd(effect)).copied().collect();
         let counted_up_to = counted_up_to.as_ref().map(day);
         let reason = |(sum, speaker): (f32, &Effect)| {
             let Known { feature, group, .. } = &self.features[speaker.feature];
@@ -132,7 +153,7 @@ impl Reasons {
                 sentence,
             })
         };
-        self.speakers(effects, LEAST_EFFECT, part, tells).filter_map(reason).take(self.most).collect()
+        self.speakers(&effects, LEAST_EFFECT, part, tells).filter_map(reason).take(self.most).collect()
     }
 
     /// The sum of each subject that reaches `least`, either way, with the part that speaks for it: the plainest of its
@@ -310,6 +331,7 @@ mod tests {
     fn every_subject_is_made_of_features_each_of_one_subject() {
         let mut all: Vec<_> = SUBJECTS.iter().copied().flatten().collect();
         assert!(all.iter().all(|name| FEATURES.iter().any(|feature| feature.name == **name)), "{all:?}");
+        assert!(COUNTS_REVERTS.iter().all(|name| FEATURES.iter().any(|feature| feature.name == *name)));
         let count = all.len();
         all.sort_unstable();
         all.dedup();
@@ -415,6 +437,22 @@ mod tests {
         assert_eq!(told, expected.each_ref().map(|(name, sentence)| (*name, sentence.as_str())));
         assert!((found[0].effect - 1.1).abs() < 1e-6, "with what tells the same: {found:?}");
         assert_eq!((found[1].effect, found[1].value, found[1].group.as_str()), (-0.5, 7.0, "author"));
+    }
+
+    #[test]
+    fn more_of_what_was_taken_back_lowers_no_risk() {
+        let parts = [
+            effect("path_revert_ratio", 2.0, -0.9),
+            effect("directory_reverts_max", 3.0, 0.4),
+            effect("author_reverted_share", 0.5, 0.3),
+        ];
+        let found = reasons(5).of_risk(&parts, None);
+        let told: Vec<_> = found.iter().map(|reason| (reason.feature.as_str(), reason.effect)).collect();
+        assert_eq!(
+            told,
+            [("directory_reverts_max", 0.4)],
+            "a share below the usual raises none, and what is odd is not added up"
+        );
     }
 
     #[test]

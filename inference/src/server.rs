@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{service::Routes, transport::Server};
 
 use crate::{
-    admission::{Gate, LINE},
+    admission::Gate,
     config::{Config, Drain, Limits, Shadowing},
     connection,
     door::Door,
@@ -30,9 +30,9 @@ use crate::{
     webhook,
 };
 
-/// Streams that one connection may have, for each place that there is for requests: one connection can fill the house and the line
-/// before it, and is then refused.
-const STREAMS_A_PLACE: usize = 1 + LINE + 1;
+/// Streams that one connection may have, for each place that there is for requests: it can fill the house, and have others wait; more
+/// wait with the client.
+const STREAMS_A_PLACE: usize = 4;
 
 /// Serves until `signal` ends, then drains. Both ports answer from the start; health and readiness say no until the
 /// model is loaded and warm, and again from the signal on.
@@ -47,7 +47,11 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let secrets = Secrets::open(&names).await?;
     let guard = if config.insecure { Guard::open() } else { tokens(&secrets)? };
     let store = Store::open(&config.store, &secrets)?;
-    let tls = Tls::open(&config.tls, &secrets).map_err(|error| anyhow!("cannot speak TLS: {error}"))?;
+    let tls = Tls::open(&config.tls, &secrets).map_err(|error| {
+        anyhow!(
+            "cannot speak TLS (--tls-cert, --tls-key, --tls-client-ca, or the secrets tls_cert and tls_key): {error}"
+        )
+    })?;
     warn_of_plain_tokens(&config, tls.is_some());
 
     let health = tonic_health::server::HealthReporter::new();
@@ -65,12 +69,11 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
         access_log: config.access_log,
         refuse,
     };
-    let feedback = if config.feedback { Feedback::into_store(store.clone()) } else { Feedback::none() };
+    let feedback = Feedback::start(config.feedback.then(|| store.clone()), readiness.clone(), observer.clone());
     let grpc_parts = grpc::Parts {
         readiness: readiness.clone(),
         scorer: scorer.clone(),
-        observer: observer.clone(),
-        feedback,
+        feedback: feedback.clone(),
         health,
         door: door(grpc::refuse),
         stop: stop.clone(),
@@ -79,7 +82,15 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let grpc_routes = grpc::routes(grpc_parts, &config.limits)?;
     ports.spawn(serve(grpc, grpc_routes, Spoken::Grpc, tls.clone(), config.limits, stop.clone()));
     let http_door = door(http::refuse);
-    let http_routes = http::routes(readiness.clone(), scorer, observer.clone(), webhooks, http_door, &config.limits);
+    let http_parts = http::Parts {
+        readiness: readiness.clone(),
+        scorer,
+        observer: observer.clone(),
+        feedback,
+        webhooks,
+        door: http_door,
+    };
+    let http_routes = http::routes(http_parts, &config.limits);
     ports.spawn(serve(http, Routes::from(http_routes), Spoken::Http, tls, config.limits, stop.clone()));
 
     let mut signal = pin!(signal);

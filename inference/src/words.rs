@@ -1,6 +1,6 @@
 //! The words for an answer that every text for people has in common: the client's, a check run's, a tensor's.
 
-use prowl_proto::v1::{Band, Reference, ScoreResponse};
+use prowl_proto::v1::{Band, Reference, RiskBand, ScoreResponse};
 
 /// The name of a band; nothing where there was nothing to judge.
 pub fn band(band: Band) -> Option<&'static str> {
@@ -12,14 +12,26 @@ pub fn band(band: Band) -> Option<&'static str> {
     }
 }
 
-/// How many are less unusual, and of what: `99.9% of pull requests of this repository`.
-pub fn among(response: &ScoreResponse) -> String {
+/// How many are less unusual, and of what: `99.9% of pull requests of this repository`; nothing where nothing was judged.
+pub fn among(response: &ScoreResponse) -> Option<String> {
+    let percentile = percentile(response.percentile?);
     let of = match response.reference() {
         Reference::Unspecified => "",
         Reference::Repository => " of this repository",
         Reference::All => " of all repositories",
     };
-    format!("{} of pull requests{of}", percentile(response.percentile))
+    Some(format!("{percentile} of pull requests{of}"))
+}
+
+/// A probability, always with one digit, so that bands can be told apart.
+pub fn probability(share: f32) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+/// The probabilities that a band holds: `with 3.0% to 8.7%`.
+pub fn of_risk(RiskBand { from, to, .. }: &RiskBand) -> String {
+    let from = probability(*from);
+    if *to < 1.0 { format!("with {from} to {}", probability(*to)) } else { format!("with {from} or more") }
 }
 
 /// Rounded down, with a digit more near 100, so that `more unusual than` stays true. No more digits: up there the

@@ -1,6 +1,10 @@
 //! The command line of a program.
 
-use std::{fmt::Display, time::Duration};
+use std::{
+    fmt::Display,
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
 
 use clap::{Command, Parser, builder::RangedU64ValueParser, error::ErrorKind};
 
@@ -35,6 +39,15 @@ pub fn positive_duration(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("write a time of more than 0s, for example 500ms or 10s".to_owned()),
         time => Ok(time),
     }
+}
+
+/// Where to listen: `HOST:PORT`, of which the host may be a name; that stands for one address. For `#[arg(value_parser = …)]`.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |why: &dyn Display| format!("write HOST:PORT, such as 127.0.0.1:8080 or localhost:8080 ({why})");
+    let mut found = text.to_socket_addrs().map_err(|error| wrong(&error))?;
+    // A name may stand for several. That of version 4 is the one that our own defaults name.
+    let first = found.next().ok_or_else(|| wrong(&"it has no address"))?;
+    Ok([first].into_iter().chain(found).find(SocketAddr::is_ipv4).unwrap_or(first))
 }
 
 /// An environment variable, by the same rule: one that is empty is not set.

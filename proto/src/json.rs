@@ -7,8 +7,8 @@
 use std::sync::LazyLock;
 
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use serde::{Serialize, Serializer};
+use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
+use serde::{Serialize, Serializer, de};
 
 pub(crate) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(crate::FILE_DESCRIPTOR_SET).expect("the descriptors are generated from a valid file")
@@ -24,14 +24,28 @@ impl<M: Message + Name> Serialize for Json<'_, M> {
             .use_proto_field_name(true)
             .skip_default_fields(false)
             .stringify_64_bit_integers(false);
-        let name = M::full_name();
-        let descriptor = POOL
-            .get_message_by_name(&name)
-            .ok_or_else(|| serde::ser::Error::custom(format!("{name} is no message of prowl.v1")))?;
-        let mut message = DynamicMessage::new(descriptor);
+        let mut message = DynamicMessage::new(descriptor::<M>().map_err(serde::ser::Error::custom)?);
         message.transcode_from(self.0).map_err(serde::ser::Error::custom)?;
         message.serialize_with_options(serializer, &options)
     }
+}
+
+/// Reads a message of `prowl.v1` from the same JSON; what the message has no field for is an error.
+///
+/// # Errors
+/// What is wrong with the text, and where.
+pub fn read<M: Message + Name + Default>(text: &[u8]) -> Result<M, serde_json::Error> {
+    let descriptor = descriptor::<M>().map_err(de::Error::custom)?;
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let options = DeserializeOptions::new().deny_unknown_fields(true);
+    let message = DynamicMessage::deserialize_with_options(descriptor, &mut deserializer, &options)?;
+    deserializer.end()?;
+    message.transcode_to().map_err(de::Error::custom)
+}
+
+fn descriptor<M: Name>() -> Result<MessageDescriptor, String> {
+    let name = M::full_name();
+    POOL.get_message_by_name(&name).ok_or_else(|| format!("{name} is no message of prowl.v1"))
 }
 
 #[cfg(test)]
@@ -60,7 +74,24 @@ mod tests {
         assert_eq!(value["history_as_of"], json!("1970-01-01T00:00:00.005Z"));
         assert_eq!(value["elapsed"], json!("0.000212s"));
         assert_eq!(value["reasons"], json!([]));
-        assert_eq!(value["anomaly"], json!(0.0));
+        assert_eq!(value["unknown_features"], json!(0));
         assert_eq!(value.get("risk"), None, "unknown is not zero");
+    }
+
+    #[test]
+    fn a_message_is_read_from_its_own_json_and_from_no_other() {
+        let said = v1::SendFeedbackRequest {
+            repository: "owner/name".into(),
+            number: 7,
+            reverted: Some(false),
+            model: Some(v1::ModelId { digest: "ab".into(), ..v1::ModelId::default() }),
+            ..v1::SendFeedbackRequest::default()
+        };
+        assert_eq!(read::<v1::SendFeedbackRequest>(&serde_json::to_vec(&Json(&said)).unwrap()).unwrap(), said);
+        let wrong = |text: &[u8]| read::<v1::SendFeedbackRequest>(text).unwrap_err().to_string();
+        assert!(wrong(br#"{"repo": "owner/name"}"#).contains("repo"));
+        assert!(wrong(br#"{"number": -1}"#).contains("column"));
+        assert!(wrong(b"{} {}").contains("trailing"));
+        assert!(wrong(b"").contains("EOF"));
     }
 }

@@ -21,7 +21,21 @@ fn of_message(message: &MessageDescriptor) -> Value {
     let properties: Map<String, Value> =
         message.fields().map(|field| (field.name().to_owned(), of_field(&field))).collect();
     let comment = comment(&message.parent_file(), message.path());
-    json!({"type": "object", "description": comment, "properties": properties})
+    let required: Vec<_> = message.fields().filter(is_required).map(|field| field.name().to_owned()).collect();
+    let mut schema = json!({"type": "object", "description": comment, "properties": properties});
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+/// Whether the protocol calls a field required, by `google.api.field_behavior`.
+fn is_required(field: &FieldDescriptor) -> bool {
+    let options = field.options();
+    let behavior = POOL.get_extension_by_name("google.api.field_behavior");
+    let Some(behavior) = behavior.filter(|behavior| options.has_extension(behavior)) else { return false };
+    let is_it = |value: &prost_reflect::Value| value.as_enum_number() == Some(2);
+    options.get_extension(&behavior).as_list().is_some_and(|values| values.iter().any(is_it))
 }
 
 fn of_enum(of: &EnumDescriptor) -> Value {

@@ -156,7 +156,7 @@ pub fn digest() -> String {
 }
 
 /// Raise this when a feature or a token is computed differently under the same description; `tests/revision.rs` notices.
-const REVISION: u32 = 4;
+const REVISION: u32 = 5;
 
 const fn row(
     (name, group, unit): (&'static str, Group, Unit),
@@ -267,7 +267,7 @@ const LIST: &[Feature] = &[
         (Some(churn), Some(files)) if files > 0 => (churn as f64 / files as f64) as f32,
         _ => f32::NAN,
     }),
-    row(("share_added", Size, Unit::Share), ("additions, deletions", Unknown), "Share of additions among the changed lines.", Amount("{} of its changed lines are additions"), |r| match (r.additions, r.churn()) {
+    row(("share_added", Size, Unit::Share), ("additions, deletions", Unknown), "Share of additions among the changed lines.", Amount("has {} additions among its changed lines"), |r| match (r.additions, r.churn()) {
         (Some(additions), Some(churn)) => share(additions, churn),
         _ => f32::NAN,
     }),
@@ -281,7 +281,7 @@ const LIST: &[Feature] = &[
     row(("directories", Spread, Unit::Directories), ("files", Unknown), "Directories touched.", Amount("touches {}"), |r| r.of_files(|_| r.distinct_directories as f32)),
     row(("subsystems", Spread, Unit::Count), ("files", Unknown), "Subsystems touched: first parts of the paths.", Amount("touches {top-level part|top-level parts} of the repository"), |r| r.of_files(|f| f.subsystems as f32)),
     row(("languages", Spread, Unit::Count), ("files", Unknown), "Programming languages touched.", Amount("touches code in {language|languages}"), |r| r.of_files(|f| f.languages as f32)),
-    row(("deepest_path", Spread, Unit::Count), ("files", Unknown), "Directories above the deepest file.", AmountOrNone("reaches {directory|directories} deep", "touches only files at the root"), |r| r.of_files(|f| f.deepest as f32)),
+    row(("deepest_path", Spread, Unit::Directories), ("files", Unknown), "Directories above the deepest file.", AmountOrNone("reaches {} deep", "reaches no deeper than the root"), |r| r.of_files(|f| f.deepest as f32)),
     row(("files_per_directory", Spread, Unit::Files), ("files", Unknown), "Files touched per directory.", Amount("touches {} per directory"), |r| r.of_files(|f| {
         if r.distinct_directories == 0 { f32::NAN } else { f.listed.unwrap_or(0) as f32 / r.distinct_directories as f32 }
     })),

@@ -78,7 +78,8 @@ impl TextFacts {
             "wip" | "draft" | "experiment" | "experimental" | "hack" | "temporary" | "temp" | "workaround" => {
                 self.says_unfinished = true;
             }
-            "reland" | "reapply" | "again" | "retry" | "redo" | "unrevert" => self.says_again = true,
+            // Not `retry`: it is what a change adds to a program more often than what is done with a change.
+            "reland" | "reapply" | "again" | "redo" | "unrevert" => self.says_again = true,
             _ => {}
         }
     }

@@ -116,14 +116,15 @@ impl Feature {
         })
     }
 
-    /// Whether two values differ by so little that nobody would look twice: a twentieth of all, or a tenth of the larger.
+    /// Whether two values differ by so little that nobody would look twice: a twentieth of all, a fifth of the larger, or one of
+    /// some things.
     fn is_near(&self, a: f32, b: f32) -> bool {
         let difference = (a - b).abs();
         match self.unit {
             Unit::Share => difference < 0.05,
             // Logarithms of two.
             Unit::Doublings | Unit::Bits => difference < 0.15,
-            _ => difference < 0.1 * a.abs().max(b.abs()),
+            _ => difference < 0.2 * a.abs().max(b.abs()) || self.counts() && difference <= 1.0 && a.min(b) >= 1.0,
         }
     }
 
@@ -249,9 +250,14 @@ mod tests {
             "what is guessed reads as what there is"
         );
         assert_eq!(
-            feature("additions").sentence(3.0, 4.2, &usual),
-            "adds 3 lines, where about 4 lines would fit the rest of the change",
+            feature("additions").sentence(3.0, 5.2, &usual),
+            "adds 3 lines, where about 5 lines would fit the rest of the change",
             "there is no fifth of a line"
+        );
+        assert_eq!(
+            feature("additions").sentence(3.0, 4.2, &usual),
+            "adds 3 lines (usual: 20 lines)",
+            "one more or less"
         );
         assert_eq!(
             feature("files_per_directory").sentence(2.5, 4.2, &usual),
@@ -307,7 +313,8 @@ mod tests {
         assert_eq!(feature("labels").says(0.0), "has no labels");
         assert_eq!(feature("body_length").says(0.0), "has no description");
         assert_eq!(feature("file_authors_max").says(0.0), "touches no file that a known author changed before");
-        assert_eq!(feature("deepest_path").says(0.0), "touches only files at the root");
+        assert_eq!(feature("deepest_path").says(0.0), "reaches no deeper than the root");
+        assert_eq!(feature("deepest_path").says(1.0), "reaches 1 directory deep");
         assert_eq!(feature("share_test").says(0.0), "changes no tests");
         let some = Usual { low: 1.0, median: 2.0, high: 9.0, mean: 3.0 };
         assert_eq!(

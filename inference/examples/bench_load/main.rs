@@ -137,7 +137,8 @@ async fn check(wire: &Wire, bodies: &[Bytes], count: usize, keep: Option<&std::p
     answers.sort_by_key(Vec::len);
     for message in &answers {
         let answer = ScoreResponse::decode(message.as_slice()).context("an answer is no ScoreResponse")?;
-        let told = answer.anomaly.is_finite() && answer.model.is_some() && !answer.repository.is_empty();
+        let told =
+            answer.anomaly.is_some_and(f32::is_finite) && answer.model.is_some() && !answer.repository.is_empty();
         anyhow::ensure!(told, "an answer tells no score: {answer:?}");
     }
     match (keep, answers.get(answers.len() / 2)) {

@@ -26,12 +26,23 @@ use crate::{
     door::{Door, enter},
     engine::{Asked, Engine},
     error::Error,
-    observe::{Observer, Shadow},
+    feedback::Feedback,
+    observe::{House, Observer, Shadow},
     oip::rest,
     readiness::{Phase, Readiness},
     scorer::Scorer,
     webhook::{self, Webhooks},
 };
+
+/// What the port is made of.
+pub(crate) struct Parts {
+    pub(crate) readiness: Readiness,
+    pub(crate) scorer: Scorer,
+    pub(crate) observer: Observer,
+    pub(crate) feedback: Feedback,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) door: Door,
+}
 
 /// What answers on this port.
 #[derive(Clone)]
@@ -39,6 +50,7 @@ pub(crate) struct Server {
     pub(crate) readiness: Readiness,
     pub(crate) scorer: Scorer,
     pub(crate) observer: Observer,
+    feedback: Feedback,
     pub(crate) batch: usize,
     pub(crate) webhooks: Webhooks,
     gate: Gate,
@@ -59,18 +71,13 @@ impl Server {
 }
 
 /// Everything that the HTTP port answers.
-pub(crate) fn routes(
-    readiness: Readiness,
-    scorer: Scorer,
-    observer: Observer,
-    webhooks: Webhooks,
-    door: Door,
-    limits: &Limits,
-) -> Router {
+pub(crate) fn routes(parts: Parts, limits: &Limits) -> Router {
+    let Parts { readiness, scorer, observer, feedback, webhooks, door } = parts;
     let (gate, batch, request_bytes) = (door.gate.clone(), limits.batch, limits.request_bytes);
-    let server = Server { readiness, scorer, observer, batch, webhooks, gate, request_bytes };
+    let server = Server { readiness, scorer, observer, feedback, batch, webhooks, gate, request_bytes };
     Router::new()
         .route("/v1/score", post(score))
+        .route("/v1/feedback", post(keep))
         .route("/v1/model", get(model))
         .route("/v1/recent", get(recent))
         .route("/v1/drift", get(drift))
@@ -119,6 +126,21 @@ async fn many(server: &Server, engine: &Arc<Engine>, body: &Bytes) -> Result<Sco
     Ok(server.scorer.score_batch(engine, asked.collect()).await)
 }
 
+/// `POST /v1/feedback`: a `SendFeedbackRequest` as JSON.
+async fn keep(State(server): State<Server>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+    let answer = async {
+        // A page of another site may send what it likes, but not under this type.
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+            return Err(Error::Untyped);
+        }
+        let body = server.body(&headers, body)?;
+        let request = prowl_proto::json::read(&body).map_err(|error| Error::NotJson(error.to_string()))?;
+        json(&server.feedback.keep(request).await?)
+    };
+    answer.await.unwrap_or_else(|error| problem(&error))
+}
+
 async fn model(State(server): State<Server>) -> Response {
     server.readiness.engine().and_then(|engine| json(&engine.describe())).unwrap_or_else(|error| problem(&error))
 }
@@ -140,8 +162,9 @@ async fn shadow(State(server): State<Server>) -> Response {
 async fn metrics(State(server): State<Server>) -> Response {
     let engine = server.readiness.engine().ok();
     server.observer.calls().webhooks_waiting(server.webhooks.waiting());
-    let (in_flight, limit) = (server.gate.in_flight(), server.gate.limit());
-    let text = server.observer.text(engine.as_deref(), in_flight, limit);
+    let gate = &server.gate;
+    let house = House { in_flight: gate.in_flight(), limit: gate.limit(), waiting: gate.waiting() };
+    let text = server.observer.text(engine.as_deref(), house);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }
 

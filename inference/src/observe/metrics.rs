@@ -11,7 +11,7 @@ use prometheus::{
 use prowl_proto::v1;
 use tonic::Code;
 
-use super::Drifts;
+use super::{Drifts, House};
 use crate::engine::Engine;
 
 /// Upper ends of the buckets of a duration, in seconds: fine where an answer usually lies.
@@ -92,6 +92,7 @@ pub(crate) struct Metrics {
     bands: Vec<IntCounter>,
     in_flight: IntGauge,
     in_flight_limit: IntGauge,
+    waiting: IntGauge,
     feedback: IntCounter,
     webhooks: IntCounterVec,
     webhooks_waiting: IntGauge,
@@ -155,6 +156,7 @@ impl Metrics {
             bands: BANDS.map(|band| bands.with_label_values(&[band])).to_vec(),
             in_flight: keep(&registry, IntGauge::new("prowl_in_flight", "Requests that are in the house.")),
             in_flight_limit: keep(&registry, IntGauge::new("prowl_in_flight_limit", "Most that may be in it.")),
+            waiting: keep(&registry, IntGauge::new("prowl_waiting", "Requests that wait before the full house.")),
             feedback: counter("prowl_feedback_total", "Verdicts of reviewers that were kept."),
             webhooks,
             webhooks_waiting: keep(&registry, IntGauge::new("prowl_webhook_queue", "Deliveries that wait.")),
@@ -181,8 +183,8 @@ impl Metrics {
         if let Some(counter) = self.bands.get(response.band as usize) {
             counter.inc();
         }
-        if response.band() != v1::Band::Unspecified {
-            self.percentile.observe(response.percentile.into());
+        if let Some(percentile) = response.percentile {
+            self.percentile.observe(percentile.into());
         }
         if let Some(risk) = response.risk {
             self.risk.observe(risk.into());
@@ -262,9 +264,10 @@ impl Metrics {
         }
     }
 
-    pub(super) fn text(&self, in_flight: usize, limit: usize) -> String {
+    pub(super) fn text(&self, House { in_flight, limit, waiting }: House) -> String {
         self.in_flight.set(in_flight as i64);
         self.in_flight_limit.set(limit as i64);
+        self.waiting.set(waiting as i64);
         let mut text = Vec::new();
         // It writes into memory, and the names were checked when they were registered.
         let written = TextEncoder::new().encode(&self.registry.gather(), &mut text);
@@ -303,7 +306,7 @@ mod tests {
         let call = metrics.begin(Method(0));
         metrics.end(&call, Code::Ok);
         metrics.end(&metrics.begin(Method(0)), Code::ResourceExhausted);
-        let text = metrics.text(3, 64);
+        let text = metrics.text(House { in_flight: 3, limit: 64, waiting: 5 });
         let labels = r#"grpc_method="Score",grpc_service="prowl.v1.Scoring",grpc_type="unary""#;
         for line in [
             format!("grpc_server_started_total{{{labels}}} 2"),
@@ -312,6 +315,7 @@ mod tests {
             format!("grpc_server_handling_seconds_count{{{labels}}} 2"),
             "prowl_in_flight 3".to_owned(),
             "prowl_in_flight_limit 64".to_owned(),
+            "prowl_waiting 5".to_owned(),
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -42,6 +42,17 @@ struct Shared {
     shadow: Option<Shadow>,
 }
 
+/// How full the house is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct House {
+    /// Requests in it.
+    pub(crate) in_flight: usize,
+    /// Most that may be.
+    pub(crate) limit: usize,
+    /// Requests that wait before it.
+    pub(crate) waiting: usize,
+}
+
 impl Observer {
     /// One that has seen nothing yet.
     ///
@@ -89,14 +100,14 @@ impl Observer {
     }
 
     /// All figures in Prometheus' text form.
-    pub(crate) fn text(&self, engine: Option<&Engine>, in_flight: usize, limit: usize) -> String {
+    pub(crate) fn text(&self, engine: Option<&Engine>, house: House) -> String {
         if let Some(engine) = engine {
             self.shared.metrics.engine(engine, &self.shared.drift.tell(engine), SystemTime::now());
         }
         if let Some(shadow) = &self.shared.shadow {
             shadow.export();
         }
-        self.shared.metrics.text(in_flight, limit)
+        self.shared.metrics.text(house)
     }
 }
 

@@ -130,6 +130,7 @@ impl Shadow {
     pub(super) fn offer(&self, served: &Engine, response: &v1::ScoreResponse, vector: FeatureVector) {
         let model = self.model.load();
         let Some(shadow) = model.as_ref().filter(|shadow| shadow.id().digest != served.id().digest) else { return };
+        let Some(percentile) = response.percentile else { return };
         if rand::random::<f64>() >= self.shadowing.share {
             return;
         }
@@ -140,7 +141,7 @@ impl Shadow {
             repository: response.repository.clone(),
             number: response.number,
             foreign: response.repository_is_foreign,
-            verdict: Verdict { percentile: response.percentile, band: response.band(), risk: response.risk },
+            verdict: Verdict { percentile, band: response.band(), risk: response.risk },
         };
         if self.queue.try_send(sample).is_err() {
             self.found.figures.dropped.inc();

@@ -153,14 +153,16 @@ fn in_bounds(name: &str, rows: usize, most: usize) -> Result<(), Error> {
 }
 
 fn output(signature: &Signature, responses: &[v1::ScoreResponse]) -> Tensor {
-    let floats = |of: fn(&v1::ScoreResponse) -> f32| Values::Floats(responses.iter().map(of).collect());
+    let floats = |of: fn(&v1::ScoreResponse) -> Option<f32>| {
+        Values::Floats(responses.iter().map(|response| of(response).unwrap_or(f32::NAN)).collect())
+    };
     let texts = |of: fn(&v1::ScoreResponse) -> String| {
         Values::Texts(responses.iter().map(|response| Bytes::from(of(response))).collect())
     };
     let values = match signature.name {
         "score" => floats(|response| response.anomaly),
         "percentile" => floats(|response| response.percentile),
-        "risk" => floats(|response| response.risk.unwrap_or(f32::NAN)),
+        "risk" => floats(|response| response.risk),
         "band" => texts(|response| words::band(response.band()).unwrap_or_default().to_owned()),
         "category" => texts(|response| response.category.as_ref().map_or_else(String::new, |it| it.name.clone())),
         _ => texts(|response| {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, ScoreResponse};
 
-use crate::words::{self, among};
+use crate::words::{self, among, of_risk, probability};
 
 /// Longest text that GitHub takes, in characters; no text has fewer bytes than characters.
 const LONGEST: usize = 65_535;
@@ -28,11 +28,11 @@ impl Output {
 fn title(response: &ScoreResponse) -> String {
     let Some(band) = band(response) else { return "Not judged: it does not say what changes".to_owned() };
     let more = if response.band() == Band::Routine { "more unusual" } else { "more so" };
-    let mut title = format!("{band}: {more} than {}", among(response));
+    let mut title = format!("{band}: {more} than {}", among(response).unwrap_or_default());
     if let Some(risk) = response.risk {
-        write!(title, "; risk {}", percent(risk)).expect("writing to a string never fails");
+        write!(title, "; risk {}", probability(risk)).expect("writing to a string never fails");
         if let Some(RiskBand { observed, .. }) = response.risk_band {
-            write!(title, ", a band in which {} were taken back", percent(observed))
+            write!(title, ", a band in which {} were taken back", probability(observed))
                 .expect("writing to a string never fails");
         }
     }
@@ -41,7 +41,7 @@ fn title(response: &ScoreResponse) -> String {
 
 fn summary(response: &ScoreResponse) -> String {
     let mut parts = vec![match band(response) {
-        Some(band) => format!("**{band}**: more unusual than {}.", among(response)),
+        Some(band) => format!("**{band}**: more unusual than {}.", among(response).unwrap_or_default()),
         None => "**Not judged**: the pull request does not say what changes.".to_owned(),
     }];
     parts.extend(response.risk.map(|risk| risk_text(risk, response.risk_band.as_ref())));
@@ -49,7 +49,7 @@ fn summary(response: &ScoreResponse) -> String {
     parts.extend(response.cluster.as_ref().map(alike));
     if !response.reasons.is_empty() {
         let reasons = response.reasons.iter();
-        let sentences = reasons.map(|reason| (percent_of(reason.contribution, 0), &*reason.sentence));
+        let sentences = reasons.map(|reason| (percent(reason.contribution), &*reason.sentence));
         parts.push(list("Unlike the usual (with the share of the score), it", sentences));
     }
     if !response.risk_reasons.is_empty() {
@@ -74,17 +74,17 @@ fn band(response: &ScoreResponse) -> Option<String> {
 }
 
 fn risk_text(risk: f32, band: Option<&RiskBand>) -> String {
-    let mut text = format!("**Risk {}**: the probability that it is taken back.", percent(risk));
-    if let Some(RiskBand { from, to, observed, rows, average, .. }) = band {
-        let [from, to, observed, average] = [from, to, observed, average].map(|share| percent(*share));
-        write!(text, " Of {rows} pull requests between {from} and {to}, {observed} were; of all, {average}.")
+    let mut text = format!("**Risk {}**: the probability that it is taken back.", probability(risk));
+    if let Some(band @ RiskBand { observed, rows, average, .. }) = band {
+        let [observed, average] = [observed, average].map(|share| probability(*share));
+        write!(text, " Of the {rows} pull requests {}, {observed} were; of all, {average}.", of_risk(band))
             .expect("writing to a string never fails");
     }
     text
 }
 
 fn kind(category: &Category) -> String {
-    let sure = |probability: Option<f32>| probability.map_or(String::new(), |p| format!(" ({})", percent_of(p, 0)));
+    let sure = |probability: Option<f32>| probability.map_or(String::new(), |p| format!(" ({})", percent(p)));
     let name = escaped(&category.name);
     let said = match (category.source(), category.predicted.as_deref()) {
         (CategorySource::Predicted, _) => format!("{name}{}, as the model sees it", sure(category.probability)),
@@ -98,12 +98,12 @@ fn kind(category: &Category) -> String {
 }
 
 fn alike(Cluster { name, rows, .. }: &Cluster) -> String {
-    format!("**Alike**: {rows} others without a declared kind, {}", code(name))
+    format!("**Resembles** {rows} others that declare no kind, named after {}", code(name))
 }
 
 /// What the answer could not take into account.
 fn notes(response: &ScoreResponse) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<_> = response.warnings.iter().map(|warning| format!("Mind that {warning}.")).collect();
     if !response.missing_fields.is_empty() {
         notes.push(format!("Not known, and left out: {}.", response.missing_fields.join(", ")));
     }
@@ -126,11 +126,7 @@ fn origin(response: &ScoreResponse) -> String {
 }
 
 fn percent(share: f32) -> String {
-    percent_of(share, 1)
-}
-
-fn percent_of(share: f32, digits: usize) -> String {
-    format!("{:.digits$}%", 100.0 * share)
+    format!("{:.0}%", 100.0 * share)
 }
 
 /// Text that must not command the page: neither Markdown, nor HTML, nor a line of its own, nor somebody's name.
@@ -179,7 +175,7 @@ mod tests {
 
     fn answer() -> ScoreResponse {
         ScoreResponse {
-            percentile: 99.99,
+            percentile: Some(99.99),
             band: Band::VeryUnusual.into(),
             reference: Reference::Repository.into(),
             risk: Some(0.12),
@@ -225,7 +221,7 @@ mod tests {
         let expected = format!(
             "**Very unusual**: more unusual than 99.9% of pull requests of this repository.
 
-**Risk 12.0%**: the probability that it is taken back. Of 108 pull requests between 8.7% and 100.0%, 8.2% were; of all, 2.7%.
+**Risk 12.0%**: the probability that it is taken back. Of the 108 pull requests with 8.7% or more, 8.2% were; of all, 2.7%.
 
 **Kind**: docs as declared, but it looks like **fix** (81%)
 
@@ -251,9 +247,9 @@ This check helps a reviewer and blocks nothing.",
 
     #[test]
     fn what_is_not_judged_shows_no_percentile() {
-        let Output { title, summary } = Output::of(&ScoreResponse { percentile: 42.0, ..ScoreResponse::default() });
+        let Output { title, summary } = Output::of(&ScoreResponse::default());
         assert!(title.starts_with("Not judged") && summary.starts_with("**Not judged**"), "{title} {summary}");
-        assert!(!title.contains("42") && !summary.contains("42"));
+        assert!(!title.contains('%') && !summary.contains('%'));
     }
 
     #[test]

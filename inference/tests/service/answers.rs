@@ -100,7 +100,7 @@ async fn the_service_gives_the_bits_that_kernel_and_model_give() {
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&answer.features), bits(&vector.values), "#{}", answer.number);
         assert_eq!(
-            bits(&[answer.anomaly, answer.percentile]),
+            bits(&[answer.anomaly(), answer.percentile()]),
             bits(&[score.anomaly, score.percentile]),
             "#{}",
             answer.number
@@ -133,6 +133,7 @@ async fn a_risk_comes_with_what_became_of_others_like_it() {
     }
     let blank = client.score(request(&blank)).await.unwrap().into_inner();
     assert_eq!((blank.band(), blank.risk, blank.risk_band), (Band::Unspecified, None, None), "nothing is known");
+    assert_eq!((blank.anomaly, blank.percentile), (None, None));
     assert_eq!((blank.risk_reasons, blank.reference), (vec![], v1::Reference::Unspecified.into()));
 }
 
@@ -162,6 +163,24 @@ async fn what_declares_no_category_is_told_by_what_it_is_like() {
 }
 
 #[tokio::test]
+async fn what_lists_fewer_files_than_it_counts_is_told() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    let mut document = new_document();
+    let answer = client.score(request(&document)).await.unwrap().into_inner();
+    assert_eq!(answer.warnings, [""; 0]);
+    document["changed_files"] = 57.into();
+    let answer = client.score(request(&document)).await.unwrap().into_inner();
+    let listed = document["files"].as_array().unwrap().len();
+    assert_eq!(answer.warnings.len(), 1);
+    assert!(answer.warnings[0].starts_with(&format!("it lists {listed} of its 57 changed files")), "{answer:#?}");
+    document.as_object_mut().unwrap().remove("files");
+    let answer = client.score(request(&document)).await.unwrap().into_inner();
+    assert_eq!((answer.warnings.len(), &answer.missing_fields[..]), (0, &["files".to_owned()][..]));
+}
+
+#[tokio::test]
 async fn an_odd_pull_request_stands_out_and_says_why() {
     let store = TempStore::with_model();
     let server = Server::ready(&store.url(), &["--reasons", "4"]);
@@ -169,9 +188,9 @@ async fn an_odd_pull_request_stands_out_and_says_why() {
 
     let usual = client.score(request(&new_document())).await.unwrap().into_inner();
     let odd = client.score(request(&odd_document())).await.unwrap().into_inner();
-    assert!(usual.percentile < 95.0, "{usual:#?}");
+    assert!(usual.percentile() < 95.0, "{usual:#?}");
     assert_eq!((usual.band(), odd.band()), (Band::Routine, Band::VeryUnusual), "{odd:#?}");
-    assert!(odd.anomaly > usual.anomaly);
+    assert!(odd.anomaly() > usual.anomaly());
     assert_eq!((odd.repository.as_str(), odd.number), ("tideworks/harbour", 121));
     assert_eq!((odd.risk, &odd.risk_reasons[..]), (None, &[][..]), "the model has no risk head");
     assert_eq!(odd.reference(), v1::Reference::Repository);

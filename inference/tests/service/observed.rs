@@ -123,11 +123,20 @@ fn the_page_and_all_that_it_needs_come_from_here() {
 #[test]
 fn the_description_of_the_port_is_that_of_the_port() {
     let store = TempStore::with_model();
-    let server = Server::ready(&store.url(), &[]);
+    let server = Server::ready(&store.url(), &["--feedback"]);
     let described = ask(&server, "/openapi.json");
-    for (path, of) in described["paths"].as_object().unwrap() {
+    let document = new_document().to_string();
+    let tensor = json!({"name": "pull_request", "datatype": "BYTES", "shape": [1], "data": [document]});
+    let paths = described["paths"].as_object().unwrap();
+    assert!(paths.len() >= 16, "{paths:?}");
+    for (path, of) in paths {
         let method = if of.get("post").is_some() { "POST" } else { "GET" };
-        let status = server.http(method, path, new_document().to_string().as_bytes()).0;
+        let body = match path.as_str() {
+            "/v1/feedback" => json!({"repository": "tideworks/harbour", "number": 1, "reverted": false}).to_string(),
+            "/v2/models/{model}/infer" => json!({"inputs": [tensor]}).to_string(),
+            _ => document.clone(),
+        };
+        let status = server.http(method, &path.replace("{model}", "prowl"), body.as_bytes()).0;
         // Without a secret of GitHub's nobody can sign what it takes.
         assert_eq!(status, if path == "/webhooks/github" { 501 } else { 200 }, "{method} {path}");
     }

@@ -160,7 +160,7 @@ impl Server {
 
     /// One HTTP request on a connection of its own: status, content type and body.
     pub(crate) fn http(&self, method: &str, path: &str, body: &[u8]) -> (u16, String, String) {
-        let mut stream = self.http_head(method, path, body.len(), "");
+        let mut stream = self.http_head(method, path, body.len(), "content-type: application/json\r\n");
         // A server that refuses a large body closes before it has read all of it.
         let _ = stream.write_all(body);
         http_answer(stream)

@@ -385,15 +385,16 @@ pub struct ScoreResponse {
     /// When it was opened.
     #[prost(message, optional, tag = "3")]
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// How far the pull request is from what the model expects; from 0, no upper end. Comparable within one model only.
-    #[prost(float, tag = "4")]
-    pub anomaly: f32,
+    /// How far the pull request is from what the model expects; from 0, no upper end. Comparable within one model only. Left out
+    /// where `band` is unspecified.
+    #[prost(float, optional, tag = "4")]
+    pub anomaly: ::core::option::Option<f32>,
     /// Share of the model's validation pull requests that are less unusual, in percent: 0 to 99.99. Beyond the most
-    /// unusual of them it is extrapolated: an estimate of how rare such a one is, not a count.
-    #[prost(float, tag = "5")]
-    pub percentile: f32,
+    /// unusual of them it is extrapolated: an estimate of how rare such a one is, not a count. Left out where `band` is unspecified.
+    #[prost(float, optional, tag = "5")]
+    pub percentile: ::core::option::Option<f32>,
     /// What the percentile means in words; unspecified where nothing of the change itself is known, neither its size nor
-    /// its files. Then percentile and anomaly mean nothing, and there is no risk, no prediction and no reason.
+    /// its files. Then there is no percentile, no anomaly, no risk, no prediction and no reason.
     #[prost(enumeration = "Band", tag = "6")]
     pub band: i32,
     /// Probability that the change will be taken back, 0 to 1; left out where the model has no risk head.
@@ -443,6 +444,9 @@ pub struct ScoreResponse {
     /// what never varied in these counts as unknown.
     #[prost(bool, tag = "21")]
     pub repository_is_foreign: bool,
+    /// What the pull request says that does not go together, one sentence each, such as fewer files than it counts.
+    #[prost(string, repeated, tag = "22")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 impl ::prost::Name for ScoreResponse {
     const NAME: &'static str = "ScoreResponse";
@@ -831,6 +835,9 @@ pub struct SendFeedbackResponse {
     /// When it was received: from then on it is known.
     #[prost(message, optional, tag = "2")]
     pub received_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// What to look at again, one sentence each, such as a repository of which the server knows nothing.
+    #[prost(string, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 impl ::prost::Name for SendFeedbackResponse {
     const NAME: &'static str = "SendFeedbackResponse";

@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   prowl score pull-requests.ndjson.gz --json | jq .percentile
   prowl model
+  prowl feedback octocat/hello-world#7 --reverted
 
   # A pull request with its files, which GitHub gives apart from it:
   pr=repos/OWNER/NAME/pulls/7
@@ -27,7 +28,7 @@ Examples:
 
 PROWL_TOKEN holds the token, where the server asks for one.
 
-Exit codes: 0 all scored, 1 something failed, 2 wrong use, 3 one is above --fail-above.";
+Exit codes: 0 all is well, 1 something failed, 2 wrong use, 3 one is above --fail-above.";
 
 /// Asks a Prowl server how unusual a pull request is, what kind of change, and why.
 #[derive(Debug, Parser)]
@@ -53,11 +54,43 @@ pub(crate) enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Say what became of a pull request, for the next training
+    Feedback {
+        /// The pull request
+        #[arg(value_name = "OWNER/NAME#NUMBER", value_parser = identity)]
+        pull_request: (String, u64),
+
+        #[command(flatten)]
+        said: Said,
+
+        /// Why, for people; nothing is learnt from it
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Describe the model that answers
     Model {
         #[command(flatten)]
         common: Common,
     },
+}
+
+/// What a reviewer says; one of them at least.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Said {
+    /// Whether it had to be taken back, or mended at once
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) reverted: Option<bool>,
+
+    /// What kind of change it is, such as fix or docs
+    #[arg(long, value_name = "NAME")]
+    pub(crate) category: Option<String>,
+
+    /// Whether it is unusual
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) unusual: Option<bool>,
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +131,18 @@ impl Common {
     }
 }
 
+/// A pull request as GitHub writes it.
+fn identity(text: &str) -> Result<(String, u64), String> {
+    let parts = || {
+        let (repository, number) = text.rsplit_once('#')?;
+        let (owner, name) = repository.split_once('/')?;
+        let number = number.parse().ok().filter(|number| *number > 0)?;
+        let is_one = !owner.is_empty() && !name.is_empty() && !name.contains('/');
+        is_one.then(|| (repository.to_owned(), number))
+    };
+    parts().ok_or_else(|| "write OWNER/NAME#NUMBER, such as octocat/hello-world#7".to_owned())
+}
+
 /// A server's address as the user wrote it.
 fn endpoint(server: &str) -> Result<Endpoint, String> {
     Endpoint::from_shared(server.to_owned())
@@ -108,4 +153,26 @@ fn endpoint(server: &str) -> Result<Endpoint, String> {
         .ok_or_else(|| {
             format!("write http://HOST:PORT or https://HOST:PORT, such as {SERVER}; other schemes are not spoken")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pull_request_is_named_as_github_names_it() {
+        assert_eq!(identity("octocat/hello-world#7"), Ok(("octocat/hello-world".to_owned(), 7)));
+        for wrong in
+            ["", "#7", "a#7", "a/b", "a/b#", "a/b#0", "a/b#-1", "a/b#x", "/a/b#7", "a//b#7", "a/b/c#7", "a/#7", "/b#7"]
+        {
+            assert!(identity(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn feedback_says_something() {
+        let parse = |more: &[&str]| Cli::try_parse_from([&["prowl", "feedback", "a/b#7"], more].concat());
+        assert!(parse(&["--unusual=false", "--comment", "as always"]).is_ok());
+        assert!(parse(&["--comment", "hm"]).is_err() && parse(&[]).is_err());
+    }
 }

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use prowl_platform::exit;
 use prowl_proto::{
     json::Json,
-    v1::{Band, ScoreResponse},
+    v1::{Band, ScoreResponse, SendFeedbackRequest},
 };
 use tonic::Status;
 
@@ -102,6 +102,19 @@ pub(crate) async fn model(server: &Server, json: bool) -> anyhow::Result<()> {
     if json { line(&serde_json::to_string(&Json(&model))?) } else { shown(&model_text::model(&model)) }
 }
 
+/// Sends what a reviewer says of a pull request.
+///
+/// # Errors
+/// The server refuses it, or cannot keep it.
+pub(crate) async fn feedback(server: &Server, request: SendFeedbackRequest, json: bool) -> anyhow::Result<()> {
+    let kept = server.feedback(request).await?;
+    for warning in &kept.warnings {
+        exit::say(&format_args!("warning: {}", printable(warning)));
+    }
+    let file = printable(&kept.file);
+    if json { line(&serde_json::to_string(&Json(&kept))?) } else { line(&format!("kept in {file}")) }
+}
+
 /// Tells a person what went wrong.
 pub(crate) fn complain(message: &str) {
     exit::say(&format_args!("error: {}", printable(message)));
@@ -122,7 +135,7 @@ fn refused(document: &Document, status: &Status, json: bool) -> anyhow::Result<(
             .map(|(field, description)| serde_json::json!({"field": field, "description": description}))
             .collect();
         let error = serde_json::json!({
-            "code": status.code() as i32, "message": status.message(), "field_violations": violations,
+            "code": status.code() as i32, "message": explain::refused(status).to_string(), "field_violations": violations,
         });
         line(&serde_json::json!({ "error": error }).to_string())?;
     }

@@ -44,8 +44,8 @@ impl Ceiling {
                 Some(format!("its probability to be taken back, {risk:.1}%, is above {most:.1}%"))
             }
             Figure::Percentile => {
-                let percentile = response.percentile;
-                (percentile > most).then(|| format!("its percentile, {percentile:.1}, is above {most:.1}"))
+                let percentile = response.percentile.filter(|percentile| *percentile > most)?;
+                Some(format!("its percentile, {percentile:.1}, is above {most:.1}"))
             }
         }
     }
@@ -57,7 +57,12 @@ mod tests {
 
     #[test]
     fn what_is_above_is_told() {
-        let response = |risk, percentile| ScoreResponse { risk, percentile, reference: 1, ..ScoreResponse::default() };
+        let response = |risk, percentile| ScoreResponse {
+            risk,
+            percentile: Some(percentile),
+            reference: 1,
+            ..ScoreResponse::default()
+        };
         let risk = Ceiling::parse("risk=0.2").unwrap();
         assert_eq!(risk.broken_by(&response(Some(0.2), 99.0)), None);
         let told = risk.broken_by(&response(Some(0.25), 0.0)).unwrap();

@@ -27,7 +27,7 @@ pub(crate) fn failed(url: &str, status: &Status) -> anyhow::Error {
         _ if is_http(status) => anyhow!(
             "{url} answers HTTP and not gRPC: give --server the server's gRPC port, 50051 where it was not told another"
         ),
-        Code::Unimplemented => anyhow!("what answers at {url} is no Prowl server of this version"),
+        _ if is_unknown(status) => anyhow!("what answers at {url} is no Prowl server of this version"),
         Code::Unavailable if is_broken(status) => {
             anyhow!("the server at {url} is gone ({})", innermost(status))
         }
@@ -51,36 +51,43 @@ pub(crate) fn is_http(status: &Status) -> bool {
     begins.iter().any(|begin| status.message().starts_with(begin))
 }
 
-/// Why the server refuses a document.
+/// Whether what answered speaks gRPC and does not know the call. A server that knows it and does not do it says why.
+pub(crate) fn is_unknown(status: &Status) -> bool {
+    status.code() == Code::Unimplemented && status.message().is_empty()
+}
+
+/// Why the server refuses a document, or what is said of one.
 pub(crate) fn refused(status: &Status) -> anyhow::Error {
     let message = status.message();
     match status.code() {
         Code::InvalidArgument => match &violations(status)[..] {
             [] => anyhow!("{message}"),
             violated => {
-                let each: Vec<_> =
-                    violated.iter().map(|(field, description)| in_document(field, description)).collect();
-                anyhow!("{}", each.join("; "))
+                anyhow!("{}", violated.iter().map(told).collect::<Vec<_>>().join("; "))
             }
         },
+        Code::Unimplemented => anyhow!("{message}"),
         Code::Unauthenticated => anyhow!("{message}; PROWL_TOKEN holds the one that is sent"),
-        Code::OutOfRange => anyhow!("the document is too large: {message} (--max-request-bytes of the server)"),
+        Code::OutOfRange => {
+            // The words of the transport.
+            let message = message.strip_prefix("Error, ").unwrap_or(message);
+            anyhow!("the document is larger than the server takes (its --max-request-bytes): {message}")
+        }
         code => anyhow!("the server failed: {message} ({code:?})"),
     }
 }
 
-/// The fields at fault, each with what is wrong.
+/// The fields at fault, each with what is wrong: as the owner of the document sees them, which is the request's field `github_json`.
 pub(crate) fn violations(status: &Status) -> Vec<(String, String)> {
     let details = status.get_details_bad_request();
     let violations = details.map(|details| details.field_violations).unwrap_or_default();
-    violations.into_iter().map(|violation| (violation.field, violation.description)).collect()
+    let in_document = |field: String| match field.strip_prefix("github_json") {
+        Some(rest) => rest.trim_start_matches('.').to_owned(),
+        None => field,
+    };
+    violations.into_iter().map(|violation| (in_document(violation.field), violation.description)).collect()
 }
 
-/// A violation as the owner of the document sees it: the document is the request's field `github_json`.
-fn in_document(field: &str, description: &str) -> String {
-    match field.strip_prefix("github_json").map(|rest| rest.trim_start_matches('.')) {
-        Some("") => description.to_owned(),
-        Some(rest) => format!("field `{rest}`: {description}"),
-        None => format!("field `{field}`: {description}"),
-    }
+fn told((field, description): &(String, String)) -> String {
+    if field.is_empty() { description.clone() } else { format!("field `{field}`: {description}") }
 }

@@ -15,9 +15,10 @@ mod splitter;
 use std::process::ExitCode;
 
 use crate::{
-    args::{Cli, Command},
+    args::{Cli, Command, Said},
     ask::Scored,
 };
+use prowl_proto::v1::SendFeedbackRequest;
 
 /// All were scored, and one is above what it may be.
 const ABOVE: u8 = 3;
@@ -46,6 +47,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 Scored { above: 1.., .. } => ExitCode::from(ABOVE),
                 Scored { .. } => ExitCode::SUCCESS,
             })
+        }
+        Command::Feedback { pull_request: (repository, number), said, comment, common } => {
+            let Said { reverted, category, unusual } = said;
+            let request =
+                SendFeedbackRequest { repository, number, reverted, category, unusual, comment, ..Default::default() };
+            ask::feedback(&common.connect().await?, request, common.json).await?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Model { common } => {
             ask::model(&common.connect().await?, common.json).await?;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use prowl_inference::words::among;
+use prowl_inference::words::{among, of_risk, probability};
 use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, RiskReason, ScoreResponse};
 use serde::Deserialize;
 
@@ -59,7 +59,9 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
         let share = format!("{:>3.0}%", 100.0 * reason.contribution);
         line(&mut text, &format!("  {DIM}{share}{DIM:#}  {}", printable(&reason.sentence)));
     }
-    for note in unknown(response).into_iter().chain(elsewhere(response)).chain(later_history(response)) {
+    let warnings = response.warnings.iter().map(|warning| printable(warning));
+    let notes = warnings.chain(unknown(response)).chain(elsewhere(response)).chain(later_history(response));
+    for note in notes {
         line(&mut text, &format!("  {WARNING}note:{WARNING:#} {note}"));
     }
     line(&mut text, &format!("  {DIM}{}{DIM:#}", origin(response)));
@@ -68,11 +70,10 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
 
 /// The probability, and what became of others of that risk.
 fn risk_text(risk: f32, band: Option<&RiskBand>) -> String {
-    let percent = |share: f32| format!("{:.1}%", 100.0 * share);
-    let mut text = format!("will be taken back with a probability of {}", percent(risk));
-    if let Some(RiskBand { from, to, observed, rows, average, .. }) = band {
-        let [from, to] = [from, to].map(|end| format!("{:.1}%", 100.0 * end));
-        write!(text, " (of {rows} between {from} and {to}, {} were; {} of all)", percent(*observed), percent(*average))
+    let mut text = format!("will be taken back with a probability of {}", probability(risk));
+    if let Some(band @ RiskBand { observed, rows, average, .. }) = band {
+        let [observed, average] = [observed, average].map(|share| probability(*share));
+        write!(text, " (of the {rows} {}, {observed} were; {average} of all)", of_risk(band))
             .expect("writing to a string never fails");
     }
     text
@@ -102,10 +103,13 @@ fn verdict(response: &ScoreResponse) -> String {
         Band::VeryUnusual => ("VERY UNUSUAL", AnsiColor::Red),
     };
     let style = color.on_default().bold();
-    let full = (response.percentile / 100.0 * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
+    let full = (response.percentile() / 100.0 * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
     let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
     let color = color.on_default();
-    format!("{style}{name:<12}{style:#}  {color}{bar}{color:#}  more unusual than {}", among(response))
+    format!(
+        "{style}{name:<12}{style:#}  {color}{bar}{color:#}  more unusual than {}",
+        among(response).unwrap_or_default()
+    )
 }
 
 fn kind(category: &Category) -> String {
@@ -134,7 +138,7 @@ fn alike(cluster: &Cluster) -> String {
         Some(share) if share >= 1.0 => format!("{share:.0}% of them are less typical"),
         _ => "hardly any of them is less typical".to_owned(),
     };
-    format!("{BOLD}alike{BOLD:#} {rows} others without a declared kind: {} ({beside})", printable(name))
+    format!("{BOLD}resembles{BOLD:#} {rows} others that declare no kind, named after {}; {beside}", printable(name))
 }
 
 /// What the answer could not take into account.
@@ -217,8 +221,10 @@ mod tests {
         let text = risk_text(0.051, Some(&band));
         assert_eq!(
             text,
-            "will be taken back with a probability of 5.1% (of 170 between 3.0% and 100.0%, 7.0% were; 1.3% of all)"
+            "will be taken back with a probability of 5.1% (of the 170 with 3.0% or more, 7.0% were; 1.3% of all)"
         );
+        let text = risk_text(0.021, Some(&RiskBand { from: 0.02, to: 0.03, ..band }));
+        assert!(text.ends_with("2.1% (of the 170 with 2.0% to 3.0%, 7.0% were; 1.3% of all)"), "{text}");
         assert_eq!(risk_text(0.004, None), "will be taken back with a probability of 0.4%");
     }
 
@@ -228,7 +234,7 @@ mod tests {
             repository: "o/\u{1b}[2Jn".into(),
             number: 7,
             created_at: Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 }),
-            percentile: 99.99,
+            percentile: Some(99.99),
             band: Band::VeryUnusual.into(),
             reference: Reference::Repository.into(),
             risk: Some(0.051),
@@ -280,18 +286,17 @@ o/[2Jn#7  Fix it
         let text = |farther| {
             plain(&alike(&Cluster { name: "bump\u{1b}, version".into(), rows: 312, farther, ..Cluster::default() }))
         };
-        let common = "alike 312 others without a declared kind: bump, version";
-        assert_eq!(text(Some(0.7)), format!("{common} (70% of them are less typical)"));
-        assert_eq!(text(Some(0.004)), format!("{common} (hardly any of them is less typical)"));
+        let common = "resembles 312 others that declare no kind, named after bump, version";
+        assert_eq!(text(Some(0.7)), format!("{common}; 70% of them are less typical"));
+        assert_eq!(text(Some(0.004)), format!("{common}; hardly any of them is less typical"));
     }
 
     #[test]
     fn what_is_not_judged_shows_no_percentile() {
-        let response =
-            ScoreResponse { repository: "o/n".into(), number: 7, percentile: 10.0, ..ScoreResponse::default() };
+        let response = ScoreResponse { repository: "o/n".into(), number: 7, ..ScoreResponse::default() };
         let shown = plain(&answer(&response, None));
         assert!(shown.starts_with("o/n#7\n  NOT JUDGED  the document says nothing of the change"), "{shown}");
-        assert!(!shown.contains("10%"), "{shown}");
+        assert!(!shown.contains('%'), "{shown}");
     }
 
     #[test]

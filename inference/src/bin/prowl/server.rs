@@ -8,8 +8,8 @@ use std::{
 use anyhow::anyhow;
 use bytes::Bytes;
 use prowl_proto::v1::{
-    GetModelRequest, GetModelResponse, ScoreRequest, ScoreResponse, score_request::Source,
-    scoring_client::ScoringClient,
+    GetModelRequest, GetModelResponse, ScoreRequest, ScoreResponse, SendFeedbackRequest, SendFeedbackResponse,
+    score_request::Source, scoring_client::ScoringClient,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -107,7 +107,17 @@ impl Server {
         answer.map_err(|status| explain::refused(&status))
     }
 
-    /// Asks until there is an answer or the time is over. A question changes nothing, so it may be asked twice.
+    /// Has the server keep what a reviewer says.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses it.
+    pub(crate) async fn feedback(&self, request: SendFeedbackRequest) -> anyhow::Result<SendFeedbackResponse> {
+        let answer = self.ask(async || self.client.clone().send_feedback(request.clone()).await).await?;
+        answer.map_err(|status| explain::refused(&status))
+    }
+
+    /// Asks until there is an answer or the time is over. What is asked twice changes no more than what is asked once: the last verdict
+    /// on a pull request counts.
     async fn ask<T>(&self, call: impl AsyncFn() -> Result<Response<T>, Status>) -> anyhow::Result<Result<T, Status>> {
         let until = Instant::now() + self.timeout;
         let mut pause = SHORTEST_PAUSE;
@@ -123,7 +133,7 @@ impl Server {
             let passes = if explain::is_broken(&status) {
                 // Before the first answer, it tells that something else listens there.
                 self.answered.get() || status.code() == Code::Unavailable
-            } else if explain::is_http(&status) || status.code() == Code::Unimplemented {
+            } else if explain::is_http(&status) || explain::is_unknown(&status) {
                 false
             } else {
                 self.answered.set(true);

@@ -28,8 +28,8 @@ function risk(response, model) {
   const lines = ['that it will be taken back'];
   const of = response.risk_band;
   if (of) {
-    lines.push(`of ${of.rows} with ${probability(of.from)} to ${probability(of.to)}, ${probability(of.observed)} were taken ` +
-      `back; ${probability(of.average)} of all`);
+    const range = of.to < 1 ? `${probability(of.from)} to ${probability(of.to)}` : `${probability(of.from)} or more`;
+    lines.push(`of the ${of.rows} with ${range}, ${probability(of.observed)} were taken back; ${probability(of.average)} of all`);
     if (of.test_observed !== undefined) lines.push(`in test ${probability(of.test_observed)} of ${of.test_rows}`);
   }
   return tile('Risk', probability(response.risk), ...lines);
@@ -104,8 +104,8 @@ function alike({ cluster }) {
   if (!cluster) return [];
   const share = 100 * (cluster.farther ?? 0);
   const typical = share >= 1 ? `${share.toFixed(0)}% of them are less typical` : 'hardly any of them is less typical';
-  return [el('h4', {}, 'Alike'),
-    el('p', {}, `${number(cluster.rows)} others without a declared kind: ${cluster.name} (${typical}).`)];
+  return [el('h4', {}, 'Resembles'),
+    el('p', {}, `${number(cluster.rows)} others that declare no kind, named after ${cluster.name}; ${typical}.`)];
 }
 
 // What the answer could not take into account, and what to keep in mind.
@@ -113,7 +113,7 @@ function notes(response) {
   const causes = [];
   if (response.missing_fields?.length) causes.push(`the document lacks ${response.missing_fields.join(', ')}`);
   if (response.history_source === 'HISTORY_SOURCE_NONE') causes.push('no history of this repository is known');
-  const found = [];
+  const found = [...(response.warnings ?? [])];
   if (causes.length) {
     found.push(`${causes.join(', and ')}: ${counted(response.unknown_features, 'feature')} ` +
       `${response.unknown_features === 1 ? 'is' : 'are'} unknown and left out`);
