@@ -188,7 +188,7 @@ fn a_bad_document_does_not_keep_the_others() {
     let begins = [
         "stdin:2:2: not JSON: ",
         "stdin:3: longer than 32 MB",
-        "stdin:4: the document is larger than the server takes: ",
+        "stdin:4: the document is larger than the server takes (its --max-request-bytes): ",
         "stdin:6:10: cut off: ",
         "2 scored, 4 could not be",
     ];

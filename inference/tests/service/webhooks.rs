@@ -388,7 +388,7 @@ fn strangers_do_not_fill_the_house() {
     let heads = slow.into_iter().map(|stream| head_and_body(stream).0);
     let statuses: Vec<String> = heads.map(|head| head.split(' ').nth(1).unwrap().to_owned()).collect();
     assert_eq!(statuses.iter().filter(|status| *status == "408").count(), 1, "{statuses:?}");
-    assert_eq!(statuses.iter().filter(|status| *status == "429").count(), 3, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| *status == "429").count(), statuses.len() - 1, "{statuses:?}");
     assert_eq!(deliver(&server, "ping", b"{}").0, 200);
 }
 
