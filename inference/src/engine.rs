@@ -92,8 +92,8 @@ struct About {
     history_as_of: Option<i64>,
     /// Whether the model has learnt nothing from its repository.
     foreign: bool,
-    /// How many files it lists, and how many it says that it changes, where these are more.
-    unlisted: Option<(u64, u64)>,
+    /// What in the pull request does not go together.
+    warnings: Vec<String>,
 }
 
 impl Engine {
@@ -162,12 +162,8 @@ impl Engine {
             (None, None) => (Ledger::default().history(&facts), v1::HistorySource::None, None),
         };
         let vector = facts.vector(&history);
-        let listed = facts.files.len() as u64;
         let about = About {
-            unlisted: facts
-                .changed_files
-                .filter(|&changed| 0 < listed && listed < changed)
-                .map(|changed| (listed, changed)),
+            warnings: few_files(&facts).into_iter().collect(),
             repository: facts.repository,
             number: facts.lifecycle.number,
             created_at: Some(facts.lifecycle.created_at),
@@ -193,7 +189,7 @@ impl Engine {
             history_source: v1::HistorySource::Request,
             history_as_of: None,
             include_features: false,
-            unlisted: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -247,7 +243,7 @@ impl Engine {
             history_as_of,
             foreign,
             include_features,
-            unlisted,
+            warnings,
         } = about;
         let metadata = model.metadata();
         let counted_up_to = history_as_of.filter(|as_of| created_at.is_some_and(|created_at| *as_of >= created_at));
@@ -275,7 +271,7 @@ impl Engine {
             risk_reasons: reasons.of_risk(&score.effects, counted_up_to.map(timestamp)),
             reference: reference(score.among).into(),
             repository_is_foreign: foreign,
-            warnings: unlisted.into_iter().map(few_files).collect(),
+            warnings,
             features: if include_features { vector.values.to_vec() } else { Vec::new() },
             model: Some(id.clone()),
             history_source: history_source.into(),
@@ -364,8 +360,14 @@ fn known_of(ledger: &Ledger, facts: &Facts) -> History {
     history
 }
 
-fn few_files((listed, changed): (u64, u64)) -> String {
-    format!("it lists {listed} of its {changed} changed files: what is said of files and directories is of these alone")
+/// What to say where some of the files are listed, and not all.
+fn few_files(facts: &Facts) -> Option<String> {
+    let (listed, changed) = (facts.files.len() as u64, facts.changed_files?);
+    (0 < listed && listed < changed).then(|| {
+        format!(
+            "it lists {listed} of its {changed} changed files: what is said of files and directories is of these alone"
+        )
+    })
 }
 
 /// Whether the pull request says anything of the change itself. Without it a model sees next to nothing, and what it

@@ -8,6 +8,8 @@ use prowl_proto::v1;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::words;
+
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -98,10 +100,7 @@ impl Violation {
 }
 
 fn one_line(violations: &[Violation]) -> String {
-    let each = violations.iter().map(|violation| match violation.field.as_str() {
-        "" => violation.description.clone(),
-        field => format!("field `{field}`: {}", violation.description),
-    });
+    let each = violations.iter().map(|Violation { field, description }| words::violation(field, description));
     each.collect::<Vec<_>>().join("; ")
 }
 

@@ -13,7 +13,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// For each place of the house so many may wait: about as many as 64 places and a core answer in [`PATIENCE`].
+/// For each place of the house so many may wait: before 64 places as many as a core answers in two fifths of a second, at 5,000 a
+/// second.
 const A_PLACE: usize = 32;
 
 /// And so many at most, however large the house is.
@@ -69,10 +70,7 @@ impl Line {
     /// A place in the line, unless it is full or stands.
     fn join(&self) -> Option<SemaphorePermit<'_>> {
         let mut watch = self.watch();
-        let now = Instant::now();
-        let known = watch.take().filter(|watch| now - watch.full < CALM);
-        let watch = watch.insert(known.unwrap_or_else(|| Watch::from(now)));
-        watch.finds_full(now, self.waiting());
+        let watch = Watch::of_full_house(&mut watch, Instant::now(), self.waiting());
         if watch.stands {
             return None;
         }
@@ -110,10 +108,13 @@ impl Watch {
         Self { full: now, began: now, joined: 0, let_in: 0, last: None, stood: false, stands: false }
     }
 
-    /// Somebody finds the house full, and so many wait.
-    fn finds_full(&mut self, now: Instant, waiting: usize) {
-        self.full = now;
-        self.look(now, waiting);
+    /// Somebody finds the house full, and so many wait: again, or anew after a calm.
+    fn of_full_house(seen: &mut Option<Self>, now: Instant, waiting: usize) -> &mut Self {
+        let known = seen.take().filter(|watch| now - watch.full < CALM);
+        let watch = seen.insert(known.unwrap_or_else(|| Self::from(now)));
+        watch.full = now;
+        watch.look(now, waiting);
+        watch
     }
 
     /// Somebody gets a place, having waited for so long.
@@ -184,9 +185,7 @@ mod tests {
                 self.free_at = now + TAKES;
                 return;
             }
-            let known = self.watch.take().filter(|watch| now - watch.full < CALM);
-            let watch = self.watch.insert(known.unwrap_or_else(|| Watch::from(now)));
-            watch.finds_full(now, self.line.len());
+            let watch = Watch::of_full_house(&mut self.watch, now, self.line.len());
             if watch.stands {
                 self.refused += 1;
             } else {
@@ -245,12 +244,12 @@ mod tests {
     #[test]
     fn where_nobody_gets_a_place_the_line_stands() {
         let begin = Instant::now();
-        let mut watch = Watch::from(begin);
+        let mut seen = Some(Watch::from(begin));
         let mut stands_at = None;
         for step in 1..40 {
             let now = begin + step * CALM / 2;
+            let watch = Watch::of_full_house(&mut seen, now, 3);
             watch.joined += 1;
-            watch.finds_full(now, 3);
             stands_at = stands_at.or(watch.stands.then_some(now - begin));
         }
         assert_eq!(stands_at, Some(2 * WINDOW), "who gives up is no progress");

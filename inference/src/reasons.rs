@@ -118,22 +118,24 @@ impl Reasons {
     /// The reasons of the risk, the strongest first. `effects` come strongest first, as the model gives them;
     /// `counted_up_to` is as in [`Reasons::of`]. What is unknown may have an effect, and is nothing to be checked.
     pub fn of_risk(&self, effects: &[Effect], counted_up_to: Option<Timestamp>) -> Vec<v1::RiskReason> {
-        let part = |effect: &Effect| (Input::Feature(effect.feature), effect.log_odds);
-        let tells = |&Effect { feature, value, usual, log_odds }: &Effect, sum: f32| {
+        // More of what was taken back lowers no risk that a reviewer believes in, nor does less of it raise one: it stands for what comes
+        // with it, such as a busy directory. So it is not added up, and does not speak.
+        let is_odd = |effect: &Effect| {
+            let away = effect.value - effect.usual.median;
+            self.features[effect.feature].counts_reverts && effect.log_odds * away < 0.0
+        };
+        let part =
+            |effect: &Effect| (Input::Feature(effect.feature), if is_odd(effect) { 0.0 } else { effect.log_odds });
+        let tells = |effect: &Effect, sum: f32| {
+            let &Effect { feature, value, usual, log_odds } = effect;
             let known = !(value.is_nan() || usual.median.is_nan());
             // Only what pulls the way that all of them go together speaks for it.
             let feature = self.features[feature].feature;
             // A flag that is as in most changes is what the sentence compares it with.
             let as_most = feature.unit == Unit::YesNo && (value >= 0.5) == (usual.mean >= 0.5);
-            known && log_odds * sum > 0.0 && !as_most && feature.stands_out(value, f32::NAN, &in_words(&usual))
+            let stands_out = || feature.stands_out(value, f32::NAN, &in_words(&usual));
+            known && !is_odd(effect) && log_odds * sum > 0.0 && !as_most && stands_out()
         };
-        // More of what was taken back lowers no risk that a reviewer believes in, nor does less of it raise one: it stands for what comes
-        // with it, such as a busy directory.
-        let is_odd = |effect: &&Effect| {
-            let away = effect.value - effect.usual.median;
-            self.features[effect.feature].counts_reverts && effect.log_odds * away < 0.0
-        };
-        let effects: Vec<Effect> = effects.iter().filter(|effect| !is_odd(effect)).copied().collect();
         let counted_up_to = counted_up_to.as_ref().map(day);
         let reason = |(sum, speaker): (f32, &Effect)| {
             let Known { feature, group, .. } = &self.features[speaker.feature];
@@ -153,7 +155,7 @@ impl Reasons {
                 sentence,
             })
         };
-        self.speakers(&effects, LEAST_EFFECT, part, tells).filter_map(reason).take(self.most).collect()
+        self.speakers(effects, LEAST_EFFECT, part, tells).filter_map(reason).take(self.most).collect()
     }
 
     /// The sum of each subject that reaches `least`, either way, with the part that speaks for it: the plainest of its

@@ -1,4 +1,5 @@
-//! The words for an answer that every text for people has in common: the client's, a check run's, a tensor's.
+//! The words for an answer, or for what is wrong with a request, that every text for people has in common: the client's, a check
+//! run's, a tensor's.
 
 use prowl_proto::v1::{Band, Reference, RiskBand, ScoreResponse};
 
@@ -32,6 +33,11 @@ pub fn probability(share: f32) -> String {
 pub fn of_risk(RiskBand { from, to, .. }: &RiskBand) -> String {
     let from = probability(*from);
     if *to < 1.0 { format!("with {from} to {}", probability(*to)) } else { format!("with {from} or more") }
+}
+
+/// What is wrong with a field of a request; without a name, with the request as a whole.
+pub fn violation(field: &str, description: &str) -> String {
+    if field.is_empty() { description.to_owned() } else { format!("field `{field}`: {description}") }
 }
 
 /// Rounded down, with a digit more near 100, so that `more unusual than` stays true. No more digits: up there the

@@ -26,9 +26,11 @@ impl Output {
 }
 
 fn title(response: &ScoreResponse) -> String {
-    let Some(band) = band(response) else { return "Not judged: it does not say what changes".to_owned() };
+    let (Some(band), Some(among)) = (band(response), among(response)) else {
+        return "Not judged: it does not say what changes".to_owned();
+    };
     let more = if response.band() == Band::Routine { "more unusual" } else { "more so" };
-    let mut title = format!("{band}: {more} than {}", among(response).unwrap_or_default());
+    let mut title = format!("{band}: {more} than {among}");
     if let Some(risk) = response.risk {
         write!(title, "; risk {}", probability(risk)).expect("writing to a string never fails");
         if let Some(RiskBand { observed, .. }) = response.risk_band {
@@ -40,9 +42,9 @@ fn title(response: &ScoreResponse) -> String {
 }
 
 fn summary(response: &ScoreResponse) -> String {
-    let mut parts = vec![match band(response) {
-        Some(band) => format!("**{band}**: more unusual than {}.", among(response).unwrap_or_default()),
-        None => "**Not judged**: the pull request does not say what changes.".to_owned(),
+    let mut parts = vec![match (band(response), among(response)) {
+        (Some(band), Some(among)) => format!("**{band}**: more unusual than {among}."),
+        _ => "**Not judged**: the pull request does not say what changes.".to_owned(),
     }];
     parts.extend(response.risk.map(|risk| risk_text(risk, response.risk_band.as_ref())));
     parts.extend(response.category.as_ref().map(kind));

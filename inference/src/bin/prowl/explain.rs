@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use anyhow::anyhow;
+use prowl_inference::words::violation;
 use prowl_platform::innermost;
 use tonic::{Code, Status, transport};
 use tonic_types::StatusExt;
@@ -63,7 +64,8 @@ pub(crate) fn refused(status: &Status) -> anyhow::Error {
         Code::InvalidArgument => match &violations(status)[..] {
             [] => anyhow!("{message}"),
             violated => {
-                anyhow!("{}", violated.iter().map(told).collect::<Vec<_>>().join("; "))
+                let each = violated.iter().map(|(field, description)| violation(field, description));
+                anyhow!("{}", each.collect::<Vec<_>>().join("; "))
             }
         },
         Code::Unimplemented => anyhow!("{message}"),
@@ -86,8 +88,4 @@ pub(crate) fn violations(status: &Status) -> Vec<(String, String)> {
         None => field,
     };
     violations.into_iter().map(|violation| (in_document(violation.field), violation.description)).collect()
-}
-
-fn told((field, description): &(String, String)) -> String {
-    if field.is_empty() { description.clone() } else { format!("field `{field}`: {description}") }
 }

@@ -14,11 +14,12 @@ mod splitter;
 
 use std::process::ExitCode;
 
+use prowl_proto::v1::SendFeedbackRequest;
+
 use crate::{
     args::{Cli, Command, Said},
     ask::Scored,
 };
-use prowl_proto::v1::SendFeedbackRequest;
 
 /// All were scored, and one is above what it may be.
 const ABOVE: u8 = 3;
