@@ -1,5 +1,5 @@
-//! The door to the outside that Prowl's stages share: the store with its published folders, telemetry,
-//! shutdown and exit codes.
+//! The door to the outside that Prowl's stages share: the store with its published folders, secrets, GitHub's API,
+//! telemetry, shutdown and exit codes.
 //!
 //! A stage publishes a whole folder or nothing: the manifest is written last and is the commit, so a reader
 //! never sees a folder that is half written, and verifies the SHA-256 of every file it reads.
@@ -12,6 +12,7 @@ mod error;
 pub mod exit;
 pub mod feedback;
 mod folder;
+pub mod github;
 mod manifest;
 mod name;
 mod prune;

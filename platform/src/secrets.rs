@@ -35,6 +35,7 @@ impl Secrets {
         "GITHUB_APP_ID",
         "GITHUB_APP_KEY",
         "GITHUB_TOKEN",
+        "LOGIN_HASH_KEY",
         "MLFLOW_TOKEN",
         "MLFLOW_URI",
         "MONGO_URI",

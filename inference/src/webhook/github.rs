@@ -2,19 +2,20 @@
 
 use axum::http::Method;
 use jiff::Timestamp;
-use prowl_platform::Secrets;
+use prowl_platform::{
+    Secrets,
+    github::{Client, Credentials, Failure, Kind, Request, Tries},
+};
 use reqwest::Url;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{
-    check_run::Output,
-    client::{Ask, Client, Failure, Tries},
-    credentials::Credentials,
-    delivery::Delivery,
-};
+use super::{check_run::Output, delivery::Delivery};
+
+/// The name of this program at GitHub.
+const AGENT: &str = "prowl-inference";
 
 /// What a check run is called.
 const CHECK: &str = "Prowl";
@@ -34,7 +35,7 @@ pub(super) struct GitHub {
 
 /// What may be asked of it for one delivery, until a moment.
 pub(super) struct Session<'a> {
-    client: &'a Client,
+    github: &'a GitHub,
     token: SecretString,
     /// The number of the App, where it is one: checks of the same name may be of others.
     app: Option<String>,
@@ -75,7 +76,7 @@ impl Put {
 
 impl GitHub {
     pub(super) fn new(api: Url, secrets: Secrets) -> Self {
-        Self { client: Client::new(api), credentials: Credentials::new(secrets) }
+        Self { client: Client::new(api, AGENT), credentials: Credentials::new(secrets) }
     }
 
     /// What may be asked for this delivery; `None` where no token is configured.
@@ -85,15 +86,8 @@ impl GitHub {
         until: Instant,
     ) -> Result<Option<Session<'a>>, Failure> {
         let token = self.credentials.token(&self.client, delivery.installation, until).await?;
-        let app = self.credentials.app();
-        Ok(token.map(|token| Session { client: &self.client, token, app, delivery, until }))
-    }
-
-    /// Asks for a new token at the next delivery, where this one was refused.
-    pub(super) fn forget_refused(&self, delivery: &Delivery, failure: &Failure) {
-        if let (true, Some(installation)) = (failure.refused, delivery.installation) {
-            self.credentials.forget(installation);
-        }
+        let app = self.credentials.app_id();
+        Ok(token.map(|token| Session { github: self, token, app, delivery, until }))
     }
 }
 
@@ -105,8 +99,8 @@ impl Session<'_> {
         for page in (1..=PAGES).map(|page| page.to_string()) {
             let query = [PER_PAGE, ("page", &page)];
             let path = self.below(&["pulls", &number, "files"]);
-            let ask = Ask { method: Method::GET, path: &path, query: &query, body: None };
-            let found: Vec<File> = self.client.ask(&ask, &self.token, self.until).await?;
+            let found: Vec<File> =
+                self.github.client.ask(&Request::get(&path, &query), &self.token, self.until).await?;
             let last = found.len() < PAGE;
             files.extend(found);
             if last {
@@ -144,8 +138,7 @@ impl Session<'_> {
         let mut query = vec![("check_name", CHECK), ("filter", "all"), PER_PAGE];
         query.extend(self.app.as_deref().map(|app| ("app_id", app)));
         let path = self.below(&["commits", head, "check-runs"]);
-        let ask = Ask { method: Method::GET, path: &path, query: &query, body: None };
-        let Found { check_runs } = self.client.ask_once(&ask, &self.token, self.until).await?;
+        let Found { check_runs } = self.ask_once(&Request::get(&path, &query)).await?;
         let known = |run: CheckRun| {
             let time: i64 = run.external_id?.strip_prefix(&of_ours)?.parse().ok()?;
             Some((time, run.id.to_string()))
@@ -170,9 +163,24 @@ impl Session<'_> {
         };
         let mut path = self.below(&["check-runs"]);
         path.extend(id);
-        let ask = Ask { method, path: &path, query: &[], body: Some(body) };
-        let _: Value = self.client.ask_once(&ask, &self.token, self.until).await?;
+        let request = Request { method, body: Some(body.to_string().into()), ..Request::get(&path, &[]) };
+        let _: Value = self.ask_once(&request).await?;
         Ok(if found.is_some() { Put::Updated } else { Put::Created })
+    }
+
+    async fn ask_once<A: DeserializeOwned>(&self, request: &Request<'_>) -> Result<A, Failure> {
+        self.github.client.ask_once(request, &self.token, self.until).await
+    }
+
+    /// Why something came to nothing. Where the token was refused, the next delivery asks for a new one.
+    pub(super) fn explain(&self, failure: &Failure) -> String {
+        if matches!(failure.kind, Kind::Unauthorized | Kind::Forbidden) {
+            self.github.credentials.forget(&self.token);
+        }
+        if failure.kind == Kind::Forbidden {
+            return format!("{failure} (checks need the token of a GitHub App that may write them)");
+        }
+        failure.to_string()
     }
 
     /// A path below that of the repository.

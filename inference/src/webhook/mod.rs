@@ -3,15 +3,13 @@
 //!
 //! ```text
 //! GitHub ──> signature ──> delivery ──> Queue ──> Worker ──> score ──> check run
-//!        <── 202                                    └──> files <──┘ by the Client, with the token of the Credentials
+//!        <── 202                                    └──> files <──┘ by prowl_platform::github
 //! ```
 //!
 //! GitHub waits for an answer for ten seconds and sends none again by itself, so a delivery is answered once it waits in the
 //! queue, and what comes to nothing is told in the log.
 
 mod check_run;
-mod client;
-mod credentials;
 mod delivery;
 mod github;
 mod queue;
@@ -27,7 +25,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use prowl_platform::Secrets;
+use prowl_platform::{Secrets, github::SECRETS as OF_GITHUB};
 use reqwest::Url;
 use serde::Serialize;
 use tokio::{
@@ -35,7 +33,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-pub(crate) use self::client::api_url;
+pub(crate) use prowl_platform::github::api_url;
+
 use self::{
     delivery::Event,
     github::GitHub,
@@ -56,8 +55,7 @@ use crate::{
 pub(crate) const PATH: &str = "/webhooks/github";
 
 /// The secrets that it reads.
-pub(crate) const SECRETS: [&str; 4] =
-    [signature::SECRET, credentials::SECRETS[0], credentials::SECRETS[1], credentials::SECRETS[2]];
+pub(crate) const SECRETS: [&str; 4] = [signature::SECRET, OF_GITHUB[0], OF_GITHUB[1], OF_GITHUB[2]];
 
 /// Deliveries that are worked on at one time: they wait for GitHub nearly all of it.
 const WORKERS: usize = 4;

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use prowl_platform::github::Failure;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     check_run::Output,
-    client::Failure,
     delivery::Delivery,
     github::{GitHub, Put, Session},
     queue::Queue,
@@ -57,17 +57,15 @@ impl Worker {
     /// What became of the check run; `None` where none is asked for.
     async fn work(&self, delivery: &Delivery) -> Result<Option<Put>, String> {
         let until = Instant::now() + self.patience;
-        let failed = |failure: Failure| {
-            self.github.forget_refused(delivery, &failure);
-            failure.to_string()
+        let told = |error: Error| error.to_string();
+        let session = self.github.session(delivery, until).await.map_err(|failure| failure.to_string())?;
+        let Some(session) = session else {
+            self.score(delivery.document.get().to_owned()).await.map_err(told)?;
+            return Ok(None);
         };
-        let session = self.github.session(delivery, until).await.map_err(failed)?;
-        let document = match &session {
-            None => delivery.document.get().to_owned(),
-            Some(session) => with_files(delivery, session).await.map_err(failed)?,
-        };
-        let output = self.score(document).await.map_err(|error| error.to_string())?;
-        let Some(session) = session else { return Ok(None) };
+        let failed = |failure: Failure| session.explain(&failure);
+        let document = with_files(delivery, &session).await.map_err(failed)?;
+        let output = self.score(document).await.map_err(told)?;
         session.put(&output).await.map(Some).map_err(failed)
     }
 
