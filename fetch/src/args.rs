@@ -1,24 +1,49 @@
-//! What the user typed, and the validated configuration that it becomes.
+//! What the user typed, and the validated configuration that it becomes, once.
 
-use std::path::PathBuf;
+mod collection;
+mod common;
+mod sources;
+mod values;
+mod visit;
 
-use clap::{Args as Group, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use prowl_platform::{StoreUrl, arguments::wrong_use};
 
-use crate::{export::PartSize, git, synth};
+pub use self::{
+    collection::{ExportArgs, ImportArgs},
+    common::{Collection, CollectionArgs, Common, Destination, DestinationArgs, Keep, Names, Parts},
+    sources::{EventsArgs, GitArgs, SynthArgs},
+    visit::{GithubArgs, TargetArgs},
+};
+use crate::{events, export, git, github, import, metrics, synth};
 
-/// Collects pull requests and publishes them as an export below the store.
+/// Collects pull requests, into MongoDB or straight into an export below the store.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Environment: PROWL_LOG=debug for more words, PROWL_LOG_FORMAT=text|json.")]
+#[command(
+    version,
+    after_help = "Environment: PROWL_STORE, PROWL_LOG=debug for more words, PROWL_LOG_FORMAT=text|json; secrets from Vault \
+                      (VAULT_ADDR) or from GITHUB_TOKEN, GITHUB_APP_ID, GITHUB_APP_KEY, MONGO_URI, LOGIN_HASH_KEY and those of \
+                      S3.\n\nExit codes: 0 done, 1 failed, 2 wrong use."
+)]
 pub struct Args {
-    /// Where from.
+    /// What to do.
     #[command(subcommand)]
-    pub source: Source,
+    pub command: Command,
 }
 
-/// The sources.
+/// The commands: sources of pull requests, and the two ways between a collection and an export.
 #[derive(Debug, Subcommand)]
-pub enum Source {
+pub enum Command {
+    /// Bring the collection up to date with GitHub: only what changed since the last run
+    #[command(
+        after_help = "The first run reads everything, newest first; a later one reads what changed since. Stopped or \
+                      killed at any moment, the next run goes on where it was. The token is the secret github_token, or \
+                      a GitHub App's github_app_id and github_app_key.\n\nExamples:\n  \
+                      prowl-fetch github --repo tokio-rs/tokio --dry-run\n  \
+                      prowl-fetch github --org my-team --metrics-push http://pushgateway:9091\n  \
+                      prowl-fetch github --repos-file repos.txt --api-url https://git.example.com/api/v3"
+    )]
+    Github(GithubArgs),
     /// Read the merged pull requests of a repository from the history of a clone
     #[command(
         after_help = "Needs the `git` program and no network. Finds squash commits whose subject ends in ` (#123)`, and merge \
@@ -26,150 +51,165 @@ pub enum Source {
                       `Merge #123: title`, on the first-parent history of the branch.\n\n\
                       Git knows names and GitHub logins: the login is read off GitHub's own noreply addresses, also for \
                       commits with another address under the same name. An author without any keeps the name in place of \
-                      the login, and looks new to a model that is asked about GitHub's documents.\n\nExample:\n  \
-                      prowl-fetch git --path ~/src/tokio --repo tokio-rs/tokio --store file://$PWD/store"
+                      the login, and looks new to a model that is asked about GitHub's documents.\n\nExamples:\n  \
+                      prowl-fetch git --path ~/src/tokio --repo tokio-rs/tokio --store file://$PWD/store\n  \
+                      prowl-fetch git --path ~/src/tokio --repo tokio-rs/tokio --mongo mongodb://localhost"
     )]
     Git(GitArgs),
     /// Generate realistic pull requests with a few planted oddities; the same seed gives the same bytes
     #[command(after_help = "Examples:\n  prowl-fetch synth --count 5000 --seed 7 --store file://$PWD/store\n  \
                             prowl-fetch synth --count 1000000 --seed 1 --repositories 200 --store file:///data/store")]
     Synth(SynthArgs),
+    /// Read payloads of GitHub's `pull_request` webhook from files
+    #[command(
+        after_help = "A payload a line, or a delivery that holds one; plain, gzip or zstd. Events of other kinds are passed \
+                      over. No payload has the files of its pull request: they stay unknown.\n\nExamples:\n  \
+                      prowl-fetch webhook deliveries/ --store file://$PWD/store\n  \
+                      cat payloads.ndjson | prowl-fetch webhook - --mongo mongodb://localhost"
+    )]
+    Webhook(EventsArgs),
+    /// Read hours of GH Archive from files: public history without a token
+    #[command(
+        after_help = "An hour of https://www.gharchive.org holds the events of all public repositories: name yours by --repo \
+                      or --org. From 2015 to October 2025 an event has all of its pull request but the files; later ones say \
+                      little more than that it was opened.\n\nExamples:\n  \
+                      prowl-fetch gharchive hours/2024-03-*.json.gz --org my-team --mongo mongodb://localhost\n  \
+                      prowl-fetch gharchive hours/ --repo tokio-rs/tokio --store file://$PWD/store"
+    )]
+    Gharchive(EventsArgs),
+    /// Publish the collection as an export below the store, as `mongoexport` would write it
+    #[command(
+        after_help = "The export is a snapshot: each pull request once, in the version of one moment of the server where \
+                      it has snapshots.\n\nExamples:\n  \
+                      prowl-fetch export --store file:///data/prowl\n  \
+                      prowl-fetch export --store s3://prowl/prod --since 2026-11-01 --compression zst\n  \
+                      prowl-fetch export --store file:///data/prowl --query '{\"state\": \"closed\"}'"
+    )]
+    Export(ExportArgs),
+    /// Load exports into the collection; a newer version that is there stays
+    #[command(
+        after_help = "Takes published exports by name (`latest` is the newest of the store), and files and folders of \
+                      extended JSON such as mongoexport's, plain, gzip or zstd.\n\nExamples:\n  \
+                      prowl-fetch import latest --store s3://prowl/prod --mongo mongodb://localhost\n  \
+                      prowl-fetch import dump.ndjson.gz more/ --mongo mongodb://localhost"
+    )]
+    Import(ImportArgs),
 }
 
-/// What both sources take.
-#[derive(Debug, Clone, Group)]
-pub struct Output {
-    /// Where to publish, as a URL such as `file:///absolute/directory` or `s3://bucket/prefix`
-    #[arg(long, value_name = "URL", env = "PROWL_STORE")]
-    pub store: String,
-    /// Begin a new part file after this much JSON (64MiB) or this many documents (10000)
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = part_size)]
-    pub part_size: PartSize,
-    /// Print the summary as JSON on stdout
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `prowl-fetch git`
-#[derive(Debug, Group)]
-pub struct GitArgs {
-    /// Folder of the clone
-    #[arg(long, value_name = "CLONE")]
-    pub path: PathBuf,
-    /// The repository's name at GitHub
-    #[arg(long, value_name = "OWNER/NAME", value_parser = repository)]
-    pub repo: String,
-    /// Branch whose history is read [default: the remote's default branch, else the current one]
-    #[arg(long, value_name = "NAME")]
-    pub branch: Option<String>,
-    /// Only pull requests merged on or after this day or moment (2024-05-01, 2024-05-01T12:00:00Z)
-    #[arg(long, value_name = "DATE", value_parser = since)]
-    pub since: Option<jiff::Timestamp>,
-    /// Where to.
-    #[command(flatten)]
-    pub output: Output,
-}
-
-/// `prowl-fetch synth`
-#[derive(Debug, Group)]
-pub struct SynthArgs {
-    /// Number of pull requests; about 2% appear in an older version, too
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    pub count: u64,
-    /// The same seed gives the same documents
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    pub seed: u64,
-    /// Number of repositories [default: one for 600 pull requests, at least 3, at most 200]
-    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=5_000))]
-    pub repositories: Option<u32>,
-    /// Number of regular authors [default: one for 45 pull requests, at least 6 a repository, at most 20000]
-    #[arg(long, value_name = "A", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub authors: Option<u32>,
-    /// Number of planted oddities, listed in planted.json [default: one for 200 pull requests, at least 5 from 100 on]
-    #[arg(long, value_name = "K")]
-    pub oddities: Option<u64>,
-    /// Where to.
-    #[command(flatten)]
-    pub output: Output,
-}
-
-/// An export that can be made.
+/// Something that can be done.
 #[derive(Debug)]
 pub struct Config {
-    /// Where it goes.
-    pub store: StoreUrl,
-    /// When its next part begins.
-    pub part_size: PartSize,
+    /// Its name on the command line.
+    pub command: &'static str,
     /// Whether to print the summary as JSON.
     pub json: bool,
-    /// Where its documents come from.
-    pub source: SourceConfig,
+    /// Where figures of the run go.
+    pub metrics: metrics::Target,
+    /// What is to be done.
+    pub task: Task,
 }
 
-/// A source that can be read.
+/// What is to be done.
 #[derive(Debug)]
-pub enum SourceConfig {
+pub enum Task {
+    /// Bring a collection up to date with GitHub.
+    Github {
+        /// What to collect; its privacy is that of `keep`, once the key is there.
+        config: github::Config,
+        /// Whether it is only to say what it would cost.
+        dry_run: bool,
+        /// What is kept.
+        keep: Keep,
+        /// Where it goes.
+        collection: Collection,
+    },
+    /// Read a source from its beginning to its end.
+    Read {
+        /// Where the documents come from.
+        source: Source,
+        /// What of them is kept.
+        keep: Keep,
+        /// Where they go.
+        to: Destination,
+    },
+    /// Publish a collection.
+    Export {
+        /// What of it, and how.
+        config: export::Config,
+        /// The collection.
+        collection: Collection,
+        /// Where it is published.
+        store: StoreUrl,
+    },
+    /// Load exports into a collection.
+    Import {
+        /// Which exports.
+        config: import::Config,
+        /// The collection.
+        collection: Collection,
+        /// Where those are published that are given by name.
+        store: Option<StoreUrl>,
+    },
+}
+
+/// A source that is read from its beginning to its end.
+#[derive(Debug)]
+pub enum Source {
     /// A clone.
     Git(git::Config),
     /// The generator.
     Synth(synth::Config),
+    /// Payloads of a webhook.
+    Webhook(events::Config),
+    /// Hours of GH Archive.
+    GhArchive(events::Config),
 }
 
 impl TryFrom<Args> for Config {
     type Error = clap::Error;
 
-    fn try_from(args: Args) -> Result<Self, clap::Error> {
-        let (output, source) = match args.source {
-            Source::Git(args) => (args.output.clone(), SourceConfig::Git(args.into())),
-            Source::Synth(args) => (args.output.clone(), SourceConfig::Synth(args.try_into()?)),
+    fn try_from(Args { command }: Args) -> Result<Self, clap::Error> {
+        let store = |url: String| StoreUrl::parse(&url).map_err(wrong_use);
+        let read =
+            |source, keep, to: DestinationArgs| Ok::<_, clap::Error>(Task::Read { source, keep, to: to.try_into()? });
+        let (command, common, task) = match command {
+            Command::Github(args) => {
+                let (common, keep, dry_run) = (args.common.clone(), args.keep, args.dry_run);
+                let collection = args.collection.clone().into();
+                ("github", common, Task::Github { config: args.config()?, dry_run, keep, collection })
+            }
+            Command::Git(args) => {
+                let (common, keep, to) = (args.common.clone(), args.keep, args.to.clone());
+                ("git", common, read(Source::Git(args.into()), keep, to)?)
+            }
+            Command::Synth(args) => {
+                let (common, keep, to) = (args.common.clone(), args.keep, args.to.clone());
+                ("synth", common, read(Source::Synth(args.try_into()?), keep, to)?)
+            }
+            Command::Webhook(args) => {
+                let (common, keep, to) = (args.common.clone(), args.keep, args.to.clone());
+                ("webhook", common, read(Source::Webhook(args.into()), keep, to)?)
+            }
+            Command::Gharchive(args) => {
+                let (common, keep, to) = (args.common.clone(), args.keep, args.to.clone());
+                ("gharchive", common, read(Source::GhArchive(args.into()), keep, to)?)
+            }
+            Command::Export(args) => {
+                let (common, collection) = (args.common.clone(), args.collection.clone().into());
+                let store = store(args.store.clone())?;
+                ("export", common, Task::Export { config: args.into(), collection, store })
+            }
+            Command::Import(args) => {
+                let (common, collection) = (args.common.clone(), args.collection.clone().into());
+                let store = args.store.clone().map(store).transpose()?;
+                ("import", common, Task::Import { config: args.into(), collection, store })
+            }
         };
-        Ok(Self {
-            store: StoreUrl::parse(&output.store).map_err(wrong_use)?,
-            part_size: output.part_size,
-            json: output.json,
-            source,
-        })
-    }
-}
-
-fn repository(text: &str) -> Result<String, String> {
-    let part = |part: &str| {
-        !matches!(part, "" | "." | "..") && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    };
-    match text.split_once('/') {
-        Some((owner, name)) if part(owner) && part(name) => Ok(text.to_owned()),
-        _ => Err("write it as owner/name, for example tokio-rs/tokio".to_owned()),
-    }
-}
-
-fn since(text: &str) -> Result<jiff::Timestamp, String> {
-    let moment = text.parse::<jiff::Timestamp>();
-    moment
-        .or_else(|_| format!("{text}T00:00:00Z").parse())
-        .map_err(|_| "write 2024-05-01 or 2024-05-01T12:00:00Z".to_owned())
-}
-
-fn part_size(text: &str) -> Result<PartSize, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit.trim() {
-        "" => None,
-        "B" => Some(1),
-        "kB" | "KB" => Some(1_000),
-        "MB" => Some(1_000_000),
-        "GB" => Some(1_000_000_000),
-        "KiB" => Some(1 << 10),
-        "MiB" => Some(1 << 20),
-        "GiB" => Some(1 << 30),
-        _ => return Err("write bytes with a unit (64MiB, 10MB), or a plain number of documents".to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|_| "begin with a whole number: 64MiB, or 10000 documents".to_owned())?;
-    let size = scale.map_or(Some(number), |scale| number.checked_mul(scale));
-    match (size, scale) {
-        (None, _) => Err("that is more than any file holds".to_owned()),
-        (Some(0), _) => Err("a part holds at least one document".to_owned()),
-        (Some(size), None) => Ok(PartSize::Documents(size)),
-        (Some(size), Some(_)) => Ok(PartSize::Bytes(size)),
+        let json = common.json;
+        // What only looks has brought nothing up to date.
+        let looks = matches!(task, Task::Github { dry_run: true, .. });
+        let metrics = if looks { metrics::Target::default() } else { common.into() };
+        Ok(Self { command, json, metrics, task })
     }
 }
 
@@ -177,35 +217,48 @@ fn part_size(text: &str) -> Result<PartSize, String> {
 mod tests {
     use super::*;
 
+    fn config(arguments: &[&str]) -> Result<Config, clap::Error> {
+        let arguments = ["prowl-fetch"].iter().chain(arguments);
+        Args::try_parse_from(arguments).and_then(Config::try_from)
+    }
+
     #[test]
     fn the_arguments_are_consistent() {
         <Args as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]
-    fn a_part_is_measured_in_documents_or_bytes() {
-        assert_eq!(part_size("10000"), Ok(PartSize::Documents(10_000)));
-        assert_eq!(part_size("64MiB"), Ok(PartSize::Bytes(64 << 20)));
-        assert_eq!(part_size("5 kB"), Ok(PartSize::Bytes(5_000)));
-        for wrong in ["", "0", "0MB", "MB", "-1", "1TB", "99999999999GiB", "1.5MB"] {
-            assert!(part_size(wrong).is_err(), "{wrong}");
+    fn documents_go_to_one_place() {
+        let git = ["git", "--path", ".", "--repo", "o/r"];
+        let to = |arguments: &[&str]| match config(&[&git, arguments].concat()).unwrap().task {
+            Task::Read { to, .. } => to,
+            task => panic!("{task:?}"),
+        };
+        assert!(matches!(to(&["--store", "file:///s"]), Destination::Store { .. }));
+        assert!(matches!(to(&["--mongo"]), Destination::Mongo(_)));
+        assert!(matches!(to(&["--mongo", "mongodb://localhost/x"]), Destination::Mongo(_)));
+        let both = config(&[&git[..], &["--store", "file:///s", "--mongo"]].concat()).unwrap_err().to_string();
+        assert!(both.contains("one of them"), "{both}");
+        assert!(config(&git).unwrap_err().to_string().contains("--store <URL>"));
+    }
+
+    #[test]
+    fn a_password_is_no_argument() {
+        for command in [&["export", "--store", "file:///s"][..], &["github", "--repo", "o/r"], &["import", "latest"]] {
+            let refused = config(&[command, &["--mongo", "mongodb://me:planted@localhost"]].concat()).unwrap_err();
+            let refused = refused.to_string();
+            assert!(refused.contains("MONGO_URI"), "{refused}");
+            assert!(config(&[command, &["--mongo", "mongodb://me@localhost"]].concat()).is_ok());
         }
     }
 
     #[test]
-    fn a_repository_has_an_owner_and_a_name() {
-        assert!(repository("bitcoin-core/secp256k1").is_ok());
-        for wrong in ["", "tokio", "/tokio", "tokio/", "a/b/c", "a b/c", "https://github.com/a/b", "../x"] {
-            assert!(repository(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_day_is_its_first_moment_in_utc() {
-        assert_eq!(since("2024-05-01"), since("2024-05-01T00:00:00Z"));
-        assert_ne!(since("2024-05-01").unwrap(), since("2024-05-01T02:00:00+01:00").unwrap());
-        for wrong in ["", "yesterday", "2024-13-01", "01.05.2024"] {
-            assert!(since(wrong).is_err(), "{wrong}");
-        }
+    fn something_has_to_be_collected() {
+        assert!(config(&["github"]).unwrap_err().to_string().contains("--repo"));
+        let Task::Github { config, .. } = config(&["github", "--repo", "a/b", "c/d", "--org", "e"]).unwrap().task
+        else {
+            panic!("another task")
+        };
+        assert_eq!(config.targets.len(), 3);
     }
 }

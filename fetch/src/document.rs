@@ -1,13 +1,15 @@
 //! The document that Prowl keeps of a pull request: GitHub's REST object, trimmed, in REST's own names, and two
 //! fields of our own (`files`, `fetched_at`; from git also `reverted_at`).
 //!
-//! It serialises as `mongoexport` prints it: relaxed extended JSON v2, keys in the order of the fields below.
-//! What a source cannot know is `null` or left out, never zero or an empty list.
+//! As text it is what `mongoexport` prints: relaxed extended JSON v2, keys in the order of the fields below. As BSON
+//! its dates are BSON's. What a source cannot know is `null` or left out, never zero or an empty list.
+
+use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// One version of one pull request.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "the fields are GitHub's, documented in its REST reference")]
 pub struct Document {
     /// `owner/repo#N`
@@ -20,20 +22,20 @@ pub struct Document {
     pub body: Option<String>,
     pub state: State,
     pub draft: Option<bool>,
-    pub merged: bool,
+    pub merged: Option<bool>,
     pub merged_at: Option<Date>,
     pub created_at: Date,
     pub updated_at: Date,
     pub closed_at: Option<Date>,
     pub user: Option<User>,
-    pub author_association: Option<&'static str>,
+    pub author_association: Option<Cow<'static, str>>,
     pub labels: Option<Vec<Label>>,
     pub assignees: Option<Vec<Login>>,
     pub requested_reviewers: Option<Vec<Login>>,
     pub milestone: Option<Milestone>,
-    pub additions: u64,
-    pub deletions: u64,
-    pub changed_files: u64,
+    pub additions: Option<u64>,
+    pub deletions: Option<u64>,
+    pub changed_files: Option<u64>,
     pub commits: Option<u64>,
     pub comments: Option<u64>,
     pub review_comments: Option<u64>,
@@ -61,7 +63,7 @@ pub enum State {
 }
 
 /// Who opened it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// Account name; from git, where no address of GitHub's tells it, the author's own name.
     pub login: String,
@@ -88,28 +90,28 @@ impl User {
 }
 
 /// A label by its name.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Label {
     /// Name as shown.
     pub name: String,
 }
 
 /// An account by its name.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Login {
     /// Account name.
     pub login: String,
 }
 
 /// A milestone by its title.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Milestone {
     /// Title as shown.
     pub title: String,
 }
 
 /// Where the change goes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Base {
     /// Branch name.
     #[serde(rename = "ref")]
@@ -121,14 +123,14 @@ pub struct Base {
 }
 
 /// The repository a pull request belongs to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BaseRepository {
     /// `owner/name`
     pub full_name: String,
 }
 
 /// Where the change comes from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Head {
     /// Branch name.
     #[serde(rename = "ref")]
@@ -164,7 +166,7 @@ impl HeadRepository {
 }
 
 /// One changed file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct File {
     /// Path; of a renamed file the new one.
     pub filename: String,
@@ -189,7 +191,7 @@ pub enum Status {
     Changed,
 }
 
-/// A moment, as whole seconds since 1970 UTC. Serialises as a BSON date.
+/// A moment, as whole seconds since 1970 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(pub i64);
 
@@ -205,20 +207,22 @@ impl Date {
 }
 
 impl Serialize for Date {
-    /// `{"$date":"2026-11-24T21:45:00Z"}`, and `{"$date":{"$numberLong":"-1000"}}` outside of the years 1970 to 9999
-    /// (<https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/>).
+    /// A BSON date; as text `{"$date":"2026-11-24T21:45:00Z"}`, and `{"$date":{"$numberLong":"-1000"}}` outside of the
+    /// years 1970 to 9999 (<https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/>).
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Milliseconds {
             #[serde(rename = "$numberLong")]
             text: String,
         }
+        let milliseconds = self.0.saturating_mul(1_000);
+        if !serializer.is_human_readable() {
+            return bson::DateTime::from_millis(milliseconds).serialize(serializer);
+        }
         let mut map = serializer.serialize_map(Some(1))?;
         match self.text() {
             Some(text) => map.serialize_entry("$date", &text)?,
-            None => {
-                map.serialize_entry("$date", &Milliseconds { text: self.0.saturating_mul(1_000).to_string() })?;
-            }
+            None => map.serialize_entry("$date", &Milliseconds { text: milliseconds.to_string() })?,
         }
         map.end()
     }
@@ -235,6 +239,18 @@ mod tests {
         assert_eq!(json(0), r#"{"$date":"1970-01-01T00:00:00Z"}"#);
         assert_eq!(json(-1), r#"{"$date":{"$numberLong":"-1000"}}"#);
         assert_eq!(json(i64::MAX), r#"{"$date":{"$numberLong":"9223372036854775807"}}"#);
+    }
+
+    #[test]
+    fn dates_are_dates_in_bson() {
+        #[derive(Serialize)]
+        struct Dated {
+            at: Date,
+        }
+        let bson = |seconds| bson::serialize_to_raw_document_buf(&Dated { at: Date(seconds) }).unwrap();
+        assert_eq!(bson(1_795_556_700).get_datetime("at").unwrap().timestamp_millis(), 1_795_556_700_000);
+        assert_eq!(bson(-1).get_datetime("at").unwrap().timestamp_millis(), -1_000);
+        assert_eq!(bson(i64::MAX).get_datetime("at").unwrap().timestamp_millis(), i64::MAX);
     }
 
     #[test]

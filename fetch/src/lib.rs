@@ -1,8 +1,13 @@
-//! Collects pull requests and writes them as a MongoDB export: the first stage of Prowl.
+//! Collects pull requests, into MongoDB or straight into an export: the first stage of Prowl.
 //!
-//! Sources ([`git`], [`synth`]) make [`document::Document`]s; one writer ([`export`]) publishes them as
-//! `exports/<snapshot>/part-*.json.gz`. Documents stream from one to the other and are never held all at once; what
-//! grows is the graph of commits that [`git`] holds, about 200 bytes a commit.
+//! Sources make [`document::Document`]s: [`github`] asks GitHub's API, [`git`] reads a clone, [`events`] reads payloads
+//! of webhooks and hours of GH Archive, [`synth`] generates. An [`outlet`] takes them to one of two places: to
+//! [`publish`], which writes them as `exports/<snapshot>/part-*.json.gz`, or to [`mongo`], which moves the collection
+//! forward. [`export`] publishes the collection, and [`import`] loads an export into one. [`privacy`] is applied before
+//! a document leaves its source.
+//!
+//! Documents stream from one to the other and are never held all at once; what grows is the graph of commits that
+//! [`git`] holds.
 //!
 //! This crate never computes a feature or a label: it hands on what the source says, and leaves unknown what the
 //! source cannot know.
@@ -10,9 +15,19 @@
 pub mod args;
 pub mod document;
 mod error;
+pub mod events;
 pub mod export;
+pub mod extjson;
 pub mod git;
+pub mod github;
+pub mod import;
+pub mod metrics;
+pub mod mongo;
+pub mod outlet;
+pub mod privacy;
 mod progress;
+pub mod publish;
 pub mod synth;
+pub mod task;
 
 pub use error::Error;

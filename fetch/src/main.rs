@@ -1,13 +1,13 @@
-//! `prowl-fetch`: collects pull requests and publishes them as an export.
+//! `prowl-fetch`: collects pull requests, into MongoDB or straight into an export, and takes them from one to the other.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use prowl_fetch::{
-    args::{Args, Config, SourceConfig},
-    export, git, synth,
+    args::{Args, Config},
+    metrics::Run,
 };
-use prowl_platform::{Store, arguments, exit, telemetry};
+use prowl_platform::{arguments, exit, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -15,18 +15,23 @@ async fn main() -> ExitCode {
     exit::after(run(config).await)
 }
 
-async fn run(Config { store, part_size, json, source }: Config) -> anyhow::Result<()> {
+async fn run(Config { command, json, metrics, task }: Config) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("prowl-fetch", "info")?;
-    let store = Store::connect(&store).await?;
-    let report = match source {
-        SourceConfig::Git(git) => export::publish(&store, part_size, move |outlet| git::read(&git, outlet)).await,
-        SourceConfig::Synth(synth) => {
-            export::publish(&store, part_size, move |outlet| synth::generate(&synth, outlet)).await
+    let run = Run::begin(command);
+    let (report, failure) = match task.run().await {
+        // What could be done was done, and is told before what could not.
+        Ok(report) => {
+            let incomplete = report.incomplete();
+            (Some(report), incomplete)
         }
-    }?;
-    exit::say(&report.text());
-    if json {
-        exit::answer(&report).context("the export is published, but its summary cannot be printed")?;
+        Err(error) => (None, Some(error)),
+    };
+    run.end(&metrics, report.as_ref(), failure.is_some()).await;
+    if let Some(report) = &report {
+        exit::say(&report.text());
+        if json {
+            exit::answer(report).context("all of it is done, but its summary cannot be printed")?;
+        }
     }
-    Ok(())
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
 }

@@ -3,7 +3,15 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use common::{date, documents, export, fail, program, publish, stderr, text, url};
 use prowl_platform::Secrets;
@@ -456,6 +464,86 @@ fn a_shallow_clone_tells_only_what_it_knows_and_that_something_is_missing() {
     assert_eq!(files(&found[0]), [("3", "added", 1, 0)]);
 }
 
+/// A clone with so many pull requests that several `git` read them, one change of one file each.
+fn many(count: usize) -> Clone {
+    let clone = Clone::new();
+    let mut stream = String::new();
+    for number in 1..=count {
+        let message = format!("Change {number} (#{number})");
+        let content = format!("{number}\n").repeat(number % 50 + 1);
+        let at = 1_700_000_000 + 60 * number;
+        write!(
+            stream,
+            "commit refs/heads/trunk\ncommitter Ann <ann@example.org> {at} +0000\ndata {}\n{message}\nM 100644 inline \
+             file{}\ndata {}\n{content}\n",
+            message.len(),
+            number % 7,
+            content.len()
+        )
+        .unwrap();
+    }
+    let mut import = Command::new("git")
+        .arg("-C")
+        .arg(clone.path())
+        .args(["fast-import", "--quiet"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    import.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
+    assert!(import.wait().unwrap().success());
+    clone
+}
+
+#[test]
+fn what_several_read_at_once_comes_in_its_order() {
+    let clone = many(300);
+    let store = TempDir::new().unwrap();
+    publish(store.path(), &["git", "--path", clone.path().to_str().unwrap(), "--repo", "o/r"]);
+    let found = documents(store.path());
+    assert_eq!(found.len(), 300);
+    for (number, document) in (1..).zip(&found) {
+        assert_eq!(document["number"], number);
+        assert_eq!(text(document, "/title"), format!("Change {number}"));
+        let (file, lines) = (format!("file{}", number % 7), number % 50 + 1);
+        let before = if number > 7 { (number - 7) % 50 + 1 } else { 0 };
+        let status = if number > 7 { "modified" } else { "added" };
+        assert_eq!(files(document), [(file.as_str(), status, lines, before)]);
+    }
+}
+
+#[test]
+fn a_git_that_fails_half_way_or_says_less_than_it_was_asked_publishes_nothing() {
+    let clone = many(300);
+    let wanted = clone.git(&["rev-parse", "trunk~100"]);
+    let bin = TempDir::new().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let fails = format!("case $asked in *{wanted}*) echo 'fatal: bad object' >&2; exit 128;; esac; pass() {{ cat; }}");
+    let forgets = format!("pass() {{ grep -v {wanted}; }}");
+    for (disturbed, expected) in [
+        (fails, "`git log` failed in".to_owned()),
+        (forgets, "`git log` printed \"".to_owned()),
+        // The last of the last slice.
+        ("pass() { sed '$d'; }".to_owned(), "where the next commit that was asked for should be".to_owned()),
+    ] {
+        let script = format!(
+            "#!/bin/sh\nPATH='{path}'\ncase \"$*\" in *--no-walk*) asked=$(cat); {disturbed}\nprintf '%s\\n' \"$asked\" | \
+             pass | git \"$@\";;\n*) exec git \"$@\";;\nesac\n"
+        );
+        fs::write(bin.path().join("git"), script).unwrap();
+        fs::set_permissions(bin.path().join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+        let store = TempDir::new().unwrap();
+        let output = program()
+            .args(["git", "--path", clone.path().to_str().unwrap(), "--repo", "o/r", "--store", &url(store.path())])
+            .env("PATH", format!("{}:{path}", bin.path().display()))
+            .output()
+            .unwrap();
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{disturbed}: {message}");
+        assert!(message.contains(&expected), "{disturbed}: {message}");
+        assert!(fs::read_dir(store.path().join("exports")).unwrap().next().is_none());
+    }
+}
+
 #[test]
 fn git_gets_no_secret_from_the_environment() {
     let mut clone = Clone::new();
@@ -480,6 +568,30 @@ fn git_gets_no_secret_from_the_environment() {
     assert!(told.contains("HARMLESS=passed on"), "{}", stderr(&output));
     assert!(!told.contains("planted-"), "{told}");
     assert!(!stderr(&output).contains("planted-"));
+}
+
+#[test]
+fn figures_tell_of_a_run_that_went_well_and_of_one_that_failed() {
+    let mut clone = Clone::new();
+    clone.commit(ALICE, "One (#1)");
+    let folder = TempDir::new().unwrap();
+    let figures = folder.path().join("fetch.prom");
+    let told = ["--metrics-file", figures.to_str().unwrap()];
+    let value = |name: &str| {
+        let text = fs::read_to_string(&figures).unwrap();
+        let line = text.lines().find(|line| line.starts_with(&format!("prowl_fetch_{name}{{command=\"git\"")));
+        line.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+    };
+    let store = folder.path().join("store");
+    publish(&store, &[&["git", "--path", clone.path().to_str().unwrap(), "--repo", "o/r"], &told[..]].concat());
+    assert_eq!((value("success"), value("documents")), (Some(1.0), Some(1.0)));
+    let last = value("last_success_timestamp_seconds");
+    assert!(last.is_some());
+
+    let nowhere = folder.path().join("nothing");
+    fail(&nowhere, 1, &[&["git", "--path", "/nowhere/at/all", "--repo", "o/r"], &told[..]].concat());
+    assert_eq!((value("success"), value("documents")), (Some(0.0), None));
+    assert_eq!(value("last_success_timestamp_seconds"), last);
 }
 
 #[test]

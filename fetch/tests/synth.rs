@@ -287,7 +287,9 @@ fn wrong_use_is_told_apart_from_failure() {
         (&["synth", "--count", "100", "--part-size", "5 parsecs"], "64MiB"),
         (&["synth", "--count", "100", "--oddities", "50"], "room for 15"),
         (&["synth", "--count", "100", "--repositories", "9", "--authors", "3"], "at least one each"),
-        (&["github"], "unrecognized subcommand"),
+        (&["synth", "--count", "10", "--mongo"], "the documents go to one of them"),
+        (&["synth", "--count", "10", "--compression", "lz4"], "gz, zst or none"),
+        (&["gitlab"], "unrecognized subcommand"),
     ] {
         let message = fail(path, 2, arguments);
         assert!(message.contains(hint), "{arguments:?}: {message}");

@@ -1,11 +1,13 @@
-//! Second reading: the file changes of the commits that stand for pull requests, one document each.
+//! Second reading: the file changes of commits that stand for pull requests, one document each.
 
 use std::collections::HashMap;
 
 use super::{
     author::Author,
     command::{Git, Tokens},
-    history::{Graph, MainLine},
+    graph::Graph,
+    id::Id,
+    main_line::Merge,
     message,
 };
 use crate::{
@@ -23,24 +25,27 @@ pub(crate) struct Context<'a> {
     pub repository: &'a str,
     /// Where pull requests go; `None` where the history begins at a commit that no branch names.
     pub branch: Option<&'a str>,
-    pub line: &'a MainLine,
-    pub graph: Graph,
+    /// When each reverted pull request was first taken back.
+    pub reverted_at: &'a HashMap<u64, i64>,
+    pub graph: &'a Graph,
 }
 
 /// The documents of a list of commits, in its order.
 pub(crate) struct Documents<'a> {
     tokens: Tokens,
-    context: Context<'a>,
+    context: &'a Context<'a>,
+    /// The pull requests that are still to come, by number.
+    left: std::slice::Iter<'a, (u64, Merge)>,
     /// The name of the commit whose record begins, read while looking for the end of the one before.
-    begun: Option<String>,
+    begun: Option<Id>,
     /// Documents whose author's login is not known, only a name.
     pub authors_by_name: u64,
 }
 
 /// One commit as `git log` prints it.
 struct Commit {
-    sha: String,
-    parents: Vec<String>,
+    id: Id,
+    parents: Vec<Id>,
     author: Author,
     authored_at: i64,
     committed_at: i64,
@@ -49,7 +54,7 @@ struct Commit {
 }
 
 impl<'a> Documents<'a> {
-    pub(crate) fn start(git: &Git, commits: Vec<String>, context: Context<'a>) -> Result<Self, Error> {
+    pub(crate) fn start(git: &Git, merges: &'a [(u64, Merge)], context: &'a Context<'a>) -> Result<Self, Error> {
         let arguments = [
             "--no-walk=unsorted",
             "--stdin",
@@ -71,23 +76,33 @@ impl<'a> Documents<'a> {
             "--encoding=UTF-8",
             FORMAT,
         ];
+        let commits = merges.iter().map(|(_, merge)| merge.commit.to_string()).collect();
         let mut tokens = git.stream("log", &arguments, Some(commits))?;
         let begun = match tokens.next()?.map(<[u8]>::to_vec) {
             Some(token) => Some(begin(&token).ok_or_else(|| tokens.unreadable(&token, "a commit"))?),
             None => None,
         };
-        Ok(Self { tokens, context, begun, authors_by_name: 0 })
+        Ok(Self { tokens, context, left: merges.iter(), begun, authors_by_name: 0 })
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Document>, Error> {
-        let Some(sha) = self.begun.take() else { return Ok(None) };
-        let commit = self.commit(sha)?;
-        self.document(commit).map(Some)
+        match (self.left.next(), self.begun.take()) {
+            (None, None) => Ok(None),
+            (Some((number, merge)), Some(id)) if merge.commit == id => {
+                let commit = self.commit(id)?;
+                self.document(*number, commit).map(Some)
+            }
+            (wanted, found) => {
+                let found = found.map(|id| id.to_string()).unwrap_or_default();
+                let expected = if wanted.is_some() { "the next commit that was asked for" } else { "the end" };
+                Err(self.tokens.unreadable(found.as_bytes(), expected))
+            }
+        }
     }
 
-    fn commit(&mut self, sha: String) -> Result<Commit, Error> {
+    fn commit(&mut self, id: Id) -> Result<Commit, Error> {
         let tokens = &mut self.tokens;
-        let parents = tokens.text("parents")?.split_whitespace().map(str::to_owned).collect();
+        let parents = tokens.ids("parents")?;
         let author = (tokens.text("an author")?, tokens.text("an address")?);
         let authored_at = tokens.number("an author date")?;
         let committed_at = tokens.number("a committer date")?;
@@ -125,19 +140,19 @@ impl<'a> Documents<'a> {
                 }
             }
         }
-        Ok(Commit { sha, parents, author, authored_at, committed_at, message, files })
+        Ok(Commit { id, parents, author, authored_at, committed_at, message, files })
     }
 
-    fn document(&mut self, commit: Commit) -> Result<Document, Error> {
-        let Context { repository, branch, line, graph } = &self.context;
+    fn document(&mut self, number: u64, commit: Commit) -> Result<Document, Error> {
+        let Context { repository, branch, reverted_at, graph } = self.context;
         let merged = message::merged(&commit.message)
+            .filter(|merged| merged.number == number)
             .ok_or_else(|| self.tokens.unreadable(commit.message.as_bytes(), "the message of a pull request"))?;
-        let number = merged.number;
-        let from = (commit.parents.len() > 1).then(|| graph.branches.get(&commit.sha)).flatten();
+        let from = (commit.parents.len() > 1).then(|| graph.branches.get(&commit.id.key())).flatten();
         let merged_at = Date(commit.committed_at);
         // A clock that was wrong must not open a pull request after its merge.
         let created_at = Date(from.map_or(commit.authored_at, |from| from.begun_at)).min(merged_at);
-        let author = from.map_or(commit.author, |from| from.author.clone());
+        let author = from.map_or(commit.author, |from| graph.author(from).clone());
         let login = graph.logins.find(&author);
         self.authors_by_name += u64::from(login.is_none());
         Ok(Document {
@@ -149,7 +164,7 @@ impl<'a> Documents<'a> {
             body: (!merged.body.is_empty()).then_some(merged.body),
             state: State::Closed,
             draft: None,
-            merged: true,
+            merged: Some(true),
             merged_at: Some(merged_at),
             created_at,
             updated_at: merged_at,
@@ -160,35 +175,35 @@ impl<'a> Documents<'a> {
             assignees: None,
             requested_reviewers: None,
             milestone: None,
-            additions: commit.files.iter().map(|file| file.additions).sum(),
-            deletions: commit.files.iter().map(|file| file.deletions).sum(),
-            changed_files: commit.files.len() as u64,
+            additions: Some(commit.files.iter().map(|file| file.additions).sum()),
+            deletions: Some(commit.files.iter().map(|file| file.deletions).sum()),
+            changed_files: Some(commit.files.len() as u64),
             commits: from.map(|from| from.commits),
             comments: None,
             review_comments: None,
             base: Base {
                 branch: branch.map(str::to_owned),
-                sha: commit.parents.first().cloned(),
+                sha: commit.parents.first().map(Id::to_string),
                 repo: BaseRepository { full_name: (*repository).to_owned() },
             },
             head: Head {
-                sha: from.and_then(|_| commit.parents.get(1).cloned()),
+                sha: from.and_then(|_| commit.parents.get(1).map(Id::to_string)),
                 repo: match &merged.branch {
                     Some((owner, _)) => head_repository(owner, repository),
                     None => HeadRepository::Unknown,
                 },
                 branch: merged.branch.map(|(_, name)| name),
             },
-            merge_commit_sha: Some(commit.sha),
+            merge_commit_sha: Some(commit.id.to_string()),
             files: Some(commit.files),
             fetched_at: None,
-            reverted_at: line.reverted_at.get(&number).map(|at| Date(*at)),
+            reverted_at: reverted_at.get(&number).map(|at| Date(*at)),
         })
     }
 }
 
-fn begin(token: &[u8]) -> Option<String> {
-    token.strip_prefix(&[BEGIN]).map(|sha| String::from_utf8_lossy(sha).into_owned())
+fn begin(token: &[u8]) -> Option<Id> {
+    token.strip_prefix(&[BEGIN]).and_then(Id::parse)
 }
 
 /// The letter of `git diff --raw` in REST's words.

@@ -11,6 +11,7 @@ use std::{
 
 use prowl_platform::Secrets;
 
+use super::id::Id;
 use crate::Error;
 
 /// How much of what `git` complains about is kept.
@@ -147,6 +148,25 @@ impl Tokens {
             self.token.pop();
         }
         Ok(Some(&self.token))
+    }
+
+    /// The next token as the name of a commit; `None` at the end.
+    pub(crate) fn id(&mut self) -> Result<Option<Id>, Error> {
+        let Some(token) = self.next()? else { return Ok(None) };
+        match Id::parse(token) {
+            Some(id) => Ok(Some(id)),
+            None => {
+                let token = token.to_vec();
+                Err(self.unreadable(&token, "the name of a commit"))
+            }
+        }
+    }
+
+    /// The next token as names of commits between blanks, where one has to come.
+    pub(crate) fn ids(&mut self, expected: &'static str) -> Result<Vec<Id>, Error> {
+        let text = self.text(expected)?;
+        let ids: Option<_> = text.split_whitespace().map(|name| Id::parse(name.as_bytes())).collect();
+        ids.ok_or_else(|| self.unreadable(text.as_bytes(), expected))
     }
 
     /// The next token as text, where one has to come.

@@ -79,7 +79,9 @@ fn description(body: &str) -> String {
 }
 
 fn number_of(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number| *number > 0 && text.bytes().all(|b| b.is_ascii_digit()))
+    // No more than a database and JSON can hold.
+    let number = text.parse::<i64>().ok().filter(|number| *number > 0 && text.bytes().all(|b| b.is_ascii_digit()))?;
+    u64::try_from(number).ok()
 }
 
 #[cfg(test)]
@@ -95,8 +97,17 @@ mod tests {
         assert_eq!(title_of("Add x (#12)\n\nbody"), Some((12, "Add x".into())));
         assert_eq!(title_of("Add x (#12) (#13)"), Some((13, "Add x (#12)".into())), "a backport has its own number");
         assert_eq!(title_of("Revert \"Add x (#12)\" (#14)"), Some((14, "Revert \"Add x (#12)\"".into())));
-        for none in ["Add x", "Add x (#12) again", "Add x (#)", "Add x (#0)", "Add x (#1a)", "Add x (#+1)", "(#12)", ""]
-        {
+        for none in [
+            "Add x",
+            "Add x (#12) again",
+            "Add x (#)",
+            "Add x (#0)",
+            "Add x (#1a)",
+            "Add x (#+1)",
+            "(#12)",
+            "Add x (#9223372036854775808)",
+            "",
+        ] {
             assert_eq!(title_of(none), None, "{none}");
         }
     }

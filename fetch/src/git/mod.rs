@@ -1,15 +1,19 @@
 //! The merged pull requests of a repository, as far as the history of a clone tells.
 //!
-//! Two readings: the first (`history`) finds the commits that stand for pull requests and what later commits take
-//! back; the second (`changes`) reads the file changes of just these commits, oldest first, one document each.
+//! Two readings: the first finds the commits that stand for pull requests and what later commits take back
+//! (`main_line`), and at the same time what was on the merged branches (`graph`); the second (`changes`) reads the file
+//! changes of just these commits, oldest first, one document each, on all cores (`slices`).
 
 mod author;
 mod changes;
 mod command;
-mod history;
+mod graph;
+mod id;
+mod main_line;
 mod message;
+mod slices;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, thread};
 
 use jiff::Timestamp;
 use prowl_platform::Input;
@@ -17,28 +21,26 @@ use serde_json::json;
 
 use self::{
     command::Git,
-    history::{MainLine, Merge},
+    graph::Graph,
+    main_line::{MainLine, Merge},
 };
 use crate::{
     Error,
-    args::GitArgs,
-    export::{Origin, Outlet},
+    outlet::{Origin, Outlet},
     progress,
 };
 
 /// What to read.
 #[derive(Debug)]
 pub struct Config {
-    path: PathBuf,
-    repository: String,
-    branch: Option<String>,
-    since: Option<Timestamp>,
-}
-
-impl From<GitArgs> for Config {
-    fn from(args: GitArgs) -> Self {
-        Self { path: args.path, repository: args.repo, branch: args.branch, since: args.since }
-    }
+    /// Folder of the clone.
+    pub path: PathBuf,
+    /// `owner/name`
+    pub repository: String,
+    /// Branch whose history is read; the remote's default branch unless named.
+    pub branch: Option<String>,
+    /// Only pull requests merged from then on.
+    pub since: Option<Timestamp>,
 }
 
 /// Where the history begins that is read.
@@ -64,16 +66,22 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     }
 
     let spinner = progress::spinner("reading the history");
-    let mut line = MainLine::read(&git, &head.commit, &config.repository, outlet)?;
+    let taking: &Outlet = outlet;
+    let (line, graph) = thread::scope(|scope| {
+        let graph = scope.spawn(|| Graph::read(&git, &head.commit, taking));
+        let line = MainLine::read(&git, &head.commit, &config.repository, taking);
+        (line, graph.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (mut line, graph) = (line?, graph?);
     if shallow {
         line.cut_edge();
     }
-    let graph = history::graph(&git, &head.commit, outlet)?;
     spinner.finish_and_clear();
 
     let since = config.since.map_or(i64::MIN, Timestamp::as_second);
-    let mut merges: Vec<(&u64, &Merge)> = line.merges.iter().filter(|(_, merge)| merge.merged_at >= since).collect();
-    merges.sort_unstable_by_key(|(number, merge)| (merge.merged_at, **number));
+    let mut merges: Vec<(u64, Merge)> =
+        std::mem::take(&mut line.merges).into_iter().filter(|(_, merge)| merge.merged_at >= since).collect();
+    merges.sort_unstable_by_key(|(number, merge)| (merge.merged_at, *number));
     if merges.is_empty() {
         return Err(Error::NoPullRequests {
             path: config.path.clone(),
@@ -85,17 +93,16 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     }
 
     let branch = head.is_branch.then_some(head.name.as_str());
-    let context = changes::Context { repository: &config.repository, branch, line: &line, graph };
-    let commits = merges.iter().map(|(_, merge)| merge.commit.clone()).collect();
+    let context =
+        changes::Context { repository: &config.repository, branch, reverted_at: &line.reverted_at, graph: &graph };
     let bar = progress::bar(merges.len() as u64, "reading changes");
-    let mut documents = changes::Documents::start(&git, commits, context)?;
-    while let Some(document) = documents.next()? {
+    let authors_by_name = slices::read(&git, &context, &merges, |document| {
         outlet.put(&document)?;
         outlet.check()?;
         bar.inc(1);
-    }
+        Ok(())
+    })?;
     bar.finish_and_clear();
-    let authors_by_name = documents.authors_by_name;
 
     let reverted = merges.iter().filter(|(number, _)| line.reverted_at.contains_key(number)).count() as u64;
     notes.insert(0, format!("{} commits on {}; pull requests reverted: {reverted}", line.commits, head.name));

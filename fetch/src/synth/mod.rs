@@ -27,7 +27,7 @@ use serde_json::json;
 use crate::{
     Error,
     args::SynthArgs,
-    export::{Origin, Outlet},
+    outlet::{Origin, Outlet},
     progress,
 };
 

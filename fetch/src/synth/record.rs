@@ -48,20 +48,20 @@ impl Record<'_> {
             body: text.body,
             state: if open { State::Open } else { State::Closed },
             draft: Some(open && dice.chance(0.2)),
-            merged: fate.merged,
+            merged: Some(fate.merged),
             merged_at: fate.closed_at.filter(|_| fate.merged).map(Date),
             created_at: Date(at),
             updated_at: Date(fate.updated_at),
             closed_at: fate.closed_at.map(Date),
             user: (!ghost).then(|| User::new(author.login.clone())),
-            author_association: (!unknown_association).then(|| author.association()),
+            author_association: (!unknown_association).then(|| author.association().into()),
             labels: (!unknown_labels).then_some(text.labels),
             assignees: Some(assignees),
             requested_reviewers: Some(requested_reviewers),
             milestone,
-            additions: files.iter().map(|file| file.additions).sum(),
-            deletions: files.iter().map(|file| file.deletions).sum(),
-            changed_files: files.len() as u64,
+            additions: Some(files.iter().map(|file| file.additions).sum()),
+            deletions: Some(files.iter().map(|file| file.deletions).sum()),
+            changed_files: Some(files.len() as u64),
             commits: Some(fate.commits),
             comments: (!unknown_talk).then_some(fate.comments),
             review_comments: (!unknown_talk).then_some(fate.review_comments),
@@ -96,7 +96,7 @@ pub(crate) fn earlier(last: &Document, seen_at: i64, dice: &mut Dice) -> Documen
     older.key = format!("{}@{}", last.key, seen.text().unwrap_or_default());
     older.state = State::Open;
     older.draft = Some(dice.chance(0.3));
-    older.merged = false;
+    older.merged = Some(false);
     older.merged_at = None;
     older.closed_at = None;
     older.merge_commit_sha = None;
@@ -111,9 +111,9 @@ pub(crate) fn earlier(last: &Document, seen_at: i64, dice: &mut Dice) -> Documen
     older.review_comments = last.review_comments.map(|comments| dice.below(comments as usize + 1) as u64);
     if let Some(files) = &mut older.files {
         files.truncate(files.len().div_ceil(2));
-        older.additions = files.iter().map(|file| file.additions).sum();
-        older.deletions = files.iter().map(|file| file.deletions).sum();
-        older.changed_files = files.len() as u64;
+        older.additions = Some(files.iter().map(|file| file.additions).sum());
+        older.deletions = Some(files.iter().map(|file| file.deletions).sum());
+        older.changed_files = Some(files.len() as u64);
     }
     older
 }

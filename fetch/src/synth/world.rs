@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Error,
     document::{Document, Label, Status, User},
-    export::Outlet,
+    outlet::Outlet,
 };
 
 /// Share of pull requests that a collector saw once before their last update.
@@ -371,7 +371,7 @@ impl World {
         // The gaps that other documents have must not hide what is odd here.
         document.files = Some(oddity.files);
         document.user = Some(User::new(oddity.author.login.clone()));
-        document.author_association = Some(oddity.author.association());
+        document.author_association = Some(oddity.author.association().into());
         self.enqueue(document);
     }
 

@@ -1,0 +1,191 @@
+//! The collection as an export: read by several cursors at once, each over a range of `_id`s, turned into extended JSON
+//! and compressed on the way, and published by its manifest.
+//!
+//! All cursors see the same moment where the server keeps snapshots. Where it does not, each document is there once, in
+//! the version of some moment of the run; the manifest says which of the two it was.
+//!
+//! **An increment** (`since`) holds what was fetched at or after that moment (`fetched_at`; of documents without one,
+//! what was updated then; of those without either, everything). What an earlier export has not, was stored after it
+//! began, and what is stored was fetched at most some minutes before. So an increment that begins an hour before the
+//! earlier export began misses nothing that collectors store; what it holds twice, readers count as superseded. Each
+//! export tells that moment. What an `import` or another program stores under its old `fetched_at`, what a rename
+//! changes and what is deleted, only a whole export shows.
+
+mod filter;
+mod plan;
+mod reader;
+mod snapshot;
+
+use std::{collections::BTreeMap, num::NonZero, sync::Arc, time::Duration};
+
+use bson::{Document, RawDocumentBuf};
+use jiff::Timestamp;
+use prowl_platform::{Input, Kind, Store, shutdown};
+use serde_json::json;
+use tokio::{runtime::Handle, task::spawn_blocking};
+
+use self::{filter::Filter, plan::Plan, reader::Work, snapshot::Consistency};
+pub use crate::extjson::Format;
+use crate::{
+    Error, extjson,
+    mongo::Mongo,
+    outlet::Origin,
+    publish::{Compression, Made, PartSize, PartWriter, Parts, Report, complete, joined, unless_signalled},
+};
+
+/// Cursors at once where nobody says how many.
+const READERS: usize = 4;
+
+/// How long before this export the next increment should begin: longer than a document is on its way from GitHub to
+/// the collection, with all its tries.
+const OVERLAP: Duration = Duration::from_hours(1);
+
+/// What to export, and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How numbers and dates are written.
+    pub format: Format,
+    /// How parts are compressed.
+    pub compression: Compression,
+    /// When the next part begins.
+    pub part_size: PartSize,
+    /// Only what was fetched at or after this moment.
+    pub since: Option<Timestamp>,
+    /// Only what this filter finds, from [`query`].
+    pub query: Option<RawDocumentBuf>,
+    /// Only these repositories, written as GitHub writes them.
+    pub repositories: Vec<String>,
+    /// Cursors at once; else as many as there are cores, at most 4, where the server finds ranges of `_id`s by an index.
+    pub parallel: Option<usize>,
+}
+
+/// A filter for documents, in extended JSON.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn query(text: &str) -> Result<RawDocumentBuf, String> {
+    let query = extjson::read(text.as_bytes()).map_err(|error| error.to_string())?;
+    Document::try_from(&query).map_err(|error| error.to_string())?;
+    Ok(query)
+}
+
+/// Publishes what is wanted of the collection. After a failure or a signal nothing is published and what was written is
+/// removed.
+///
+/// # Errors
+/// Those of the database and of the store; [`Error::NothingToExport`].
+pub async fn export(config: &Config, mongo: &Mongo, store: &Store) -> Result<Report, Error> {
+    let consistency = snapshot::ask(mongo).await?;
+    match attempt(config, mongo, store, consistency).await {
+        Err(Error::SnapshotGone) => {
+            let reason = "the server did not keep the snapshot for as long as the export took".to_owned();
+            tracing::warn!("{reason}; exporting anew without one");
+            attempt(config, mongo, store, Consistency::Live { reason }).await
+        }
+        done => done,
+    }
+}
+
+async fn attempt(config: &Config, mongo: &Mongo, store: &Store, consistency: Consistency) -> Result<Report, Error> {
+    let stop = shutdown::signal();
+    let began = mongo.now();
+    let filter = Filter::of(config)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let readers = config.parallel.unwrap_or(cores.min(READERS));
+    let plan = Plan::of(mongo, readers, config.parallel.is_some()).await?;
+    tracing::info!(
+        collection = mongo.namespace(),
+        documents = plan.documents,
+        ranges = plan.ranges.len(),
+        snapshot = consistency.is_snapshot(),
+        "exporting"
+    );
+
+    let parts = Arc::new(Parts::new(store.draft(Kind::Exports).await?, config.part_size, config.compression));
+    let work =
+        Arc::new(Work::new(mongo, &filter, &plan, consistency.time(), config.format, Arc::clone(&parts), readers));
+    let made = unless_signalled(&parts, stop, async {
+        let mut read = reader::all(work, readers).await?;
+        if read.totals.documents == 0 {
+            // Between two increments nothing may have happened.
+            if config.since.is_none() {
+                return Err(Error::NothingToExport { collection: mongo.namespace(), filtered: !filter.is_empty() });
+            }
+            let (parts, runtime) = (Arc::clone(&parts), Handle::current());
+            read.totals += joined(spawn_blocking(move || PartWriter::new(&parts, runtime).empty()).await)?;
+        }
+        let origin = origin(config, mongo, &filter, &plan, &consistency, began, &read);
+        Ok(Made { origin, totals: read.totals, coverage: read.coverage })
+    });
+    let made = made.await;
+    complete(store, parts, made).await
+}
+
+/// What the manifest and the summary tell beside the counts.
+fn origin(
+    config: &Config,
+    mongo: &Mongo,
+    filter: &Filter,
+    plan: &Plan,
+    consistency: &Consistency,
+    began: Timestamp,
+    read: &reader::Read,
+) -> Origin {
+    // In whole seconds, as a person would type it.
+    let next = began.checked_sub(OVERLAP).ok().and_then(|next| Timestamp::from_second(next.as_second()).ok());
+    let next = next.map(|next| next.to_string());
+    let ranges: Vec<_> = plan.ranges.iter().zip(&read.ranges).collect();
+    let ranges =
+        ranges.iter().map(|(range, documents)| json!({ "filter": filter::text(range), "documents": documents }));
+
+    let mut notes = vec![consistency.sentence()];
+    notes.extend(next.as_ref().map(|next| format!("the next increment: prowl-fetch export --since {next}")));
+    let missing: Vec<_> = config
+        .repositories
+        .iter()
+        .filter(|name| !read.coverage.repositories.contains(*name))
+        .map(String::as_str)
+        .collect();
+    if !missing.is_empty() {
+        notes.push(format!("no pull request of {}: write names as GitHub writes them", missing.join(", ")));
+    }
+    if read.not_utf8 > 0 {
+        notes.push(format!(
+            "documents with text that was no UTF-8, written with U+FFFD in its place: {}",
+            read.not_utf8
+        ));
+    }
+    Origin {
+        input: Input { kind: "mongodb".to_owned(), name: mongo.namespace(), digest: None },
+        details: json!({
+            "source": "mongodb",
+            "format": config.format.as_str(),
+            "compression": config.compression.as_str(),
+            "filter": filter::text(filter.document()),
+            "since": config.since.map(|since| since.to_string()),
+            "repositories": config.repositories,
+            "consistency": consistency.details(),
+            "began_at": began.to_string(),
+            "ended_at": mongo.now().to_string(),
+            "next_since": next,
+            "ranges": ranges.collect::<Vec<_>>(),
+        }),
+        counts: BTreeMap::from([("not_utf8".to_owned(), read.not_utf8)]),
+        side_file: None,
+        notes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_a_document() {
+        let query = query(r#"{"state": "closed", "merged_at": {"$gte": {"$date": "2024-01-01T00:00:00Z"}}}"#).unwrap();
+        assert_eq!(query.get_str("state").unwrap(), "closed");
+        for wrong in ["", "[]", "{", "{state: 1}", r#"{"$date": "x"}"#] {
+            assert!(super::query(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Whatever the bytes are, reading and writing them ends in a document or in an error, never in a panic, and what was
+//! read once is written and read again as the same.
+//!
+//! By default a fixed number of damaged documents is tried; `PROWL_FUZZ_SECONDS` (`make fuzz`) goes on for so long with
+//! others.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use bson::{Document, RawDocument};
+use serde_json::Value;
+
+use super::{Format, read, write};
+
+/// Documents that are tried where no time is given.
+const ROUNDS: u64 = 3_000;
+
+/// Every type in every spelling.
+const SEEDS: [&str; 3] = [
+    r#"{"_id":"o/r#1","number":1,"created_at":{"$date":"2024-01-31T12:00:00.5Z"},"title":"Fix \"x\" \u00e9","body":"a\nb\\","base":{"ref":"main","repo":{"full_name":"o/r"}},"labels":[{"name":"bug"}],"merged_at":null,"draft":false,"score":-1.5e-3,"files":[{"filename":"src/a.rs","additions":5}]}"#,
+    r#"{"a":{"$numberInt":"2"},"b":{"$date":{"$numberLong":"-1706702400500"}},"c":{"$numberDouble":"NaN"},"d":{"$numberDecimal":"-1.5E+3"},"e":{"$oid":"00010203040506070809abff"},"f":{"$binary":{"base64":"AQI=","subType":"02"}},"g":{"$timestamp":{"t":1,"i":2}},"h":{"$regularExpression":{"pattern":"^a","options":"im"}},"i":{"$code":"f()","$scope":{"x":[1,2]}},"j":{"$minKey":1},"k":{"$maxKey":1}}"#,
+    r#"{"l":{"$date":1706702400500},"m":{"$binary":"AQIDBA==","$type":"80"},"n":{"$regex":"^a","$options":"i"},"o":{"$symbol":"s"},"p":{"$undefined":true},"q":{"$dbPointer":{"$ref":"d.c","$id":{"$oid":"00010203040506070809abff"}}},"r":{"$uuid":"c8edabc3-f738-4ca3-b68d-ab92a91478a3"},"s":{"$code":"g"},"t":{"$gt":{"$numberLong":"5"}}}"#,
+];
+
+/// xorshift64*
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() >> 33) as usize % end.max(1)
+    }
+
+    fn piece(&mut self, length: usize) -> Range<usize> {
+        let (a, b) = (self.below(length + 1), self.below(length + 1));
+        a.min(b)..a.max(b)
+    }
+}
+
+fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) {
+    let at = dice.below(bytes.len() + 1);
+    match dice.below(9) {
+        0 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
+        1 if at < bytes.len() => bytes[at] = b"\"\\{}[],:0-e\n$\x00\xFF"[dice.below(15)],
+        2 => bytes.truncate(at),
+        3 => {
+            let piece = bytes[dice.piece(bytes.len())].to_vec();
+            bytes.splice(at..at, piece);
+        }
+        4 => drop(bytes.drain(dice.piece(bytes.len()))),
+        5 => {
+            let nested: Vec<u8> = if dice.below(2) == 0 { b"[".repeat(400) } else { b"{\"a\":".repeat(400) };
+            let length = dice.below(nested.len());
+            bytes.splice(at..at, nested.into_iter().take(length));
+        }
+        6 => {
+            let number = format!("-{}e{}", "9".repeat(dice.below(400)), dice.below(100_000));
+            bytes.splice(at..at, number.into_bytes());
+        }
+        7 => {
+            // A length of BSON, or one that lies.
+            let length = [i32::MIN, -1, 0, 4, 5, 6, dice.below(1 << 12) as i32, i32::MAX][dice.below(8)];
+            let end = bytes.len().min(at + 4);
+            bytes.splice(at..end, length.to_le_bytes());
+        }
+        _ => {
+            bytes.splice(at..at, [0xF0, 0x9F, 0xED, 0xA0, 0x80].into_iter().take(dice.below(6)));
+        }
+    }
+    bytes.truncate(64 << 10);
+}
+
+/// What is written of a document, if it can be.
+fn written(bson: &[u8], format: Format) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    write(bson, format, &mut text).ok()?;
+    let parsed: Result<Value, _> = serde_json::from_slice(&text);
+    assert!(is_json(&parsed), "{parsed:?} of {}", String::from_utf8_lossy(&text));
+    Some(text)
+}
+
+/// `serde_json` does not nest as deeply.
+fn is_json(parsed: &serde_json::Result<Value>) -> bool {
+    let is_limit = |error: &serde_json::Error| {
+        let error = error.to_string();
+        error.contains("recursion limit") || error.contains("number out of range")
+    };
+    parsed.as_ref().err().is_none_or(is_limit)
+}
+
+/// What was read once is the same ever after.
+fn is_stable(text: &[u8]) {
+    let Ok(document) = read(text) else { return };
+    let again = written(document.as_bytes(), Format::Canonical).expect("what was read is BSON");
+    assert_eq!(read(&again).as_ref(), Ok(&document), "{}", String::from_utf8_lossy(text));
+    written(document.as_bytes(), Format::Relaxed).expect("what was read is BSON");
+}
+
+fn round(dice: &mut Dice) {
+    let mut text = SEEDS[dice.below(3)].as_bytes().to_vec();
+    let mut bson = read(&text).unwrap().into_bytes();
+    is_stable(&text);
+
+    for _ in 0..=dice.below(3) {
+        damage(&mut text, dice);
+    }
+    is_stable(&text);
+    let parsed: serde_json::Result<Value> = serde_json::from_slice(&text);
+    let ours = read(&text);
+    if ours.is_ok() {
+        assert!(is_json(&parsed), "{parsed:?} of {}", String::from_utf8_lossy(&text));
+    }
+    let is_plain = !text.contains(&b'$') && !text.windows(6).any(|escape| escape == br"\u0000");
+    if is_plain && parsed.is_ok_and(|value| value.is_object()) {
+        assert!(ours.is_ok(), "{ours:?} of {}", String::from_utf8_lossy(&text));
+    }
+
+    for _ in 0..=dice.below(3) {
+        damage(&mut bson, dice);
+        // The length alone should not give it away.
+        let length = (bson.len() as i32).to_le_bytes();
+        if dice.below(2) == 0
+            && let Some(prefix) = bson.first_chunk_mut()
+        {
+            *prefix = length;
+        }
+    }
+    let canonical = written(&bson, Format::Canonical);
+    assert_eq!(written(&bson, Format::Relaxed).is_some(), canonical.is_some());
+    let known = RawDocument::from_bytes(&bson).ok().is_some_and(|raw| Document::try_from(raw).is_ok());
+    assert!(canonical.is_some() || !known, "{bson:?}");
+    if let Some(text) = canonical {
+        is_stable(&text);
+    }
+}
+
+#[test]
+fn any_bytes_end_in_a_document_or_an_error() {
+    let seconds: Option<u64> = std::env::var("PROWL_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let Some(seconds) = seconds else {
+        (1..=ROUNDS).for_each(|seed| round(&mut Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        return;
+    };
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let first = std::process::id() as u64 | (seconds << 40);
+    let mut rounds = 0;
+    while Instant::now() < end {
+        rounds += 1;
+        round(&mut Dice((first + rounds).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    }
+    println!("{rounds} damaged documents in {seconds} s");
+}

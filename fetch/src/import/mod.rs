@@ -1,0 +1,233 @@
+//! Exports into the collection: published ones of the store, or files as `mongoexport` writes them. So a second
+//! environment begins where the first is, and a team with what it has collected already.
+//!
+//! A thread reads, unpacks and turns text into BSON; the collection moves forward only, so that an export that is
+//! imported twice, or after newer versions have come, changes nothing. A document that is none is told with its file and
+//! line and left out; too many of them fail the run.
+
+mod documents;
+mod source;
+mod tally;
+
+use bson::{RawDocumentBuf, rawdoc};
+use futures::{StreamExt, TryStreamExt, stream};
+use indicatif::HumanCount;
+use prowl_platform::{Store, shutdown};
+use serde::Serialize;
+use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
+
+use self::{documents::Documents, source::Source, tally::Tally};
+use crate::{
+    Error, extjson,
+    mongo::{Identity, Mongo, Written},
+    progress,
+    publish::joined,
+};
+
+/// What goes to the server together.
+const DOCUMENTS: usize = 1_000;
+const BYTES: usize = 4 << 20;
+/// Batches that wait for the server, and those that it works at.
+const WAITING: usize = 1;
+const AT_ONCE: usize = 2;
+
+/// The largest document that MongoDB stores.
+const LARGEST: usize = 16 << 20;
+/// The longest text of one, several times as long: a longer one is passed over without being held.
+const LONGEST: usize = 64 << 20;
+
+/// What to import.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `latest` or another name of an export of the store, files, and folders of files.
+    pub sources: Vec<String>,
+    /// The largest share of documents that may be none.
+    pub max_reject_share: f64,
+}
+
+/// What was imported.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Names of the database and the collection.
+    pub collection: String,
+    /// Where the database is.
+    pub hosts: String,
+    /// Files that were read.
+    pub files: u64,
+    /// Documents in them: those below, and the rejected.
+    pub read: u64,
+    /// Those that are no pull requests, or no documents at all.
+    pub rejected: u64,
+    /// Pull requests that were not stored before.
+    pub inserted: u64,
+    /// Those that were stored in an older version.
+    pub changed: u64,
+    /// Those that were stored in this version or a newer one.
+    pub unchanged: u64,
+    /// The first of the rejected: file, line and reason.
+    pub rejects: Vec<String>,
+}
+
+/// Stores what the sources hold. What was stored before a failure or a signal stays, since it is right; importing it
+/// again changes nothing of it.
+///
+/// # Errors
+/// Those of the database and of the store; a source is missing or damaged; [`Error::TooManyRejects`].
+pub async fn import(config: &Config, mongo: &Mongo, store: Option<&Store>) -> Result<Report, Error> {
+    let stop = shutdown::signal();
+    let sources = source::find(&config.sources, store).await?;
+    mongo.prepare(false).await?;
+
+    let (batches, waiting) = mpsc::channel(WAITING);
+    let runtime = Handle::current();
+    let reader = spawn_blocking(move || read(sources, &runtime, &batches));
+    let stored = tokio::select! {
+        // Without a receiver the thread notices at its next batch that nobody listens.
+        stored = store_all(mongo, waiting) => stored,
+        signal = stop => Err(Error::StoppedLoading(signal)),
+    };
+    let tally = joined(reader.await);
+    let written = stored?;
+    let tally = tally?;
+    tally.judge(config.max_reject_share)?;
+    Ok(Report {
+        collection: mongo.namespace(),
+        hosts: mongo.hosts().to_owned(),
+        files: tally.files,
+        read: tally.read,
+        rejected: tally.rejected,
+        inserted: written.inserted,
+        changed: written.changed,
+        unchanged: written.unchanged,
+        rejects: tally.told,
+    })
+}
+
+async fn store_all(mongo: &Mongo, batches: mpsc::Receiver<Vec<RawDocumentBuf>>) -> Result<Written, Error> {
+    let progress = progress::spinner("importing");
+    let batches = stream::unfold(batches, |mut batches| async move { Some((batches.recv().await?, batches)) });
+    let written = batches.map(|documents| {
+        let progress = &progress;
+        async move {
+            let written = mongo.upsert(&documents).await?;
+            progress.inc(documents.len() as u64);
+            progress.set_message(format!("importing: {}", HumanCount(progress.position())));
+            Ok::<_, Error>(written)
+        }
+    });
+    let sum = |mut sum: Written, more| async move {
+        sum += more;
+        Ok(sum)
+    };
+    let written = written.buffer_unordered(AT_ONCE).try_fold(Written::default(), sum).await;
+    progress.finish_and_clear();
+    written
+}
+
+/// Hands on the documents of all sources, and tells what became of them.
+fn read(sources: Vec<Source>, runtime: &Handle, batches: &mpsc::Sender<Vec<RawDocumentBuf>>) -> Result<Tally, Error> {
+    let mut tally = Tally::default();
+    let (mut batch, mut bytes, mut text) = (Vec::new(), 0, Vec::new());
+    let send =
+        |batch: &mut Vec<RawDocumentBuf>| batches.blocking_send(std::mem::take(batch)).map_err(|_| Error::Cancelled);
+    for source in sources {
+        let file = source.to_string();
+        let failed = |source| Error::ImportFile { file: file.clone(), source };
+        let mut documents = Documents::of(source.open(runtime).map_err(failed)?, LONGEST).map_err(failed)?;
+        tally.files += 1;
+        while let Some(found) = documents.next(&mut text).map_err(failed)? {
+            tally.read += 1;
+            let document =
+                if found.is_whole { document(&text) } else { Err(format!("it is longer than {LONGEST} bytes")) };
+            match document {
+                Ok(document) => {
+                    bytes += document.as_bytes().len();
+                    batch.push(document);
+                }
+                Err(reason) => tally.reject(&file, found.line, &reason),
+            }
+            if batch.len() >= DOCUMENTS || bytes >= BYTES {
+                send(&mut batch)?;
+                bytes = 0;
+            }
+        }
+    }
+    if !batch.is_empty() {
+        send(&mut batch)?;
+    }
+    Ok(tally)
+}
+
+/// The pull request that this is the text of.
+fn document(text: &[u8]) -> Result<RawDocumentBuf, String> {
+    let document = extjson::read(text).map_err(|error| error.to_string())?;
+    if document.as_bytes().len() > LARGEST {
+        return Err(format!("it has {} bytes, and MongoDB stores {LARGEST}", document.as_bytes().len()));
+    }
+    let Some(Identity { repository, number }) = Identity::of(&document) else {
+        return Err("it has no base.repo.full_name or no number, and so is no pull request".to_owned());
+    };
+    if document.get("_id").is_ok_and(|id| id.is_some()) {
+        return Ok(document);
+    }
+    // As collectors name it.
+    let mut named = rawdoc! { "_id": format!("{repository}#{number}") };
+    for element in &document {
+        let (name, value) = element.map_err(|error| error.to_string())?;
+        named.append(name, value);
+    }
+    Ok(named)
+}
+
+impl Report {
+    /// The summary for a person.
+    pub fn text(&self) -> String {
+        let mut lines = vec![
+            format!("imported into {} at {}", self.collection, self.hosts),
+            format!(
+                "  {} {} of {} {}: {} new, {} changed, {} unchanged, {} rejected",
+                HumanCount(self.read),
+                if self.read == 1 { "document" } else { "documents" },
+                HumanCount(self.files),
+                if self.files == 1 { "file" } else { "files" },
+                HumanCount(self.inserted),
+                HumanCount(self.changed),
+                HumanCount(self.unchanged),
+                HumanCount(self.rejected),
+            ),
+        ];
+        lines.extend(self.rejects.iter().map(|reject| format!("  rejected: {reject}")));
+        if self.rejected > self.rejects.len() as u64 {
+            lines.push("  and more".to_owned());
+        }
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pull_request_is_a_document() {
+        let good = br#"{"_id":"o/r#1","number":1,"base":{"repo":{"full_name":"o/r"}}}"#;
+        assert_eq!(
+            document(good).unwrap(),
+            rawdoc! { "_id": "o/r#1", "number": 1, "base": { "repo": { "full_name": "o/r" } } }
+        );
+        let nameless = br#"{"number":1,"base":{"repo":{"full_name":"o/r"}}}"#;
+        assert_eq!(document(nameless).unwrap(), document(good).unwrap());
+        for (wrong, reason) in [
+            (&b"{"[..], "a name in quotes is expected here (byte 2)"),
+            (b"[]", "this is no document"),
+            (br#"{"number":1}"#, "no base.repo.full_name"),
+            (br#"{"base":{"repo":{"full_name":"o/r"}}}"#, "no number"),
+            (br#"{"_id":{"$oid":"planted"}}"#, "$oid has no value that it may have"),
+        ] {
+            let told = document(wrong).unwrap_err();
+            assert!(told.contains(reason) && !told.contains("planted"), "{told}");
+        }
+        let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(LARGEST));
+        assert!(document(large.as_bytes()).unwrap_err().contains("MongoDB stores 16777216"));
+    }
+}

@@ -1,0 +1,146 @@
+//! From a source to the collection.
+
+use std::collections::BTreeMap;
+
+use bson::RawDocumentBuf;
+use futures::{StreamExt, TryStreamExt, stream};
+use indicatif::HumanCount;
+use prowl_platform::shutdown;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::{Mongo, Settings, Written};
+use crate::{
+    Error,
+    outlet::{Batch, Form, Origin, Outlet, pipe},
+    privacy::Privacy,
+};
+
+/// Batches on their way at the same time: the way there and back is no time lost.
+const AT_ONCE: usize = 4;
+/// What goes together at least, as far as it is there.
+const DOCUMENTS: usize = 250;
+const BYTES: usize = 4 << 20;
+
+/// What was loaded.
+#[derive(Debug, Serialize)]
+pub struct LoadReport {
+    /// Names of the database and the collection.
+    pub collection: String,
+    /// Where the database is.
+    pub hosts: String,
+    /// Versions of pull requests that the source gave.
+    pub documents: u64,
+    /// Distinct repositories among them.
+    pub repositories: u64,
+    /// Pull requests that were not stored before.
+    pub inserted: u64,
+    /// Those that were stored in an older version.
+    pub changed: u64,
+    /// Those that were stored in this version or a newer one.
+    pub unchanged: u64,
+    /// What the source counted.
+    pub counts: BTreeMap<String, u64>,
+    /// What the source has to say.
+    pub notes: Vec<String>,
+}
+
+/// Runs a source in a thread of its own and stores what it makes, forward only. What was stored before a failure or a
+/// signal stays, since it is right; loading it again changes nothing of it.
+///
+/// # Errors
+/// Those of the source and of the database; [`Error::StoppedLoading`].
+pub async fn load(
+    mongo: &Mongo,
+    privacy: Privacy,
+    source: impl FnOnce(&mut Outlet) -> Result<Origin, Error> + Send + 'static,
+) -> Result<LoadReport, Error> {
+    let stop = shutdown::signal();
+    mongo.prepare(false).await?;
+    mongo.settings(&Settings::from(&privacy)).await?;
+
+    let (mut outlet, mut batches) = pipe(Form::Bson, privacy);
+    let source = tokio::task::spawn_blocking(move || {
+        let origin = source(&mut outlet)?;
+        Ok::<_, Error>((origin, outlet.finish()?))
+    });
+    let stored = tokio::select! {
+        stored = store_all(mongo, &mut batches) => stored,
+        signal = stop => Err(Error::StoppedLoading(signal)),
+    };
+    // Without a receiver the source notices at its next batch that nobody listens.
+    drop(batches);
+    let made = source.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
+    let (documents, written) = stored?;
+    let (Origin { mut counts, notes, .. }, coverage) = made?;
+    counts.insert("documents".to_owned(), documents);
+    Ok(LoadReport {
+        collection: mongo.namespace(),
+        hosts: mongo.hosts().to_owned(),
+        documents,
+        repositories: coverage.repositories.len() as u64,
+        inserted: written.inserted,
+        changed: written.changed,
+        unchanged: written.unchanged,
+        counts,
+        notes,
+    })
+}
+
+/// Stores batch after batch, and tells how many documents there were and what became of them.
+async fn store_all(mongo: &Mongo, batches: &mut mpsc::Receiver<Batch>) -> Result<(u64, Written), Error> {
+    let documents = stream::unfold(batches, |batches| async move {
+        let documents = gather(batches).await?;
+        Some((documents, batches))
+    });
+    let written = documents.map(|documents| async move {
+        let written = mongo.upsert(&documents).await?;
+        Ok::<_, Error>((documents.len() as u64, written))
+    });
+    let sum = |(before, mut sum): (u64, Written), (count, more): (u64, Written)| async move {
+        sum += more;
+        Ok::<_, Error>((before + count, sum))
+    };
+    written.buffer_unordered(AT_ONCE).try_fold((0, Written::default()), sum).await
+}
+
+/// The documents that wait, or the first that come.
+async fn gather(batches: &mut mpsc::Receiver<Batch>) -> Option<Vec<RawDocumentBuf>> {
+    let mut batch = batches.recv().await?;
+    let (mut documents, mut size) = (Vec::new(), 0);
+    loop {
+        for bytes in batch.documents() {
+            size += bytes.len();
+            documents.push(RawDocumentBuf::from_bytes(bytes.to_vec()).expect("the outlet wrote BSON documents"));
+        }
+        if documents.len() >= DOCUMENTS || size >= BYTES {
+            return Some(documents);
+        }
+        match batches.try_recv() {
+            Ok(next) => batch = next,
+            Err(_) => return Some(documents),
+        }
+    }
+}
+
+impl LoadReport {
+    /// The summary for a person.
+    pub fn text(&self) -> String {
+        let mut lines = vec![
+            format!("stored in {} at {}", self.collection, self.hosts),
+            format!(
+                "  {} {} of {} {}: {} new, {} changed, {} unchanged",
+                HumanCount(self.documents),
+                if self.documents == 1 { "document" } else { "documents" },
+                HumanCount(self.repositories),
+                if self.repositories == 1 { "repository" } else { "repositories" },
+                HumanCount(self.inserted),
+                HumanCount(self.changed),
+                HumanCount(self.unchanged)
+            ),
+        ];
+        lines.extend(self.notes.iter().map(|note| format!("  {note}")));
+        lines.push("next: prowl-fetch export".to_owned());
+        lines.join("\n")
+    }
+}
