@@ -15,7 +15,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test e2e-cluster fuzz soak lint fmt bench bench-train bench-inference bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test e2e-cluster fuzz soak lint fmt bench bench-fetch bench-train bench-inference bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,7 @@ e2e-cluster: ## Kill and stop the parts of a cluster at work, with a real S3 ser
 	cargo build --workspace --all-targets
 	cargo test --workspace --test cluster --test real_parts
 
-fuzz: ## Read damaged exports, models and requests, each for SECONDS
+fuzz: ## Read damaged exports, extended JSON, models and requests, each for SECONDS
 	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test --workspace --lib --bins --test service -- --nocapture fuzz::
 
 soak: ## Swap models and restart replicas of the service under load, then load it for MINUTES
@@ -64,6 +64,10 @@ race = BIN='$(or $(BIN),$(bin))' COUNT='$(if $(filter command line environment,$
 bench-%: bench/%/run
 	$(if $(BIN),,$(build))
 	@$(race) $<
+
+bench-fetch:
+	$(if $(BIN),,$(build) --example bench_github --example bench_cursor)
+	@$(race) bench/fetch/run
 
 bench-train:
 	$(if $(BIN),,$(build) --example bench_train)
