@@ -18,6 +18,7 @@ mod error;
 pub mod events;
 pub mod export;
 pub mod extjson;
+mod files;
 pub mod git;
 pub mod github;
 pub mod import;

@@ -1,18 +1,13 @@
-//! The files that events are read from, unpacked by what they are and not by their names.
+//! The files that events are read from.
 
 use std::{
     fmt,
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Cursor, Read},
-    path::{Path, PathBuf},
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
 };
 
-use flate2::bufread::MultiGzDecoder;
-
-use crate::Error;
-
-/// Unpacked bytes that are read at a time.
-const PIECE: usize = 256 << 10;
+use crate::{Error, files};
 
 /// How files of a folder end that are taken, packed or not.
 const ENDS: [&str; 4] = [".json", ".ndjson", ".jsonl", ".log"];
@@ -57,12 +52,11 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
         if path.as_os_str() == "-" {
             sources.push(Source::Stdin);
         } else if path.is_dir() {
-            let mut files =
-                files(path).map_err(|source| Error::EventFile { file: path.display().to_string(), source })?;
+            let files = files::of(path, &ENDS)
+                .map_err(|source| Error::EventFile { file: path.display().to_string(), source })?;
             if files.is_empty() {
                 return Err(Error::NoEventFiles { folder: path.clone() });
             }
-            files.sort();
             sources.extend(files.into_iter().map(Source::File));
         } else {
             sources.push(Source::File(path.clone()));
@@ -71,73 +65,18 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
     Ok(sources)
 }
 
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let unpacked = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
-        if path.is_file() && !name.starts_with('.') && ENDS.iter().any(|end| unpacked.ends_with(end)) {
-            found.push(path);
-        }
-    }
-    Ok(found)
-}
-
-/// The text of a file that may be packed by gzip or zstd, also in several streams one after the other.
-pub(crate) fn unpack<'a>(mut packed: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
-    let mut start = Vec::new();
-    packed.by_ref().take(4).read_to_end(&mut start)?;
-    let whole = Cursor::new(start.clone()).chain(packed);
-    Ok(match &start[..] {
-        [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(PIECE, MultiGzDecoder::new(BufReader::new(whole)))),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(BufReader::with_capacity(PIECE, zstd::Decoder::new(whole)?)),
-        _ => Box::new(BufReader::with_capacity(PIECE, whole)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::{Compression, write::GzEncoder};
-
     use super::*;
-
-    fn text(packed: &[u8]) -> io::Result<String> {
-        let mut text = String::new();
-        unpack(packed)?.read_to_string(&mut text)?;
-        Ok(text)
-    }
-
-    fn gzip(text: &str) -> Vec<u8> {
-        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(text.as_bytes()).unwrap();
-        packed.finish().unwrap()
-    }
-
-    #[test]
-    fn a_file_is_unpacked_by_what_it_is() {
-        let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
-        for packed in [b"one\ntwo".to_vec(), gzip("one\ntwo"), [gzip("one\n"), gzip("two")].concat(), zstd("one\ntwo")]
-        {
-            assert_eq!(text(&packed).unwrap(), "one\ntwo");
-        }
-        assert_eq!(text(&[zstd("one\n"), zstd("two")].concat()).unwrap(), "one\ntwo");
-        assert_eq!((text(b"").unwrap(), text(b"{}").unwrap()), (String::new(), "{}".to_owned()));
-        for cut in [gzip("one"), zstd("one")] {
-            assert!(text(&cut[..cut.len() - 1]).is_err());
-        }
-    }
 
     #[test]
     fn a_folder_gives_its_files_in_their_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for name in ["2024-01-01-1.json.gz", "2024-01-01-0.json.gz", "hook.ndjson", "B.JSONL.ZST", ".json", "x.txt"] {
-            fs::write(path(name), "").unwrap();
+            std::fs::write(path(name), "").unwrap();
         }
-        fs::create_dir(path("nested.json")).unwrap();
+        std::fs::create_dir(path("nested.json")).unwrap();
         let found = find(&["-".into(), folder.path().to_owned(), path("x.txt")]).unwrap();
         let names = ["2024-01-01-0.json.gz", "2024-01-01-1.json.gz", "B.JSONL.ZST", "hook.ndjson", "x.txt"];
         let expected: Vec<Source> =

@@ -10,7 +10,7 @@
 //! does not hold stays unknown, above all the files: no event has them.
 
 mod archive;
-pub(crate) mod input;
+mod input;
 mod reader;
 mod rest;
 mod tally;

@@ -15,8 +15,11 @@ use std::{
 use memchr::memchr;
 use ring::digest::{Context, SHA256};
 
-use super::input::{Source, unpack};
-use crate::Error;
+use super::input::Source;
+use crate::{
+    Error,
+    files::{MARK, unpack},
+};
 
 /// A longer line is passed over without being held. GitHub sends payloads of up to 25 MB.
 pub(super) const LONGEST_LINE: usize = 32 << 20;
@@ -29,9 +32,6 @@ const WAITING: usize = 2;
 
 /// How often one who waits for lines looks whether anybody still wants them.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Some editors begin a file with a byte order mark, which is no JSON.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A thread that reads.
 pub(super) struct Reader {

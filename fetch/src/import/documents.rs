@@ -2,8 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-/// Some editors begin a file with a byte order mark, which is no JSON.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
+use crate::files::MARK;
 
 /// Finds the text of one document after the other.
 pub(super) struct Documents<R> {

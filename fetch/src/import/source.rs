@@ -12,7 +12,10 @@ use prowl_platform::{Folder, Kind, Store};
 use tokio::runtime::Handle;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use crate::{Error, events::input::unpack};
+use crate::{
+    Error,
+    files::{self, unpack},
+};
 
 /// How files of a folder end that are taken, packed or not.
 const ENDS: [&str; 3] = [".json", ".ndjson", ".jsonl"];
@@ -64,11 +67,12 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<Vec<
             let parts: Vec<String> = folder.files("part-").map(|entry| entry.path.clone()).collect();
             sources.extend(parts.into_iter().map(|part| Source::Part(Arc::clone(&folder), part)));
         } else if path.is_dir() {
-            let mut files = files(path).map_err(|source| Error::ImportFile { file: name.clone(), source })?;
+            let mut files =
+                files::of(path, &ENDS).map_err(|source| Error::ImportFile { file: name.clone(), source })?;
+            files.retain(|file| !is_beside(file));
             if files.is_empty() {
                 return Err(Error::NoImportFiles { folder: path.to_owned() });
             }
-            files.sort();
             sources.extend(files.into_iter().map(Source::File));
         } else {
             // Before anything is stored.
@@ -79,18 +83,9 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<Vec<
     Ok(sources)
 }
 
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let text = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
-        let is_export = ENDS.iter().any(|end| text.ends_with(end)) && !BESIDE.contains(&name.as_str());
-        if is_export && !name.starts_with('.') && path.is_file() {
-            found.push(path);
-        }
-    }
-    Ok(found)
+fn is_beside(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    BESIDE.contains(&name.as_str())
 }
 
 #[cfg(test)]
