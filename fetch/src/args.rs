@@ -12,7 +12,7 @@ use prowl_platform::{StoreUrl, arguments::wrong_use};
 pub use self::{
     collection::{ExportArgs, ImportArgs},
     common::{Collection, CollectionArgs, Common, Destination, DestinationArgs, Keep, Names, Parts},
-    sources::{EventsArgs, GitArgs, SynthArgs},
+    sources::{EventsArgs, GitArgs, Output, SynthArgs},
     visit::{GithubArgs, TargetArgs},
 };
 use crate::{events, export, git, github, import, metrics, synth};
@@ -170,39 +170,40 @@ impl TryFrom<Args> for Config {
 
     fn try_from(Args { command }: Args) -> Result<Self, clap::Error> {
         let store = |url: String| StoreUrl::parse(&url).map_err(wrong_use);
-        let read =
-            |source, keep, to: DestinationArgs| Ok::<_, clap::Error>(Task::Read { source, keep, to: to.try_into()? });
-        let (command, common, task) = match command {
+        let read = |source, Output { to, keep, common }| {
+            Ok::<_, clap::Error>((common, Task::Read { source, keep, to: DestinationArgs::try_into(to)? }))
+        };
+        let (command, (common, task)) = match command {
             Command::Github(args) => {
                 let (common, keep, dry_run) = (args.common.clone(), args.keep, args.dry_run);
                 let collection = args.collection.clone().into();
-                ("github", common, Task::Github { config: args.config()?, dry_run, keep, collection })
+                ("github", (common, Task::Github { config: args.config()?, dry_run, keep, collection }))
             }
             Command::Git(args) => {
-                let (common, keep, to) = (args.common.clone(), args.keep, args.to.clone());
-                ("git", common, read(Source::Git(args.into()), keep, to)?)
+                let output = args.output.clone();
+                ("git", read(Source::Git(args.into()), output)?)
             }
             Command::Synth(args) => {
-                let (common, keep, to) = (args.common.clone(), args.keep, args.to.clone());
-                ("synth", common, read(Source::Synth(args.try_into()?), keep, to)?)
+                let output = args.output.clone();
+                ("synth", read(Source::Synth(args.try_into()?), output)?)
             }
             Command::Webhook(args) => {
-                let (common, keep, to) = (args.common.clone(), args.keep, args.to.clone());
-                ("webhook", common, read(Source::Webhook(args.into()), keep, to)?)
+                let output = args.output.clone();
+                ("webhook", read(Source::Webhook(args.into()), output)?)
             }
             Command::Gharchive(args) => {
-                let (common, keep, to) = (args.common.clone(), args.keep, args.to.clone());
-                ("gharchive", common, read(Source::GhArchive(args.into()), keep, to)?)
+                let output = args.output.clone();
+                ("gharchive", read(Source::GhArchive(args.into()), output)?)
             }
             Command::Export(args) => {
                 let (common, collection) = (args.common.clone(), args.collection.clone().into());
                 let store = store(args.store.clone())?;
-                ("export", common, Task::Export { config: args.into(), collection, store })
+                ("export", (common, Task::Export { config: args.into(), collection, store }))
             }
             Command::Import(args) => {
                 let (common, collection) = (args.common.clone(), args.collection.clone().into());
                 let store = args.store.clone().map(store).transpose()?;
-                ("import", common, Task::Import { config: args.into(), collection, store })
+                ("import", (common, Task::Import { config: args.into(), collection, store }))
             }
         };
         let json = common.json;

@@ -10,6 +10,20 @@ use super::{
 };
 use crate::{events, git};
 
+/// What becomes of what a source gives.
+#[derive(Debug, Clone, Group)]
+pub struct Output {
+    /// Where to.
+    #[command(flatten)]
+    pub to: DestinationArgs,
+    /// What is kept.
+    #[command(flatten)]
+    pub keep: Keep,
+    /// What is told.
+    #[command(flatten)]
+    pub common: Common,
+}
+
 /// `prowl-fetch git`
 #[derive(Debug, Group)]
 pub struct GitArgs {
@@ -25,15 +39,9 @@ pub struct GitArgs {
     /// Only pull requests merged on or after this day or moment (2024-05-01, 2024-05-01T12:00:00Z)
     #[arg(long, value_name = "DATE", value_parser = values::moment)]
     pub since: Option<jiff::Timestamp>,
-    /// Where to.
+    /// What becomes of it.
     #[command(flatten)]
-    pub to: DestinationArgs,
-    /// What is kept.
-    #[command(flatten)]
-    pub keep: Keep,
-    /// What is told.
-    #[command(flatten)]
-    pub common: Common,
+    pub output: Output,
 }
 
 impl From<GitArgs> for git::Config {
@@ -60,15 +68,9 @@ pub struct SynthArgs {
     /// Number of planted oddities, listed in planted.json [default: one for 200 pull requests, at least 5 from 100 on]
     #[arg(long, value_name = "K")]
     pub oddities: Option<u64>,
-    /// Where to.
+    /// What becomes of it.
     #[command(flatten)]
-    pub to: DestinationArgs,
-    /// What is kept.
-    #[command(flatten)]
-    pub keep: Keep,
-    /// What is told.
-    #[command(flatten)]
-    pub common: Common,
+    pub output: Output,
 }
 
 /// `prowl-fetch webhook` and `prowl-fetch gharchive`
@@ -83,15 +85,9 @@ pub struct EventsArgs {
     /// Only pull requests of all repositories of these owners
     #[arg(long, value_name = "OWNER", num_args = 1.., value_parser = values::owner)]
     pub org: Vec<String>,
-    /// Where to.
+    /// What becomes of it.
     #[command(flatten)]
-    pub to: DestinationArgs,
-    /// What is kept.
-    #[command(flatten)]
-    pub keep: Keep,
-    /// What is told.
-    #[command(flatten)]
-    pub common: Common,
+    pub output: Output,
 }
 
 impl From<EventsArgs> for events::Config {
