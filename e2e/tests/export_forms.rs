@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use flate2::{Compression, write::GzEncoder};
-use prowl_e2e::{Documents, Run, TestStore, reject_rows, run, servers};
+use prowl_e2e::{Documents, Run, TestStore, reject_rows, run, servers, servers::github::Dice};
 use serde_json::{Value, json};
 
 /// Writes each document of a file with the reference implementation of extended JSON, in the mode that is asked for.
@@ -154,18 +154,6 @@ fn a_big_file_is_read_in_ranges_and_says_the_same() {
     assert_ne!(inputs(&changed), digests[0]);
 }
 
-/// xorshift64*
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % end.max(1)
-    }
-}
-
 /// Damages a line in one of the ways in which lines come to harm, and leaves it one line.
 fn damage(line: &mut Vec<u8>, dice: &mut Dice) {
     let at = dice.below(line.len());
@@ -221,7 +209,7 @@ fn ten_thousand_damaged_lines_add_up() {
     let store = TestStore::empty();
     let documents: Documents = store.synth(500, 23);
     let good: Vec<Vec<u8>> = documents.0.iter().map(|document| document.to_string().into_bytes()).collect();
-    let mut dice = Dice(24);
+    let mut dice = Dice::new(24);
     let mut lines = good.clone();
     for index in 0..10_000 {
         let mut line = good[index % good.len()].clone();

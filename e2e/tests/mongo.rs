@@ -18,24 +18,12 @@ use bson::{Bson, Document, doc, oid::ObjectId};
 use given::{HARBOUR, connect, date, raw, stored, title, version, written};
 use prowl_e2e::{
     run,
-    servers::{self, PULL_REQUESTS},
+    servers::{self, PULL_REQUESTS, github::Dice},
 };
 
-/// xorshift64*
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % end.max(1)
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for end in (1..items.len()).rev() {
-            items.swap(end, self.below(end + 1));
-        }
+fn shuffle<T>(items: &mut [T], dice: &mut Dice) {
+    for end in (1..items.len()).rev() {
+        items.swap(end, dice.below(end + 1));
     }
 }
 
@@ -88,11 +76,11 @@ async fn many_writers_at_once_leave_the_newest_version_of_each_once() {
     let writers = (1..=WRITERS).map(|seed| {
         let mongo = mongo.clone();
         tokio::spawn(async move {
-            let mut dice = Dice(seed * 0x9E37_79B9);
+            let mut dice = Dice::new(seed);
             let mut versions: Vec<Document> = (1..=NUMBERS)
                 .flat_map(|number| (0..VERSIONS).map(move |at| version(HARBOUR, number, at / 2, 30 + at)))
                 .collect();
-            dice.shuffle(&mut versions);
+            shuffle(&mut versions, &mut dice);
             let (mut sum, mut rest) = (written(0, 0, 0), versions.as_slice());
             while !rest.is_empty() {
                 let (batch, after) = rest.split_at((1 + dice.below(60)).min(rest.len()));

@@ -11,6 +11,7 @@ use bson::{Document, RawDocument};
 use serde_json::Value;
 
 use super::{Format, read, write};
+use crate::synth::dice::Dice;
 
 /// Documents that are tried where no time is given.
 const ROUNDS: u64 = 3_000;
@@ -22,25 +23,9 @@ const SEEDS: [&str; 3] = [
     r#"{"l":{"$date":1706702400500},"m":{"$binary":"AQIDBA==","$type":"80"},"n":{"$regex":"^a","$options":"i"},"o":{"$symbol":"s"},"p":{"$undefined":true},"q":{"$dbPointer":{"$ref":"d.c","$id":{"$oid":"00010203040506070809abff"}}},"r":{"$uuid":"c8edabc3-f738-4ca3-b68d-ab92a91478a3"},"s":{"$code":"g"},"t":{"$gt":{"$numberLong":"5"}}}"#,
 ];
 
-/// xorshift64*
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() >> 33) as usize % end.max(1)
-    }
-
-    fn piece(&mut self, length: usize) -> Range<usize> {
-        let (a, b) = (self.below(length + 1), self.below(length + 1));
-        a.min(b)..a.max(b)
-    }
+fn piece(length: usize, dice: &mut Dice) -> Range<usize> {
+    let (a, b) = (dice.below(length + 1), dice.below(length + 1));
+    a.min(b)..a.max(b)
 }
 
 fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) {
@@ -50,10 +35,10 @@ fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) {
         1 if at < bytes.len() => bytes[at] = b"\"\\{}[],:0-e\n$\x00\xFF"[dice.below(15)],
         2 => bytes.truncate(at),
         3 => {
-            let piece = bytes[dice.piece(bytes.len())].to_vec();
+            let piece = bytes[piece(bytes.len(), dice)].to_vec();
             bytes.splice(at..at, piece);
         }
-        4 => drop(bytes.drain(dice.piece(bytes.len()))),
+        4 => drop(bytes.drain(piece(bytes.len(), dice))),
         5 => {
             let nested: Vec<u8> = if dice.below(2) == 0 { b"[".repeat(400) } else { b"{\"a\":".repeat(400) };
             let length = dice.below(nested.len());
@@ -144,7 +129,7 @@ fn round(dice: &mut Dice) {
 fn any_bytes_end_in_a_document_or_an_error() {
     let seconds: Option<u64> = std::env::var("PROWL_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let Some(seconds) = seconds else {
-        (1..=ROUNDS).for_each(|seed| round(&mut Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        (1..=ROUNDS).for_each(|seed| round(&mut Dice::new(seed)));
         return;
     };
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -152,7 +137,7 @@ fn any_bytes_end_in_a_document_or_an_error() {
     let mut rounds = 0;
     while Instant::now() < end {
         rounds += 1;
-        round(&mut Dice((first + rounds).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        round(&mut Dice::new(first + rounds));
     }
     println!("{rounds} damaged documents in {seconds} s");
 }

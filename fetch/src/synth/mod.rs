@@ -6,7 +6,7 @@
 
 mod calendar;
 mod change;
-mod dice;
+pub(crate) mod dice;
 mod fate;
 mod layout;
 mod oddity;
