@@ -7,6 +7,7 @@
 //! This crate never knows what is inside a file, never changes a published folder, and depends on no stage.
 
 pub mod arguments;
+mod backoff;
 mod draft;
 mod error;
 pub mod exit;
@@ -26,6 +27,7 @@ pub mod telemetry;
 mod upload;
 mod vault;
 
+pub use backoff::Backoff;
 pub use draft::{Draft, DraftWriter, MARKER};
 pub use error::{Cause, Error, innermost};
 pub use folder::Folder;

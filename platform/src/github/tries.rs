@@ -5,22 +5,22 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::refusal::{Again, Failure};
+use crate::Backoff;
 
-/// Tries are about so far apart, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How far apart tries are.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// The tries of one thing, until a moment.
 #[derive(Debug)]
 pub struct Tries {
-    pause: Duration,
+    backoff: Backoff,
     until: Instant,
 }
 
 impl Tries {
     /// None so far.
     pub fn new(until: Instant) -> Self {
-        Self { pause: FIRST_PAUSE, until }
+        Self { backoff: BACKOFF, until }
     }
 
     /// Waits until it is time for the next try.
@@ -34,9 +34,7 @@ impl Tries {
     }
 
     fn pause_of(&mut self, failure: Failure, left: Duration) -> Result<Duration, Failure> {
-        // Those that were refused at the same time shall not come again at the same time.
-        let own = self.pause.mul_f64(rand::random_range(0.5..1.0));
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let own = self.backoff.pause();
         let pause = match failure.again {
             Again::Never => return Err(failure),
             Again::Soon => own,

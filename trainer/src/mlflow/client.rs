@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use prowl_platform::innermost;
+use prowl_platform::{Backoff, innermost};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, StatusCode, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -19,9 +19,8 @@ use super::address::Address;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one try of a small call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// Tries are about so far apart, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How far apart tries are.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 /// How long a server is waited for that has never answered: its address is probably wrong.
 const FIRST_CONTACT: Duration = Duration::from_secs(10);
 /// An answer is not larger.
@@ -272,14 +271,14 @@ impl Client {
 
     /// Begins to try something.
     pub(super) fn tries(&self) -> Tries<'_> {
-        Tries { client: self, pause: FIRST_PAUSE }
+        Tries { client: self, backoff: BACKOFF }
     }
 }
 
 /// The tries of one call, which is made again while another one may help and there is time for it.
 pub(super) struct Tries<'a> {
     client: &'a Client,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Tries<'_> {
@@ -289,9 +288,7 @@ impl Tries<'_> {
     /// The failure, where there is to be no other try.
     pub(super) async fn after(&mut self, failure: Failure) -> Result<(), Failure> {
         let client = self.client;
-        // Programs that were refused at the same time shall not come again at the same time.
-        let pause = self.pause.mul_f64(rand::random_range(0.5..1.0));
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let pause = self.backoff.pause();
         let too_late = client.deadline.borrow().is_some_and(|deadline| deadline <= Instant::now() + pause);
         if !failure.passing || too_late {
             return Err(failure);

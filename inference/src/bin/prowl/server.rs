@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::anyhow;
 use bytes::Bytes;
+use prowl_platform::Backoff;
 use prowl_proto::v1::{
     GetModelRequest, GetModelResponse, ScoreRequest, ScoreResponse, SendFeedbackRequest, SendFeedbackResponse,
     score_request::Source, scoring_client::ScoringClient,
@@ -20,9 +21,11 @@ use tonic::{
 
 use crate::explain;
 
-/// Between the first try and the second; it doubles from try to try.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How far apart tries are.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+
+/// How far apart tries to connect are: where the server has just been started, each moment counts.
+const KNOCK: Duration = Duration::from_millis(50);
 
 /// How long nobody may listen, as where the line before started the server. A wrong address is told after that, too.
 const START: Duration = Duration::from_secs(5);
@@ -80,10 +83,10 @@ impl Server {
         let channel = loop {
             match endpoint.connect().await {
                 Ok(channel) => break channel,
-                Err(error) if Instant::now() + SHORTEST_PAUSE >= until => {
+                Err(error) if Instant::now() + KNOCK >= until => {
                     return Err(explain::unreachable(&url, &error));
                 }
-                Err(_) => tokio::time::sleep(SHORTEST_PAUSE).await,
+                Err(_) => tokio::time::sleep(KNOCK).await,
             }
         };
         Ok(Self { url, client: ScoringClient::with_interceptor(channel, token), timeout, answered: Cell::new(false) })
@@ -120,7 +123,7 @@ impl Server {
     /// on a pull request counts.
     async fn ask<T>(&self, call: impl AsyncFn() -> Result<Response<T>, Status>) -> anyhow::Result<Result<T, Status>> {
         let until = Instant::now() + self.timeout;
-        let mut pause = SHORTEST_PAUSE;
+        let mut backoff = BACKOFF;
         loop {
             let status = match tokio::time::timeout_at(until.into(), call()).await {
                 Ok(Ok(answer)) => {
@@ -142,13 +145,11 @@ impl Server {
                 }
                 true
             };
-            // All calls that were cut at one moment shall not come back at one moment.
-            let wait = pause.mul_f64(rand::random_range(0.5..1.0));
-            if !passes || Instant::now() + wait >= until {
+            let pause = backoff.pause();
+            if !passes || Instant::now() + pause >= until {
                 return Err(explain::failed(&self.url, &status));
             }
-            tokio::time::sleep(wait).await;
-            pause = (2 * pause).min(LONGEST_PAUSE);
+            tokio::time::sleep(pause).await;
         }
     }
 }
