@@ -11,6 +11,7 @@ mod given;
 mod import;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use bson::{
     Binary, Bson, DateTime, Document, JavaScriptCodeWithScope, Regex, Timestamp, doc, oid::ObjectId,
@@ -161,8 +162,15 @@ fn filters_hold_together() {
     assert_eq!(exported.report["repositories"], 1);
 
     // Nothing new is no failure; nothing at all is.
-    let nothing = given.export(&["--since", "2030-01-01", "--repo", "tide/pier"]);
-    assert_eq!((nothing.count("documents"), nothing.lines().len(), nothing.parts.len()), (0, 0, 1));
+    let before = given.left_behind();
+    let nothing = given.try_export(&["--since", "2025-01-01", "--repo", "tide/pier", "--json"]).expect_success();
+    assert!(nothing.stderr.contains("nothing new: nothing was published"), "{}", nothing.stderr);
+    let report = nothing.json();
+    assert_eq!((&report["snapshot"], &report["next"], &report["documents"]), (&Value::Null, &Value::Null, &json!(0)));
+    let files = |paths: &[PathBuf]| paths.iter().filter(|path| path.is_file()).count();
+    assert_eq!(files(&given.left_behind()), files(&before));
+    let future = given.try_export(&["--since", "2030-01-01"]);
+    assert!(future.code == 2 && future.stderr.contains("it lies in the future"), "{}", future.stderr);
     for (arguments, hint) in [
         (&["--repo", "tide/Harbour"][..], "no document that is asked for"),
         (&["--database", "elsewhere"][..], "elsewhere.pull_requests holds no document: nothing was published"),
@@ -188,7 +196,8 @@ fn the_next_increment_goes_on_from_an_export() {
     let now = DateTime::now();
     documents[0].insert("_id", "tide/harbour#6");
     documents[0].insert("number", 6);
-    documents[0].insert("fetched_at", now);
+    // It was most of a day on its way.
+    documents[0].insert("fetched_at", DateTime::from_millis(now.timestamp_millis() - 23 * 3_600_000));
     given.server.insert("pull_requests", &documents[..1]);
     assert_eq!(given.export(&["--since", &next]).numbers(), [6]);
     let consistency = &whole.manifest["details"]["consistency"];

@@ -20,6 +20,7 @@ use prowl_e2e::{
     run,
     servers::{self, PULL_REQUESTS, github::Dice},
 };
+use prowl_fetch::mongo::Written;
 
 fn shuffle<T>(items: &mut [T], dice: &mut Dice) {
     for end in (1..items.len()).rev() {
@@ -50,7 +51,8 @@ async fn an_older_version_never_takes_the_place_of_a_newer_one() {
     assert_eq!(title(&server, HARBOUR, 3), "2 2");
 
     // A newer look at the same version is stored, and is no change.
-    assert_eq!(upsert(&[version(HARBOUR, 1, 10, 30), version(HARBOUR, 2, 25, 20)]).await, written(0, 0, 2));
+    let refreshed = Written { refreshed: 1, ..written(0, 0, 1) };
+    assert_eq!(upsert(&[version(HARBOUR, 1, 10, 30), version(HARBOUR, 2, 25, 20)]).await, refreshed);
     assert_eq!((title(&server, HARBOUR, 1), title(&server, HARBOUR, 2)), ("10 30".to_owned(), "25 26".to_owned()));
 
     // More than go to the server at once, and none.
@@ -62,6 +64,38 @@ async fn an_older_version_never_takes_the_place_of_a_newer_one() {
     let nameless = mongo.upsert(&raw(&[version(HARBOUR, 9, 1, 1), doc! { "number": 1 }])).await.unwrap_err();
     assert!(nameless.to_string().contains("no base.repo.full_name or no number"), "{nameless}");
     assert_eq!(server.count(PULL_REQUESTS), 4 + 2_500);
+    mongo.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_without_files_keeps_those_of_its_commit() {
+    let server = servers::Mongo::start();
+    let mongo = connect(&server).await;
+    mongo.prepare(false).await.unwrap();
+    let of = |minute: i64, more: Document| {
+        let mut document = version(HARBOUR, 1, minute, minute);
+        document.extend(more);
+        document
+    };
+    let with_files = |minute, head, name| {
+        of(minute, doc! { "head": { "sha": head }, "closed_at": date(1), "files": [{ "filename": name }] })
+    };
+    let without = |minute, head| of(minute, doc! { "head": { "sha": head }, "closed_at": null });
+    let upsert = async |one: Document| assert_eq!(mongo.upsert(&raw(&[one])).await.unwrap(), written(0, 1, 0));
+
+    mongo.upsert(&raw(&[with_files(1, "a", "old.rs")])).await.unwrap();
+    upsert(without(2, "a")).await;
+    let mut expected = without(2, "a");
+    expected.insert("files", vec![doc! { "filename": "old.rs" }]);
+    let sorted = |document: Document| document.into_iter().collect::<BTreeMap<_, _>>();
+    assert_eq!(sorted(stored(&server, HARBOUR, 1)), sorted(expected));
+    // Those of another commit are unknown.
+    upsert(without(3, "b")).await;
+    assert_eq!(stored(&server, HARBOUR, 1), without(3, "b"));
+    // Where nobody tells the commit, too.
+    upsert(of(4, doc! { "files": [{ "filename": "new.rs" }] })).await;
+    upsert(of(5, doc! {})).await;
+    assert_eq!(stored(&server, HARBOUR, 1), of(5, doc! {}));
     mongo.close().await;
 }
 
@@ -95,7 +129,7 @@ async fn many_writers_at_once_leave_the_newest_version_of_each_once() {
         sum += writer.await.unwrap();
     }
     assert_eq!(sum.inserted, NUMBERS as u64);
-    assert_eq!(sum.inserted + sum.changed + sum.unchanged, WRITERS * (NUMBERS * VERSIONS) as u64);
+    assert_eq!(sum.inserted + sum.changed + sum.refreshed + sum.unchanged, WRITERS * (NUMBERS * VERSIONS) as u64);
     let documents = server.find(PULL_REQUESTS, doc! {});
     let titles: Vec<&str> = documents.iter().map(|document| document.get_str("title").unwrap()).collect();
     assert_eq!(titles, vec![format!("{} {}", (VERSIONS - 1) / 2, 30 + VERSIONS - 1); NUMBERS as usize]);

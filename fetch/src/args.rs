@@ -11,7 +11,7 @@ use prowl_platform::{StoreUrl, arguments::wrong_use};
 
 pub use self::{
     collection::{ExportArgs, ImportArgs},
-    common::{Collection, CollectionArgs, Common, Destination, DestinationArgs, Keep, Names, Parts},
+    common::{Collection, CollectionArgs, Common, Destination, DestinationArgs, Keep, Names, Parts, Waiting},
     sources::{EventsArgs, GitArgs, Output, SynthArgs},
     visit::{GithubArgs, TargetArgs},
 };
@@ -176,7 +176,7 @@ impl TryFrom<Args> for Config {
         let (command, (common, task)) = match command {
             Command::Github(args) => {
                 let (common, keep, dry_run) = (args.common.clone(), args.keep, args.dry_run);
-                let collection = args.collection.clone().into();
+                let collection = args.collection.clone().waiting(args.waiting);
                 ("github", (common, Task::Github { config: args.config()?, dry_run, keep, collection }))
             }
             Command::Git(args) => {
@@ -196,12 +196,12 @@ impl TryFrom<Args> for Config {
                 ("gharchive", read(Source::GhArchive(args.into()), output)?)
             }
             Command::Export(args) => {
-                let (common, collection) = (args.common.clone(), args.collection.clone().into());
+                let (common, collection) = (args.common.clone(), args.collection.clone().once());
                 let store = store(args.store.clone())?;
                 ("export", (common, Task::Export { config: args.into(), collection, store }))
             }
             Command::Import(args) => {
-                let (common, collection) = (args.common.clone(), args.collection.clone().into());
+                let (common, collection) = (args.common.clone(), args.collection.clone().waiting(args.waiting));
                 let store = args.store.clone().map(store).transpose()?;
                 ("import", (common, Task::Import { config: args.into(), collection, store }))
             }

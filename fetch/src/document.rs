@@ -25,7 +25,8 @@ pub struct Document {
     pub merged: Option<bool>,
     pub merged_at: Option<Date>,
     pub created_at: Date,
-    pub updated_at: Date,
+    /// Unknown versions are older than all others.
+    pub updated_at: Option<Date>,
     pub closed_at: Option<Date>,
     pub user: Option<User>,
     pub author_association: Option<Cow<'static, str>>,

@@ -181,18 +181,35 @@ pub enum Error {
     },
     /// A collection that cannot be kept free of duplicates, since it holds some.
     #[error(
-        "{collection} holds a pull request more than once: remove all but the newest of the documents that have the same          base.repo.full_name and number, then run this again"
+        "{collection} holds a pull request more than once: remove all but the newest of the documents that have the \
+         same base.repo.full_name and number, then run this again"
     )]
     Duplicates {
         /// The collection and its hosts.
         collection: String,
     },
+    /// Imports of which not the same is hidden.
+    #[error("{one} has {with}, and {other} has {and}: import them into two collections, by --collection")]
+    ImportsDiffer {
+        /// Name of the first of them.
+        one: String,
+        /// What is left out and hidden of its documents.
+        with: String,
+        /// Name of another.
+        other: String,
+        /// What is left out and hidden of those.
+        and: String,
+    },
     /// A document that is of no pull request.
-    #[error("a document has no base.repo.full_name or no number: nothing of its batch was stored")]
+    #[error(
+        "a document has no base.repo.full_name or no number, which every pull request has: nothing of its batch was \
+         stored; remove it from the source"
+    )]
     NoIdentity,
     /// The collection was begun with other options.
     #[error(
-        "{collection} was filled with {stored}, and this run has {wanted}: give the same --drop-bodies and --hash-logins, or          name another collection with --collection"
+        "{collection} was filled with {stored}, and this run has {wanted}: give the --drop-bodies and --hash-logins that \
+         it was filled with, import what was exported of such a collection, or name another one with --collection"
     )]
     OtherSettings {
         /// The collection and its hosts.
@@ -278,8 +295,9 @@ pub enum Error {
     },
     /// Too much is left out.
     #[error(
-        "{rejected} of {read} documents were rejected, of which {most}% may be: {first}; the others are stored; mend or leave \
-         out the file, or allow more by --max-reject-share"
+        "{rejected} of {read} documents were rejected, of which {most}% may be: {first}; {others}; mend or leave \
+         out the file, or allow more by --max-reject-share",
+        others = if rejected == read { "nothing is stored" } else { "the others are stored" }
     )]
     TooManyRejects {
         /// Documents that are none, or of no pull request.

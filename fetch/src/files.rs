@@ -41,6 +41,14 @@ pub(crate) fn unpack<'a>(mut packed: impl Read + 'a) -> io::Result<Box<dyn BufRe
     })
 }
 
+/// The error, with what to do about it where a file ends in the middle.
+pub(crate) fn told(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it ends in the middle; copy it again"),
+        _ => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;

@@ -28,6 +28,7 @@ pub mod outlet;
 pub mod privacy;
 mod progress;
 pub mod publish;
+mod rejects;
 pub mod synth;
 pub mod task;
 

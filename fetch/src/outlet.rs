@@ -78,8 +78,8 @@ impl Outlet {
     /// # Errors
     /// [`Error::Cancelled`] when nobody takes documents any more and the source should stop; [`Error::NoBson`] when BSON
     /// cannot hold the document.
-    pub fn put(&mut self, document: &Document) -> Result<(), Error> {
-        let document = &*self.privacy.apply(document);
+    pub fn put(&mut self, document: Document) -> Result<(), Error> {
+        let document = &self.privacy.apply(document);
         self.coverage.add(&document.base.repo.full_name, Some(document.created_at));
 
         let bytes = &mut self.batch.bytes;

@@ -17,6 +17,9 @@ use crate::{
     privacy::Privacy,
 };
 
+/// What of a manifest's details tells what is left out and hidden of its documents, [`Privacy::mode`].
+pub(crate) const PRIVACY: &str = "privacy";
+
 /// When a part is full and the next begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartSize {
@@ -29,10 +32,10 @@ pub enum PartSize {
 /// What was published.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Name of the folder below `exports/`.
-    pub snapshot: String,
+    /// Name of the folder below `exports/`, unless there was nothing to publish.
+    pub snapshot: Option<String>,
     /// Where it lies.
-    pub url: String,
+    pub url: Option<String>,
     /// Versions of pull requests written.
     pub documents: u64,
     /// Distinct repositories among them.
@@ -51,13 +54,15 @@ pub struct Report {
     pub counts: BTreeMap<String, u64>,
     /// What the source has to say.
     pub notes: Vec<String>,
-    /// The command that goes on from here.
-    pub next: String,
+    /// The command that goes on from here, where one export is enough for it.
+    pub next: Option<String>,
 }
 
 /// All that the manifest of an export and its summary tell.
 pub(crate) struct Made {
     pub(crate) origin: Origin,
+    /// Whether it is all that there is, so that the next stage may begin with it.
+    pub(crate) is_whole: bool,
     pub(crate) totals: Totals,
     pub(crate) coverage: Coverage,
 }
@@ -75,6 +80,7 @@ pub async fn publish(
     source: impl FnOnce(&mut Outlet) -> Result<Origin, Error> + Send + 'static,
 ) -> Result<Report, Error> {
     let stop = shutdown::signal();
+    let mode = privacy.mode();
     let parts = Arc::new(Parts::new(store.draft(Kind::Exports).await?, part_size, compression));
     let (mut outlet, mut batches) = pipe(Form::Json, privacy);
     let source = spawn_blocking(move || {
@@ -96,8 +102,9 @@ pub async fn publish(
         let written = joined(writer.await);
         // Where nobody took the documents, the reason for that is the one to tell.
         let totals = written?;
-        let (origin, coverage) = made?;
-        Ok(Made { origin, totals, coverage })
+        let (mut origin, coverage) = made?;
+        origin.details[PRIVACY] = mode.into();
+        Ok(Made { origin, is_whole: true, totals, coverage })
     });
     let made = stopped.await;
     complete(store, parts, made).await
@@ -136,7 +143,7 @@ pub(crate) async fn complete(store: &Store, parts: Arc<Parts>, made: Result<Made
         },
         Err(error) => Err(error),
     };
-    let Made { origin, totals, coverage } = match stored {
+    let Made { origin, is_whole, totals, coverage } = match stored {
         Ok(made) => made,
         Err(error) => {
             draft.discard().await;
@@ -146,10 +153,16 @@ pub(crate) async fn complete(store: &Store, parts: Arc<Parts>, made: Result<Made
     let mut counts = origin.counts;
     counts.insert("documents".to_owned(), totals.documents);
     counts.insert("bytes".to_owned(), totals.bytes);
-    let folder = draft.publish(vec![origin.input], counts.clone(), origin.details).await?;
+    let folder = if totals.documents > 0 {
+        Some(draft.publish(vec![origin.input], counts.clone(), origin.details).await?)
+    } else {
+        draft.discard().await;
+        None
+    };
+    let next = || format!("prowl-preprocess --store {} --export latest", store.url());
     Ok(Report {
-        snapshot: folder.name().to_owned(),
-        url: folder.url().to_string(),
+        snapshot: folder.as_ref().map(|folder| folder.name().to_owned()),
+        url: folder.as_ref().map(|folder| folder.url().to_string()),
         documents: totals.documents,
         repositories: coverage.repositories.len() as u64,
         parts: totals.parts,
@@ -159,7 +172,7 @@ pub(crate) async fn complete(store: &Store, parts: Arc<Parts>, made: Result<Made
         to: coverage.span.and_then(|(_, to)| to.text()),
         counts,
         notes: origin.notes,
-        next: format!("prowl-preprocess --store {} --export latest", store.url()),
+        next: folder.filter(|_| is_whole).map(|_| next()),
     })
 }
 
@@ -171,8 +184,15 @@ impl Report {
         let plural = |count: u64, one: &str, many: &str| {
             format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
         };
+        let Some(snapshot) = &self.snapshot else {
+            let notes = self.notes.iter().map(|note| format!("  {note}"));
+            return std::iter::once("nothing new: nothing was published".to_owned())
+                .chain(notes)
+                .collect::<Vec<_>>()
+                .join("\n");
+        };
         let mut lines = vec![
-            format!("published export {}", self.snapshot),
+            format!("published export {snapshot}"),
             format!(
                 "  {} of {}, opened {} to {}",
                 plural(self.documents, "document", "documents"),
@@ -188,8 +208,8 @@ impl Report {
             ),
         ];
         lines.extend(self.notes.iter().map(|note| format!("  {note}")));
-        lines.push(format!("  {}", self.url));
-        lines.push(format!("next: {}", self.next));
+        lines.extend(self.url.iter().map(|url| format!("  {url}")));
+        lines.extend(self.next.iter().map(|next| format!("next: {next}")));
         lines.join("\n")
     }
 }

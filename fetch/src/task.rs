@@ -8,9 +8,8 @@ use crate::{
     args::{Collection, Destination, Source, Task},
     events, export, git, github, import,
     mongo::{self, Mongo},
-    outlet::{Origin, Outlet},
-    privacy::{self, Privacy},
-    publish, synth,
+    outlet::Outlet,
+    privacy, publish, synth,
 };
 
 /// What came of it.
@@ -89,16 +88,22 @@ impl Task {
             }
             Self::Read { source, keep, to } => {
                 let privacy = keep.privacy(&secrets)?;
-                match source {
-                    Source::Git(config) => read(move |outlet| git::read(&config, outlet), privacy, to, &secrets).await,
-                    Source::Synth(config) => {
-                        read(move |outlet| synth::generate(&config, outlet), privacy, to, &secrets).await
+                // Of two events within a second, nothing else tells the newer one.
+                let in_order = matches!(source, Source::Webhook(_) | Source::GhArchive(_));
+                let read = move |outlet: &mut Outlet| match source {
+                    Source::Git(config) => git::read(&config, outlet),
+                    Source::Synth(config) => synth::generate(&config, outlet),
+                    Source::Webhook(config) => events::webhook(&config, outlet),
+                    Source::GhArchive(config) => events::gharchive(&config, outlet),
+                };
+                match to {
+                    Destination::Store { store, part_size, compression } => {
+                        let store = Store::open(&store, &secrets)?;
+                        publish::publish(&store, part_size, compression, privacy, read).await.map(Report::Export)
                     }
-                    Source::Webhook(config) => {
-                        read(move |outlet| events::webhook(&config, outlet), privacy, to, &secrets).await
-                    }
-                    Source::GhArchive(config) => {
-                        read(move |outlet| events::gharchive(&config, outlet), privacy, to, &secrets).await
+                    Destination::Mongo(collection) => {
+                        let mongo = connect(collection, &secrets).await?;
+                        closing(&mongo, mongo::load(&mongo, privacy, in_order, read)).await.map(Report::Load)
                     }
                 }
             }
@@ -112,25 +117,6 @@ impl Task {
                 let mongo = connect(collection, &secrets).await?;
                 closing(&mongo, import::import(&config, &mongo, store.as_ref())).await.map(Report::Import)
             }
-        }
-    }
-}
-
-/// Reads a source into an export or a collection.
-async fn read(
-    source: impl FnOnce(&mut Outlet) -> Result<Origin, Error> + Send + 'static,
-    privacy: Privacy,
-    to: Destination,
-    secrets: &Secrets,
-) -> Result<Report, Error> {
-    match to {
-        Destination::Store { store, part_size, compression } => {
-            let store = Store::open(&store, secrets)?;
-            publish::publish(&store, part_size, compression, privacy, source).await.map(Report::Export)
-        }
-        Destination::Mongo(collection) => {
-            let mongo = connect(collection, secrets).await?;
-            closing(&mongo, mongo::load(&mongo, privacy, source)).await.map(Report::Load)
         }
     }
 }

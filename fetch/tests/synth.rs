@@ -258,7 +258,7 @@ fn the_summary_is_for_people_and_on_request_for_programs() {
     let output = publish(store.path(), &["synth", "--count", "200"]);
     assert!(output.stdout.is_empty());
     let folder = export(store.path());
-    for part in [folder.name(), "3 repositories", "planted.json", "next: prowl-preprocess --store file:///"] {
+    for part in [folder.name(), "3 repositories", " oddities\n", "next: prowl-preprocess --store file:///"] {
         assert!(stderr(&output).contains(part), "{part}: {}", stderr(&output));
     }
     let output = publish(store.path(), &["synth", "--count", "200", "--json"]);

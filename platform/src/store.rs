@@ -69,7 +69,7 @@ impl Kind {
     /// The commands that make one, for a message.
     pub(crate) fn made_by(self) -> &'static str {
         match self {
-            Kind::Exports => "`prowl-fetch synth` or `prowl-fetch git`",
+            Kind::Exports => "`prowl-fetch export`, or `prowl-fetch git` or `synth` without a database",
             Kind::Features => "`prowl-preprocess`",
             Kind::Models => "`prowl-trainer train`",
         }

@@ -4,6 +4,7 @@
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bson::{Document, doc};
 use mongodb::{Client, Database};
@@ -25,7 +26,8 @@ const PASSWORD: &str = "planted-password-of-the-database";
 pub struct Mongo {
     process: Option<Process>,
     port: u16,
-    secured: bool,
+    /// Where it has its user from.
+    secured: Option<Arc<tempfile::TempDir>>,
     tls: bool,
     folder: tempfile::TempDir,
 }
@@ -60,16 +62,31 @@ impl Mongo {
 
     fn stopped() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { process: None, port: free_port(), secured: false, tls: false, folder }
+        Self { process: None, port: free_port(), secured: None, tls: false, folder }
     }
 
-    /// Makes the user, which is possible only while everybody is let in.
     fn secure(&mut self) {
-        self.restart();
+        let with_user = Self::with_user();
+        succeed(Command::new("cp").arg("-r").arg(with_user.path().join("data")).arg(self.folder.path()));
+        self.secured = Some(with_user);
+    }
+
+    /// The folder of one that has the user, which can be made only while everybody is let in. That takes two starts:
+    /// servers that run at the same time share it.
+    fn with_user() -> Arc<tempfile::TempDir> {
+        static MADE: Mutex<Weak<tempfile::TempDir>> = Mutex::new(Weak::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = made.upgrade() {
+            return folder;
+        }
+        let mut server = Self::start();
         let user = doc! { "createUser": USER, "pwd": PASSWORD, "roles": ["root"], "mechanisms": ["SCRAM-SHA-256"] };
-        self.ask(async |database| database.client().database("admin").run_command(user).await);
-        self.stop();
-        self.secured = true;
+        server.ask(async |database| database.client().database("admin").run_command(user).await);
+        // Killed, it would forget the user.
+        server.stop();
+        let folder = Arc::new(server.folder);
+        *made = Arc::downgrade(&folder);
+        folder
     }
 
     /// Starts it where it was stopped or killed, with all that it holds, and waits until it answers.
@@ -78,7 +95,7 @@ impl Mongo {
         let mut command = Command::new(program("secantusdb", "0.7.0b3", "secantusd-py"));
         command.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--log-level", "WARNING"]);
         command.arg("--storage-path").arg(self.folder.path().join("data"));
-        if self.secured {
+        if self.secured.is_some() {
             command.arg("--auth");
         }
         if self.tls {
@@ -122,7 +139,7 @@ impl Mongo {
 
     /// What the secret `mongo_uri` holds: with the password, where there is one.
     pub fn uri(&self) -> String {
-        self.uri_of(if self.secured { Some(PASSWORD) } else { None })
+        self.uri_of(self.secured.as_ref().map(|_| PASSWORD))
     }
 
     /// The same with another password, or without.
@@ -157,6 +174,13 @@ impl Mongo {
     /// Variables for a program that may use it.
     pub fn environment(&self) -> Vec<Variable> {
         vec![("MONGO_URI", self.uri())]
+    }
+
+    /// Variables for a program that is not to wait long for a server that does not answer.
+    pub fn environment_in_haste(&self) -> Vec<Variable> {
+        let uri = self.uri();
+        let more = if uri.contains('?') { '&' } else { '?' };
+        vec![("MONGO_URI", format!("{uri}{more}serverSelectionTimeoutMS=1000&connectTimeoutMS=1000"))]
     }
 
     /// Whether a text gives the password away.

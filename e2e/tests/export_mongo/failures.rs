@@ -46,7 +46,7 @@ fn a_database_that_goes_away_is_one_error_and_leaves_nothing() {
     );
 
     // At the start, too.
-    let refused = given.try_export(&[]);
+    let refused = given.try_export_with(&given.server.environment_in_haste(), &[]);
     assert!(refused.error().contains("see that it runs"), "{}", refused.error());
 
     given.server.restart();
@@ -120,7 +120,7 @@ fn no_password_is_told_and_a_wrong_one_is_one_error() {
     for (uri, expected) in [
         (given.server.uri_of(Some("planted-wrong")), "MongoDB refuses user or password"),
         (given.server.uri_of(None), "MongoDB does not allow it"),
-        (format!("mongodb://127.0.0.1:{}", free_port()), "see that it runs"),
+        (format!("mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=1000", free_port()), "see that it runs"),
     ] {
         let refused = given.try_export_with(&[("MONGO_URI", uri)], &[]);
         assert_eq!(refused.code, 1);

@@ -172,23 +172,8 @@ fn sorted(documents: impl Iterator<Item = Value>) -> Vec<Value> {
     documents
 }
 
-/// A line as a value, with one spelling of each `$numberDouble`: Python writes `1e+16`, others `1e16`.
-pub(crate) fn parsed(line: &str) -> Value {
-    fn one_spelling(value: &mut Value) {
-        match value {
-            Value::Object(object) => {
-                if let Some(Value::String(digits)) = object.get_mut("$numberDouble") {
-                    *digits = digits.parse::<f64>().unwrap().to_string();
-                }
-                object.values_mut().for_each(one_spelling);
-            }
-            Value::Array(array) => array.iter_mut().for_each(one_spelling),
-            _ => {}
-        }
-    }
-    let mut value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
-    one_spelling(&mut value);
-    value
+fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
 }
 
 /// Minutes of an hour.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use bson::{Document, doc};
+use prowl_e2e::run_with;
 use serde_json::Value;
 
 use super::every_type;
@@ -38,6 +39,37 @@ fn an_import_of_an_export_gives_equal_documents() {
     let other = ["--database", "other"];
     assert_eq!(given.import(&[&["latest"], &other[..]].concat()), [1_500, 1_500, 0, 0, 0]);
     assert_eq!(given.export(&other).documents(), relaxed.documents());
+}
+
+#[test]
+fn what_is_hidden_in_an_export_is_hidden_ever_after() {
+    let given = Given::start();
+    let filled =
+        run_with(&given.server.environment(), "prowl-fetch", &["synth", "--count", "50", "--drop-bodies", "--mongo"]);
+    let _ = filled.expect_success();
+    let whole = given.export(&[]);
+    let mode = "bodies dropped, logins kept";
+    assert_eq!(whole.manifest["details"]["privacy"], mode);
+    given.import(&[&["latest"], &COPY[..]].concat());
+    assert_eq!(given.export(&COPY).manifest["details"]["privacy"], mode);
+
+    // A source keeps to it, and so does the path of the folder.
+    let name = whole.report["snapshot"].as_str().unwrap();
+    let folder = given.store.root.join("exports").join(name);
+    let folder = folder.to_str().unwrap();
+    given.import(&[&[folder], &COPY[..]].concat());
+    let file = given.store.root.join("others.json");
+    fs::write(&file, r#"{"number":1,"base":{"repo":{"full_name":"o/r"}}}"#).unwrap();
+    let file = file.to_str().unwrap();
+    for (what, words) in [
+        (&[file, "--database", "copy"][..], ["filled with bodies dropped", "--collection"]),
+        (&["latest", file, "--database", "third"], ["latest has bodies dropped", "two collections"]),
+    ] {
+        let refused = given.try_import(what);
+        assert_eq!(refused.code, 1);
+        assert!(words.iter().all(|word| refused.error().contains(word)), "{}", refused.error());
+    }
+    assert_eq!(given.export(&COPY).report["documents"], whole.report["documents"]);
 }
 
 #[test]

@@ -139,6 +139,21 @@ fn a_repository_keeps_its_documents_under_another_name() {
 }
 
 #[test]
+fn a_name_that_goes_from_one_repository_to_another_mixes_nothing() {
+    for first in ["acme/repo-00", "acme/repo-01"] {
+        let given = Given::of(small(2, 120));
+        given.succeed(&["--org", "acme"]);
+        // The first makes room for the second, which changes nothing in the pull requests of either.
+        given.github.world(|world| {
+            world.rename("acme/repo-00", "acme/legacy");
+            world.rename("acme/repo-01", "acme/repo-00");
+        });
+        given.succeed(&["--repo", first]);
+        given.complete(&["--org", "acme"]);
+    }
+}
+
+#[test]
 fn a_repository_that_is_not_there_does_not_keep_the_others() {
     let given = Given::of(small(3, 60));
     let list = given.mongo.folder().join("repositories");

@@ -19,7 +19,7 @@ fn a_database_that_cannot_be_used_is_told_at_the_start() {
     assert!(told.contains("mongo_uri"), "{told}");
 
     given.set("MONGO_URI", &uri);
-    given.mongo.stop();
+    given.mongo.kill();
     let begun = Instant::now();
     let told = given.refused(&["--org", "acme"]);
     assert!(told.contains(&given.mongo.address()), "{told}");
@@ -61,7 +61,7 @@ fn a_database_that_is_away_for_a_moment_is_waited_for() {
 fn a_database_that_is_away_for_good_ends_the_run_and_nothing_is_lost() {
     let mut given = Given::of(small(2, 1_600));
     given.github.latency(Duration::from_millis(300));
-    let arguments = ["--org", "acme", "--lease", "5s"];
+    let arguments = ["--org", "acme", "--lease", "5s", "--mongo-patience", "5s"];
     let mut running = given.start(&arguments);
     given.wait_for_requests(&mut running, 6);
     given.mongo.kill();

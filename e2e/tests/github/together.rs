@@ -24,6 +24,17 @@ fn two_collectors_share_the_work() {
 }
 
 #[test]
+fn a_lease_is_renewed_for_as_long_as_the_work_takes() {
+    let given = Given::of(small(1, 1_200));
+    given.github.latency(Duration::from_millis(300));
+    let both = [(); 2].map(|()| given.start(&["--repo", "acme/repo-00", "--lease", "1s"]));
+    let ended = both.map(|running| given.checked(running.wait()).expect_success());
+    given.assert_complete();
+    let fetched = ended.map(|ended| figure(&ended, "pull_requests.fetched"));
+    assert!(fetched.contains(&1_200) && fetched.iter().min() < Some(&200), "{fetched:?} were fetched");
+}
+
+#[test]
 fn the_work_of_a_collector_that_died_is_done_by_the_next() {
     let given = Given::of(small(4, 800));
     given.github.latency(Duration::from_millis(200));
@@ -63,6 +74,6 @@ fn neither_bodies_nor_names_are_stored() {
 
     // What is stored one way is not mixed with what is stored the other way.
     let told = given.refused(&["--org", "acme"]);
-    assert!(told.contains("--hash-logins") || told.contains("logins"), "{told}");
+    assert!(told.contains("filled with bodies dropped, logins hashed by"), "{told}");
     assert_eq!(given.mongo.find(PULL_REQUESTS, doc! { "body": { "$ne": null } }).len(), 0);
 }

@@ -49,22 +49,20 @@ fn a_database_that_is_down_or_hangs_is_one_clear_error() {
     let begin = Instant::now();
     refused(&synth(&server.environment(), 50, &[]), &["cannot connect to MongoDB", &server.address()]);
     server.resume();
-    server.stop();
+    server.kill();
     refused(
-        &synth(&server.environment(), 50, &[]),
+        &synth(&server.environment_in_haste(), 50, &[]),
         &["cannot connect to MongoDB", "Connection refused", "see that it runs"],
     );
     assert!(begin.elapsed() < Duration::from_mins(2), "{:?}", begin.elapsed());
 }
 
 /// Loading many pull requests, which has begun to store them.
-fn loading(server: &servers::Mongo, count: u32) -> Running {
+fn loading(server: &servers::Mongo, count: u32, more: &[&str]) -> Running {
     let count = count.to_string();
-    let mut loading = Running::start_with(
-        &server.environment(),
-        "prowl-fetch",
-        &["synth", "--count", &count, "--seed", "7", "--json", "--mongo"],
-    );
+    let arguments = ["synth", "--count", &count, "--seed", "7", "--json", "--mongo"];
+    let arguments = [&arguments[..], more].concat();
+    let mut loading = Running::start_with(&server.environment_in_haste(), "prowl-fetch", &arguments);
     loading.wait_for("the first documents", || (server.count(PULL_REQUESTS) > 0).then_some(()));
     loading
 }
@@ -72,7 +70,7 @@ fn loading(server: &servers::Mongo, count: u32) -> Running {
 #[test]
 fn a_database_that_comes_back_is_gone_on_with() {
     let mut server = servers::Mongo::start_secured();
-    let loading = loading(&server, 6_000);
+    let loading = loading(&server, 6_000, &[]);
     for _ in 0..3 {
         server.kill();
         std::thread::sleep(Duration::from_millis(500));
@@ -87,7 +85,7 @@ fn a_database_that_comes_back_is_gone_on_with() {
 #[test]
 fn a_database_that_stays_away_ends_the_run_and_the_next_one_does_the_rest() {
     let mut server = servers::Mongo::start_secured();
-    let loading = loading(&server, 6_000);
+    let loading = loading(&server, 6_000, &["--mongo-patience", "4s"]);
     server.kill();
     refused(&loading.wait(), &["cannot write to prowl.pull_requests", "Connection refused"]);
     server.restart();
@@ -101,7 +99,7 @@ fn a_database_that_stays_away_ends_the_run_and_the_next_one_does_the_rest() {
 #[test]
 fn a_load_that_is_stopped_keeps_what_it_stored() {
     let server = servers::Mongo::start();
-    let stopped = loading(&server, 20_000).stop();
+    let stopped = loading(&server, 20_000, &[]).stop();
     refused(&stopped, &["stopped by SIGTERM", "run this again"]);
     let stored = server.count(PULL_REQUESTS);
     assert!(stored > 0 && stored < 20_000, "{stored}");

@@ -1,5 +1,7 @@
 //! What the tests share: versions of pull requests, and the program that stores some.
 
+use std::time::Duration;
+
 use bson::{DateTime, Document, RawDocumentBuf, doc};
 use prowl_e2e::servers::{self, PULL_REQUESTS};
 use prowl_e2e::{Outcome, Variable, run_with};
@@ -10,7 +12,7 @@ pub(crate) const HARBOUR: &str = "tide/harbour";
 const HOUR: i64 = 1_700_000_000_000;
 
 pub(crate) fn config(uri: String) -> Config {
-    Config { uri: uri.into(), database: None, collection: None }
+    Config { uri: uri.into(), database: None, collection: None, patience: Duration::from_mins(1) }
 }
 
 pub(crate) async fn connect(server: &servers::Mongo) -> Mongo {
@@ -26,7 +28,7 @@ pub(crate) fn version(repository: &str, number: i64, updated_at: i64, fetched_at
     doc! {
         "_id": format!("{repository}#{number}"), "number": number, "title": format!("{updated_at} {fetched_at}"),
         "created_at": date(0), "updated_at": date(updated_at), "fetched_at": date(fetched_at),
-        "base": { "repo": { "full_name": repository } },
+        "base": { "ref": "main", "repo": { "full_name": repository } },
     }
 }
 
@@ -35,7 +37,7 @@ pub(crate) fn raw(documents: &[Document]) -> Vec<RawDocumentBuf> {
 }
 
 pub(crate) fn written(inserted: u64, changed: u64, unchanged: u64) -> Written {
-    Written { inserted, changed, unchanged }
+    Written { inserted, changed, unchanged, ..Written::default() }
 }
 
 /// What is stored of a pull request.

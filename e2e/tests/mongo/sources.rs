@@ -39,7 +39,7 @@ fn what_is_loaded_is_what_would_be_exported() {
     let loaded = synth(&server.environment(), 400, &[]).expect_success().json();
     let count = |report: &serde_json::Value, of: &str| report[of].as_u64().unwrap();
     assert_eq!(count(&loaded, "inserted"), newest.len() as u64);
-    let sum = ["inserted", "changed", "unchanged"].map(|of| count(&loaded, of)).iter().sum::<u64>();
+    let sum = ["inserted", "changed", "refreshed", "unchanged"].map(|of| count(&loaded, of)).iter().sum::<u64>();
     assert_eq!(sum, count(&loaded, "documents"));
     let documents = server.find(PULL_REQUESTS, doc! {});
     let stored: BTreeMap<String, serde_json::Value> = documents

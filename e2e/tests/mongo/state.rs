@@ -22,6 +22,14 @@ async fn a_collection_is_filled_with_the_same_privacy_ever_after() {
     let other = Mongo::connect(&other).await.unwrap();
     other.settings(&settings("bodies dropped")).await.unwrap();
     other.close().await;
+    // What was stored before anybody wrote settings down has nothing hidden.
+    let full = Config { collection: Some("full".to_owned()), ..config(server.uri()) };
+    server.insert("full", &[doc! { "number": 1 }]);
+    let full = Mongo::connect(&full).await.unwrap();
+    let refused = full.settings(&settings("bodies dropped")).await.unwrap_err().to_string();
+    assert!(refused.contains("filled with bodies kept, logins kept"), "{refused}");
+    full.settings(&settings("bodies kept, logins kept")).await.unwrap();
+    full.close().await;
     let state = Config { collection: Some("fetch_state".to_owned()), ..config(server.uri()) };
     assert!(Mongo::connect(&state).await.unwrap_err().to_string().contains("own state"));
     mongo.close().await;

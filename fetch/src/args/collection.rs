@@ -5,7 +5,7 @@ use clap::Args as Group;
 use prowl_platform::arguments::within;
 
 use super::{
-    common::{CollectionArgs, Common, Parts},
+    common::{CollectionArgs, Common, Parts, Waiting},
     values,
 };
 use crate::{
@@ -65,7 +65,7 @@ impl From<ExportArgs> for export::Config {
 /// `prowl-fetch import`
 #[derive(Debug, Group)]
 pub struct ImportArgs {
-    /// Published exports by name, `latest`, and files or folders of extended JSON
+    /// Published exports by name, `latest`, files or folders of extended JSON, and `-` for standard input
     #[arg(value_name = "EXPORT|FILE|FOLDER", required = true)]
     pub exports: Vec<String>,
     /// Where exports that are given by name are published
@@ -77,6 +77,9 @@ pub struct ImportArgs {
     /// The collection.
     #[command(flatten)]
     pub collection: CollectionArgs,
+    /// How long it is waited for.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// What is told.
     #[command(flatten)]
     pub common: Common,

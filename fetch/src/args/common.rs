@@ -1,6 +1,6 @@
 //! What several commands take: where documents go, what of them is kept, and what is told of a run.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args as Group;
 use prowl_platform::{Secrets, StoreUrl, arguments::wrong_use};
@@ -80,6 +80,15 @@ pub struct Names {
     pub collection: Option<String>,
 }
 
+/// How long a collection that is written to is waited for.
+#[derive(Debug, Clone, Copy, Group)]
+#[command(next_help_heading = "MongoDB")]
+pub struct Waiting {
+    /// How long the database may be away, once it was there, before that ends the run
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = values::duration)]
+    pub mongo_patience: Duration,
+}
+
 /// A collection that a command cannot do without.
 #[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "MongoDB")]
@@ -108,6 +117,9 @@ pub struct DestinationArgs {
     /// Its names.
     #[command(flatten)]
     pub names: Names,
+    /// How long it is waited for.
+    #[command(flatten)]
+    pub waiting: Waiting,
 }
 
 /// A collection, before the secrets are known.
@@ -115,6 +127,7 @@ pub struct DestinationArgs {
 pub struct Collection {
     uri: Option<String>,
     names: Names,
+    patience: Duration,
 }
 
 impl Collection {
@@ -124,13 +137,20 @@ impl Collection {
     /// Neither has one.
     pub fn with(self, secrets: &Secrets) -> Result<mongo::Config, Error> {
         let uri = self.uri.map_or_else(|| secrets.need(mongo::SECRET), |uri| Ok(SecretString::from(uri)))?;
-        Ok(mongo::Config { uri, database: self.names.database, collection: self.names.collection })
+        let Names { database, collection } = self.names;
+        Ok(mongo::Config { uri, database, collection, patience: self.patience })
     }
 }
 
-impl From<CollectionArgs> for Collection {
-    fn from(args: CollectionArgs) -> Self {
-        Self { uri: args.mongo, names: args.names }
+impl CollectionArgs {
+    /// The collection, which is not waited for once it was there.
+    pub fn once(self) -> Collection {
+        Collection { uri: self.mongo, names: self.names, patience: Duration::ZERO }
+    }
+
+    /// The collection, and how long it is waited for.
+    pub fn waiting(self, waiting: Waiting) -> Collection {
+        Collection { patience: waiting.mongo_patience, ..self.once() }
     }
 }
 
@@ -154,12 +174,12 @@ impl TryFrom<DestinationArgs> for Destination {
     type Error = clap::Error;
 
     fn try_from(args: DestinationArgs) -> Result<Self, clap::Error> {
-        let DestinationArgs { store, parts: Parts { part_size, compression }, mongo, names } = args;
+        let DestinationArgs { store, parts: Parts { part_size, compression }, mongo, names, waiting } = args;
         match (mongo, store) {
             (Some(_), Some(store)) if std::env::var("PROWL_STORE").ok().as_ref() != Some(&store) => Err(wrong_use(
                 "--store and --mongo: the documents go to one of them; `prowl-fetch export` goes on from the collection",
             )),
-            (Some(uri), _) => Ok(Self::Mongo(Collection { uri, names })),
+            (Some(uri), _) => Ok(Self::Mongo(Collection { uri, names, patience: waiting.mongo_patience })),
             (None, Some(store)) => {
                 Ok(Self::Store { store: StoreUrl::parse(&store).map_err(wrong_use)?, part_size, compression })
             }

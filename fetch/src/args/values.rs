@@ -29,9 +29,14 @@ fn is_name(part: &str) -> bool {
 
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     let moment = text.parse::<Timestamp>();
-    moment
+    let moment = moment
         .or_else(|_| format!("{text}T00:00:00Z").parse())
-        .map_err(|_| "write 2024-05-01 or 2024-05-01T12:00:00Z".to_owned())
+        .map_err(|_| "write 2024-05-01 or 2024-05-01T12:00:00Z".to_owned())?;
+    // Clocks differ, and days begin at different moments.
+    if moment.duration_since(Timestamp::now()) > SignedDuration::from_hours(24) {
+        return Err("it lies in the future".to_owned());
+    }
+    Ok(moment)
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -123,6 +128,7 @@ mod tests {
         for wrong in ["", "yesterday", "2024-13-01", "01.05.2024"] {
             assert!(moment(wrong).is_err(), "{wrong}");
         }
+        assert!(moment("2999-01-01").unwrap_err().contains("future"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use prowl_platform::{
 use url::Url;
 
 use super::{
-    common::{CollectionArgs, Common, Keep},
+    common::{CollectionArgs, Common, Keep, Waiting},
     values,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub struct GithubArgs {
     /// The API: `https://api.github.com`, or `https://HOST/api/v3` of a GitHub Enterprise Server
     #[arg(long, value_name = "URL", default_value = "https://api.github.com", value_parser = api_url)]
     pub api_url: Url,
-    /// Most requests at once, and most repositories
+    /// Most requests at once; twice as many repositories are under way
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = within(1, 100))]
     pub concurrency: u64,
     /// How far behind its watermark a repository is read again
@@ -51,6 +51,9 @@ pub struct GithubArgs {
     /// The collection.
     #[command(flatten)]
     pub collection: CollectionArgs,
+    /// How long it is waited for.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// What is kept.
     #[command(flatten)]
     pub keep: Keep,

@@ -105,7 +105,7 @@ fn read(format: &Format, config: &Config, outlet: &mut Outlet) -> Result<Origin,
     while let Some(batch) = reader.next(|| outlet.check())? {
         for (number, line) in batch.lines() {
             let mut malformed = |reason: &str| {
-                if let Some(told) = tally.malformed(&batch.file, number, reason) {
+                if let Some(told) = tally.malformed.add(&batch.file, number, reason) {
                     spinner.suspend(|| tracing::warn!("{told}"));
                 }
             };
@@ -116,7 +116,7 @@ fn read(format: &Format, config: &Config, outlet: &mut Outlet) -> Result<Origin,
                 Some(Told::Incomplete) => tally.incomplete += 1,
                 Some(Told::PullRequest(document)) if !filter.takes(&document) => tally.filtered += 1,
                 Some(Told::PullRequest(document)) => {
-                    outlet.put(&document)?;
+                    outlet.put(*document)?;
                     tally.taken += 1;
                 }
             }

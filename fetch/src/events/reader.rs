@@ -18,7 +18,7 @@ use ring::digest::{Context, SHA256};
 use super::input::Source;
 use crate::{
     Error,
-    files::{MARK, unpack},
+    files::{MARK, told, unpack},
 };
 
 /// A longer line is passed over without being held. GitHub sends payloads of up to 25 MB.
@@ -90,7 +90,7 @@ fn read(sources: &[Source], batches: &SyncSender<Batch>) -> Result<String, Error
     let mut digest = Context::new(&SHA256);
     for source in sources {
         let file: Arc<str> = source.to_string().into();
-        let failed = |source| Error::EventFile { file: file.to_string(), source };
+        let failed = |source| Error::EventFile { file: file.to_string(), source: told(source) };
         let packed = Digesting { inner: source.open().map_err(failed)?, digest: &mut digest };
         let mut lines = Lines { input: unpack(packed).map_err(failed)?, limit: LONGEST_LINE, number: 0 };
         loop {

@@ -157,7 +157,8 @@ impl PullRequest {
             merged: self.merged.or(told),
             merged_at,
             created_at,
-            updated_at: self.updated_at.map(date).or(at).or(closed_at).unwrap_or(created_at),
+            // That of the event would be later than GitHub's own: its version would never come through.
+            updated_at: self.updated_at.map(date),
             closed_at,
             user: self.user.or(around.actor.filter(|_| opened)).map(user),
             author_association: self.author_association.map(Cow::Owned),
@@ -267,7 +268,7 @@ mod tests {
             ("state", json!("open")),
             ("merged", json!(false)),
             ("created_at", at.clone()),
-            ("updated_at", at.clone()),
+            ("updated_at", Value::Null),
             ("fetched_at", at),
             ("user", json!({"login": "renovate[bot]", "type": "Bot"})),
             ("base", json!({"ref": "main", "sha": "cd", "repo": {"full_name": "tide/harbour"}})),

@@ -3,16 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Format;
-use crate::Error;
+use crate::{Error, rejects::Rejects};
 
 /// The largest share of malformed lines that is let pass, as `prowl-preprocess` lets as many rejects.
 const MOST: f64 = 0.01;
-
-/// Malformed lines that are told one by one.
-const TOLD: u64 = 10;
-
-/// How much of a reason is told, in characters: it may quote the line.
-const REPEATED: usize = 200;
 
 /// Counts of lines that are not blank.
 #[derive(Debug, Default)]
@@ -25,37 +19,21 @@ pub(super) struct Tally {
     pub(super) incomplete: u64,
     /// Events of other kinds.
     pub(super) other: u64,
-    malformed: u64,
-    first: Option<String>,
+    pub(super) malformed: Rejects,
 }
 
 impl Tally {
-    /// Counts a line that is not understood, and says so of the first ten.
-    pub(super) fn malformed(&mut self, file: &str, line: u64, reason: &str) -> Option<String> {
-        self.malformed += 1;
-        if self.malformed > TOLD {
-            return None;
-        }
-        let visible = |c: char| if c.is_control() { ' ' } else { c };
-        let reason: String = reason.chars().map(visible).take(REPEATED).collect();
-        let told = format!("{file}, line {line}: {reason}");
-        self.first.get_or_insert_with(|| told.clone());
-        Some(told)
-    }
-
     /// # Errors
     /// There is no pull request, or too many lines are malformed.
     pub(super) fn judge(&self, format: &Format, files: &str) -> Result<(), Error> {
-        let Self { taken, filtered, incomplete, other, malformed, first } = self;
-        let read = taken + filtered + incomplete + malformed;
-        if let Some(first) = first
-            && *malformed as f64 > MOST * read as f64
-        {
+        let Self { taken, filtered, incomplete, other, malformed } = self;
+        let read = taken + filtered + incomplete + malformed.count();
+        if let Some(first) = malformed.too_many(MOST, read) {
             return Err(Error::MalformedEvents {
-                malformed: *malformed,
+                malformed: malformed.count(),
                 read,
                 most: 100.0 * MOST,
-                first: first.clone(),
+                first: first.to_owned(),
                 wanted: format.wanted,
             });
         }
@@ -75,27 +53,26 @@ impl Tally {
 
     /// For the manifest.
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
-        let Self { taken, filtered, incomplete, other, malformed, .. } = self;
         let counts = [
-            ("pull_request_events", taken),
-            ("filtered", filtered),
-            ("incomplete", incomplete),
-            ("other_events", other),
-            ("malformed_lines", malformed),
+            ("pull_request_events", self.taken),
+            ("filtered", self.filtered),
+            ("incomplete", self.incomplete),
+            ("other_events", self.other),
+            ("malformed_lines", self.malformed.count()),
         ];
-        counts.into_iter().map(|(name, count)| (name.to_owned(), *count)).collect()
+        counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
     }
 
     /// For people.
     pub(super) fn notes(&self) -> Vec<String> {
-        let Self { taken, filtered, incomplete, other, malformed, first } = self;
+        let Self { taken, filtered, incomplete, other, malformed } = self;
         let mut notes =
             vec![format!("{taken} events of pull requests; {filtered} not asked for, {other} of other kinds")];
         if *incomplete > 0 {
             notes.push(format!("{incomplete} events do not say when their pull request was opened, and are left out"));
         }
-        if let Some(first) = first {
-            notes.push(format!("{malformed} lines are malformed and left out, the first: {first}"));
+        if let Some(first) = malformed.told().first() {
+            notes.push(format!("{} lines are malformed and left out, the first: {first}", malformed.count()));
         }
         notes
     }
@@ -111,22 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_ten_are_told() {
-        let mut tally = Tally::default();
-        let told = (1..=12).filter_map(|line| tally.malformed("a.json", line, "no\u{1b} JSON")).collect::<Vec<_>>();
-        assert_eq!((told.len(), &*told[0], &*told[9]), (10, "a.json, line 1: no  JSON", "a.json, line 10: no  JSON"));
-        assert!(tally.malformed("a.json", 13, "").is_none());
-        assert_eq!(tally.counts()["malformed_lines"], 13);
-        assert!(Tally::default().malformed("f", 1, &"x".repeat(1_000)).unwrap().len() < 250);
-    }
-
-    #[test]
     fn too_many_are_an_error_and_so_is_nothing() {
         let mut tally = Tally { taken: 99, other: 5_000, ..Tally::default() };
         tally.judge(&FORMAT, "2 files").unwrap();
-        tally.malformed("a.json", 7, "cut off");
+        tally.malformed.add("a.json", 7, "cut off");
         tally.judge(&FORMAT, "2 files").unwrap();
-        tally.malformed("a.json", 8, "cut off");
+        tally.malformed.add("a.json", 8, "cut off");
         let told = said(&tally);
         assert!(
             told.contains("2 of 101 lines") && told.contains("1%") && told.contains("a.json, line 7: cut off"),

@@ -6,39 +6,38 @@
 //!
 //! **An increment** (`since`) holds what was fetched at or after that moment (`fetched_at`; of documents without one,
 //! what was updated then; of those without either, everything). What an earlier export has not, was stored after it
-//! began, and what is stored was fetched at most some minutes before. So an increment that begins an hour before the
-//! earlier export began misses nothing that collectors store; what it holds twice, readers count as superseded. Each
-//! export tells that moment. What an `import` or another program stores under its old `fetched_at`, what a rename
-//! changes and what is deleted, only a whole export shows.
+//! began, and what the visits to GitHub store was fetched at most some hours before. So an increment that begins a day
+//! before the earlier export began misses nothing of those; what it holds twice, readers count as superseded. Each
+//! export tells that moment. What `git`, `webhook`, `gharchive`, `import` or another program stores under an older
+//! moment, what a rename changes and what is deleted, only a whole export shows.
 
 mod filter;
 mod plan;
 mod reader;
 mod snapshot;
 
-use std::{collections::BTreeMap, num::NonZero, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZero, pin::pin, sync::Arc, time::Duration};
 
 use bson::{Document, RawDocumentBuf};
 use jiff::Timestamp;
 use prowl_platform::{Input, Kind, Store, shutdown};
 use serde_json::json;
-use tokio::{runtime::Handle, task::spawn_blocking};
 
 use self::{filter::Filter, plan::Plan, reader::Work, snapshot::Consistency};
 pub use crate::extjson::Format;
 use crate::{
     Error, extjson,
-    mongo::Mongo,
+    mongo::{Mongo, Settings},
     outlet::Origin,
-    publish::{Compression, Made, PartSize, PartWriter, Parts, Report, complete, joined, unless_signalled},
+    publish::{Compression, Made, PRIVACY, PartSize, Parts, Report, complete, unless_signalled},
 };
 
 /// Cursors at once where nobody says how many.
 const READERS: usize = 4;
 
 /// How long before this export the next increment should begin: longer than a document is on its way from GitHub to
-/// the collection, with all its tries.
-const OVERLAP: Duration = Duration::from_hours(1);
+/// the collection, with all its tries and with waiting for points, which come each hour.
+const OVERLAP: Duration = Duration::from_hours(24);
 
 /// What to export, and how.
 #[derive(Debug, Clone)]
@@ -57,6 +56,17 @@ pub struct Config {
     pub repositories: Vec<String>,
     /// Cursors at once; else as many as there are cores, at most 4, where the server finds ranges of `_id`s by an index.
     pub parallel: Option<usize>,
+}
+
+impl Config {
+    /// The flags, each after a blank, that ask for the same of the same collection.
+    fn flags(&self, mongo: &Mongo) -> String {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let repositories = (!self.repositories.is_empty()).then(|| format!(" --repo {}", self.repositories.join(" ")));
+        let query = self.query.as_ref().and_then(|query| Document::try_from(query).ok());
+        let query = query.map(|query| format!(" --query {}", quoted(&filter::text(&query))));
+        [Some(mongo.flags()), repositories, query].into_iter().flatten().collect()
+    }
 }
 
 /// A filter for documents, in extended JSON.
@@ -87,12 +97,19 @@ pub async fn export(config: &Config, mongo: &Mongo, store: &Store) -> Result<Rep
 }
 
 async fn attempt(config: &Config, mongo: &Mongo, store: &Store, consistency: Consistency) -> Result<Report, Error> {
-    let stop = shutdown::signal();
+    let mut stop = pin!(shutdown::signal());
     let began = mongo.now();
     let filter = Filter::of(config)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let readers = config.parallel.unwrap_or(cores.min(READERS));
-    let plan = Plan::of(mongo, readers, config.parallel.is_some()).await?;
+    let prepare = async {
+        let plan = Plan::of(mongo, readers, config.parallel.is_some()).await?;
+        Ok::<_, Error>((plan, mongo.stored_settings().await?))
+    };
+    let (plan, settings) = tokio::select! {
+        prepared = prepare => prepared?,
+        signal = &mut stop => return Err(Error::Stopped(signal)),
+    };
     tracing::info!(
         collection = mongo.namespace(),
         documents = plan.documents,
@@ -105,17 +122,14 @@ async fn attempt(config: &Config, mongo: &Mongo, store: &Store, consistency: Con
     let work =
         Arc::new(Work::new(mongo, &filter, &plan, consistency.time(), config.format, Arc::clone(&parts), readers));
     let made = unless_signalled(&parts, stop, async {
-        let mut read = reader::all(work, readers).await?;
-        if read.totals.documents == 0 {
-            // Between two increments nothing may have happened.
-            if config.since.is_none() {
-                return Err(Error::NothingToExport { collection: mongo.namespace(), filtered: !filter.is_empty() });
-            }
-            let (parts, runtime) = (Arc::clone(&parts), Handle::current());
-            read.totals += joined(spawn_blocking(move || PartWriter::new(&parts, runtime).empty()).await)?;
+        let read = reader::all(work, readers).await?;
+        // Between two increments nothing may have happened.
+        if read.totals.documents == 0 && config.since.is_none() {
+            return Err(Error::NothingToExport { collection: mongo.namespace(), filtered: !filter.is_empty() });
         }
-        let origin = origin(config, mongo, &filter, &plan, &consistency, began, &read);
-        Ok(Made { origin, totals: read.totals, coverage: read.coverage })
+        let mut origin = origin(config, mongo, &filter, &plan, &consistency, began, &read);
+        origin.details[PRIVACY] = settings.map(|Settings { privacy }| privacy).into();
+        Ok(Made { origin, is_whole: filter.is_empty(), totals: read.totals, coverage: read.coverage })
     });
     let made = made.await;
     complete(store, parts, made).await
@@ -139,7 +153,13 @@ fn origin(
         ranges.iter().map(|(range, documents)| json!({ "filter": filter::text(range), "documents": documents }));
 
     let mut notes = vec![consistency.sentence()];
-    notes.extend(next.as_ref().map(|next| format!("the next increment: prowl-fetch export --since {next}")));
+    notes.extend(
+        next.as_ref()
+            .map(|next| format!("the next increment: prowl-fetch export --since {next}{}", config.flags(mongo))),
+    );
+    if !filter.is_empty() && read.totals.documents > 0 {
+        notes.push("a part of the collection: name all exports that belong together when you go on".to_owned());
+    }
     let missing: Vec<_> = config
         .repositories
         .iter()

@@ -22,8 +22,6 @@ const SAMPLES_PER_RANGE: usize = 20;
 pub(super) struct Plan {
     /// About how many documents the collection holds.
     pub(super) documents: u64,
-    /// About how large they are.
-    pub(super) document_bytes: u64,
     /// Filters, each for a piece.
     pub(super) ranges: Vec<Document>,
 }
@@ -34,8 +32,7 @@ impl Plan {
     pub(super) async fn of(mongo: &Mongo, readers: usize, forced: bool) -> Result<Self, Error> {
         let collection = mongo.pull_requests();
         let documents = collection.estimated_document_count().await.map_err(|error| mongo.error("read", error))?;
-        let document_bytes = document_bytes(mongo).await.unwrap_or(0);
-        let mut plan = Self { documents, document_bytes, ranges: vec![doc! {}] };
+        let mut plan = Self { documents, ranges: vec![doc! {}] };
 
         let wanted = usize::try_from(documents / DOCUMENTS_PER_RANGE).unwrap_or(usize::MAX);
         let wanted = wanted.min(readers * RANGES_PER_READER);
@@ -57,31 +54,17 @@ impl Plan {
     }
 }
 
-async fn run(mongo: &Mongo, command: Document) -> Answer<Document> {
-    let collection = mongo.pull_requests();
-    let database = collection.client().database(&collection.namespace().db);
-    let mut command = database.run_command(command);
-    if let Some(criteria) = collection.selection_criteria() {
-        command = command.selection_criteria(criteria.clone());
-    }
-    command.await
-}
-
-async fn document_bytes(mongo: &Mongo) -> Option<u64> {
-    let stats = run(mongo, doc! { "collStats": mongo.pull_requests().name() }).await.ok()?;
-    match stats.get("avgObjSize")? {
-        Bson::Int32(bytes) => u64::try_from(*bytes).ok(),
-        Bson::Int64(bytes) => u64::try_from(*bytes).ok(),
-        Bson::Double(bytes) => Some(*bytes as u64),
-        _ => None,
-    }
-}
-
 /// Whether the server would find a range by an index, as far as it tells.
 async fn has_index(mongo: &Mongo) -> bool {
     let range = doc! { "_id": { "$gte": "a", "$lt": "b" } };
     let find = doc! { "find": mongo.pull_requests().name(), "filter": range };
-    let explained = run(mongo, doc! { "explain": find, "verbosity": "queryPlanner" }).await;
+    let collection = mongo.pull_requests();
+    let database = collection.client().database(&collection.namespace().db);
+    let mut explain = database.run_command(doc! { "explain": find, "verbosity": "queryPlanner" });
+    if let Some(criteria) = collection.selection_criteria() {
+        explain = explain.selection_criteria(criteria.clone());
+    }
+    let explained = explain.await;
     // Where it stands differs by version; a clustered collection has the stage CLUSTERED_IXSCAN.
     explained.is_ok_and(|plan| plan.to_string().contains("IXSCAN"))
 }

@@ -37,8 +37,11 @@ use crate::{
     publish::{PartWriter, Parts, Totals, joined},
 };
 
-/// KiB that a cursor asks for at a time, about.
-const BATCH: usize = 2 << 10;
+/// Documents that a cursor asks for at a time: so many that the way there and back takes little of the time, and so few
+/// that several cursors go on beside each other.
+const BATCH: u32 = 1_000;
+/// KiB of them, of pull requests as they usually are.
+const USUAL_BATCH: usize = 2 << 10;
 /// The most KiB that a server sends at a time.
 const LARGEST_BATCH: usize = 17 << 10;
 /// The longest wait for an answer: a filter may find nothing in millions of documents.
@@ -52,7 +55,6 @@ pub(super) struct Work {
     ranges: Vec<Document>,
     next: AtomicUsize,
     snapshot: Option<Timestamp>,
-    batch_documents: u32,
     /// A permit for each KiB that may be on its way.
     room: Arc<Semaphore>,
     format: Format,
@@ -88,9 +90,8 @@ impl Work {
         parts: Arc<Parts>,
         readers: usize,
     ) -> Self {
-        let batch_documents = ((BATCH as u64) << 10) / plan.document_bytes.max(1);
         // At least two may ask at the same time, while everybody has a batch in work and one that waits.
-        let room = LARGEST_BATCH * (readers / 2).max(2) + readers * 2 * BATCH;
+        let room = LARGEST_BATCH * (readers / 2).max(2) + readers * 2 * USUAL_BATCH;
         let progress =
             if filter.is_empty() { progress::bar(plan.documents, "exporting") } else { progress::spinner("exporting") };
         Self {
@@ -98,7 +99,6 @@ impl Work {
             ranges: plan.ranges.iter().map(|range| filter.within(range)).collect(),
             next: AtomicUsize::new(0),
             snapshot,
-            batch_documents: batch_documents.clamp(1, 10_000) as u32,
             room: Arc::new(Semaphore::new(room)),
             format,
             parts,
@@ -128,18 +128,13 @@ impl Work {
     async fn open(&self, filter: &Document) -> Answer<RawBatchCursor> {
         let collection = self.mongo.pull_requests();
         let Some(time) = self.snapshot else {
-            return collection.find(filter.clone()).batch_size(self.batch_documents).batch().await;
+            return collection.find(filter.clone()).batch_size(BATCH).batch().await;
         };
         let namespace = collection.namespace();
-        let find = doc! {
-            "find": &namespace.coll,
-            "filter": filter,
-            "batchSize": i64::from(self.batch_documents),
-            "readConcern": { "level": "snapshot", "atClusterTime": time },
-        };
+        let find = find_at(time, &namespace.coll, filter);
         let mut options = RunCursorCommandOptions::default();
         options.selection_criteria = collection.selection_criteria().cloned();
-        options.batch_size = Some(self.batch_documents);
+        options.batch_size = Some(BATCH);
         let database = collection.client().database(&namespace.db);
         database.run_cursor_command(find).with_options(options).batch().await
     }
@@ -187,6 +182,16 @@ impl Work {
         }
         read.totals = writer.finish()?;
         Ok(read)
+    }
+}
+
+/// The command that finds what was there at a moment.
+fn find_at(time: Timestamp, collection: &str, filter: &Document) -> Document {
+    doc! {
+        "find": collection,
+        "filter": filter,
+        "batchSize": i64::from(BATCH),
+        "readConcern": { "level": "snapshot", "atClusterTime": time },
     }
 }
 
@@ -306,6 +311,16 @@ mod tests {
     fn subject_of(document: &Document) -> Option<(String, Option<Date>)> {
         let bytes = bson::serialize_to_vec(document).unwrap();
         subject(&bytes).unwrap().map(|(repository, created)| (repository.to_owned(), created))
+    }
+
+    #[test]
+    fn a_snapshot_is_read_at_its_moment() {
+        let time = Timestamp { time: 7, increment: 3 };
+        let find = find_at(time, "pull_requests", &doc! { "number": 1 });
+        let concern = find.get_document("readConcern").unwrap();
+        assert_eq!(concern, &doc! { "level": "snapshot", "atClusterTime": time });
+        assert_eq!(find.get_str("find").unwrap(), "pull_requests");
+        assert_eq!(find.get_document("filter").unwrap(), &doc! { "number": 1 });
     }
 
     #[test]

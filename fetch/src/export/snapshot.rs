@@ -53,7 +53,8 @@ pub(super) async fn ask(mongo: &Mongo) -> Result<Consistency, Error> {
     let namespace = collection.namespace();
     let find = doc! {
         "find": &namespace.coll,
-        "projection": { "_id": 1 },
+        // What is found does not matter, and nothing is found in no time.
+        "filter": { "_id": "" },
         "limit": 1,
         "singleBatch": true,
         "readConcern": { "level": "snapshot" },

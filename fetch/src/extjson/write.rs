@@ -170,13 +170,18 @@ impl<W: Write> Writer<'_, W> {
             };
             return Ok(write!(self.out, r#"{{"$numberDouble":"{name}"}}"#)?);
         }
-        // The shortest digits that lead back to the same number, `1.0` and not `1`.
-        if !self.canonical {
-            return Ok(CompactFormatter.write_f64(self.out, number)?);
+        // The shortest digits that lead back to the same number, `1.0` and not `1`; an exponent where Python writes one, and
+        // as it does.
+        let mut digits = Vec::with_capacity(26);
+        if number == 0.0 || (1e-4..1e16).contains(&number.abs()) {
+            CompactFormatter.write_f64(&mut digits, number)?;
+        } else {
+            let text = format!("{number:e}");
+            let (mantissa, exponent) = text.split_once('e').unwrap_or((text.as_str(), "0"));
+            let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+            write!(digits, "{mantissa}e{sign}{exponent:0>2}")?;
         }
-        self.raw(br#"{"$numberDouble":""#)?;
-        CompactFormatter.write_f64(self.out, number)?;
-        self.raw(b"\"}")
+        self.number(br#"{"$numberDouble":""#, &digits)
     }
 
     fn date(&mut self, moment: i64) -> Written {
@@ -281,6 +286,12 @@ mod tests {
         differ(date(1_500), r#"{"$date":"1970-01-01T00:00:01.500Z"}"#, r#"{"$date":{"$numberLong":"1500"}}"#);
         alike(date(-1), r#"{"$date":{"$numberLong":"-1"}}"#);
         alike(date(i64::MAX), r#"{"$date":{"$numberLong":"9223372036854775807"}}"#);
+        differ(1.5e-7, "1.5e-07", r#"{"$numberDouble":"1.5e-07"}"#);
+        differ(1e-4, "0.0001", r#"{"$numberDouble":"0.0001"}"#);
+        differ(-1.25e-5, "-1.25e-05", r#"{"$numberDouble":"-1.25e-05"}"#);
+        differ(1e15, "1000000000000000.0", r#"{"$numberDouble":"1000000000000000.0"}"#);
+        differ(1e16, "1e+16", r#"{"$numberDouble":"1e+16"}"#);
+        differ(-2.5e300, "-2.5e+300", r#"{"$numberDouble":"-2.5e+300"}"#);
         for number in [1e300, 5e-324, f64::MAX, 1e16, 1e-7, 123_456_789.125] {
             assert_eq!(both(number).0.parse::<f64>().unwrap().to_bits(), number.to_bits());
         }

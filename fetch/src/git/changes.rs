@@ -167,7 +167,7 @@ impl<'a> Documents<'a> {
             merged: Some(true),
             merged_at: Some(merged_at),
             created_at,
-            updated_at: merged_at,
+            updated_at: Some(merged_at),
             closed_at: Some(merged_at),
             user: login.or(Some(author.0)).filter(|login| !login.is_empty()).map(User::new),
             author_association: None,

@@ -97,7 +97,7 @@ pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
         changes::Context { repository: &config.repository, branch, reverted_at: &line.reverted_at, graph: &graph };
     let bar = progress::bar(merges.len() as u64, "reading changes");
     let authors_by_name = slices::read(&git, &context, &merges, |document| {
-        outlet.put(&document)?;
+        outlet.put(document)?;
         outlet.check()?;
         bar.inc(1);
         Ok(())

@@ -40,6 +40,10 @@ pub(super) enum Refusal {
     Wrong(String),
 }
 
+/// What to do where an organisation wants the token to be authorised by its own login.
+pub(super) const SINGLE_SIGN_ON: &str =
+    "authorize the token for the single sign-on of the organisation, in GitHub's settings of the token";
+
 impl Refusal {
     pub(super) fn passing(says: impl Into<String>) -> Self {
         Self::Passing { says: says.into(), wait: Duration::ZERO }
@@ -149,10 +153,7 @@ impl Told {
             "RATE_LIMITED" | "RATE_LIMIT" => Refusal::Limited { says, wait: None },
             _ if message.contains("rate limit") => Refusal::Limited { says, wait: None },
             "NOT_FOUND" => Refusal::Gone,
-            "FORBIDDEN" if saml => Refusal::Denied {
-                says,
-                hint: "authorize the token for the single sign-on of the organisation, in GitHub's settings of the token",
-            },
+            "FORBIDDEN" if saml => Refusal::Denied { says, hint: SINGLE_SIGN_ON },
             "FORBIDDEN" if message.contains("ip allow list") => {
                 Refusal::Denied { says, hint: "let the organisation's IP allow list take this machine's address" }
             }

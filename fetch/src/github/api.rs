@@ -1,7 +1,10 @@
 //! Asking GitHub: with the right token, at the pace that its budget allows, as often as it takes and no longer than
 //! patience goes.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -11,7 +14,10 @@ use prowl_platform::{
 };
 use reqwest::{Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -26,6 +32,9 @@ use super::{
     trouble::Trouble,
 };
 use crate::{Error, mongo::Mongo};
+
+/// So long without an answer is told.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long an answer may take; GitHub itself gives up after ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,6 +55,8 @@ pub(super) struct GitHub {
     permits: Semaphore,
     patience: Duration,
     spent: Spent,
+    /// Whether it was told that GitHub answers nothing.
+    silent: AtomicBool,
     stop: CancellationToken,
 }
 
@@ -106,6 +117,7 @@ impl GitHub {
             permits: Semaphore::new(concurrency),
             patience,
             spent: Spent::new(),
+            silent: AtomicBool::new(false),
             stop: CancellationToken::new(),
         }
     }
@@ -157,15 +169,20 @@ impl GitHub {
         let (mut limits, mut refreshed) = (0, false);
         loop {
             let waited = budget.take().await;
-            patience.excuse(waited);
-            self.spent.wait(waited);
-            let refusal = match self.once::<Q>(owner, &budget, &body).await {
+            let (more, turn) = self.turn(&budget).await;
+            patience.excuse(waited + more);
+            self.spent.wait(waited + more);
+            let refusal = match self.once::<Q>(owner, &budget, &body, turn).await {
                 Ok(answered) => {
                     patience.succeeded();
+                    if self.silent.swap(false, Relaxed) {
+                        tracing::info!("{} answers again", self.host());
+                    }
                     return Ok(answered);
                 }
                 Err(refusal) => refusal,
             };
+            self.notice_silence(&refusal);
             tracing::debug!(about, ?refusal, "GitHub did not answer");
             match refusal {
                 Refusal::Limited { says, wait } => {
@@ -206,6 +223,14 @@ impl GitHub {
         }
     }
 
+    /// Tells once that nobody has had an answer for a while.
+    fn notice_silence(&self, refusal: &Refusal) {
+        let (Refusal::Passing { says, .. } | Refusal::TooMuch(says)) = refusal else { return };
+        if self.spent.answered_at().elapsed() > SILENCE && !self.silent.swap(true, Relaxed) {
+            tracing::warn!(says, "{} answers nothing; trying again with growing pauses", self.host());
+        }
+    }
+
     /// The same, about something that cannot be asked for in smaller pieces.
     pub(super) async fn ask_whole<Q: Query<Variables: Clone>>(
         &self,
@@ -235,11 +260,16 @@ impl GitHub {
     async fn changed_since(&self, repository: &str, etag: Option<&str>) -> Result<Changed, Error> {
         let Some((owner, name)) = repository.split_once('/') else { return Ok(Changed::Yes(None)) };
         let budget = self.accounts.budget(owner).await?;
-        self.spent.wait(budget.wait().await);
+        let (waited, turn) = self.turn(&budget).await;
+        self.spent.wait(waited);
         let path = ["repos", owner, name, "pulls"];
         let query = [("state", "all"), ("sort", "updated"), ("direction", "desc"), ("per_page", "1")];
         let request = Request { etag, ..Request::get(&path, &query) };
-        match self.send(owner, &request).await {
+        let sent = self.send(owner, &request, turn).await;
+        if sent.is_ok() {
+            self.spent.answer(0);
+        }
+        match sent {
             Ok((answer, _)) if answer.status == StatusCode::NOT_MODIFIED && etag.is_some() => Ok(Changed::No),
             Ok((answer, _)) => {
                 let etag = answer.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok());
@@ -260,10 +290,11 @@ impl GitHub {
         owner: &str,
         budget: &Budget,
         body: &Bytes,
+        turn: SemaphorePermit<'_>,
     ) -> Result<Answered<Q::ResponseData>, Refusal> {
         let request =
             Request { method: Method::POST, target: Target::GraphQl, query: &[], etag: None, body: Some(body.clone()) };
-        let (answer, token) = self.send(owner, &request).await?;
+        let (answer, token) = self.send(owner, &request, turn).await?;
         let at = date(&answer.headers).unwrap_or_else(Timestamp::now);
         let (data, flaws) =
             understand::<Q>(&answer.body, token.expose_secret().trim()).map_err(|refusal| match refusal {
@@ -271,7 +302,13 @@ impl GitHub {
                     let wait = wait(&answer.headers, at).or_else(|| used_up(budget));
                     Refusal::Limited { says, wait }
                 }
-                refusal => refusal,
+                refusal => {
+                    // A no is an answer, too.
+                    if matches!(refusal, Refusal::Gone | Refusal::Denied { .. } | Refusal::BadCursor(_)) {
+                        self.spent.answer(0);
+                    }
+                    refusal
+                }
             })?;
         let rate = Q::rate_limit(&data);
         budget.settle(rate.map(|rate| Seen {
@@ -285,15 +322,33 @@ impl GitHub {
         Ok(Answered { data, flaws, at, cost })
     }
 
+    /// Waits for a place among the requests under way, while GitHub has not told to wait. Tells how long it had.
+    async fn turn(&self, budget: &Budget) -> (Duration, SemaphorePermit<'_>) {
+        let mut waited = budget.wait().await;
+        loop {
+            let turn = self.permits.acquire().await.expect("the semaphore is never closed");
+            // It may have done so before there was a place.
+            if budget.paused().is_none() {
+                return (waited, turn);
+            }
+            drop(turn);
+            waited += budget.wait().await;
+        }
+    }
+
     /// Sends a request once, and gives the token with which it was answered.
-    async fn send(&self, owner: &str, request: &Request<'_>) -> Result<(Answer, SecretString), Refusal> {
+    async fn send(
+        &self,
+        owner: &str,
+        request: &Request<'_>,
+        turn: SemaphorePermit<'_>,
+    ) -> Result<(Answer, SecretString), Refusal> {
         let until = Instant::now() + self.patience;
         let token = self.credentials.token_for_owner(&self.client, owner, until).await.map_err(no_token)?;
-        let permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let sent = if matches!(request.target, Target::GraphQl) { &self.spent.graphql } else { &self.spent.rest };
         sent.fetch_add(1, Relaxed);
         let answer = self.client.send(request, &token, TIMEOUT).await;
-        drop(permit);
+        drop(turn);
         match answer {
             Ok(answer) => Ok((answer, token)),
             Err(failure) => {
@@ -307,12 +362,13 @@ impl GitHub {
 
     /// What to say when patience is at its end: whether others were answered since it began.
     pub(super) fn gives_up(&self, says: String, patience: &Patience) -> Error {
-        let (host, whole) = (self.host().to_owned(), self.patience);
+        let host = self.host().to_owned();
+        let tried = patience.since().map_or(self.patience, |since| since.elapsed());
         let silent = patience.since().is_some_and(|since| self.spent.answered_at() <= since);
         if silent {
-            Trouble::Silence { host, patience: whole, says }.into()
+            Trouble::Silence { host, tried, says }.into()
         } else {
-            Trouble::Patience { host, patience: whole, says }.into()
+            Trouble::Patience { host, tried, says }.into()
         }
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn document(change: Change, repository: &str, fetched_at: Timestamp) 
         merged: Some(change.merged),
         merged_at: change.merged_at.map(date),
         created_at: date(change.created_at),
-        updated_at: date(change.updated_at),
+        updated_at: Some(date(change.updated_at)),
         closed_at: change.closed_at.map(date),
         user: change.author.map(|author| user(author.login, &author.on)),
         author_association: Some(change.author_association.into()),

@@ -6,7 +6,11 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use prowl_platform::github::{Again, Failure, Kind};
 use reqwest::header::{self, HeaderMap};
 
-use super::{answer::Refusal, pace::Budget, trouble::Trouble};
+use super::{
+    answer::{Refusal, SINGLE_SIGN_ON},
+    pace::Budget,
+    trouble::Trouble,
+};
 
 /// How long until the points of a window are back that are used up.
 pub(super) fn used_up(budget: &Budget) -> Option<Duration> {
@@ -50,6 +54,7 @@ pub(super) fn refusal(failure: Failure) -> Refusal {
     let says = failure.error;
     match (failure.kind, failure.again) {
         (Kind::Unauthorized, _) => Refusal::Token(says),
+        (Kind::Forbidden, _) if says.to_lowercase().contains("saml") => Refusal::Denied { says, hint: SINGLE_SIGN_ON },
         (Kind::Forbidden, _) => {
             Refusal::Denied { says, hint: "it needs read access to pull requests, contents and metadata" }
         }

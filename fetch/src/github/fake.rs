@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) busy: f64,
     /// Share of the answers that lack something for once.
     pub(super) faulty: f64,
+    /// Whether another collector has taken the repository.
+    pub(super) taken: bool,
     /// Doors that can be passed until the collector dies.
     pub(super) life: Option<u64>,
     /// Whether the last of them does its work.
@@ -79,6 +81,7 @@ impl World {
             forgetful: false,
             busy: 0.0,
             faulty: 0.0,
+            taken: false,
             life: None,
             last_gasp: false,
             pages: 0,
@@ -271,7 +274,7 @@ impl Source for World {
     }
 
     fn gives_up(&self, says: String, _: &Patience) -> Error {
-        Trouble::Patience { host: "h".into(), patience: std::time::Duration::ZERO, says }.into()
+        Trouble::Patience { host: "h".into(), tried: std::time::Duration::ZERO, says }.into()
     }
 }
 
@@ -290,11 +293,11 @@ impl Shelf for World {
                 let names: BTreeSet<String> = files.into_iter().map(|file| file.filename).collect();
                 names.len()
             });
-            let new = (document.updated_at.0, files);
+            let new = (document.updated_at.unwrap().0, files);
             match state.stored.insert(document.number, new) {
                 None => written.inserted += 1,
                 Some(old) if old.0 < new.0 => written.changed += 1,
-                Some(old) if old.0 == new.0 => written.unchanged += 1,
+                Some(old) if old.0 == new.0 => written.refreshed += 1,
                 Some(old) => {
                     written.unchanged += 1;
                     state.stored.insert(document.number, old);
@@ -307,6 +310,9 @@ impl Shelf for World {
     async fn save(&self, repository: &Repository) -> Result<bool, Error> {
         tokio::task::yield_now().await;
         let gasp = self.pass()?;
+        if self.lock().taken {
+            return Ok(false);
+        }
         if gasp != Gasp::Before {
             self.lock().repository = Some(repository.clone());
         }

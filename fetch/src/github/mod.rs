@@ -51,7 +51,7 @@ pub struct Config {
     pub api: Url,
     /// What to collect.
     pub targets: Vec<Target>,
-    /// Most requests at once, and most repositories.
+    /// Most requests at once; twice as many repositories are under way.
     pub concurrency: usize,
     /// How far behind its watermark a repository is read again: GitHub's lists may lag behind its clock.
     pub overlap: Duration,

@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
+use prowl_platform::Backoff;
 use tokio::time::{Instant, sleep};
 
-/// Tries are about so far apart, at first and at most.
-const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(30);
+/// How far apart tries are.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+
+/// The longest wait before a smaller question: it is likely to be answered.
+const LONGEST_BREATH: Duration = Duration::from_secs(3);
 
 /// The tries of one thing. A success gives all of the patience back.
 #[derive(Debug)]
@@ -15,17 +18,17 @@ pub(super) struct Patience {
     whole: Duration,
     /// When the tries began that have not succeeded since.
     since: Option<Instant>,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Patience {
     pub(super) fn new(whole: Duration) -> Self {
-        Self { whole, since: None, pause: FIRST }
+        Self { whole, since: None, backoff: BACKOFF }
     }
 
     pub(super) fn succeeded(&mut self) {
         self.since = None;
-        self.pause = FIRST;
+        self.backoff = BACKOFF;
     }
 
     /// When the tries began that have not succeeded since.
@@ -38,18 +41,16 @@ impl Patience {
         self.since = self.since.map(|since| since + waited);
     }
 
-    /// Waits a little before something else is tried in place of what failed.
+    /// Waits before something else is tried in place of what failed.
     pub(super) async fn breathe(&mut self) {
         self.since.get_or_insert_with(Instant::now);
-        sleep(FIRST.mul_f64(rand::random_range(0.5..1.0))).await;
+        sleep(self.backoff.pause().min(LONGEST_BREATH)).await;
     }
 
     /// Waits until it is time for another try, at least as long as is asked for; `false` if there is to be none.
     pub(super) async fn wait(&mut self, asked: Duration) -> bool {
         let spent = self.since.get_or_insert_with(Instant::now).elapsed();
-        let own = self.pause.mul_f64(rand::random_range(0.5..1.0));
-        self.pause = (self.pause * 2).min(LONGEST);
-        let pause = asked.saturating_add(own);
+        let pause = asked.saturating_add(self.backoff.pause());
         if spent.saturating_add(pause) > self.whole {
             return false;
         }

@@ -24,11 +24,14 @@ pub(super) struct Counts {
     pub(super) fetched: AtomicU64,
     pub(super) inserted: AtomicU64,
     pub(super) changed: AtomicU64,
+    pub(super) refreshed: AtomicU64,
     pub(super) unchanged: AtomicU64,
     pub(super) missed: AtomicU64,
     /// Repositories that are to be visited, and that were.
     pub(super) found: AtomicU64,
     pub(super) done: AtomicU64,
+    /// Repositories that another collector has, and that are waited for.
+    pub(super) busy: AtomicU64,
 }
 
 /// A run that is under way.
@@ -117,15 +120,19 @@ impl Progress {
             (None, Some(left)) => format!("; about {} to go", HumanDuration(left)),
             (None, None) => String::new(),
         };
+        let busy = counts.busy.load(Relaxed);
+        let busy = if busy > 0 { format!("; waiting for {busy} that another collector has") } else { String::new() };
+        // What a narrow terminal cuts off comes last.
         format!(
-            "{} of {} repositories, {} pull requests: {} new, {} changed, {} unchanged{}{rest}",
+            "{} of {} repositories{busy}{rest}{}; {} pull requests: {} new, {} changed, {} refreshed, {} unchanged",
             count(&counts.done),
             count(&counts.found),
+            left.unwrap_or_default(),
             count(&counts.fetched),
             count(&counts.inserted),
             count(&counts.changed),
+            count(&counts.refreshed),
             count(&counts.unchanged),
-            left.unwrap_or_default(),
         )
     }
 
@@ -151,6 +158,7 @@ impl Line {
         counts.fetched.fetch_add(fetched, Relaxed);
         counts.inserted.fetch_add(written.inserted, Relaxed);
         counts.changed.fetch_add(written.changed, Relaxed);
+        counts.refreshed.fetch_add(written.refreshed, Relaxed);
         counts.unchanged.fetch_add(written.unchanged, Relaxed);
         let of_it = self.fetched.fetch_add(fetched, Relaxed) + fetched;
         self.bar.set_message(format!("{}: {} pull requests", self.name, HumanCount(of_it)));
@@ -191,17 +199,22 @@ mod tests {
         assert_eq!(progress.left(), None);
         progress.counts.done.store(1, Relaxed);
         let line = progress.line("o/r");
-        line.stored(7, Written { inserted: 5, changed: 2, unchanged: 0 });
+        line.stored(7, Written { inserted: 5, changed: 2, ..Written::default() });
         line.reached(0.5);
         tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(progress.left(), Some(Duration::from_secs(100)));
         let text = progress.text(Some(4_321), None);
         assert_eq!(
             text,
-            "1 of 4 repositories, 7 pull requests: 5 new, 2 changed, 0 unchanged; 4,321 points left; about 2 minutes to go"
+            "1 of 4 repositories; about 2 minutes to go; 4,321 points left; 7 pull requests: 5 new, 2 changed, \
+             0 refreshed, 0 unchanged"
         );
         drop(line);
         assert_eq!(progress.left(), Some(Duration::from_mins(3)));
-        assert!(progress.text(None, Some(Duration::from_secs(90))).ends_with("GitHub said to wait for 2 minutes"));
+        progress.counts.busy.store(2, Relaxed);
+        let text = progress.text(None, Some(Duration::from_secs(90)));
+        let expected =
+            "1 of 4 repositories; waiting for 2 that another collector has; GitHub said to wait for 2 minutes; 7 ";
+        assert!(text.starts_with(expected), "{text}");
     }
 }

@@ -105,6 +105,12 @@ impl<'a, S: Source> Reader<'a, S> {
                         }
                         read => {
                             self.size = usual;
+                            // Perhaps GitHub has given nothing at all until now, and it is not this one that it cannot.
+                            if matches!(&read, Ok(Stretch { gap: Some(_), .. }))
+                                && let Ok(Tried::Whole(page)) = self.attempt(place).await
+                            {
+                                return Ok(Stretch::of(page, None));
+                            }
                             return read;
                         }
                     }
@@ -245,7 +251,7 @@ impl Stretch {
                 Pull::Absent(_) => None,
             })
             .collect();
-        let updates = || documents.iter().filter_map(|document| Timestamp::from_second(document.updated_at.0).ok());
+        let updates = || documents.iter().filter_map(|document| Timestamp::from_second(document.updated_at?.0).ok());
         let span = updates().max().zip(updates().min());
         Self { repository, total, documents, gap, next, span, at: Some(at) }
     }

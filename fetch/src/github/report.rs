@@ -28,7 +28,7 @@ pub struct Report {
     pub points: u64,
     /// Points left of GitHub's window, where it counts any.
     pub points_left: Option<u64>,
-    /// Seconds that requests waited in all, for points or since GitHub told to.
+    /// Seconds that requests waited for points or since GitHub told to, those of requests at the same time added up.
     pub waited: f64,
     /// Seconds that all of it took.
     pub seconds: f64,
@@ -66,7 +66,9 @@ pub struct PullRequests {
     pub inserted: u64,
     /// Those that are there in a newer version now.
     pub changed: u64,
-    /// Those that were there already.
+    /// Those that were there with the same last update, and are there as they were fetched now.
+    pub refreshed: u64,
+    /// Those that were there already, from a later time.
     pub unchanged: u64,
     /// Those that GitHub could not give, or not all of them. The next run asks again.
     pub missed: u64,
@@ -119,6 +121,7 @@ impl Report {
             fetched: of(&counts.fetched),
             inserted: of(&counts.inserted),
             changed: of(&counts.changed),
+            refreshed: of(&counts.refreshed),
             unchanged: of(&counts.unchanged),
             missed: of(&counts.missed),
         };
@@ -140,9 +143,10 @@ impl Report {
             plural(repositories.found, "repository", "repositories"),
         )];
         lines.push(format!(
-            "  {} new, {} changed, {} unchanged",
+            "  {} new, {} changed, {} refreshed, {} unchanged",
             HumanCount(pull_requests.inserted),
             HumanCount(pull_requests.changed),
+            HumanCount(pull_requests.refreshed),
             HumanCount(pull_requests.unchanged),
         ));
         let others = [
@@ -250,7 +254,14 @@ mod tests {
     fn a_report_says_what_came_and_what_did_not() {
         let mut report = Report {
             repositories: Repositories { found: 3, walked: 1, unchanged: 1, missing: 1, ..Repositories::default() },
-            pull_requests: PullRequests { fetched: 1_200, inserted: 1_000, changed: 1, unchanged: 199, missed: 0 },
+            pull_requests: PullRequests {
+                fetched: 1_200,
+                inserted: 1_000,
+                changed: 1,
+                refreshed: 198,
+                unchanged: 1,
+                missed: 0,
+            },
             requests: 14,
             points: 1,
             points_left: Some(4_999),
@@ -261,9 +272,9 @@ mod tests {
         report.problem("o/r", &Error::Cancelled);
         assert_eq!(
             report.text(),
-            "collected 1,200 pull requests of 3 repositories\n  1,000 new, 1 changed, 199 unchanged\n  1 repository \
-             without a change\n  1 repository not there\n  14 requests for 1 point, 4,999 left, in 2.2 s\n  o/r: nobody \
-             takes the documents any more"
+            "collected 1,200 pull requests of 3 repositories\n  1,000 new, 1 changed, 198 refreshed, 1 unchanged\n  \
+             1 repository without a change\n  1 repository not there\n  14 requests for 1 point, 4,999 left, in 2.2 s\n  \
+             o/r: nobody takes the documents any more"
         );
         let said = report.incomplete().unwrap().to_string();
         assert!(said.starts_with("1 repository or owner could not be collected"), "{said}");

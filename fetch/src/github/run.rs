@@ -1,7 +1,12 @@
-//! The run over all targets: as many repositories at once as requests may be under way, what fails told at the end, and
-//! an end at any moment that leaves the state whole.
+//! The run over all targets: twice as many repositories at once as requests may be under way, what fails told at the
+//! end, and an end at any moment that leaves the state whole.
 
-use std::{collections::HashSet, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    collections::HashSet,
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use prowl_platform::{Secrets, shutdown};
 use tokio::{
@@ -28,6 +33,9 @@ use crate::{
 /// How long a run that was told to end waits for what is being written.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// Visits under way for each request that may be: while one stores what came, another one asks.
+const VISITS: usize = 2;
+
 /// How often progress is told.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -42,10 +50,19 @@ const GRACE: Duration = Duration::from_secs(5);
 /// # Errors
 /// What no repository could do without: the collection, or a token that GitHub takes.
 pub async fn collect(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<Report, Error> {
-    let stop = shutdown::signal();
+    let mut stop = pin!(shutdown::signal());
     let begun = Instant::now();
-    mongo.settings(&Settings::from(&config.privacy)).await?;
-    mongo.prepare(config.validator).await?;
+    let prepare = async {
+        mongo.settings(&Settings::from(&config.privacy)).await?;
+        mongo.prepare(config.validator).await
+    };
+    tokio::select! {
+        prepared = prepare => prepared?,
+        signal = &mut stop => {
+            let seconds = begun.elapsed().as_secs_f64();
+            return Ok(Report { stopped: Some(signal), seconds, ..Report::default() });
+        }
+    }
     let Config { api, targets, concurrency, overlap, patience, since, privacy, lease, .. } = config;
     let concurrency = concurrency.max(1);
     let github = GitHub::new(api, secrets, concurrency, patience, mongo.clone(), true);
@@ -70,7 +87,7 @@ pub async fn collect(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<
 
     let ended = tokio::select! {
         ended = run.all(once(targets)) => ended.map(|()| None),
-        signal = stop => Ok(Some(signal)),
+        signal = &mut stop => Ok(Some(signal)),
         lost = visitor.leases.keep() => lost.map(|never| match never {}),
         () = tell(&visitor) => Ok(None),
     };
@@ -157,7 +174,7 @@ impl Run {
     }
 
     async fn begin(&mut self, job: Job) -> Result<(), Error> {
-        while self.crew.len() >= self.concurrency {
+        while self.crew.len() >= VISITS * self.concurrency {
             self.next().await?;
         }
         let visitor = Arc::clone(&self.visitor);
@@ -232,7 +249,11 @@ impl Run {
     /// Visits what was somebody else's: a collector that was killed leaves its leases behind.
     async fn try_the_busy_again(&mut self) -> Result<(), Error> {
         let until = Instant::now() + 2 * self.lease + GRACE;
+        if !self.busy.is_empty() {
+            tracing::info!(repositories = self.busy.len(), "waiting for what another collector has, or one that died");
+        }
         while !self.busy.is_empty() && Instant::now() < until {
+            self.visitor.progress.counts.busy.store(self.busy.len() as u64, Relaxed);
             sleep((self.lease / 3).clamp(Duration::from_millis(200), GRACE)).await;
             for job in std::mem::take(&mut self.busy) {
                 self.report.repositories.busy -= 1;
@@ -240,6 +261,7 @@ impl Run {
             }
             self.wait().await?;
         }
+        self.visitor.progress.counts.busy.store(0, Relaxed);
         Ok(())
     }
 

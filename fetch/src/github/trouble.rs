@@ -48,6 +48,15 @@ pub enum Trouble {
         /// Where it should be.
         host: String,
     },
+    /// Names that go round among repositories.
+    #[error(
+        "{name} and others have exchanged their names, so none of them can be told by its name: delete what the \
+         collection holds of them, and their documents in its fetch_state; the next run reads them anew"
+    )]
+    Exchanged {
+        /// `owner/name`
+        name: String,
+    },
     /// An owner of repositories is not there.
     #[error("there is no organisation or user {login} at {host}: check the name, and --api-url")]
     NoOwner {
@@ -67,22 +76,28 @@ pub enum Trouble {
         says: String,
     },
     /// Nobody was answered for as long as tries may go on.
-    #[error("{host} has answered nothing for {}: {says}; what was collected is kept, and the next run goes on there", text(*patience))]
+    #[error(
+        "{host} has answered nothing for {}: {says}; what was collected is kept, and the next run goes on there",
+        text(*tried)
+    )]
     Silence {
         /// Which GitHub.
         host: String,
         /// How long it was tried.
-        patience: Duration,
+        tried: Duration,
         /// What came of the last try.
         says: String,
     },
     /// Tries of one thing went on for as long as they may, while others were answered.
-    #[error("{host} has given nothing for {}: {says}; what was collected is kept, and the next run goes on there", text(*patience))]
+    #[error(
+        "{host} has given nothing for {}: {says}; what was collected is kept, and the next run goes on there",
+        text(*tried)
+    )]
     Patience {
         /// Which GitHub.
         host: String,
         /// How long it was tried.
-        patience: Duration,
+        tried: Duration,
         /// What came of the last try.
         says: String,
     },
@@ -105,10 +120,10 @@ impl Trouble {
     }
 }
 
-/// Seconds, or minutes where they are whole.
+/// Seconds, or minutes where there are many.
 fn text(time: Duration) -> String {
     match time.as_secs() {
-        seconds if seconds >= 60 && seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        seconds if seconds >= 120 => format!("{} min", seconds / 60),
         seconds => format!("{seconds} s"),
     }
 }
@@ -120,6 +135,7 @@ mod tests {
     #[test]
     fn a_time_is_short() {
         assert_eq!(text(Duration::from_mins(30)), "30 min");
+        assert_eq!(text(Duration::from_secs(1_799)), "29 min");
         assert_eq!(text(Duration::from_secs(90)), "90 s");
         assert_eq!(text(Duration::ZERO), "0 s");
     }

@@ -13,6 +13,7 @@ use super::{
     leases::{Leases, Taken},
     progress::Progress,
     targets::{Job, Known},
+    trouble::Trouble,
     walk::{Manner, Outcome, Walker},
 };
 use crate::{
@@ -57,6 +58,8 @@ enum Step {
     Done(Visited),
     /// The visit goes on under another name, or anew.
     GoOn(String),
+    /// The visit goes on with the repository that has to leave its name first.
+    MakeRoom(String),
 }
 
 impl Visitor {
@@ -83,10 +86,11 @@ impl Visitor {
             self.leases.give_back(&id, done).await?;
             match step? {
                 Step::Done(visited) => return Ok(visited),
-                Step::GoOn(to) => name = to,
+                Step::GoOn(to) | Step::MakeRoom(to) => name = to,
             }
         }
-        Ok(Visited::Busy)
+        // Each waits for the next one to leave its name, and the last one for the first.
+        Err(Trouble::Exchanged { name: job.name.clone() }.into())
     }
 
     async fn step(&self, job: &Job, name: &str, repository: &mut Repository) -> Result<Step, Error> {
@@ -161,6 +165,11 @@ impl Visitor {
     async fn follow(&self, repository: &Repository, to: String) -> Result<Step, Error> {
         let id = self.id(&to);
         match self.leases.take(&id).await? {
+            // Here the name is still another repository's, which has to leave it first.
+            Taken::Yes(other) if other.node_id.is_some() && other.node_id != repository.node_id => {
+                self.leases.give_back(&id, false).await?;
+                Ok(Step::MakeRoom(to))
+            }
             Taken::Yes(mut into) => {
                 into.full_name.clone_from(&to);
                 let adopted = self.adopt(repository, &mut into).await;
@@ -192,11 +201,10 @@ impl Visitor {
     async fn make_room(&self, repository: &mut Repository) -> Result<Step, Error> {
         let name = repository.full_name.clone();
         match self.present_name(repository).await? {
-            Some(to) if self.id(&to) != repository.id => {
-                if let Step::Done(visited) = self.follow(repository, to).await? {
-                    return Ok(Step::Done(visited));
-                }
-            }
+            Some(to) if self.id(&to) != repository.id => match self.follow(repository, to).await? {
+                Step::GoOn(_) => {}
+                other => return Ok(other),
+            },
             _ => {
                 tracing::warn!(
                     repository = name,
@@ -254,10 +262,10 @@ impl Visitor {
 impl Shelf for Visitor {
     async fn put(&self, documents: Vec<Document>) -> Result<Written, Error> {
         let documents: Vec<_> = documents
-            .iter()
+            .into_iter()
             .map(|document| {
                 let document = self.privacy.apply(document);
-                bson::serialize_to_raw_document_buf(&*document).expect("names are fixed, and numbers have 63 bits")
+                bson::serialize_to_raw_document_buf(&document).expect("names are fixed, and numbers have 63 bits")
             })
             .collect();
         self.mongo.upsert(&documents).await

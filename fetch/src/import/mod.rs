@@ -11,7 +11,7 @@ mod tally;
 
 use bson::{RawDocumentBuf, rawdoc};
 use futures::{StreamExt, TryStreamExt, stream};
-use indicatif::HumanCount;
+use indicatif::{HumanCount, ProgressBar};
 use prowl_platform::{Store, shutdown};
 use serde::Serialize;
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
@@ -19,6 +19,7 @@ use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
 use self::{documents::Documents, source::Source, tally::Tally};
 use crate::{
     Error, extjson,
+    files::told,
     mongo::{Identity, Mongo, Written},
     progress,
     publish::joined,
@@ -39,7 +40,7 @@ const LONGEST: usize = 64 << 20;
 /// What to import.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `latest` or another name of an export of the store, files, and folders of files.
+    /// `latest` or another name of an export of the store, files, folders of files, and `-` for standard input.
     pub sources: Vec<String>,
     /// The largest share of documents that may be none.
     pub max_reject_share: f64,
@@ -62,6 +63,8 @@ pub struct Report {
     pub inserted: u64,
     /// Those that were stored in an older version.
     pub changed: u64,
+    /// Those that were stored with the same last update, and are there as they were fetched later now.
+    pub refreshed: u64,
     /// Those that were stored in this version or a newer one.
     pub unchanged: u64,
     /// The first of the rejected: file, line and reason.
@@ -75,18 +78,24 @@ pub struct Report {
 /// Those of the database and of the store; a source is missing or damaged; [`Error::TooManyRejects`].
 pub async fn import(config: &Config, mongo: &Mongo, store: Option<&Store>) -> Result<Report, Error> {
     let stop = shutdown::signal();
-    let sources = source::find(&config.sources, store).await?;
-    mongo.prepare(false).await?;
-
+    let (sources, settings) = source::find(&config.sources, store).await?;
     let (batches, waiting) = mpsc::channel(WAITING);
     let runtime = Handle::current();
-    let reader = spawn_blocking(move || read(sources, &runtime, &batches));
+    let progress = progress::spinner("importing");
+    let shown = progress.clone();
+    let reader = spawn_blocking(move || read(sources, &runtime, &batches, &shown));
+    let stored = async {
+        mongo.prepare(false).await?;
+        mongo.settings(&settings).await?;
+        store_all(mongo, waiting, &progress).await
+    };
     let stored = tokio::select! {
         // Without a receiver the thread notices at its next batch that nobody listens.
-        stored = store_all(mongo, waiting) => stored,
+        stored = stored => stored,
         signal = stop => Err(Error::StoppedLoading(signal)),
     };
     let tally = joined(reader.await);
+    progress.finish_and_clear();
     let written = stored?;
     let tally = tally?;
     tally.judge(config.max_reject_share)?;
@@ -95,45 +104,51 @@ pub async fn import(config: &Config, mongo: &Mongo, store: Option<&Store>) -> Re
         hosts: mongo.hosts().to_owned(),
         files: tally.files,
         read: tally.read,
-        rejected: tally.rejected,
+        rejected: tally.rejects.count(),
         inserted: written.inserted,
         changed: written.changed,
+        refreshed: written.refreshed,
         unchanged: written.unchanged,
-        rejects: tally.told,
+        rejects: tally.rejects.told().to_vec(),
     })
 }
 
-async fn store_all(mongo: &Mongo, batches: mpsc::Receiver<Vec<RawDocumentBuf>>) -> Result<Written, Error> {
-    let progress = progress::spinner("importing");
+async fn store_all(
+    mongo: &Mongo,
+    batches: mpsc::Receiver<Vec<RawDocumentBuf>>,
+    progress: &ProgressBar,
+) -> Result<Written, Error> {
     let batches = stream::unfold(batches, |mut batches| async move { Some((batches.recv().await?, batches)) });
-    let written = batches.map(|documents| {
-        let progress = &progress;
-        async move {
-            let written = mongo.upsert(&documents).await?;
-            progress.inc(documents.len() as u64);
-            progress.set_message(format!("importing: {}", HumanCount(progress.position())));
-            Ok::<_, Error>(written)
-        }
+    let written = batches.map(|documents| async move {
+        let written = mongo.upsert(&documents).await?;
+        progress.inc(documents.len() as u64);
+        progress.set_message(format!("importing: {}", HumanCount(progress.position())));
+        Ok::<_, Error>(written)
     });
     let sum = |mut sum: Written, more| async move {
         sum += more;
         Ok(sum)
     };
-    let written = written.buffer_unordered(AT_ONCE).try_fold(Written::default(), sum).await;
-    progress.finish_and_clear();
-    written
+    written.buffer_unordered(AT_ONCE).try_fold(Written::default(), sum).await
 }
 
 /// Hands on the documents of all sources, and tells what became of them.
-fn read(sources: Vec<Source>, runtime: &Handle, batches: &mpsc::Sender<Vec<RawDocumentBuf>>) -> Result<Tally, Error> {
+fn read(
+    sources: Vec<Source>,
+    runtime: &Handle,
+    batches: &mpsc::Sender<Vec<RawDocumentBuf>>,
+    progress: &ProgressBar,
+) -> Result<Tally, Error> {
     let mut tally = Tally::default();
     let (mut batch, mut bytes, mut text) = (Vec::new(), 0, Vec::new());
     let send =
         |batch: &mut Vec<RawDocumentBuf>| batches.blocking_send(std::mem::take(batch)).map_err(|_| Error::Cancelled);
+    let is_stopped = || batches.is_closed();
     for source in sources {
         let file = source.to_string();
-        let failed = |source| Error::ImportFile { file: file.clone(), source };
-        let mut documents = Documents::of(source.open(runtime).map_err(failed)?, LONGEST).map_err(failed)?;
+        let failed = |source| Error::ImportFile { file: file.clone(), source: told(source) };
+        let mut documents =
+            Documents::of(source.open(runtime, &is_stopped).map_err(failed)?, LONGEST).map_err(failed)?;
         tally.files += 1;
         while let Some(found) = documents.next(&mut text).map_err(failed)? {
             tally.read += 1;
@@ -144,7 +159,11 @@ fn read(sources: Vec<Source>, runtime: &Handle, batches: &mpsc::Sender<Vec<RawDo
                     bytes += document.as_bytes().len();
                     batch.push(document);
                 }
-                Err(reason) => tally.reject(&file, found.line, &reason),
+                Err(reason) => {
+                    if let Some(told) = tally.rejects.add(&file, found.line, &reason) {
+                        progress.suspend(|| tracing::warn!("rejected a document: {told}"));
+                    }
+                }
             }
             if batch.len() >= DOCUMENTS || bytes >= BYTES {
                 send(&mut batch)?;
@@ -185,13 +204,14 @@ impl Report {
         let mut lines = vec![
             format!("imported into {} at {}", self.collection, self.hosts),
             format!(
-                "  {} {} of {} {}: {} new, {} changed, {} unchanged, {} rejected",
+                "  {} {} of {} {}: {} new, {} changed, {} refreshed, {} unchanged, {} rejected",
                 HumanCount(self.read),
                 if self.read == 1 { "document" } else { "documents" },
                 HumanCount(self.files),
                 if self.files == 1 { "file" } else { "files" },
                 HumanCount(self.inserted),
                 HumanCount(self.changed),
+                HumanCount(self.refreshed),
                 HumanCount(self.unchanged),
                 HumanCount(self.rejected),
             ),

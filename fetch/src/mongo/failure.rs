@@ -4,21 +4,23 @@
 //! The driver's own words are taken apart: they would tell whole answers of the server, and of a wrong URI parts of the
 //! password.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use bson::{Bson, Document};
 use mongodb::error::{ErrorKind, InsertManyError, WriteFailure};
+use prowl_platform::Backoff;
 use tokio::time::Instant;
 
 use crate::Error;
 
 /// The longest wait for one answer.
 const ANSWER: Duration = Duration::from_mins(1);
-/// How long a database may be away before that ends the run.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// Tries are about so far apart, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How far apart tries are, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), LONGEST_PAUSE);
 
 /// Codes of a server that is about to stop, starts, or hands over to another, and of an operation that met another one.
 const PASSING: [i32; 16] = [6, 7, 24, 89, 91, 112, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436];
@@ -163,32 +165,47 @@ fn of_connection(words: &str) -> Failure {
     let way_out = if words.contains("InvalidContentType") || words.contains("handshake") {
         "it does not speak TLS; remove tls=true from the secret mongo_uri, if nobody can listen on the way"
     } else if ["unexpected end of file", "early eof", "reset by peer"].iter().any(|end| words.contains(end)) {
-        "it closes the connection; if it wants TLS, add tls=true to the secret mongo_uri"
+        "it closes the connection; see that it runs, and if it wants TLS, add tls=true to the secret mongo_uri"
     } else {
         "see that it runs and can be reached, and that the secret mongo_uri is right"
     };
     Failure::passing(format!("{}; {way_out}", words.split(" (os error").next().unwrap_or(words)))
 }
 
-/// Asks until there is an answer, or none that could come in a moment. What is asked must change nothing when it is
-/// done twice, since a lost answer is no lost question.
-pub(super) async fn retry<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> F) -> Result<T, Failure> {
-    let mut pause = FIRST_PAUSE;
+/// Asks until there is an answer, or none that could come within `patience` since the first failure. What is asked must
+/// change nothing when it is done twice, since a lost answer is no lost question. `away` is whether the last answer to
+/// anybody was none, so that each absence is told once.
+pub(super) async fn retry<T, F: Future<Output = Result<T, Failure>>>(
+    patience: Duration,
+    away: &AtomicBool,
+    ask: impl Fn() -> F,
+) -> Result<T, Failure> {
+    let mut backoff = BACKOFF;
     let mut until = None;
     loop {
         let answer = tokio::time::timeout(ANSWER, ask()).await;
         let failure = match answer.unwrap_or_else(|_| Err(Failure::no_answer(ANSWER))) {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                if away.swap(false, Relaxed) {
+                    tracing::info!("MongoDB is back");
+                }
+                return Ok(answer);
+            }
             Err(failure) => failure,
         };
-        let until = *until.get_or_insert_with(|| Instant::now() + PATIENCE);
-        if !failure.passing || Instant::now() + pause > until {
+        let until = *until.get_or_insert_with(|| Instant::now() + patience);
+        let pause = backoff.pause();
+        if !failure.passing || patience.is_zero() {
             return Err(failure);
         }
-        tracing::warn!(reason = failure.reason, "MongoDB is away; trying again");
-        // Those that lost it at the same time shall not come again at the same time.
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        if Instant::now() + pause > until {
+            let reason = format!("{}; tried again for {} s", failure.reason, patience.as_secs());
+            return Err(Failure { reason, ..failure });
+        }
+        if !away.swap(true, Relaxed) {
+            tracing::warn!(reason = failure.reason, "MongoDB is away; trying again");
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -199,6 +216,8 @@ mod tests {
     use bson::doc;
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     fn selection(message: &str) -> Failure {
         of_connection(cause(message).unwrap())
@@ -243,12 +262,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_passes_is_waited_for_and_no_longer_than_patience() {
-        let tries = Cell::new(0);
+        let (tries, away) = (Cell::new(0), AtomicBool::new(false));
         let third = || async {
             tries.set(tries.get() + 1);
             if tries.get() < 3 { Err(Failure::passing("away")) } else { Ok(tries.get()) }
         };
-        assert_eq!(retry(third).await, Ok(3));
+        assert_eq!(retry(PATIENCE, &away, third).await, Ok(3));
 
         tries.set(0);
         let never = || async {
@@ -256,18 +275,19 @@ mod tests {
             Err::<(), _>(Failure::passing("away"))
         };
         let begin = Instant::now();
-        assert_eq!(retry(never).await.unwrap_err().reason, "away");
+        assert_eq!(retry(PATIENCE, &away, never).await.unwrap_err().reason, "away; tried again for 60 s");
+        assert!(away.load(Relaxed));
         assert!(begin.elapsed() <= PATIENCE && tries.get() > 10 && tries.get() < 40, "{:?} {tries:?}", begin.elapsed());
 
         let silent = || std::future::pending::<Result<(), Failure>>();
         let begin = Instant::now();
-        let failure = retry(silent).await.unwrap_err();
+        let failure = retry(PATIENCE, &away, silent).await.unwrap_err();
         assert!(failure.reason.starts_with("no answer within 60 s"), "{failure:?}");
         assert!(begin.elapsed() < ANSWER + PATIENCE + ANSWER + LONGEST_PAUSE);
 
         let refused = || async { Err::<(), _>(Failure::lasting("no")) };
         let begin = Instant::now();
-        assert_eq!(retry(refused).await.unwrap_err().reason, "no");
+        assert_eq!(retry(PATIENCE, &away, refused).await.unwrap_err().reason, "no");
         assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 }

@@ -37,35 +37,44 @@ pub struct LoadReport {
     pub inserted: u64,
     /// Those that were stored in an older version.
     pub changed: u64,
+    /// Those that were stored with the same last update, and are there as they were fetched later now.
+    pub refreshed: u64,
     /// Those that were stored in this version or a newer one.
     pub unchanged: u64,
     /// What the source counted.
     pub counts: BTreeMap<String, u64>,
     /// What the source has to say.
     pub notes: Vec<String>,
+    /// The command that goes on from here.
+    pub next: String,
 }
 
 /// Runs a source in a thread of its own and stores what it makes, forward only. What was stored before a failure or a
-/// signal stays, since it is right; loading it again changes nothing of it.
+/// signal stays, since it is right; loading it again changes nothing of it. `in_order` is for a source whose versions are
+/// told apart by nothing but the order in which they come.
 ///
 /// # Errors
 /// Those of the source and of the database; [`Error::StoppedLoading`].
 pub async fn load(
     mongo: &Mongo,
     privacy: Privacy,
+    in_order: bool,
     source: impl FnOnce(&mut Outlet) -> Result<Origin, Error> + Send + 'static,
 ) -> Result<LoadReport, Error> {
     let stop = shutdown::signal();
-    mongo.prepare(false).await?;
-    mongo.settings(&Settings::from(&privacy)).await?;
-
+    let settings = Settings::from(&privacy);
     let (mut outlet, mut batches) = pipe(Form::Bson, privacy);
     let source = tokio::task::spawn_blocking(move || {
         let origin = source(&mut outlet)?;
         Ok::<_, Error>((origin, outlet.finish()?))
     });
+    let stored = async {
+        mongo.prepare(false).await?;
+        mongo.settings(&settings).await?;
+        store_all(mongo, &mut batches, if in_order { 1 } else { AT_ONCE }).await
+    };
     let stored = tokio::select! {
-        stored = store_all(mongo, &mut batches) => stored,
+        stored = stored => stored,
         signal = stop => Err(Error::StoppedLoading(signal)),
     };
     // Without a receiver the source notices at its next batch that nobody listens.
@@ -81,14 +90,20 @@ pub async fn load(
         repositories: coverage.repositories.len() as u64,
         inserted: written.inserted,
         changed: written.changed,
+        refreshed: written.refreshed,
         unchanged: written.unchanged,
         counts,
         notes,
+        next: format!("prowl-fetch export{}", mongo.flags()),
     })
 }
 
 /// Stores batch after batch, and tells how many documents there were and what became of them.
-async fn store_all(mongo: &Mongo, batches: &mut mpsc::Receiver<Batch>) -> Result<(u64, Written), Error> {
+async fn store_all(
+    mongo: &Mongo,
+    batches: &mut mpsc::Receiver<Batch>,
+    at_once: usize,
+) -> Result<(u64, Written), Error> {
     let documents = stream::unfold(batches, |batches| async move {
         let documents = gather(batches).await?;
         Some((documents, batches))
@@ -101,7 +116,7 @@ async fn store_all(mongo: &Mongo, batches: &mut mpsc::Receiver<Batch>) -> Result
         sum += more;
         Ok::<_, Error>((before + count, sum))
     };
-    written.buffer_unordered(AT_ONCE).try_fold((0, Written::default()), sum).await
+    written.buffer_unordered(at_once).try_fold((0, Written::default()), sum).await
 }
 
 /// The documents that wait, or the first that come.
@@ -129,18 +144,19 @@ impl LoadReport {
         let mut lines = vec![
             format!("stored in {} at {}", self.collection, self.hosts),
             format!(
-                "  {} {} of {} {}: {} new, {} changed, {} unchanged",
+                "  {} {} of {} {}: {} new, {} changed, {} refreshed, {} unchanged",
                 HumanCount(self.documents),
                 if self.documents == 1 { "document" } else { "documents" },
                 HumanCount(self.repositories),
                 if self.repositories == 1 { "repository" } else { "repositories" },
                 HumanCount(self.inserted),
                 HumanCount(self.changed),
+                HumanCount(self.refreshed),
                 HumanCount(self.unchanged)
             ),
         ];
         lines.extend(self.notes.iter().map(|note| format!("  {note}")));
-        lines.push("next: prowl-fetch export".to_owned());
+        lines.push(format!("next: {}", self.next));
         lines.join("\n")
     }
 }

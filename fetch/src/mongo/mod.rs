@@ -16,6 +16,7 @@ mod version;
 
 use std::{
     fmt,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub database: Option<String>,
     /// The collection; else [`COLLECTION`].
     pub collection: Option<String>,
+    /// How long it may be away, once it was there, before that ends the run.
+    pub patience: Duration,
 }
 
 /// A collection of pull requests that is within reach. Cheap to clone.
@@ -73,6 +76,9 @@ pub struct Mongo {
     primary: Collection<RawDocumentBuf>,
     hosts: String,
     clock: Clock,
+    patience: Duration,
+    /// Whether the last answer to a question that is repeated was none.
+    away: Arc<AtomicBool>,
 }
 
 /// The time of the server, which goes on as this machine's time does, whatever its clock is set to.
@@ -108,7 +114,15 @@ impl Mongo {
         let pull_requests = database.collection(collection);
         let greeted = tokio::time::timeout(CONNECT + Duration::from_secs(1), greet(&pull_requests)).await;
         match greeted.unwrap_or_else(|_| Err(Failure::no_answer(CONNECT))) {
-            Ok(clock) => Ok(Self { database, pull_requests, primary, hosts, clock }),
+            Ok(clock) => Ok(Self {
+                database,
+                pull_requests,
+                primary,
+                hosts,
+                clock,
+                patience: config.patience,
+                away: Arc::default(),
+            }),
             Err(failure) => {
                 shut_down(client).await;
                 Err(failure.into_error("connect to", place()))
@@ -137,9 +151,22 @@ impl Mongo {
         self.pull_requests.namespace().to_string()
     }
 
+    /// The flags that name the collection, each after a blank, where it is another than the usual one.
+    pub(crate) fn flags(&self) -> String {
+        let names =
+            [("--database", self.database.name(), DATABASE), ("--collection", self.pull_requests.name(), COLLECTION)];
+        let others = names.into_iter().filter(|(_, name, usual)| name != usual);
+        others.map(|(flag, name, _)| format!(" {flag} {name}")).collect::<Vec<_>>().concat()
+    }
+
     /// Where the database is: hosts and ports, nothing secret.
     pub fn hosts(&self) -> &str {
         &self.hosts
+    }
+
+    /// Asks while an answer may come; see [`failure::retry`].
+    async fn retry<T, F: Future<Output = Result<T, Failure>>>(&self, ask: impl Fn() -> F) -> Result<T, Failure> {
+        failure::retry(self.patience, &self.away, ask).await
     }
 
     /// What went wrong with the collection.
@@ -178,8 +205,8 @@ async fn greet(collection: &Collection<RawDocumentBuf>) -> Result<Clock, Failure
     let way = asked.elapsed() / 2;
     let time = hello.get_datetime("localTime").ok().and_then(|time| moment::from_bson(*time));
     let clock = Clock { read: time.unwrap_or_else(Timestamp::now), at: asked + way };
-    // What it says of itself, it says to everybody.
-    collection.find_one(doc! {}).projection(doc! { "_id": 1 }).await?;
+    // What it says of itself, it says to everybody. What is found does not matter, and nothing is found in no time.
+    collection.find_one(doc! { "_id": "" }).await?;
     Ok(clock)
 }
 

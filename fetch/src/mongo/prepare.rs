@@ -3,10 +3,7 @@
 use bson::{Bson, Document, doc};
 use mongodb::{IndexModel, options::IndexOptions};
 
-use super::{
-    Mongo,
-    failure::{Failure, retry},
-};
+use super::{Mongo, failure::Failure};
 use crate::Error;
 
 impl Mongo {
@@ -17,14 +14,14 @@ impl Mongo {
     /// # Errors
     /// [`Error::Duplicates`]; [`Error::Mongo`].
     pub async fn prepare(&self, validator: bool) -> Result<(), Error> {
-        retry(|| self.make_indexes()).await.map_err(|failure| {
+        self.retry(|| self.make_indexes()).await.map_err(|failure| {
             if failure.duplicate() {
                 return Error::Duplicates { collection: self.place(self.primary.name()) };
             }
             self.failed("make the indexes of", failure)
         })?;
         if validator {
-            let installed = retry(|| self.install_validator()).await;
+            let installed = self.retry(|| self.install_validator()).await;
             let foreign = installed.map_err(|failure| self.failed("install the validator of", failure))?;
             if foreign > 0 {
                 tracing::warn!(documents = foreign, "stored documents are no pull requests; they stay as they are");

@@ -4,7 +4,7 @@ use bson::{Bson, Document, doc};
 
 use super::{
     Mongo,
-    failure::{Failure, retry},
+    failure::Failure,
     version::{Identity, Version},
 };
 use crate::Error;
@@ -27,7 +27,7 @@ impl Mongo {
         }
         let mut renamed = 0;
         loop {
-            let page = retry(|| self.rename_page(from, to)).await;
+            let page = self.retry(|| self.rename_page(from, to)).await;
             match page.map_err(|failure| self.failed("rename a repository in", failure))? {
                 0 => return Ok(renamed),
                 of_page => renamed += of_page,

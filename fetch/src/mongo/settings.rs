@@ -2,10 +2,7 @@
 
 use bson::{Document, doc};
 
-use super::{
-    Mongo,
-    failure::{Failure, retry},
-};
+use super::{Mongo, failure::Failure};
 use crate::{Error, privacy::Privacy};
 
 /// The document of the state that holds them.
@@ -26,12 +23,12 @@ impl From<&Privacy> for Settings {
 
 impl Mongo {
     /// Writes the settings down if this is the first run that fills the collection, and sees that they are the same
-    /// else.
+    /// else. What is stored without settings has nothing hidden.
     ///
     /// # Errors
     /// [`Error::OtherSettings`]; [`Error::Mongo`].
     pub async fn settings(&self, wanted: &Settings) -> Result<(), Error> {
-        let stored = retry(|| self.first_settings(wanted)).await;
+        let stored = self.retry(|| self.first_settings(wanted)).await;
         let stored = stored.map_err(|failure| self.state_failed("read the settings in", failure))?;
         if stored == wanted.privacy {
             return Ok(());
@@ -43,22 +40,36 @@ impl Mongo {
         })
     }
 
+    /// What the collection was filled with, where a run wrote it down.
+    pub(crate) async fn stored_settings(&self) -> Result<Option<Settings>, Error> {
+        let stored = self.retry(|| self.find_settings()).await;
+        stored.map_err(|failure| self.state_failed("read the settings in", failure))
+    }
+
+    async fn find_settings(&self) -> Result<Option<Settings>, Failure> {
+        let Some(stored) = self.state::<Document>().find_one(doc! { "_id": ID }).await? else { return Ok(None) };
+        let privacy = stored.get_str("privacy").map(str::to_owned);
+        let foreign = |_| Failure::lasting(format!("its document {ID} is none of ours; name another collection"));
+        Ok(Some(Settings { privacy: privacy.map_err(foreign)? }))
+    }
+
     async fn first_settings(&self, wanted: &Settings) -> Result<String, Failure> {
-        let settings = self.state::<Document>();
-        let find = || async { Ok::<_, Failure>(settings.find_one(doc! { "_id": ID }).await?) };
-        let stored = match find().await? {
-            Some(stored) => Some(stored),
-            None => {
-                let inserted = settings.insert_one(doc! { "_id": ID, "privacy": &wanted.privacy }).await;
-                match inserted.map_err(Failure::from) {
-                    Ok(_) => return Ok(wanted.privacy.clone()),
-                    // Another one was the first.
-                    Err(failure) if failure.duplicate() => find().await?,
-                    Err(failure) => return Err(failure),
-                }
+        if let Some(Settings { privacy }) = self.find_settings().await? {
+            return Ok(privacy);
+        }
+        let none_hidden = Settings::from(&Privacy::default());
+        if *wanted != none_hidden && self.primary.find_one(doc! {}).projection(doc! { "_id": 1 }).await?.is_some() {
+            return Ok(none_hidden.privacy);
+        }
+        let inserted = self.state::<Document>().insert_one(doc! { "_id": ID, "privacy": &wanted.privacy }).await;
+        match inserted.map_err(Failure::from) {
+            Ok(_) => Ok(wanted.privacy.clone()),
+            Err(failure) if failure.duplicate() => {
+                // Another one was the first.
+                let first = self.find_settings().await?;
+                first.map(|Settings { privacy }| privacy).ok_or_else(|| Failure::passing("its settings come and go"))
             }
-        };
-        let privacy = stored.as_ref().and_then(|stored| stored.get_str("privacy").ok());
-        privacy.map(str::to_owned).ok_or_else(|| Failure::lasting(format!("its document {ID} is none of ours")))
+            Err(failure) => Err(failure),
+        }
     }
 }

@@ -14,11 +14,7 @@ use mongodb::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Mongo,
-    failure::{Failure, retry},
-    moment,
-};
+use super::{Mongo, failure::Failure, moment};
 use crate::Error;
 
 /// How far the visits of a repository are.
@@ -130,7 +126,7 @@ impl Mongo {
     /// # Errors
     /// [`Error::Mongo`], as all that follow.
     pub async fn lease(&self, repository_id: &str, holder: &str, ttl: Duration) -> Result<Option<Repository>, Error> {
-        let leased = retry(|| self.try_lease(repository_id, holder, ttl)).await;
+        let leased = self.retry(|| self.try_lease(repository_id, holder, ttl)).await;
         leased.map_err(|failure| self.state_failed("lease a repository in", failure))
     }
 
@@ -172,7 +168,7 @@ impl Mongo {
         let held = held(repository_id, holder);
         let release = doc! { "$unset": { "lease": "" } };
         let states = self.state::<Document>();
-        let released = retry(|| async { Ok(states.update_one(held.clone(), release.clone()).await?) }).await;
+        let released = self.retry(|| async { Ok(states.update_one(held.clone(), release.clone()).await?) }).await;
         released.map(|_| ()).map_err(|failure| self.state_failed("write to", failure))
     }
 
@@ -180,7 +176,7 @@ impl Mongo {
     pub async fn forget(&self, repository_id: &str, holder: &str) -> Result<bool, Error> {
         let held = held(repository_id, holder);
         let states = self.state::<Document>();
-        let forgotten = retry(|| async { Ok(states.delete_one(held.clone()).await?) }).await;
+        let forgotten = self.retry(|| async { Ok(states.delete_one(held.clone()).await?) }).await;
         let forgotten = forgotten.map_err(|failure| self.state_failed("write to", failure))?;
         Ok(forgotten.deleted_count == 1)
     }
@@ -197,14 +193,14 @@ impl Mongo {
             }
             Ok(repositories)
         };
-        retry(all).await.map_err(|failure| self.state_failed("read", failure))
+        self.retry(all).await.map_err(|failure| self.state_failed("read", failure))
     }
 
     /// Until when nothing may be asked under `key`, if that is not over.
     pub async fn pause(&self, key: &str) -> Result<Option<Timestamp>, Error> {
         let id = pause_id(key);
         let states = self.state::<Document>();
-        let found = retry(|| async { Ok(states.find_one(doc! { "_id": &id }).await?) }).await;
+        let found = self.retry(|| async { Ok(states.find_one(doc! { "_id": &id }).await?) }).await;
         let found = found.map_err(|failure| self.state_failed("read", failure))?;
         let until = found.and_then(|pause| moment::from_bson(*pause.get_datetime("until").ok()?));
         Ok(until.filter(|until| *until > self.now()))
@@ -225,14 +221,14 @@ impl Mongo {
                 set => set,
             }
         };
-        retry(set).await.map(|_| ()).map_err(|failure| self.state_failed("write to", failure))
+        self.retry(set).await.map(|_| ()).map_err(|failure| self.state_failed("write to", failure))
     }
 
     async fn set_as_holder(&self, id: &str, holder: &str, fields: Document) -> Result<bool, Error> {
         let held = held(id, holder);
         let set = doc! { "$set": fields };
         let states = self.state::<Document>();
-        let updated = retry(|| async { Ok(states.update_one(held.clone(), set.clone()).await?) }).await;
+        let updated = self.retry(|| async { Ok(states.update_one(held.clone(), set.clone()).await?) }).await;
         let updated = updated.map_err(|failure| self.state_failed("write to", failure))?;
         Ok(updated.matched_count == 1)
     }

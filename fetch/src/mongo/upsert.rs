@@ -3,6 +3,9 @@
 //! A batch costs one look at what is stored under the same `_id`s, one update of what is older, and one insertion of
 //! what is not there, each only where there is something to do. What is there all the same, under an `_id` that others
 //! chose, the unique index tells; what others write in the meantime, the filter of an update. Then a batch looks again.
+//!
+//! A version takes the place of the whole older one, with one exception: what leaves the files out, as events do, keeps
+//! those that are stored of the same change.
 
 use std::{
     borrow::Cow,
@@ -18,8 +21,8 @@ use mongodb::error::{ErrorKind, InsertManyError};
 
 use super::{
     Mongo,
-    failure::{Failure, retry},
-    version::{Identity, Stored, Version},
+    failure::Failure,
+    version::{Change, Identity, Stored, Version},
 };
 use crate::Error;
 
@@ -37,7 +40,9 @@ pub struct Written {
     pub inserted: u64,
     /// Those that were stored in a version with an older `updated_at`.
     pub changed: u64,
-    /// Those that were stored with this `updated_at`, or in a newer version, or came twice in a batch.
+    /// Those that were stored with this `updated_at`, and are there as they were fetched later now.
+    pub refreshed: u64,
+    /// Those that stay as they were stored, or came twice in a batch.
     pub unchanged: u64,
 }
 
@@ -45,6 +50,7 @@ impl std::ops::AddAssign for Written {
     fn add_assign(&mut self, other: Self) {
         self.inserted += other.inserted;
         self.changed += other.changed;
+        self.refreshed += other.refreshed;
         self.unchanged += other.unchanged;
     }
 }
@@ -54,6 +60,8 @@ impl std::ops::AddAssign for Written {
 struct Given<'a> {
     identity: Identity<'a>,
     version: Version,
+    /// The change of which it does not know the files.
+    without_files: Option<Change<&'a str>>,
     document: &'a RawDocumentBuf,
 }
 
@@ -72,7 +80,7 @@ impl Mongo {
         let mut rest = given.as_slice();
         while !rest.is_empty() {
             let (batch, after) = rest.split_at(batch(rest));
-            written += retry(|| self.write(batch)).await.map_err(|failure| self.failed("write to", failure))?;
+            written += self.retry(|| self.write(batch)).await.map_err(|failure| self.failed("write to", failure))?;
             rest = after;
         }
         Ok(written)
@@ -94,9 +102,11 @@ impl Mongo {
             if !behind.is_empty() {
                 let ahead =
                     |(given, stored): &&(Given<'_>, Stored)| given.version.updated_at > stored.version.updated_at;
-                let refreshed = behind.len() - behind.iter().filter(ahead).count();
+                let changed = behind.iter().filter(ahead).count();
                 let replaced = self.replace(&behind).await?;
-                written.changed += replaced.saturating_sub(refreshed) as u64;
+                // The server tells how many there were, not which.
+                written.changed += replaced.min(changed) as u64;
+                written.refreshed += replaced.saturating_sub(changed) as u64;
                 if replaced < behind.len() {
                     pending.extend(behind.into_iter().map(|(given, _)| given));
                 }
@@ -109,7 +119,8 @@ impl Mongo {
                 pending.extend(refused.into_iter().map(|index| absent[index]));
             }
             if pending.is_empty() {
-                written.unchanged = (batch.len() as u64).saturating_sub(written.inserted + written.changed);
+                let Written { inserted, changed, refreshed, .. } = written;
+                written.unchanged = (batch.len() as u64).saturating_sub(inserted + changed + refreshed);
                 return Ok(written);
             }
         }
@@ -121,7 +132,9 @@ impl Mongo {
         let places: HashMap<_, _> = pending.iter().enumerate().map(|(index, given)| (given.identity, index)).collect();
         let mut stored: Vec<Option<Stored>> = std::iter::repeat_with(|| None).take(pending.len()).collect();
         let filter = if by_id { with_their_ids(pending)? } else { of_identities(pending) };
-        let fields = doc! { "base.repo.full_name": 1, "number": 1, "updated_at": 1, "fetched_at": 1 };
+        let fields = doc! {
+            "base.repo.full_name": 1, "number": 1, "updated_at": 1, "fetched_at": 1, "head.sha": 1, "base.ref": 1,
+        };
         // One more than there are: the server sees then that nobody will ask for a second batch.
         let mut found = self.primary.find(filter).projection(fields).batch_size(pending.len() as u32 + 1).await?;
         while found.advance().await? {
@@ -139,7 +152,12 @@ impl Mongo {
         for (given, stored) in behind {
             let mut update = RawDocumentBuf::new();
             update.append(cstr!("q"), stored.filter(given.identity));
-            update.append(cstr!("u"), without_id(given.document)?);
+            let document = without_id(given.document)?;
+            if given.without_files.is_some_and(|change| stored.is_of(change)) {
+                update.append(cstr!("u"), rawdoc! { "$set": document });
+            } else {
+                update.append(cstr!("u"), document);
+            }
             updates.push(update);
         }
         let mut command = rawdoc! { "update": self.primary.name(), "ordered": false };
@@ -178,7 +196,9 @@ impl Mongo {
 
 impl<'a> Given<'a> {
     fn of(document: &'a RawDocumentBuf) -> Option<Self> {
-        Some(Self { identity: Identity::of(document)?, version: Version::of(document), document })
+        let has_files = document.get("files").is_ok_and(|files| files.is_some());
+        let without_files = if has_files { None } else { Change::of(document) };
+        Some(Self { identity: Identity::of(document)?, version: Version::of(document), without_files, document })
     }
 }
 

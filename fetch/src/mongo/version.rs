@@ -49,9 +49,35 @@ impl Version {
     }
 }
 
+/// What is proposed: a commit, `head.sha`, for a branch, `base.ref`. While it is the same, the files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Change<S> {
+    head: S,
+    base: S,
+}
+
+impl<'a> Change<&'a str> {
+    /// That of a document, if it tells it.
+    pub(super) fn of(document: &'a RawDocument) -> Option<Self> {
+        let text = |object, field| document.get_document(object).ok()?.get_str(field).ok();
+        Some(Self { head: text("head", "sha")?, base: text("base", "ref")? })
+    }
+
+    fn owned(self) -> Change<String> {
+        Change { head: self.head.to_owned(), base: self.base.to_owned() }
+    }
+}
+
+impl PartialEq<Change<&str>> for Change<String> {
+    fn eq(&self, other: &Change<&str>) -> bool {
+        self.head == other.head && self.base == other.base
+    }
+}
+
 /// The version that is stored, also as it is written there.
 pub(super) struct Stored {
     pub(super) version: Version,
+    change: Option<Change<String>>,
     id: RawBson,
     updated_at: RawBson,
     fetched_at: RawBson,
@@ -61,7 +87,13 @@ impl Stored {
     pub(super) fn of(document: &RawDocument) -> Self {
         let field = |name| document.get(name).ok().flatten().map_or(RawBson::Null, RawBson::from);
         let (id, updated_at, fetched_at) = (field("_id"), field("updated_at"), field("fetched_at"));
-        Self { version: Version::of(document), id, updated_at, fetched_at }
+        let change = Change::of(document).map(Change::owned);
+        Self { version: Version::of(document), change, id, updated_at, fetched_at }
+    }
+
+    /// Whether it is one of the same change.
+    pub(super) fn is_of(&self, change: Change<&str>) -> bool {
+        self.change.as_ref().is_some_and(|own| *own == change)
     }
 
     /// Finds it as long as it is this version of that pull request. Servers find it by its `_id`, without a choice of
@@ -122,6 +154,31 @@ mod tests {
                 assert_eq!(given.may_replace(*stored), other > index || twice, "{given:?} for {stored:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_stored_version_is_found_only_while_it_is_that_one() {
+        let at = DateTime::from_millis(5);
+        let stored = Stored::of(&raw(doc! { "_id": 7, "updated_at": at }));
+        let found = stored.filter(Identity { repository: "tide/harbour", number: 7 });
+        let nothing = bson::Bson::Null;
+        let expected = doc! {
+            "_id": 7, "base.repo.full_name": "tide/harbour",
+            "updated_at": { "$eq": at }, "fetched_at": { "$eq": nothing },
+        };
+        assert_eq!(found, raw(expected));
+    }
+
+    #[test]
+    fn a_change_is_a_commit_for_a_branch() {
+        let of = |head: &str, base: &str| raw(doc! { "head": { "sha": head }, "base": { "ref": base } });
+        let (stored, same) = (Stored::of(&of("a", "main")), of("a", "main"));
+        assert!(stored.is_of(Change::of(&same).unwrap()));
+        for (head, base) in [("b", "main"), ("a", "next")] {
+            assert!(!stored.is_of(Change::of(&of(head, base)).unwrap()));
+        }
+        assert!(!Stored::of(&raw(doc! {})).is_of(Change::of(&same).unwrap()));
+        assert_eq!(Change::of(&raw(doc! { "head": { "sha": "a" }, "base": {} })), None);
     }
 
     #[test]

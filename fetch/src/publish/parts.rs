@@ -178,12 +178,6 @@ impl<'a> PartWriter<'a> {
         self.end()?;
         Ok(self.totals)
     }
-
-    /// Writes a part that holds no document, so that an export without any can be read as others are.
-    pub(crate) fn empty(mut self) -> Result<Totals, Error> {
-        self.part()?;
-        self.finish()
-    }
 }
 
 impl Write for Sink {

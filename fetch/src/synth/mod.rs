@@ -112,7 +112,7 @@ pub fn generate(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
         ]),
         side_file: Some((PLANTED, planted)),
         notes: vec![format!(
-            "{} pull requests, {} of them also in an older version; {} reverted later; {} oddities listed in {PLANTED}",
+            "{} pull requests, {} of them also in an older version; {} reverted later; {} oddities",
             config.count,
             tally.older_versions,
             tally.reverted,

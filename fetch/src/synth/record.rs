@@ -51,7 +51,7 @@ impl Record<'_> {
             merged: Some(fate.merged),
             merged_at: fate.closed_at.filter(|_| fate.merged).map(Date),
             created_at: Date(at),
-            updated_at: Date(fate.updated_at),
+            updated_at: Some(Date(fate.updated_at)),
             closed_at: fate.closed_at.map(Date),
             user: (!ghost).then(|| User::new(author.login.clone())),
             author_association: (!unknown_association).then(|| author.association().into()),
@@ -101,7 +101,7 @@ pub(crate) fn earlier(last: &Document, seen_at: i64, dice: &mut Dice) -> Documen
     older.closed_at = None;
     older.merge_commit_sha = None;
     older.reverted_at = None;
-    older.updated_at = seen;
+    older.updated_at = Some(seen);
     older.fetched_at = Some(Date(seen_at + dice.between(20, 3_600) as i64));
     older.head.sha = Some(dice.hex(40));
     older.title =

@@ -160,7 +160,7 @@ impl World {
 
     fn hand_out(&mut self, before: i64, outlet: &mut Outlet) -> Result<(), Error> {
         while let Some((_, document)) = self.waiting.pop_before(before) {
-            outlet.put(&document)?;
+            outlet.put(*document)?;
         }
         Ok(())
     }
@@ -388,7 +388,7 @@ impl World {
     }
 
     fn enqueue(&mut self, document: Document) {
-        self.waiting.push(document.updated_at.0, document);
+        self.waiting.push(document.updated_at.unwrap_or(document.created_at).0, document);
     }
 }
 

@@ -209,7 +209,7 @@ pub(crate) async fn the_newest_folder_has_the_latest_name_even_when_the_clock_wa
 
 pub(crate) async fn an_empty_store_names_the_command_that_fills_it(store: &Store) {
     for (kind, command) in [
-        (Kind::Exports, "`prowl-fetch synth` or `prowl-fetch git`"),
+        (Kind::Exports, "`prowl-fetch export`, or `prowl-fetch git` or `synth` without a database"),
         (Kind::Features, "`prowl-preprocess`"),
         (Kind::Models, "`prowl-trainer train`"),
     ] {

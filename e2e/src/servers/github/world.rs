@@ -207,6 +207,9 @@ impl World {
     pub fn rename(&mut self, from: &str, to: &str) {
         self.add_owner(to.split_once('/').unwrap().0, true);
         let repository = self.repository_mut(from);
+        // Its own branches go with it.
+        let heads = repository.pull_requests.values_mut().filter_map(|pull_request| pull_request.head.as_mut());
+        heads.filter(|head| head.full_name == from).for_each(|head| to.clone_into(&mut head.full_name));
         let old = std::mem::replace(&mut repository.full_name, to.to_owned());
         repository.former.push(old);
     }

@@ -130,6 +130,16 @@ async fn what_cannot_be_had_is_remembered_and_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_lost_its_lease_goes_no_further() {
+    let world = World::new(350, 1);
+    world.lock().taken = true;
+    assert_eq!(visit(&world).await.unwrap(), Outcome::Lost);
+    let state = world.lock();
+    // One page more was on its way.
+    assert!(state.pages <= 2 && state.repository.is_none(), "{} pages", state.pages);
+}
+
+#[tokio::test(start_paused = true)]
 async fn three_thousand_files_come_or_none() {
     let world = World::new(150, 1);
     world.lock().files = [(149, 3_000), (90, 101), (20, 100), (5, 2_500)].into();
