@@ -1,4 +1,5 @@
-"""Upserts by pymongo's `bulk_write`, unordered, in batches of the size that ours has, into a collection with the same indexes.
+"""Upserts by pymongo's `bulk_write`, unordered, into a collection with the same indexes, and as ours forward only: a stored
+version that is as new or newer does not match, so that the insertion in its place is refused as a duplicate, which is let pass.
 
 Arguments: URI, file of extended JSON. Prints a line of JSON: documents, and the seconds in `bulk_write` alone.
 """
@@ -9,8 +10,10 @@ import time
 
 from bson import json_util
 from pymongo import ASCENDING, MongoClient, ReplaceOne
+from pymongo.errors import BulkWriteError
 
 BATCH = 1_000
+DUPLICATE = 11000
 
 uri, path = sys.argv[1:]
 collection = MongoClient(uri)["prowl"]["pull_requests"]
@@ -22,7 +25,11 @@ documents, seconds = 0, 0.0
 def write(batch):
     global documents, seconds
     began = time.perf_counter()
-    collection.bulk_write(batch, ordered=False)
+    try:
+        collection.bulk_write(batch, ordered=False)
+    except BulkWriteError as error:
+        if any(each["code"] != DUPLICATE for each in error.details["writeErrors"]):
+            raise
     seconds += time.perf_counter() - began
     documents += len(batch)
 
@@ -31,7 +38,8 @@ batch = []
 with open(path) as lines:
     for line in lines:
         document = json_util.loads(line, json_options=json_util.RELAXED_JSON_OPTIONS)
-        batch.append(ReplaceOne({"_id": document["_id"]}, document, upsert=True))
+        older = {"_id": document["_id"], "updated_at": {"$lt": document["updated_at"]}}
+        batch.append(ReplaceOne(older, document, upsert=True))
         if len(batch) == BATCH:
             write(batch)
             batch = []
