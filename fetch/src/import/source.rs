@@ -21,7 +21,6 @@ use crate::{
     Error,
     files::{self, unpack},
     mongo::Settings,
-    privacy::Privacy,
     publish::PRIVACY,
 };
 
@@ -153,7 +152,7 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<(Vec
             fs::metadata(path).map_err(|source| Error::ImportFile { file: name.clone(), source })?;
             sources.push(Source::File(path.to_owned()));
         }
-        let settings = privacy.map_or_else(|| Settings::from(&Privacy::default()), |privacy| Settings { privacy });
+        let settings = privacy.map(|privacy| Settings { privacy }).unwrap_or_default();
         match &found {
             Some((first, other)) if *first != settings => {
                 return Err(Error::ImportsDiffer {
@@ -167,8 +166,7 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<(Vec
             None => found = Some((settings, name)),
         }
     }
-    let settings = found.map_or_else(|| Settings::from(&Privacy::default()), |(settings, _)| settings);
-    Ok((sources, settings))
+    Ok((sources, found.map(|(settings, _)| settings).unwrap_or_default()))
 }
 
 /// What the manifest in a folder tells of what is hidden. This is no check of the folder: a copy may lack its manifest.
@@ -197,7 +195,7 @@ mod tests {
         fs::create_dir(path("nested.json")).unwrap();
         let (found, settings) =
             find(&[folder.path().to_str().unwrap().to_owned(), path("notes.txt")], None).await.unwrap();
-        assert_eq!(settings, Settings::from(&Privacy::default()));
+        assert_eq!(settings, Settings::default());
         let found: Vec<_> = found.iter().map(Source::to_string).collect();
         assert_eq!(found, ["D.JSONL", "a.json.gz", "b.ndjson.zst", "notes.txt"].map(path));
 

@@ -15,6 +15,13 @@ pub struct Settings {
     pub privacy: String,
 }
 
+/// Nothing is hidden: what is stored, or comes, without a word of it.
+impl Default for Settings {
+    fn default() -> Self {
+        Self::from(&Privacy::default())
+    }
+}
+
 impl From<&Privacy> for Settings {
     fn from(privacy: &Privacy) -> Self {
         Self { privacy: privacy.mode() }
@@ -57,7 +64,7 @@ impl Mongo {
         if let Some(Settings { privacy }) = self.find_settings().await? {
             return Ok(privacy);
         }
-        let none_hidden = Settings::from(&Privacy::default());
+        let none_hidden = Settings::default();
         if *wanted != none_hidden && self.primary.find_one(doc! {}).projection(doc! { "_id": 1 }).await?.is_some() {
             return Ok(none_hidden.privacy);
         }

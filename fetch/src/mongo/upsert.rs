@@ -22,7 +22,7 @@ use mongodb::error::{ErrorKind, InsertManyError};
 use super::{
     Mongo,
     failure::Failure,
-    version::{Change, Identity, Stored, Version},
+    version::{Identity, Stored, Version},
 };
 use crate::Error;
 
@@ -60,8 +60,6 @@ impl std::ops::AddAssign for Written {
 struct Given<'a> {
     identity: Identity<'a>,
     version: Version,
-    /// The change of which it does not know the files.
-    without_files: Option<Change<&'a str>>,
     document: &'a RawDocumentBuf,
 }
 
@@ -153,7 +151,8 @@ impl Mongo {
             let mut update = RawDocumentBuf::new();
             update.append(cstr!("q"), stored.filter(given.identity));
             let document = without_id(given.document)?;
-            if given.without_files.is_some_and(|change| stored.is_of(change)) {
+            let has_files = document.get("files").is_ok_and(|files| files.is_some());
+            if !has_files && stored.is_of_change(&document) {
                 update.append(cstr!("u"), rawdoc! { "$set": document });
             } else {
                 update.append(cstr!("u"), document);
@@ -196,9 +195,7 @@ impl Mongo {
 
 impl<'a> Given<'a> {
     fn of(document: &'a RawDocumentBuf) -> Option<Self> {
-        let has_files = document.get("files").is_ok_and(|files| files.is_some());
-        let without_files = if has_files { None } else { Change::of(document) };
-        Some(Self { identity: Identity::of(document)?, version: Version::of(document), without_files, document })
+        Some(Self { identity: Identity::of(document)?, version: Version::of(document), document })
     }
 }
 

@@ -50,34 +50,24 @@ impl Version {
 }
 
 /// What is proposed: a commit, `head.sha`, for a branch, `base.ref`. While it is the same, the files are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Change<S> {
-    head: S,
-    base: S,
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    head: String,
+    base: String,
 }
 
-impl<'a> Change<&'a str> {
+impl Change {
     /// That of a document, if it tells it.
-    pub(super) fn of(document: &'a RawDocument) -> Option<Self> {
-        let text = |object, field| document.get_document(object).ok()?.get_str(field).ok();
+    fn of(document: &RawDocument) -> Option<Self> {
+        let text = |object, field| Some(document.get_document(object).ok()?.get_str(field).ok()?.to_owned());
         Some(Self { head: text("head", "sha")?, base: text("base", "ref")? })
-    }
-
-    fn owned(self) -> Change<String> {
-        Change { head: self.head.to_owned(), base: self.base.to_owned() }
-    }
-}
-
-impl PartialEq<Change<&str>> for Change<String> {
-    fn eq(&self, other: &Change<&str>) -> bool {
-        self.head == other.head && self.base == other.base
     }
 }
 
 /// The version that is stored, also as it is written there.
 pub(super) struct Stored {
     pub(super) version: Version,
-    change: Option<Change<String>>,
+    change: Option<Change>,
     id: RawBson,
     updated_at: RawBson,
     fetched_at: RawBson,
@@ -87,13 +77,12 @@ impl Stored {
     pub(super) fn of(document: &RawDocument) -> Self {
         let field = |name| document.get(name).ok().flatten().map_or(RawBson::Null, RawBson::from);
         let (id, updated_at, fetched_at) = (field("_id"), field("updated_at"), field("fetched_at"));
-        let change = Change::of(document).map(Change::owned);
-        Self { version: Version::of(document), change, id, updated_at, fetched_at }
+        Self { version: Version::of(document), change: Change::of(document), id, updated_at, fetched_at }
     }
 
-    /// Whether it is one of the same change.
-    pub(super) fn is_of(&self, change: Change<&str>) -> bool {
-        self.change.as_ref().is_some_and(|own| *own == change)
+    /// Whether a document is of the same change, as far as both tell theirs.
+    pub(super) fn is_of_change(&self, document: &RawDocument) -> bool {
+        self.change.is_some() && self.change == Change::of(document)
     }
 
     /// Finds it as long as it is this version of that pull request. Servers find it by its `_id`, without a choice of
@@ -173,11 +162,11 @@ mod tests {
     fn a_change_is_a_commit_for_a_branch() {
         let of = |head: &str, base: &str| raw(doc! { "head": { "sha": head }, "base": { "ref": base } });
         let (stored, same) = (Stored::of(&of("a", "main")), of("a", "main"));
-        assert!(stored.is_of(Change::of(&same).unwrap()));
+        assert!(stored.is_of_change(&same));
         for (head, base) in [("b", "main"), ("a", "next")] {
-            assert!(!stored.is_of(Change::of(&of(head, base)).unwrap()));
+            assert!(!stored.is_of_change(&of(head, base)));
         }
-        assert!(!Stored::of(&raw(doc! {})).is_of(Change::of(&same).unwrap()));
+        assert!(!Stored::of(&raw(doc! {})).is_of_change(&same));
         assert_eq!(Change::of(&raw(doc! { "head": { "sha": "a" }, "base": {} })), None);
     }
 
