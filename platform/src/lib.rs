@@ -26,6 +26,7 @@ mod store_url;
 pub mod telemetry;
 mod upload;
 mod vault;
+mod verdicts;
 
 pub use backoff::Backoff;
 pub use draft::{Draft, DraftWriter, MARKER};
