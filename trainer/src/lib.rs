@@ -33,6 +33,7 @@ pub mod mlflow;
 mod neighbours;
 pub mod onnx;
 mod page;
+mod panel;
 pub mod probability;
 pub mod profiles;
 mod progress;

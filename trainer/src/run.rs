@@ -20,7 +20,7 @@ use crate::findings::{Course, Findings};
 use crate::mlflow::{self, Beginning, Ended, Logged, Losses, MlflowError, Product, Tracker};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{Dataset, Origin, TrainError, card, learn, onnx, page, profiles, read};
+use crate::{Dataset, Origin, TrainError, card, learn, onnx, page, panel, profiles, read};
 
 /// A model that was published.
 #[derive(Debug)]
@@ -193,6 +193,7 @@ async fn make(
     draft.put(prowl_model::FILE_NAME, learnt.bytes).await?;
     draft.put(onnx::FILE_NAME, Bytes::from(onnx::to_bytes(&learnt.model))).await?;
     profiles::copy(run, draft).await?;
+    draft.put(panel::FILE_NAME, learnt.panel.into()).await?;
     draft.put(page::FILE_NAME, learnt.report.into()).await?;
     draft.put(card::FILE_NAME, learnt.card.into()).await?;
     Ok((learnt.model, learnt.digest, learnt.backtest, feedback))
@@ -229,6 +230,7 @@ struct Learnt {
     /// The model file, and the hexadecimal SHA-256 of it.
     bytes: Bytes,
     digest: String,
+    panel: Vec<u8>,
     report: String,
     card: String,
     backtest: Option<Backtest>,
@@ -270,7 +272,8 @@ async fn learn_until(
         let findings = info_span!("report")
             .in_scope(|| Findings::of(&data, &model, digest.clone(), &settings, course, last, &watch))?;
         let (report, card) = (page::page(&findings), card::card(&findings));
-        Ok(Learnt { model, bytes, digest, report, card, backtest })
+        let panel = panel::to_bytes(&data, &model)?;
+        Ok(Learnt { model, bytes, digest, panel, report, card, backtest })
     });
     learning.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

@@ -234,6 +234,18 @@ async fn a_run_becomes_a_model() {
     );
     assert_eq!(manifest.counts.values().sum::<u64>(), 240);
 
+    let panel: Value = serde_json::from_slice(&folder.read("panel.json").await.unwrap()).unwrap();
+    let rows = panel["rows"].as_array().unwrap();
+    assert!(panel["features_digest"] == "abcd" && (20..=64).contains(&rows.len()), "{}", rows.len());
+    for row in rows {
+        let features: Vec<Option<f32>> = serde_json::from_value(row["features"].clone()).unwrap();
+        let values: Vec<f32> = features.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect();
+        let vector = Vector { values: &values, tokens: &[], kind_tokens: &[], repository: row["repository"].as_str() };
+        let (score, said) = (model.score(&vector).unwrap(), row["score"].as_f64().unwrap() as f32);
+        assert_eq!(said.to_bits(), score.anomaly.to_bits(), "{row}");
+        assert_eq!(row["percentile"].as_f64().unwrap() as f32, score.percentile, "{row}");
+    }
+
     let text = async |name: &str| String::from_utf8(folder.read(name).await.unwrap().to_vec()).unwrap();
     let (page, card) = (text("report.html").await, text("model_card.md").await);
     for text in [&page, &card] {
