@@ -39,6 +39,7 @@ impl Secrets {
         "MLFLOW_TOKEN",
         "MLFLOW_URI",
         "MONGO_URI",
+        "PROWL_TOKEN",
         "SPACES_ENDPOINT",
         "SPACES_KEY",
         "SPACES_REGION",

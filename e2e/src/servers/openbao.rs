@@ -130,7 +130,7 @@ impl OpenBao {
     pub fn put_policies(&self) {
         let text = include_str!("../../../docs/secrets.md");
         let shown: Vec<&str> = text.split("```hcl\n# ").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-        assert_eq!(shown.len(), 5, "one policy for each stage");
+        assert_eq!(shown.len(), 6, "one policy for each stage");
         for policy in shown {
             let (name, rules) = policy.split_once('\n').unwrap();
             self.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": rules }));
