@@ -279,6 +279,11 @@ impl Server {
         ask(&self.http, &format!("POST {path} HTTP/1.0\r\n{lines}content-length: {}\r\n\r\n{body}", body.len()))
     }
 
+    /// Sends SIGTERM, and waits for nothing.
+    pub fn tell_to_stop(&self) {
+        self.process.tell_to_stop();
+    }
+
     /// Stops it by SIGTERM and tells its exit code.
     pub fn stop(self) -> i32 {
         self.process.stop().code

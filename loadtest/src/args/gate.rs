@@ -1,0 +1,236 @@
+//! The gate, and the history of its verdicts.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args as Group;
+use prowl_platform::arguments::{within, wrong_use};
+use url::Url;
+
+use super::{RequestArgs, ServerArgs, rate, server, time};
+use crate::{
+    call::Kind,
+    gate::{self, Limits, Test},
+    report,
+    scenarios::Scenario,
+    thresholds,
+};
+
+/// The highest rate of a preview, by the one at which it is compared: beyond what anybody will ask of it, and soon tried.
+const HIGHEST: f64 = 5.0;
+
+/// `prowl-loadtest gate`
+#[derive(Debug, Group)]
+pub struct GateArgs {
+    /// The gRPC port of the new version
+    #[arg(long, value_name = "URL", value_parser = server::url)]
+    pub preview: Url,
+    /// Its HTTP port, for its memory
+    #[arg(long, value_name = "URL", value_parser = server::url)]
+    pub preview_http: Option<Url>,
+    /// The gRPC port of the version that serves; without it the preview is judged alone
+    #[arg(long, value_name = "URL", value_parser = server::url)]
+    pub active: Option<Url>,
+    /// Name of the model that the new version has to serve
+    #[arg(long, value_name = "VERSION")]
+    pub expect_version: String,
+    /// SHA-256 of that model, in hex [default: that of the model in the store]
+    #[arg(long, value_name = "HEX")]
+    pub expect_digest: Option<String>,
+    /// Calls a second on each side
+    #[arg(long, value_name = "N", default_value = "200", value_parser = rate)]
+    pub rate: f64,
+    /// How long both are compared
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub run_time: Duration,
+    /// A file of rules, one a line, that goose's load test of the preview has to keep
+    #[arg(long, value_name = "FILE")]
+    pub thresholds: Option<PathBuf>,
+    /// What that load test calls, at --rate
+    #[arg(long, value_name = "NAME", default_value = "mixed")]
+    pub scenario: Scenario,
+    /// How long it takes, in whole seconds
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    pub load_time: Duration,
+    /// Pull requests of a batch in it
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = within(1, 10_000))]
+    pub batch_size: u64,
+    /// Highest rate that the preview alone is tried at, in steps, as long as it keeps up [default: five times --rate]
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub highest_rate: Option<f64>,
+    /// How long each of the steps towards it takes
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = time)]
+    pub step: Duration,
+    /// Pull requests whose answers are compared
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = within(1, 100_000))]
+    pub compare: u64,
+    /// Folder for verdict.json, verdict.md, report.html and goose.html
+    #[arg(long, value_name = "FOLDER", default_value = "verdict")]
+    pub output: PathBuf,
+    /// Keep the verdict in the store, too, for `prowl-loadtest trend`
+    #[arg(long, requires = "store")]
+    pub keep: bool,
+    /// Print the verdict as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// Limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// How both are spoken to.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// What is sent.
+    #[command(flatten)]
+    pub requests: RequestArgs,
+}
+
+/// What a new version may do.
+#[derive(Debug, Clone, Copy, Group)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Highest p99 of the preview, as a multiple of the active version's
+    #[arg(long, value_name = "X", default_value = "2.0", value_parser = positive)]
+    pub max_p99_ratio: f64,
+    /// Highest median of the preview, as a multiple of the active version's
+    #[arg(long, value_name = "X", default_value = "1.5", value_parser = positive)]
+    pub max_p50_ratio: f64,
+    /// Highest p99 of the preview, in milliseconds, whatever the active version has
+    #[arg(long, value_name = "MS", default_value = "250", value_parser = positive)]
+    pub max_p99: f64,
+    /// Highest p99 of its first calls, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "200", value_parser = positive)]
+    pub max_first_p99: f64,
+    /// Share of calls that may fail, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value = "0.0005", value_parser = a_share)]
+    pub max_error_rate: f64,
+    /// Population stability index (PSI) of the percentiles against the active version's
+    #[arg(long, value_name = "X", default_value = "0.25", value_parser = positive)]
+    pub max_psi: f64,
+    /// Kolmogorov–Smirnov statistic of the same
+    #[arg(long, value_name = "X", default_value = "0.15", value_parser = positive)]
+    pub max_ks: f64,
+    /// Least rank correlation (Spearman's) of the percentiles with the active version's
+    #[arg(long, value_name = "X", default_value = "0.8", value_parser = positive)]
+    pub min_rank_correlation: f64,
+    /// Share of pull requests whose band may be another, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = a_share)]
+    pub max_bands_changed: f64,
+    /// Highest growth of its memory for 1,000 calls, in KB
+    #[arg(long, value_name = "KB", default_value = "2000", value_parser = positive)]
+    pub max_memory_growth: f64,
+    /// How late calls may go out, p99 in milliseconds: beyond that nothing can be told
+    #[arg(long, value_name = "MS", default_value = "5", value_parser = positive)]
+    pub max_lag: f64,
+}
+
+impl From<LimitArgs> for Limits {
+    fn from(args: LimitArgs) -> Self {
+        Self {
+            p99_ratio: args.max_p99_ratio,
+            p50_ratio: args.max_p50_ratio,
+            p99_ms: args.max_p99,
+            first_ms: args.max_first_p99,
+            error_rate: args.max_error_rate,
+            psi: args.max_psi,
+            ks: args.max_ks,
+            rank_correlation: args.min_rank_correlation,
+            bands_changed: args.max_bands_changed,
+            memory_kb: args.max_memory_growth,
+            lag_ms: args.max_lag,
+            ..Self::default()
+        }
+    }
+}
+
+/// `prowl-loadtest trend`
+#[derive(Debug, Group)]
+pub struct TrendArgs {
+    /// The store
+    #[arg(long, value_name = "URL", env = "PROWL_STORE")]
+    pub store: String,
+    /// How many of the newest
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = within(1, 10_000))]
+    pub last: u64,
+    /// Print them as JSON on stdout, one a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A gate, and where its verdict goes.
+#[derive(Debug)]
+pub struct GateConfig {
+    /// What is judged.
+    pub gate: gate::Config,
+    /// Where its files go.
+    pub output: PathBuf,
+    /// Whether it is kept in the store.
+    pub keep: bool,
+    /// Whether it is printed.
+    pub json: bool,
+}
+
+impl GateArgs {
+    /// The gate that is meant, but for the store and the token.
+    ///
+    /// # Errors
+    /// Arguments do not fit together.
+    pub fn config(self) -> Result<GateConfig, clap::Error> {
+        if self.expect_version == "latest" {
+            return Err(wrong_use("--expect-version has to name a version: the newest one may be another in a minute"));
+        }
+        if self.active.as_ref() == Some(&self.preview) {
+            return Err(wrong_use("--preview and --active are the same server: it would be compared with itself"));
+        }
+        if self.highest_rate.is_some_and(|highest| highest < self.rate) {
+            return Err(wrong_use("--highest-rate is below --rate, at which the preview is tried anyway"));
+        }
+        if self.scenario == Scenario::Burst {
+            return Err(wrong_use(
+                "--scenario burst is of users who call at once, and the gate's calls come as the dice fall",
+            ));
+        }
+        if self.scenario == Scenario::Only(Kind::Http) && self.preview_http.is_none() {
+            return Err(wrong_use("--scenario http needs --preview-http URL"));
+        }
+        let rules = self.thresholds.as_deref().map(thresholds::of_file).transpose().map_err(wrong_use)?;
+        let test = Test {
+            scenario: self.scenario,
+            rules: rules.unwrap_or_default(),
+            length: self.load_time,
+            batch: self.batch_size as usize,
+            report: self.output.join(report::GOOSE),
+        };
+        Ok(GateConfig {
+            gate: gate::Config {
+                preview: self.server.address("preview", self.preview, self.preview_http),
+                active: self.active.map(|url| self.server.address("active", url, None)),
+                version: self.expect_version,
+                digest: self.expect_digest,
+                store: None,
+                patience: self.server.patience,
+                deadline: self.server.deadline,
+                rate: self.rate,
+                length: self.run_time,
+                test: Some(test),
+                highest: Some(self.highest_rate.unwrap_or(HIGHEST * self.rate)),
+                step: self.step,
+                compared: self.compare as usize,
+                connections: self.server.connections as usize,
+                seed: self.requests.seed,
+                limits: self.limits.into(),
+            },
+            output: self.output,
+            keep: self.keep,
+            json: self.json,
+        })
+    }
+}
+
+fn a_share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write a share from 0 to 1, such as 0.0005 for 0.05%".to_owned())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "write a number, such as 1.5".to_owned())
+}

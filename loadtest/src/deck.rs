@@ -1,0 +1,268 @@
+//! Pull requests to send: a sample of an export by the dice of a seed, so that a run can be had again, and so many of them
+//! that no cache flatters.
+//!
+//! Memory is bounded by the size of the sample, whatever the export holds: each line has the same chance to be in it
+//! (algorithm R: Vitter 1985, Random Sampling with a Reservoir).
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Cursor, Read},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+use futures::TryStreamExt;
+use prowl_platform::{Folder, Kind, Store};
+use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng, seq::SliceRandom as _};
+use tokio::{runtime::Handle, task::spawn_blocking};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use crate::Error;
+
+/// The longest document that is taken: a server refuses longer ones, so that they would measure the refusal.
+const LONGEST: usize = 1 << 20;
+
+/// Where pull requests come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// `latest` or the name of an export of the store.
+    Export(String),
+    /// Files of one document a line, plain, gzip or zstd.
+    Files(Vec<PathBuf>),
+}
+
+/// The sample.
+#[derive(Debug)]
+pub struct Deck {
+    documents: Vec<Bytes>,
+}
+
+/// Documents without end: all of the deck in an order of its own, then all in another.
+#[derive(Debug)]
+pub struct Draws {
+    deck: Arc<Deck>,
+    order: Vec<u32>,
+    place: usize,
+    dice: ChaCha8Rng,
+}
+
+impl Deck {
+    /// Draws at most `size` documents.
+    ///
+    /// # Errors
+    /// What is to be read is not there or is damaged, or holds no document.
+    pub async fn draw(origin: &Origin, store: Option<&Store>, size: usize, seed: u64) -> Result<Self, Error> {
+        let (name, inputs) = inputs(origin, store).await?;
+        let runtime = Handle::current();
+        let read = spawn_blocking(move || sample(inputs, &runtime, size, seed)).await;
+        let documents = read.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
+        if documents.is_empty() { Err(Error::NoRequests { origin: name }) } else { Ok(Self { documents }) }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
+    /// One of them.
+    pub fn document(&self, place: usize) -> &Bytes {
+        &self.documents[place]
+    }
+}
+
+impl Draws {
+    /// Draws of a seed.
+    pub fn of(deck: &Arc<Deck>, seed: u64) -> Self {
+        let order = (0..deck.len() as u32).collect();
+        let mut draws = Self { deck: Arc::clone(deck), order, place: 0, dice: ChaCha8Rng::seed_from_u64(seed) };
+        draws.shuffle();
+        draws
+    }
+
+    /// The next one, and its place in the deck.
+    pub fn draw(&mut self) -> (usize, Bytes) {
+        if self.place == self.order.len() {
+            self.shuffle();
+        }
+        let place = self.order[self.place] as usize;
+        self.place += 1;
+        (place, self.deck.documents[place].clone())
+    }
+
+    /// So many of the next.
+    pub fn take(&mut self, count: usize) -> Vec<Bytes> {
+        (0..count).map(|_| self.draw().1).collect()
+    }
+
+    fn shuffle(&mut self) {
+        self.order.shuffle(&mut self.dice);
+        self.place = 0;
+    }
+}
+
+/// A file to read.
+enum Input {
+    Part(Arc<Folder>, String),
+    File(PathBuf),
+}
+
+impl Input {
+    fn name(&self) -> String {
+        match self {
+            Self::Part(folder, part) => format!("{}{part}", folder.url()),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Its text. Only for a thread that may wait.
+    fn open(&self, runtime: &Handle) -> io::Result<Box<dyn BufRead>> {
+        match self {
+            Self::File(path) => unpack(fs::File::open(path)?),
+            Self::Part(folder, part) => {
+                let (_, pieces) = runtime.block_on(folder.stream(part)).map_err(io::Error::other)?;
+                let pieces = StreamReader::new(Box::pin(pieces.map_err(io::Error::other)));
+                unpack(SyncIoBridge::new_with_handle(pieces, runtime.clone()))
+            }
+        }
+    }
+}
+
+async fn inputs(origin: &Origin, store: Option<&Store>) -> Result<(String, Vec<Input>), Error> {
+    match origin {
+        Origin::Files(paths) => {
+            let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+            Ok((names.join(", "), paths.iter().cloned().map(Input::File).collect()))
+        }
+        Origin::Export(name) => {
+            let store = store.ok_or_else(|| Error::RequestsNeedStore { name: name.clone() })?;
+            let folder = Arc::new(store.folder(Kind::Exports, name).await?);
+            let parts: Vec<String> = folder.files("part-").map(|entry| entry.path.clone()).collect();
+            let parts = parts.into_iter().map(|part| Input::Part(Arc::clone(&folder), part));
+            Ok((folder.url().to_string(), parts.collect()))
+        }
+    }
+}
+
+fn sample(inputs: Vec<Input>, runtime: &Handle, size: usize, seed: u64) -> Result<Vec<Bytes>, Error> {
+    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let (mut taken, mut seen) = (Vec::with_capacity(size.min(1 << 16)), 0_usize);
+    for input in inputs {
+        let failed = |source| Error::Requests { file: input.name(), source };
+        let mut text = input.open(runtime).map_err(failed)?;
+        let mut line = Vec::new();
+        while next_line(&mut text, &mut line).map_err(failed)? {
+            if line.is_empty() {
+                continue;
+            }
+            seen += 1;
+            // Most lines of a long export are never copied.
+            if taken.len() < size {
+                taken.push(Bytes::copy_from_slice(&line));
+            } else {
+                let place = dice.random_range(0..seen);
+                if place < size {
+                    taken[place] = Bytes::copy_from_slice(&line);
+                }
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// Reads a line without its end; one that is too long counts as empty. False at the end.
+fn next_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    if text.by_ref().take(LONGEST as u64 + 1).read_until(b'\n', line)? == 0 {
+        return Ok(false);
+    }
+    if line.len() > LONGEST && !line.ends_with(b"\n") {
+        line.clear();
+        text.skip_until(b'\n')?;
+    }
+    line.truncate(line.trim_ascii_end().len());
+    Ok(true)
+}
+
+/// The text of a file that may be packed by gzip or zstd.
+fn unpack(mut packed: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+    let mut start = Vec::new();
+    packed.by_ref().take(4).read_to_end(&mut start)?;
+    let whole = Cursor::new(start.clone()).chain(packed);
+    Ok(match &start[..] {
+        [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(whole)))),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(BufReader::new(zstd::Decoder::new(whole)?)),
+        _ => Box::new(BufReader::new(whole)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn files(texts: &[&str]) -> (tempfile::TempDir, Origin) {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = texts.iter().enumerate().map(|(place, text)| {
+            let path = folder.path().join(place.to_string());
+            fs::write(&path, text).unwrap();
+            path
+        });
+        let origin = Origin::Files(paths.collect());
+        (folder, origin)
+    }
+
+    async fn drawn(origin: &Origin, size: usize, seed: u64) -> Vec<String> {
+        let deck = Deck::draw(origin, None, size, seed).await.unwrap();
+        deck.documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_small_export_is_taken_whole_and_a_large_one_by_the_seed() {
+        let (_folder, small) = files(&["{\"a\":1}\n\n{\"b\":2}\r\n", "{\"c\":3}"]);
+        assert_eq!(drawn(&small, 10, 1).await, ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]);
+        let lines: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+        let (_folder, large) = files(&[&lines.join("\n")]);
+        let sample = drawn(&large, 50, 1).await;
+        assert_eq!((sample.len(), sample.iter().collect::<BTreeSet<_>>().len()), (50, 50));
+        assert_eq!(sample, drawn(&large, 50, 1).await);
+        assert_ne!(sample, drawn(&large, 50, 2).await);
+        // From all over it.
+        assert!(sample.iter().any(|line| line.len() == 3 && line.starts_with('9')), "{sample:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_passed_over_and_nothing_is_an_error() {
+        let long = format!("{}\n{{}}\n", "x".repeat(LONGEST + 5));
+        let (_folder, origin) = files(&[&long]);
+        assert_eq!(drawn(&origin, 10, 1).await, ["{}"]);
+        let (_folder, empty) = files(&["\n"]);
+        let error = Deck::draw(&empty, None, 10, 1).await.unwrap_err().to_string();
+        assert!(error.contains("no pull request"), "{error}");
+        let missing = Origin::Files(vec!["/nowhere".into()]);
+        assert!(Deck::draw(&missing, None, 10, 1).await.unwrap_err().to_string().contains("/nowhere"));
+    }
+
+    #[tokio::test]
+    async fn each_round_holds_all_of_them_in_another_order() {
+        let lines: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        let (_folder, origin) = files(&[&lines.join("\n")]);
+        let deck = Arc::new(Deck::draw(&origin, None, 100, 1).await.unwrap());
+        let mut draws = Draws::of(&deck, 7);
+        let mut round = || (0..100).map(|_| draws.draw().0).collect::<Vec<_>>();
+        let (first, second) = (round(), round());
+        assert_ne!(first, second);
+        for round in [&first, &second] {
+            assert_eq!(round.iter().collect::<BTreeSet<_>>().len(), 100);
+        }
+        let mut again = Draws::of(&deck, 7);
+        assert_eq!((0..100).map(|_| again.draw().0).collect::<Vec<_>>(), first);
+    }
+}

@@ -1,0 +1,53 @@
+//! The load test that goose makes of the preview: the rules of an environment, and goose's own report beside the verdict.
+
+use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
+
+use goose::config::GooseConfiguration;
+use prowl_proto::v1::ModelId;
+
+use super::Config;
+use crate::{
+    Error,
+    deck::Deck,
+    load::{self, Report},
+    scenarios::Scenario,
+};
+
+/// What goose tests.
+#[derive(Debug, Clone)]
+pub struct Test {
+    /// What is called, at the rate of the race.
+    pub scenario: Scenario,
+    /// Rules in goose's words.
+    pub rules: Vec<String>,
+    /// How long, in whole seconds.
+    pub length: Duration,
+    /// Pull requests of a batch.
+    pub batch: usize,
+    /// Where goose's report goes.
+    pub report: PathBuf,
+}
+
+/// Runs it.
+pub(super) async fn run(config: &Config, test: &Test, expected: &ModelId, deck: &Arc<Deck>) -> Result<Report, Error> {
+    let mut goose = GooseConfiguration::default();
+    goose.run_time = Some(test.length.as_secs().max(1).to_string());
+    goose.threshold.clone_from(&test.rules);
+    goose.report_file = vec![test.report.display().to_string()];
+    let load = load::Config {
+        goose,
+        address: config.preview.clone(),
+        scenario: test.scenario,
+        rate: Some(config.rate),
+        in_flight: config.in_flight(),
+        connections: config.connections,
+        expected: Some((expected.version.clone(), Some(expected.digest.clone()))),
+        // It was ready before.
+        patience: config.deadline,
+        deadline: config.deadline,
+        batch: test.batch,
+        seed: config.seed,
+    };
+    // Who ends the gate ends this with it.
+    load::run(load, Arc::clone(deck), pending()).await
+}

@@ -1,0 +1,33 @@
+//! The load test of the scoring service, and the gate that decides whether a new model or image goes live.
+//!
+//! ```text
+//!  export ──sample──> deck ──draws──┬─> goose's users (closed loop) ─┐
+//!                                   └─> arrivals (open loop) ────────┼─> calls ──> server(s)
+//!                                                                    │     └─> outcome: answered, by the right model, finite …
+//!  gate: ready, panel, first calls, race, knee ──> checks ──> verdict ──> report
+//!  rehearse: blue | green behind a switch, load on it, the gate in between
+//! ```
+//!
+//! This crate never scores by itself, never tries a call again, and never lets what it could not find out pass for a go.
+
+pub mod args;
+pub mod arrivals;
+pub mod call;
+pub mod deck;
+mod error;
+pub mod gate;
+mod generator;
+pub mod holding;
+pub mod load;
+mod open;
+pub mod rehearse;
+pub mod report;
+pub mod sample;
+pub mod scenarios;
+pub mod stats;
+pub mod target;
+pub mod thresholds;
+pub mod trend;
+pub mod verdict;
+
+pub use error::Error;

@@ -1,0 +1,90 @@
+//! The values of an output of the Open Inference Protocol: raw beside the outputs, where the question came so, or else in them.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prowl_proto::inference::ModelInferResponse;
+
+/// Where the output of a name is.
+pub(super) fn place_of(name: &str, answer: &ModelInferResponse) -> Option<usize> {
+    answer.outputs.iter().position(|output| output.name == name)
+}
+
+/// The numbers of an output.
+pub(super) fn floats(answer: &ModelInferResponse, place: usize) -> Vec<f32> {
+    if let Some(raw) = answer.raw_output_contents.get(place) {
+        return raw.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    }
+    let contents = answer.outputs.get(place).and_then(|output| output.contents.as_ref());
+    contents.map(|contents| contents.fp32_contents.clone()).unwrap_or_default()
+}
+
+/// Puts others in their place.
+pub(super) fn set_floats(answer: &mut ModelInferResponse, place: usize, values: Vec<f32>) {
+    if let Some(raw) = answer.raw_output_contents.get_mut(place) {
+        *raw = values.into_iter().flat_map(f32::to_le_bytes).collect::<Bytes>();
+    } else if let Some(contents) = answer.outputs.get_mut(place).and_then(|output| output.contents.as_mut()) {
+        contents.fp32_contents = values;
+    }
+}
+
+/// Puts other texts in the place of those of an output; in raw form each is preceded by its length.
+pub(super) fn set_texts(answer: &mut ModelInferResponse, place: usize, texts: &[&'static str]) {
+    if let Some(raw) = answer.raw_output_contents.get_mut(place) {
+        let mut values = BytesMut::new();
+        for text in texts {
+            values.put_u32_le(text.len() as u32);
+            values.put_slice(text.as_bytes());
+        }
+        *raw = values.freeze();
+    } else if let Some(contents) = answer.outputs.get_mut(place).and_then(|output| output.contents.as_mut()) {
+        contents.bytes_contents = texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use prowl_proto::inference::{InferTensorContents, model_infer_response::InferOutputTensor};
+
+    use super::*;
+
+    /// Percentiles and bands of two pull requests, of which the second was not judged.
+    pub(in crate::rehearse) fn answer(raw: bool) -> ModelInferResponse {
+        let floats = InferTensorContents { fp32_contents: vec![90.0, f32::NAN], ..InferTensorContents::default() };
+        let texts = ["routine", ""].map(|text| Bytes::from_static(text.as_bytes()));
+        let texts = InferTensorContents { bytes_contents: texts.into(), ..InferTensorContents::default() };
+        let output = |(name, contents): (&str, InferTensorContents)| InferOutputTensor {
+            name: name.to_owned(),
+            contents: (!raw).then_some(contents),
+            ..InferOutputTensor::default()
+        };
+        let mut answer = ModelInferResponse {
+            model_version: "20261124T214500Z".to_owned(),
+            outputs: [("percentile", floats), ("band", texts)].map(output).into(),
+            ..ModelInferResponse::default()
+        };
+        if raw {
+            answer.raw_output_contents = vec![Bytes::new(); 2];
+            set_floats(&mut answer, 0, vec![90.0, f32::NAN]);
+            set_texts(&mut answer, 1, &["routine", ""]);
+        }
+        answer
+    }
+
+    #[test]
+    fn values_are_read_and_set_in_either_form() {
+        for raw in [false, true] {
+            let mut answer = answer(raw);
+            assert_eq!((place_of("band", &answer), place_of("risk", &answer)), (Some(1), None));
+            let read = floats(&answer, 0);
+            assert!(read[0] == 90.0 && read[1].is_nan() && read.len() == 2, "{read:?}");
+            set_floats(&mut answer, 0, vec![1.5, 2.5]);
+            set_texts(&mut answer, 1, &["unusual", "routine"]);
+            assert_eq!(floats(&answer, 0), [1.5, 2.5]);
+            if raw {
+                assert_eq!(answer.raw_output_contents[1].as_ref(), b"\x07\0\0\0unusual\x07\0\0\0routine");
+            } else {
+                let texts = &answer.outputs[1].contents.as_ref().unwrap().bytes_contents;
+                assert_eq!(*texts, ["unusual", "routine"].map(|text| Bytes::from_static(text.as_bytes())));
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Whether a call that failed ever reached a server.
+//!
+//! A server that drains says GOAWAY. What a client sends after it has not begun: gRPC asks clients to make such a call again
+//! without a word (gRPC A6, "transparent retries"), and grpc-go, grpc-java and grpcio do. tonic does not: it gives CANCELLED to
+//! whoever had a call in the queue of that connection, and connects anew for the next one. A load that is to fail only where a
+//! client of others would has to do here what they do.
+
+use std::error::Error;
+
+use tonic::Status;
+
+/// Whether no server has begun this call, so that it can be made again, also where it changes something. A status that a server
+/// sent is never such.
+pub fn never_begun(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let reason = error.reason();
+            let turned_away = error.is_go_away() && reason == Some(h2::Reason::NO_ERROR);
+            let refused = error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM);
+            return error.is_remote() && (turned_away || refused);
+        }
+        // It lay in the queue of a connection that was closed before it was sent.
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

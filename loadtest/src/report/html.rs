@@ -1,0 +1,285 @@
+//! `report.html`: a verdict on one page that needs no network and no script, in light and in dark.
+
+use super::escape::{cut, html as escaped};
+use super::number::{count, counted, milliseconds, number, percent, ratio};
+use super::table::{Cell, Table};
+use super::{answers, plots, words};
+use crate::verdict::{Check, Decision, Latency, Moment, Race, Side, Step, Verdict};
+
+const STYLE: &str = include_str!("style.css");
+
+/// The page. Its policy has a browser load nothing at all, whatever may stand in it.
+pub(super) fn html(verdict: &Verdict) -> String {
+    let name = words::decision(verdict.decision);
+    let expected = escaped(&verdict.expected);
+    let class = match verdict.decision {
+        Decision::Go => "go",
+        Decision::NoGo => "no",
+        Decision::Unknown => "unknown",
+    };
+    let sections = [
+        checks(verdict),
+        latency(verdict),
+        capacity(verdict),
+        section("Answers", "answers", &answers::content(verdict.answers.as_ref())),
+        measured(verdict),
+    ];
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{name}: {expected}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <header>\n<h1>{name} for {expected}</h1>\n<p class=\"decision {class}\">{name}: {}.</p>\n\
+         <p class=\"faint\">{}</p>\n{}</header>\n<main>\n{}</main>\n\
+         <footer>\n<p>Made by prowl-loadtest {}.</p>\n</footer>\n</body>\n</html>\n",
+        words::because(verdict, escaped),
+        begun(verdict),
+        key_figures(verdict),
+        sections.concat(),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+fn begun(verdict: &Verdict) -> String {
+    let against = match &verdict.active {
+        Some(active) => format!("Compared with the active version {}.", escaped(words::name(active))),
+        None => words::alone(verdict).to_owned(),
+    };
+    format!("{against} Begun at {}, it took {} s.", escaped(&verdict.began_at), number(verdict.seconds.round()))
+}
+
+/// The few figures that a reader wants first.
+fn key_figures(verdict: &Verdict) -> String {
+    let tile = |name: &str, value: String, beside: String| {
+        format!("<div><dt>{name}</dt><dd>{value}<small>{}</small></dd></div>\n", escaped(&beside))
+    };
+    let mut tiles = String::new();
+    if let Some(race) = &verdict.race {
+        let preview = &race.preview;
+        let beside = |figure: fn(&Latency) -> f64, of: String| {
+            race.active
+                .as_ref()
+                .map_or_else(String::new, |active| format!("active {}; {of} times it", milliseconds(figure(active))))
+        };
+        let median = beside(|latency| latency.p50, ratio(race.p50_ratio.as_ref()));
+        let tail = beside(|latency| latency.p99, ratio(race.p99_ratio.as_ref()));
+        tiles += &tile("p50 of preview", milliseconds(preview.p50), median);
+        tiles += &tile("p99 of preview", milliseconds(preview.p99), tail);
+        let calls = format!("of {} at {} a second", counted(preview.calls, "call", "calls"), number(race.rate));
+        tiles += &tile("Failed", words::failed(preview), calls);
+    }
+    if let Some(steps) = &verdict.knee {
+        let kept = |side| words::kept_up(steps, side).map(number);
+        let beside = kept("active").map_or_else(String::new, |rate| format!("active {rate}"));
+        tiles += &tile("Calls a second it bears", kept("preview").unwrap_or_else(|| "–".to_owned()), beside);
+    }
+    if let Some(answers) = &verdict.answers {
+        let of = format!("of {}", counted(answers.compared, "pull request", "pull requests"));
+        tiles += &tile("Another band", percent(answers.bands_changed), of);
+    }
+    format!("<dl class=\"key\">\n{tiles}</dl>\n")
+}
+
+/// A section, with everything that is said in it.
+fn section(title: &str, id: &str, content: &str) -> String {
+    format!("<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>\n{content}</section>\n")
+}
+
+/// A paragraph of text.
+pub(super) fn paragraph(text: &str) -> String {
+    format!("<p>{}</p>\n", escaped(text))
+}
+
+fn checks(verdict: &Verdict) -> String {
+    let mut table = Table::new("What has to hold", &["check", "", "observed", "limit", "why"]);
+    for check in words::checks(verdict) {
+        let Check { name, observed, limit, why, .. } = check;
+        let state = words::state(check);
+        let cells = [
+            Cell::Html(format!("<span class=\"state {state}\">{state}</span>")),
+            Cell::Text(cut(observed, 200)),
+            Cell::Text(cut(limit, 200)),
+            Cell::Text(cut(why, 400)),
+        ];
+        table.row(&escaped(&cut(name, 200)), cells);
+    }
+    section("Checks", "checks", &table.html())
+}
+
+fn latency(verdict: &Verdict) -> String {
+    let Some(race) = &verdict.race else {
+        return section("Latency", "latency", &paragraph("It was not measured."));
+    };
+    let mut content = paragraph(&format!(
+        "Both sides got the same calls in turn, {} a second each. Each is timed from the moment at which it was due, so that \
+         those that had to wait count, too.",
+        number(race.rate)
+    ));
+    content.push_str("<div class=\"plots\">\n");
+    content.extend([plots::within(race), plots::beyond(race), plots::timeline(&race.timeline), "</div>\n".to_owned()]);
+    content += &quantiles(race);
+    content += &seconds(&race.timeline);
+    section("Latency", "latency", &content)
+}
+
+fn quantiles(race: &Race) -> String {
+    let columns = ["side", "#p50", "#p90", "#p99", "#p99.9", "#slowest", "#calls", "#failed", "#sent late by (p99)"];
+    let mut table = Table::new("Latency of what was answered", &columns);
+    let mut failures = String::new();
+    for (name, latency) in [("preview", Some(&race.preview)), ("active", race.active.as_ref())] {
+        let Some(latency) = latency else { continue };
+        let beside = [count(latency.calls), words::failed(latency), milliseconds(latency.lag_p99)];
+        table.row(name, words::quantiles(latency).into_iter().chain(beside).map(Cell::Number));
+        if let Some(told) = words::failures(name, latency, str::to_owned) {
+            failures += &paragraph(&told);
+        }
+    }
+    if race.active.is_some() {
+        let mut cells = vec![String::new(); 8];
+        cells[0] = ratio(race.p50_ratio.as_ref());
+        cells[2] = ratio(race.p99_ratio.as_ref());
+        table.row("preview by active<small>with the interval of 95%</small>", cells.into_iter().map(Cell::Number));
+    }
+    table.html() + &failures
+}
+
+fn seconds(timeline: &[Moment]) -> String {
+    let columns = ["second", "#preview p50", "#preview p99", "#active p50", "#active p99", "#failures"];
+    let mut table = Table::new("Latency by second", &columns);
+    for moment in timeline {
+        let figures = [moment.preview_p50, moment.preview_p99, moment.active_p50, moment.active_p99];
+        let figures = figures.map(|figure| figure.map_or("–".to_owned(), milliseconds));
+        table.row(&number(moment.second), figures.into_iter().chain([count(moment.failures)]).map(Cell::Number));
+    }
+    table.folded()
+}
+
+fn capacity(verdict: &Verdict) -> String {
+    let Some(steps) = &verdict.knee else {
+        return section("Capacity", "capacity", &paragraph("It was not measured."));
+    };
+    let columns = ["side", "#calls a second due", "#answered", "#p99", "#failed"];
+    let mut table = Table::new("Rates that were tried", &columns);
+    for Step { rate, answered, p99, error_rate, side } in steps {
+        let cells = [number(*rate), number(*answered), milliseconds(*p99), percent(*error_rate)];
+        table.row(&escaped(side), cells.map(Cell::Number));
+    }
+    let plots = format!("<div class=\"plots\">\n{}</div>\n", plots::knee(steps));
+    section("Capacity", "capacity", &(paragraph(&words::capacity(steps)) + &plots + &table.html()))
+}
+
+/// What was compared, where the load came from, and what the gate was told to do.
+fn measured(verdict: &Verdict) -> String {
+    let mut content = paragraph(&words::machine(&verdict.machine));
+    if let Some(memory) = &verdict.memory {
+        content += &paragraph(&words::memory(memory));
+    }
+    let mut sides =
+        Table::new("The two sides", &["side", "version", "SHA-256 of the model", "address", "#ready after"]);
+    for (name, side) in [("preview", Some(&verdict.preview)), ("active", verdict.active.as_ref())] {
+        let Some(Side { url, version, digest, ready_seconds }) = side else { continue };
+        let [version, digest, url] =
+            [version, digest, url].map(|text| format!("<code>{}</code>", escaped(&cut(text, 200))));
+        let ready = format!("{} s", number(*ready_seconds));
+        sides.row(name, [Cell::Html(version), Cell::Html(digest), Cell::Html(url), Cell::Number(ready)]);
+    }
+    content += &sides.html();
+    let list = words::settings(&verdict.settings);
+    if !list.is_empty() {
+        let mut settings = Table::new("Settings", &["name", "value"]);
+        for (name, value) in list {
+            settings.row(&format!("<code>{}</code>", escaped(&name)), [Cell::Text(value)]);
+        }
+        content += &settings.html();
+    }
+    section("How it was measured", "measured", &content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVIL: &str = "<script>alert('&')</script>\"";
+
+    #[test]
+    fn a_page_is_whole_and_asks_nothing_of_the_network() {
+        let page = html(&Verdict::example_no_go());
+        assert!(page.contains("<p class=\"decision no\">No go: 2 of 11 checks fail: error rate (0.83%; "), "{page}");
+        for heading in ["Checks", "Latency", "Capacity", "Answers", "How it was measured"] {
+            assert!(page.contains(&format!(">{heading}</h2>")), "{heading}");
+        }
+        let titles =
+            ["Latency", "The slowest", "Over the time", "Capacity", "Its price", "Percentiles", "Moved farthest"];
+        for title in titles {
+            assert!(page.contains(&format!("<strong>{title}</strong>")), "{title}");
+        }
+        let svg = |what: &str| page.matches(what).count();
+        assert_eq!((svg("<svg "), svg("</svg>"), svg("role=\"img\""), svg("<desc id=")), (7, 7, 7, 7));
+        for tag in ["<script", "<link", "<img", "<iframe", "<object", "@import", "url(", "src=", "onload"] {
+            assert!(!page.contains(tag), "{tag}");
+        }
+        assert!(!page.contains("xlink") && page.contains("default-src 'none'"));
+        assert_eq!(page.matches("href=").count(), page.matches("href=\"https://github.com/").count());
+        assert!(!page.contains("NaN") && !page.contains("inf\""));
+        assert!(page.contains("prefers-color-scheme: dark") && page.contains("width=device-width"));
+    }
+
+    #[test]
+    fn names_within_a_page_are_given_once_and_tags_are_closed() {
+        for verdict in [Verdict::example(), Verdict::example_no_go(), Verdict::example_alone()] {
+            let page = html(&verdict);
+            let mut names: Vec<_> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{names:?}");
+            for tag in
+                ["table", "tr", "td", "details", "section", "figure", "div", "p", "ul", "li", "svg", "dl", "small"]
+            {
+                let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+                assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_said() {
+        let mut verdict = Verdict::example_alone();
+        let page = html(&verdict);
+        assert!(page.contains("There is no active version yet: preview was judged alone."), "{page}");
+        assert!(!page.contains(">active</th>") && !page.contains("preview by active"), "{page}");
+        (verdict.race, verdict.knee, verdict.answers, verdict.memory) = (None, None, None, None);
+        verdict.checks.clear();
+        verdict.decision = Verdict::decide(&verdict.checks);
+        let page = html(&verdict);
+        assert!(page.contains("Could not tell: nothing was checked, which is never a go."), "{page}");
+        assert_eq!(page.matches("not measured").count() + page.matches("not compared").count(), 3, "{page}");
+    }
+
+    #[test]
+    fn text_from_outside_stays_text() {
+        let mut verdict = Verdict::example_no_go();
+        let evil = || EVIL.to_owned();
+        (verdict.expected, verdict.began_at) = (evil(), evil());
+        for side in [Some(&mut verdict.preview), verdict.active.as_mut()].into_iter().flatten() {
+            *side = Side { url: evil(), version: evil(), digest: evil(), ready_seconds: f64::NAN };
+        }
+        for check in &mut verdict.checks {
+            *check = Check { name: evil(), holds: Some(false), observed: evil(), limit: evil(), why: evil() };
+        }
+        verdict.race.as_mut().unwrap().preview.failures.insert(evil(), 3);
+        verdict.knee.as_mut().unwrap()[0].side = evil();
+        for moved in &mut verdict.answers.as_mut().unwrap().moved {
+            (moved.repository, moved.title) = (evil(), evil());
+            for judged in [&mut moved.active, &mut moved.preview] {
+                (judged.band, judged.reasons) = (evil(), vec![evil()]);
+            }
+        }
+        verdict.settings = serde_json::json!({ EVIL: EVIL });
+        let page = html(&verdict);
+        assert!(!page.contains("<script") && !page.contains("alert('") && !page.contains("&amp;lt;"), "{page}");
+        assert!(page.matches("&lt;script&gt;alert(&#39;&amp;&#39;)").count() > 100, "{page}");
+        assert!(!page.contains("NaN"), "{page}");
+    }
+}

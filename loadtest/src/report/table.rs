@@ -1,0 +1,109 @@
+//! Tables of HTML, and pull requests in them.
+
+use std::fmt::Write;
+
+use super::escape::html;
+
+/// A pull request: a link where its repository can be one on GitHub, and text where not.
+pub(super) fn pull_request(repository: &str, number: u64) -> String {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let text = format!("{}#{number}", html(repository));
+    match repository.split_once('/') {
+        Some((owner, name)) if part(owner) && part(name) => {
+            format!("<a href=\"https://github.com/{owner}/{name}/pull/{number}\" rel=\"noreferrer\">{text}</a>")
+        }
+        _ => text,
+    }
+}
+
+/// A table that scrolls within its own box where it is too wide.
+#[derive(Debug)]
+pub(super) struct Table {
+    caption: String,
+    head: Vec<(String, bool)>,
+    body: String,
+}
+
+/// What is in a cell.
+#[derive(Clone, Debug)]
+pub(super) enum Cell {
+    /// Text, which will be escaped.
+    Text(String),
+    /// A number or another short thing that is aligned to the right.
+    Number(String),
+    /// HTML.
+    Html(String),
+}
+
+impl Table {
+    /// Columns whose name begins with `#` hold numbers and the like.
+    pub(super) fn new(caption: &str, columns: &[&str]) -> Self {
+        let column = |name: &&str| match name.strip_prefix('#') {
+            Some(name) => (name.to_owned(), true),
+            None => ((*name).to_owned(), false),
+        };
+        Self { caption: caption.to_owned(), head: columns.iter().map(column).collect(), body: String::new() }
+    }
+
+    /// Adds a row; `name` is HTML and heads it.
+    pub(super) fn row(&mut self, name: &str, cells: impl IntoIterator<Item = Cell>) {
+        let _ = write!(self.body, "<tr><th scope=\"row\">{name}</th>");
+        for cell in cells {
+            let _ = match cell {
+                Cell::Text(text) => write!(self.body, "<td>{}</td>", html(&text)),
+                Cell::Number(text) => write!(self.body, "<td class=\"n\">{}</td>", html(&text)),
+                Cell::Html(html) => write!(self.body, "<td>{html}</td>"),
+            };
+        }
+        self.body.push_str("</tr>\n");
+    }
+
+    /// The table. Its box can be reached by keyboard, so that it can be scrolled.
+    pub(super) fn html(&self) -> String {
+        let caption = html(&self.caption);
+        let mut head = String::new();
+        for (name, number) in &self.head {
+            let class = if *number { " class=\"n\"" } else { "" };
+            let _ = write!(head, "<th scope=\"col\"{class}>{}</th>", html(name));
+        }
+        format!(
+            "<div class=\"box\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table><caption>{caption}</caption>\n\
+             <thead><tr>{head}</tr></thead>\n<tbody>\n{}</tbody></table></div>\n",
+            self.body
+        )
+    }
+
+    /// The table, behind a line that opens it.
+    pub(super) fn folded(&self) -> String {
+        format!("<details><summary>{} as a table</summary>\n{}</details>\n", html(&self.caption), self.html())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        let evil = "<script>alert('1')</script>\" & \u{0}";
+        let mut table = Table::new(evil, &[evil]);
+        table.row("", [Cell::Text(evil.into()), Cell::Number(evil.into())]);
+        let html = table.folded();
+        assert!(!html.contains("<script") && html.matches("&lt;script").count() == 6, "{html}");
+    }
+
+    #[test]
+    fn only_what_can_be_a_repository_is_linked() {
+        let link = "<a href=\"https://github.com/o/n.a-m_e/pull/7\" rel=\"noreferrer\">o/n.a-m_e#7</a>";
+        assert_eq!(pull_request("o/n.a-m_e", 7), link);
+        for name in ["local", "a/b/c", "../x", "o/\"><script>", "", "o/", "ö/ä", "o/?x"] {
+            let text = pull_request(name, 7);
+            assert!(!text.contains("<a") && !text.contains("<s"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What every form of a report says of a verdict: the decision with its reasons, and the figures as sentences. Sentences
+//! are without markup; what in them comes from outside goes through the given escape.
+
+use serde_json::Value;
+
+use super::escape::cut;
+use super::number::{count, counted, milliseconds, number, percent, statistic};
+use crate::verdict::{Answers, Check, Decision, Latency, Machine, Memory, Side, Step, Verdict};
+
+/// Makes text of what comes from outside.
+pub(super) type Escape = fn(&str) -> String;
+
+/// Reasons that are told in a sentence.
+const REASONS: usize = 3;
+
+/// Characters of a reason.
+const LONGEST: usize = 300;
+
+/// Share of the calls that has to be answered for a side to keep up.
+const KEPT: f64 = 0.95;
+
+/// Settings that are listed, and characters of each.
+const SETTINGS: (usize, usize) = (60, 120);
+
+/// A decision as a sentence begins.
+pub(super) fn decision(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Go => "Go",
+        Decision::NoGo => "No go",
+        Decision::Unknown => "Could not tell",
+    }
+}
+
+/// What a check came to, in a word.
+pub(super) fn state(check: &Check) -> &'static str {
+    match check.holds {
+        Some(true) => "holds",
+        Some(false) => "fails",
+        None => "unknown",
+    }
+}
+
+/// The checks, those that stand against a go first.
+pub(super) fn checks(verdict: &Verdict) -> Vec<&Check> {
+    let mut checks: Vec<_> = verdict.checks.iter().collect();
+    checks.sort_by_key(|check| match check.holds {
+        Some(false) => 0,
+        None => 1,
+        Some(true) => 2,
+    });
+    checks
+}
+
+/// Why it was decided so, as it goes on behind a colon, without a full stop.
+pub(super) fn because(verdict: &Verdict, escape: Escape) -> String {
+    let all = verdict.checks.len() as u64;
+    let told =
+        |holds: Option<bool>| -> Vec<&Check> { verdict.checks.iter().filter(|check| check.holds == holds).collect() };
+    let of = |few: usize, one: &str, many: &str| {
+        format!("{few} of {} {}", counted(all, "check", "checks"), if few == 1 { one } else { many })
+    };
+    match verdict.decision {
+        _ if verdict.checks.is_empty() => "nothing was checked, which is never a go".to_owned(),
+        Decision::Go if all == 1 => "the only check holds".to_owned(),
+        Decision::Go => format!("all {all} checks hold"),
+        Decision::NoGo => {
+            let failing = told(Some(false));
+            format!("{}: {}", of(failing.len(), "fails", "fail"), reasons(&failing, escape))
+        }
+        Decision::Unknown => {
+            let unknown = told(None);
+            let many = of(unknown.len(), "could not be told", "could not be told");
+            format!("{many}, which is never a go: {}", reasons(&unknown, escape))
+        }
+    }
+}
+
+/// That there is nothing to compare with, where it is so.
+pub(super) fn alone(verdict: &Verdict) -> &'static str {
+    if verdict.active.is_some() { "" } else { "There is no active version yet: preview was judged alone." }
+}
+
+fn reasons(checks: &[&Check], escape: Escape) -> String {
+    let mut told: Vec<_> = checks.iter().take(REASONS).map(|check| escape(&reason(check))).collect();
+    if checks.len() > REASONS {
+        told.push(format!("and {} more", checks.len() - REASONS));
+    }
+    told.join("; ")
+}
+
+/// `p99 (312 ms; limit: at most 250 ms), one call in a hundred takes longer`.
+fn reason(check: &Check) -> String {
+    let Check { name, holds, observed, limit, why } = check;
+    let mut told = name.clone();
+    // What could not be found out has nothing that was.
+    if holds.is_some() && !observed.is_empty() {
+        let limit = if limit.is_empty() { String::new() } else { format!("; limit: {limit}") };
+        told = format!("{told} ({observed}{limit})");
+    }
+    let why = why.trim().trim_end_matches('.');
+    let mut begin = why.chars();
+    let why = match (begin.next(), begin.next()) {
+        (None, _) => return cut(&told, LONGEST),
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(why.chars().skip(1)).collect()
+        }
+        _ => why.to_owned(),
+    };
+    cut(&format!("{told}, {why}"), LONGEST)
+}
+
+/// What a side is called: its version, or where that is not known its address.
+pub(super) fn name(side: &Side) -> &str {
+    if side.version.is_empty() { &side.url } else { &side.version }
+}
+
+/// p50, p90, p99, p99.9 and the slowest.
+pub(super) fn quantiles(latency: &Latency) -> [String; 5] {
+    [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(milliseconds)
+}
+
+/// How many calls failed, with their share.
+pub(super) fn failed(latency: &Latency) -> String {
+    match latency.calls.saturating_sub(latency.answered) {
+        0 => "0".to_owned(),
+        failed => format!("{} ({})", count(failed), percent(failed as f64 / latency.calls as f64)),
+    }
+}
+
+/// What came of those that failed; nothing where none did.
+pub(super) fn failures(side: &str, latency: &Latency, escape: Escape) -> Option<String> {
+    let each = latency.failures.iter().filter(|(_, times)| **times > 0);
+    let each: Vec<_> = each.map(|(name, times)| format!("{} × {}", count(*times), escape(&cut(name, 60)))).collect();
+    (!each.is_empty()).then(|| format!("Failed on {side}: {}.", each.join(", ")))
+}
+
+/// The highest rate up to which a side answered nearly all; nothing where it did so under none.
+pub(super) fn kept_up(steps: &[Step], side: &str) -> Option<f64> {
+    let mut steps: Vec<_> = steps.iter().filter(|step| step.side == side).collect();
+    steps.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    steps.iter().take_while(|step| step.answered >= KEPT * step.rate).map(|step| step.rate).last()
+}
+
+/// What each side bears.
+pub(super) fn capacity(steps: &[Step]) -> String {
+    let sides = ["preview", "active"].into_iter().filter(|side| steps.iter().any(|step| step.side == *side));
+    let told = sides.map(|side| match kept_up(steps, side) {
+        Some(rate) => format!("{side} up to {} calls a second", number(rate)),
+        None => format!("{side} under none of the rates"),
+    });
+    let told: Vec<_> = told.collect();
+    let told = if told.is_empty() { "nothing was measured".to_owned() } else { told.join(", ") };
+    format!("At least {} of the calls were answered by: {told}.", percent(KEPT))
+}
+
+/// How the answers differ.
+pub(super) fn answers(answers: &Answers) -> String {
+    format!(
+        "Both have judged {}: PSI {}, Kolmogorov–Smirnov {} (p {}), rank correlation {}; the band is another for {}.",
+        counted(answers.compared, "pull request", "pull requests"),
+        statistic(answers.psi),
+        statistic(answers.ks),
+        statistic(answers.ks_p),
+        statistic(answers.rank_correlation),
+        percent(answers.bands_changed)
+    )
+}
+
+/// How memory grew.
+pub(super) fn memory(memory: &Memory) -> String {
+    let told = |size: f64| if size.is_finite() { format!("{size:.1} MB") } else { "–".to_owned() };
+    let (first, last) = (told(memory.first_mb), told(memory.last_mb));
+    format!(
+        "Memory of preview: {first} at first, {last} at last; {} kB by 1000 calls.",
+        signed(memory.per_thousand_calls_kb)
+    )
+}
+
+/// A number with its sign.
+pub(super) fn signed(value: f64) -> String {
+    format!("{}{}", if value > 0.0 { "+" } else { "" }, number(value))
+}
+
+/// Where the load came from, and how far its figures can be trusted.
+pub(super) fn machine(machine: &Machine) -> String {
+    let limited = if machine.generator_limited {
+        " The load generator was the limit, not the server: of the server these figures say only that it bears so much."
+    } else {
+        ""
+    };
+    let noise = if machine.noise.is_finite() {
+        format!(" Medians of the same side differed by {}.", percent(machine.noise))
+    } else {
+        String::new()
+    };
+    format!(
+        "The load came from {} at a load average of {}.{noise}{limited}",
+        counted(machine.cores as u64, "core", "cores"),
+        number(machine.load)
+    )
+}
+
+/// Settings as names and values, in the order of the names.
+pub(super) fn settings(value: &Value) -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    flatten("", value, &mut list);
+    list.sort();
+    list.truncate(SETTINGS.0);
+    list
+}
+
+fn flatten(name: &str, value: &Value, list: &mut Vec<(String, String)>) {
+    match value {
+        Value::Null => {}
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+                flatten(&name, value, list);
+            }
+        }
+        Value::String(text) => list.push((cut(name, SETTINGS.1), cut(text, SETTINGS.1))),
+        other => list.push((cut(name, SETTINGS.1), cut(&other.to_string(), SETTINGS.1))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SAME: Escape = str::to_owned;
+
+    #[test]
+    fn a_decision_has_its_reasons() {
+        assert_eq!(because(&Verdict::example(), SAME), "all 11 checks hold");
+        assert_eq!(
+            because(&Verdict::example_no_go(), SAME),
+            "2 of 11 checks fail: error rate (0.83%; limit: below 0.1%), preview failed 250 of 30 000 calls, active none; p99 \
+             against active (1.92 (1.80 to 2.05); limit: at most 1.2), the p99 is 1.92 times that of the active version"
+        );
+        let mut verdict = Verdict::example_no_go();
+        verdict.checks.retain(|check| check.holds.is_none());
+        verdict.decision = Verdict::decide(&verdict.checks);
+        let told = "1 of 1 check could not be told, which is never a go: rank correlation, too few pull requests were judged by \
+                    both";
+        assert_eq!(because(&verdict, SAME), told);
+        verdict.checks[0].holds = Some(true);
+        verdict.decision = Decision::Go;
+        assert_eq!(because(&verdict, SAME), "the only check holds");
+        verdict.checks.clear();
+        assert_eq!(because(&verdict, SAME), "nothing was checked, which is never a go");
+    }
+
+    #[test]
+    fn many_reasons_are_counted_and_one_without_words_tells_its_limit() {
+        let mut verdict = Verdict::example();
+        for check in &mut verdict.checks {
+            check.holds = Some(false);
+        }
+        verdict.decision = Decision::NoGo;
+        let because = because(&verdict, SAME);
+        assert!(because.ends_with("; and 8 more"), "{because}");
+        assert!(because.contains("panel equals the manifest (64 of 64 bit-equal; limit: all);"), "{because}");
+        assert_eq!(
+            checks(&Verdict::example_no_go()).iter().filter_map(|check| check.holds).position(|holds| holds),
+            Some(2)
+        );
+    }
+
+    #[test]
+    fn a_side_keeps_up_until_it_first_does_not() {
+        let step =
+            |rate: f64, answered: f64| Step { rate, answered, p99: 1.0, error_rate: 0.0, side: "preview".into() };
+        let steps = [step(3_000.0, 3_000.0), step(1_000.0, 990.0), step(2_000.0, 1_500.0)];
+        assert_eq!((kept_up(&steps, "preview"), kept_up(&steps, "active")), (Some(1_000.0), None));
+        assert_eq!(capacity(&steps), "At least 95% of the calls were answered by: preview up to 1000 calls a second.");
+        assert!(capacity(&[step(5.0, f64::NAN)]).contains("preview under none of the rates"));
+        assert!(capacity(&[]).contains("nothing was measured"));
+    }
+
+    #[test]
+    fn what_failed_is_named() {
+        let race = Verdict::example_no_go().race.unwrap();
+        let told = failures("preview", &race.preview, SAME);
+        assert_eq!(told.as_deref(), Some("Failed on preview: 219 × UNAVAILABLE, 31 × silent."));
+        assert_eq!(failed(&race.preview), "250 (0.8%)");
+        let active = race.active.unwrap();
+        assert_eq!((failures("active", &active, SAME), failed(&active)), (None, "0".to_owned()));
+    }
+
+    #[test]
+    fn settings_are_a_flat_list() {
+        let listed = settings(&json!({ "b": { "d": 1.5, "c": [1, 2] }, "a": "x", "none": null }));
+        let listed: Vec<_> = listed.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(listed, ["a=x", "b.c=[1,2]", "b.d=1.5"]);
+    }
+}
