@@ -15,7 +15,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test e2e-cluster fuzz soak lint fmt bench bench-fetch bench-train bench-inference bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test e2e-cluster fuzz soak rehearse lint fmt bench bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,10 @@ fuzz: ## Read damaged exports, extended JSON, models and requests, each for SECO
 soak: ## Swap models and restart replicas of the service under load, then load it for MINUTES
 	$(if $(BIN),,$(build) --example bench_load)
 	@BIN='$(or $(BIN),$(bin))' MINUTES='$(MINUTES)' bench/inference/soak
+
+rehearse: ## Switch from the second newest model of STORE to the newest under load and back, or plant the fault BREAK in it
+	$(if $(BIN),,$(build))
+	@BIN='$(or $(BIN),$(bin))' STORE='$(STORE)' BREAK='$(BREAK)' SWITCHES='$(SWITCHES)' scripts/rehearse.sh
 
 lint: ## Formatting, clippy, crate boundaries, licenses
 	cargo fmt --all --check
@@ -76,6 +80,10 @@ bench-train:
 bench-inference:
 	$(if $(BIN),,$(build) --example bench_load --example bench_empty --example bench_network)
 	@$(race) bench/inference/run
+
+bench-gate:
+	$(if $(BIN),,$(build) --example bench_load --example bench_empty --example bench_stall)
+	@$(race) bench/gate/run
 
 bench-preprocess-large:
 	$(if $(BIN),,$(build))

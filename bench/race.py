@@ -22,7 +22,8 @@ def row(figure, unit, ours, peer, peer_name, at_most=None, at_least=None):
     peers = [peer] * len(ours) if isinstance(peer, (int, float)) else peer
     median, peer_median = statistics.median(ours), statistics.median(peers)
     ratio = median / peer_median
-    spread = max((abs(a / b / ratio - 1) for a, b in zip(ours, peers)), default=0.0)
+    # Of nothing at all, such as calls that were answered where none was, no share can be told.
+    spread = max((abs(a / b / ratio - 1) for a, b in zip(ours, peers)), default=0.0) if ratio else 0.0
     goal, holds = None, None
     if at_most is not None:
         goal, holds = f"ratio at most {at_most:.3g}", ratio <= at_most

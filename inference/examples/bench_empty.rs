@@ -1,5 +1,6 @@
-//! The limit of `make bench-inference`: the service without its work. It decodes each request and gives the same answer of
-//! real size to all; the rest, the transport and its settings, is the server's.
+//! The limit of `make bench-inference`, and the server of `make bench-gate`: the service without its work. It decodes each
+//! request and gives the same answer of real size to all; the rest, the transport and its settings, is the server's. It says
+//! that it serves the model that the answer names, since a load test asks for that first.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +18,10 @@ use prowl_proto::v1::{
 use tokio::net::TcpListener;
 use tokio_stream::{StreamExt, wrappers::TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming, service::Routes, transport::Server};
+use tonic_health::{
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
 
 #[derive(Parser)]
 struct Args {
@@ -41,7 +46,7 @@ impl Scoring for Empty {
     }
 
     async fn get_model(&self, _: Request<GetModelRequest>) -> Result<Response<GetModelResponse>, Status> {
-        Err(Status::unimplemented("there is no model"))
+        Ok(Response::new(GetModelResponse { model: self.0.model.clone(), ..GetModelResponse::default() }))
     }
 
     type ScoreStreamStream = tokio_stream::Empty<Result<ScoreStreamResponse, Status>>;
@@ -66,6 +71,8 @@ async fn main() -> anyhow::Result<()> {
     // Those that the server has unless it is told otherwise.
     let limits = Config::try_from(args::Args::parse_from(["prowl-inference", "--store", "file:///none"]))?.limits;
     let scoring = ScoringServer::new(Empty(answer)).max_decoding_message_size(limits.request_bytes);
+    // A reporter that nobody told otherwise says SERVING.
+    let health = HealthServer::new(HealthService::from_health_reporter(HealthReporter::new()));
     let connections = TcpListenerStream::new(TcpListener::bind(grpc_addr).await?).map(|accepted| {
         let stream = accepted?;
         stream.set_nodelay(true)?;
@@ -75,7 +82,7 @@ async fn main() -> anyhow::Result<()> {
         .max_concurrent_streams(limits.in_flight as u32)
         .http2_keepalive_interval(Some(limits.idle_time / 2))
         .http2_keepalive_timeout(Some(limits.idle_time))
-        .add_routes(Routes::new(scoring).prepare())
+        .add_routes(Routes::new(scoring).add_service(health).prepare())
         .serve_with_incoming(connections)
         .await?;
     Ok(())
