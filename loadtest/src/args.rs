@@ -4,13 +4,13 @@ mod gate;
 mod rehearse;
 mod server;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum, builder::PossibleValue};
 use goose::config::GooseConfiguration;
 use prowl_platform::{
     Folder, Secrets, Store, StoreUrl,
-    arguments::{positive_duration, within, wrong_use},
+    arguments::{within, wrong_use},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -195,11 +195,6 @@ pub fn token(secrets: &Secrets) -> Option<SecretString> {
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (0.1..=1e6).contains(rate));
     rate.ok_or_else(|| "write calls a second, from 0.1 to 1000000".to_owned())
-}
-
-/// How long, as flags of more than one command take it.
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    positive_duration(text)
 }
 
 /// Why a flag of goose's would do nothing here, or not what it says.

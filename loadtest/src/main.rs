@@ -9,7 +9,7 @@ use prowl_loadtest::{
     target::Address,
     trend,
 };
-use prowl_platform::{arguments, exit, shutdown, telemetry};
+use prowl_platform::{Store, StoreUrl, arguments, exit, shutdown, telemetry};
 
 /// A rule does not hold.
 const NO: u8 = 3;
@@ -164,7 +164,7 @@ async fn stand_in(args: StandInArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn tell(args: TrendArgs) -> anyhow::Result<ExitCode> {
-    let store = trend::open(&args.store).await?;
+    let store = Store::connect(&StoreUrl::parse(&args.store)?).await?;
     let verdicts = trend::newest(&store, args.last as usize).await?;
     if args.json {
         for verdict in &verdicts {

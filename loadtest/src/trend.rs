@@ -1,21 +1,11 @@
 //! The history of verdicts in a store: `verdicts/<time>-<number>.json`, each by itself and never changed, as feedback is kept.
 
-use prowl_platform::{Secrets, Store, StoreUrl};
+use prowl_platform::Store;
 
 use crate::{
     Error,
     verdict::{Decision, Verdict},
 };
-
-/// Opens a store.
-///
-/// # Errors
-/// Its URL or its secrets are wrong.
-pub async fn open(url: &str) -> Result<Store, Error> {
-    let url = StoreUrl::parse(url)?;
-    let secrets = Secrets::open(&Store::SECRETS).await?;
-    Ok(Store::open(&url, &secrets)?)
-}
 
 /// Keeps a verdict.
 ///

@@ -3,10 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args as Group;
-use prowl_platform::arguments::{within, wrong_use};
+use prowl_platform::arguments::{positive_duration, within, wrong_use};
 use url::Url;
 
-use super::{RequestArgs, ServerArgs, rate, server, time};
+use super::{RequestArgs, ServerArgs, rate, server};
 use crate::{
     call::Kind,
     gate::{self, Limits, Test},
@@ -40,7 +40,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "N", default_value = "200", value_parser = rate)]
     pub rate: f64,
     /// How long both are compared
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration)]
     pub run_time: Duration,
     /// A file of rules, one a line, that goose's load test of the preview has to keep
     #[arg(long, value_name = "FILE")]
@@ -49,7 +49,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "NAME", default_value = "mixed")]
     pub scenario: Scenario,
     /// How long it takes, in whole seconds
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
     pub load_time: Duration,
     /// Pull requests of a batch in it
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = within(1, 10_000))]
@@ -58,7 +58,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "N", value_parser = rate)]
     pub highest_rate: Option<f64>,
     /// How long each of the steps towards it takes
-    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = positive_duration)]
     pub step: Duration,
     /// Pull requests whose answers are compared
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = within(1, 100_000))]

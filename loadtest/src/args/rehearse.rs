@@ -5,11 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args as Group;
 use prowl_platform::{
     Kind, Store,
-    arguments::{address, within},
+    arguments::{address, positive_duration, within},
 };
 use url::Url;
 
-use super::{LimitArgs, RequestArgs, rate, server, time};
+use super::{LimitArgs, RequestArgs, rate, server};
 use crate::{
     Error,
     rehearse::{Break, Config, Served, StandIn},
@@ -40,16 +40,16 @@ pub struct RehearseArgs {
     #[arg(long = "break", value_name = "FAULT")]
     pub fault: Option<Break>,
     /// How long the gate compares both sides
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = positive_duration)]
     pub gate_time: Duration,
     /// Calls a second of the gate on each side
     #[arg(long, value_name = "N", default_value = "200", value_parser = rate)]
     pub gate_rate: f64,
     /// How long a server may take to be ready, and to drain
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = positive_duration)]
     pub patience: Duration,
     /// When an answer is given up
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     pub deadline: Duration,
     /// Folder for the logs of the servers, the verdict and its report
     #[arg(long, value_name = "FOLDER", default_value = "rehearsal")]

@@ -3,10 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args as Group;
-use prowl_platform::arguments::within;
+use prowl_platform::arguments::{positive_duration, within};
 use url::Url;
 
-use super::time;
 use crate::target::Address;
 
 /// How a server is spoken to.
@@ -20,10 +19,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = within(1, 1_000))]
     pub connections: u64,
     /// When an answer is given up
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     pub deadline: Duration,
     /// How long a server may take to be ready
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = positive_duration)]
     pub patience: Duration,
 }
 

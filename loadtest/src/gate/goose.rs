@@ -5,7 +5,7 @@ use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 use goose::config::GooseConfiguration;
 use prowl_proto::v1::ModelId;
 
-use super::Config;
+use super::{Config, in_flight};
 use crate::{
     Error,
     deck::Deck,
@@ -39,7 +39,7 @@ pub(super) async fn run(config: &Config, test: &Test, expected: &ModelId, deck: 
         address: config.preview.clone(),
         scenario: test.scenario,
         rate: Some(config.rate),
-        in_flight: config.in_flight(),
+        in_flight: in_flight(config.rate),
         connections: config.connections,
         expected: Some((expected.version.clone(), Some(expected.digest.clone()))),
         // It was ready before.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::in_flight;
 use crate::{
     arrivals::{Plan, arrive},
     call::Caller,
@@ -30,8 +31,7 @@ pub(super) async fn climb(
 ) -> Vec<Step> {
     let (mut steps, mut rate) = (Vec::new(), from);
     loop {
-        // So many in flight that a server which answers within a second is never kept waiting.
-        let plan = Plan { rate, length: step, seed, in_flight: (rate as usize).clamp(64, 4_096) };
+        let plan = Plan { rate, length: step, seed, in_flight: in_flight(rate) };
         let arrived = arrive(plan, &CancellationToken::new(), |_| {
             let (caller, document) = (caller.clone(), draws.draw().1);
             async move { (caller.score(document).await.0, ()) }

@@ -86,11 +86,12 @@ impl Config {
             address.token.clone_from(token);
         }
     }
+}
 
-    /// Most calls in flight on a side: as many as are due in a second.
-    fn in_flight(&self) -> usize {
-        (self.rate as usize).clamp(64, 4_096)
-    }
+/// Most calls in flight on a side at this rate: as many as are due in a second, so that a server which answers within one is never
+/// kept waiting.
+fn in_flight(rate: f64) -> usize {
+    (rate as usize).clamp(64, 4_096)
 }
 
 /// Judges.
@@ -160,7 +161,7 @@ impl Gate<'_> {
             rate: self.config.rate,
             length: self.config.length,
             seed: self.config.seed,
-            in_flight: self.config.in_flight(),
+            in_flight: in_flight(self.config.rate),
         };
         tracing::info!(rate = settings.rate, seconds = settings.length.as_secs(), "racing");
         let raced = race::run(&new, old.as_ref(), &mut self.draws, settings, self.config.compared).await;
