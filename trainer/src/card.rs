@@ -3,8 +3,10 @@
 
 use std::fmt::Write;
 
+use prowl_page::{number, percent};
+
 use crate::findings::Findings;
-use crate::page::{command, count, day, number, percent};
+use crate::page::{command, count, day};
 use crate::report::never_found;
 
 /// Name of the card in a model's folder.

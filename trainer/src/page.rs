@@ -1,28 +1,24 @@
 //! `report.html`: what a training found, on one page that needs no network and no script, in light and in dark.
 
+mod amount;
 mod anomaly;
 mod category;
 mod data;
 mod drift;
-mod html;
 mod made;
-mod number;
-mod plot;
 mod risk;
 
 use prowl_model::{Input, Model};
+use prowl_page::{Cell, Document, Table, escaped, paragraph, percent, tile};
 
 use crate::findings::Findings;
 use crate::findings::importance::Importance;
-use html::{Cell, Table, escaped};
 
+pub(crate) use amount::{count, day};
 pub(crate) use made::command;
-pub(crate) use number::{count, day, number, percent};
 
 /// Name of the report in a model's folder.
 pub(crate) const FILE_NAME: &str = "report.html";
-
-const STYLE: &str = include_str!("page/style.css");
 
 /// Inputs that are listed by importance.
 const LISTED: usize = 15;
@@ -30,7 +26,7 @@ const LISTED: usize = 15;
 /// The page.
 pub(crate) fn page(findings: &Findings<'_>) -> String {
     let metadata = findings.model.metadata();
-    let version = escaped(&metadata.version);
+    let title = format!("Prowl model {}", metadata.version);
     let sections = [
         data::section(findings),
         anomaly::section(findings),
@@ -40,20 +36,22 @@ pub(crate) fn page(findings: &Findings<'_>) -> String {
         made::figures(findings),
         made::section(findings),
     ];
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Prowl model {version}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<h1>Prowl model {version}</h1>\n\
+    let header = format!(
+        "<h1>{}</h1>\n\
          <p class=\"faint\">Learnt from the features run {}. Everything below is measured on the newest pull requests, which \
-         no part of the model has seen, unless it says otherwise.</p>\n{}</header>\n<main>\n{}</main>\n\
-         <footer>\n<p>Made by prowl-trainer {}.</p>\n</footer>\n</body>\n</html>\n",
+         no part of the model has seen, unless it says otherwise.</p>\n{}",
+        escaped(&title),
         escaped(&metadata.training.run),
-        key_figures(findings),
-        sections.concat(),
-        env!("CARGO_PKG_VERSION"),
-    )
+        key_figures(findings)
+    );
+    let document = Document {
+        title: &title,
+        style: include_str!("page/style.css"),
+        header: &header,
+        main: &sections.concat(),
+        program: concat!("prowl-trainer ", env!("CARGO_PKG_VERSION")),
+    };
+    document.html()
 }
 
 /// The few figures that a reader wants first.
@@ -61,9 +59,6 @@ fn key_figures(findings: &Findings<'_>) -> String {
     let metadata = findings.model.metadata();
     let metric = |name: &str| metadata.metrics.get(name).copied();
     let usual = f64::from(100.0 - metadata.bands.unusual) / 100.0;
-    let tile = |name: &str, value: &str, beside: &str| {
-        format!("<div><dt>{}</dt><dd>{}<small>{}</small></dd></div>\n", escaped(name), escaped(value), escaped(beside))
-    };
     let mut tiles = tile(
         "Pull requests",
         &count(findings.data.rows()),
@@ -92,16 +87,6 @@ fn key_figures(findings: &Findings<'_>) -> String {
         (None, None) => tile("Kind: accuracy", "–", "no later pull request declares one"),
     };
     format!("<dl class=\"key\">\n{tiles}</dl>\n")
-}
-
-/// A section, with everything that is said in it.
-fn section(title: &str, id: &str, content: &str) -> String {
-    format!("<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{}</h2>\n{content}</section>\n", escaped(title))
-}
-
-/// A paragraph of text.
-fn paragraph(text: &str) -> String {
-    format!("<p>{}</p>\n", escaped(text))
 }
 
 /// Name of an input, and what it is in one sentence, both as HTML.
@@ -223,6 +208,11 @@ mod tests {
         }
         assert_eq!(page.matches("://").count(), page.matches("href=\"https://github.com/o/r/pull/").count());
         assert!(page.contains("&lt;script&gt;alert(&#39;&amp;&#39;)") && !page.contains("&amp;lt;"));
+        let mut names: Vec<_> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "names within a page are given once: {names:?}");
         assert!(!page.contains("NaN") && !page.contains("inf\""), "what is no number is not drawn");
         assert!(!card.contains("<script") && card.contains("&lt;script&gt;"), "{card}");
         assert!(card.contains("Not to judge people") && card.contains("| risk: AUC | "), "{card}");

@@ -1,11 +1,10 @@
 //! The section of the page on how the answers of the two sides differ.
 
-use super::escape::{cut, html};
-use super::html::paragraph;
-use super::number::{count, number, percent, percentile};
-use super::plots;
-use super::table::{Cell, Table, pull_request};
-use super::words;
+use prowl_page::{Cell, Table, count, escaped, number, paragraph, percent, pull_request};
+
+use super::escape::cut;
+use super::number::percentile;
+use super::{plots, words};
 use crate::verdict::{Answers, Judged};
 
 /// Characters of a title, and of a reason.
@@ -48,7 +47,7 @@ fn moved(answers: &Answers) -> String {
             "{}. {}<small>{}</small>",
             place + 1,
             pull_request(&cut(&moved.repository, LONGEST), moved.number),
-            html(&cut(&moved.title, LONGEST))
+            escaped(&cut(&moved.title, LONGEST))
         );
         let cells = [judged("active", &moved.active), judged("preview", &moved.preview)];
         table.row(&name, cells.map(Cell::Html));
@@ -61,10 +60,10 @@ fn judged(side: &str, judged: &Judged) -> String {
     let Judged { percentile: rank, band, risk, reasons } = judged;
     let band = match &*cut(&band.replace('_', " "), LONGEST) {
         "" => String::new(),
-        band => format!(" {}", html(band)),
+        band => format!(" {}", escaped(band)),
     };
     let risk = risk.map_or_else(String::new, |risk| format!(", risk {}", percent(f64::from(risk))));
-    let reasons = reasons.iter().take(REASONS).map(|reason| format!("<li>{}</li>", html(&cut(reason, LONGEST))));
+    let reasons = reasons.iter().take(REASONS).map(|reason| format!("<li>{}</li>", escaped(&cut(reason, LONGEST))));
     let reasons: String = reasons.collect();
     let rank = percentile(*rank);
     format!("<span class=\"side\">{side}: </span><strong>{rank}</strong>{band}{risk}<ul class=\"why\">{reasons}</ul>")

@@ -1,20 +1,6 @@
-//! Text from outside as text: in HTML, in Markdown and on a terminal. Titles, reasons and addresses cannot be trusted.
+//! Text from outside as text in Markdown, and text that is cut. Titles, reasons and addresses cannot be trusted.
 
-/// Text in elements and in quoted attributes of HTML. Control characters, which it does not allow, become spaces.
-pub(super) fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in plain(text).chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
+use prowl_page::plain;
 
 /// Text within a line or a cell of Markdown: neither markup, nor HTML, nor a line of its own, and nothing that GitHub
 /// makes a link of, which would leave a trace at whom or what it names.
@@ -49,13 +35,6 @@ pub(super) fn code(text: &str) -> String {
     }
 }
 
-/// One line without control characters, which command a terminal, and without what turns the direction of others.
-pub(super) fn plain(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let seen = text.chars().filter(|c| !turns(*c));
-    seen.map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
-}
-
 /// The begin of a text that is too long.
 pub(super) fn cut(text: &str, most: usize) -> String {
     let text = text.trim();
@@ -68,12 +47,6 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn html_stays_text() {
-        let evil = "<script>alert('1')</script>\" & \u{0}\u{202e}";
-        assert_eq!(html(evil), "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot; &amp;  ");
-    }
 
     #[test]
     fn markdown_stays_text_on_one_line_and_names_nobody() {
@@ -93,11 +66,6 @@ mod tests {
         assert_eq!(code("a`b|c\n"), "`a b c`");
         assert_eq!([" ", "\\", "``"].map(code), ["–"; 3]);
         assert_eq!(code("x\\"), "`x`");
-    }
-
-    #[test]
-    fn a_terminal_is_not_commanded() {
-        assert_eq!(plain("a\u{1b}[2Jb\r\n\u{202e}c"), "a [2Jb  c");
     }
 
     #[test]

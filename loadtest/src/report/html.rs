@@ -1,14 +1,13 @@
 //! `report.html`: a verdict on one page that needs no network and no script, in light and in dark.
 
-use super::escape::{cut, html as escaped};
-use super::number::{count, counted, milliseconds, number, percent, ratio};
-use super::table::{Cell, Table};
+use prowl_page::{Cell, Document, Table, count, counted, escaped, number, paragraph, percent, section, tile};
+
+use super::escape::cut;
+use super::number::{milliseconds, ratio};
 use super::{answers, plots, words};
 use crate::verdict::{Check, Decision, Latency, Moment, Race, Side, Step, Verdict};
 
-const STYLE: &str = include_str!("style.css");
-
-/// The page. Its policy has a browser load nothing at all, whatever may stand in it.
+/// The page.
 pub(super) fn html(verdict: &Verdict) -> String {
     let name = words::decision(verdict.decision);
     let expected = escaped(&verdict.expected);
@@ -24,21 +23,20 @@ pub(super) fn html(verdict: &Verdict) -> String {
         section("Answers", "answers", &answers::content(verdict.answers.as_ref())),
         measured(verdict),
     ];
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{name}: {expected}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<h1>{name} for {expected}</h1>\n<p class=\"decision {class}\">{name}: {}.</p>\n\
-         <p class=\"faint\">{}</p>\n{}</header>\n<main>\n{}</main>\n\
-         <footer>\n<p>Made by prowl-loadtest {}.</p>\n</footer>\n</body>\n</html>\n",
+    let header = format!(
+        "<h1>{name} for {expected}</h1>\n<p class=\"decision {class}\">{name}: {}.</p>\n<p class=\"faint\">{}</p>\n{}",
         words::because(verdict, escaped),
         begun(verdict),
-        key_figures(verdict),
-        sections.concat(),
-        env!("CARGO_PKG_VERSION"),
-    )
+        key_figures(verdict)
+    );
+    let document = Document {
+        title: &format!("{name}: {}", verdict.expected),
+        style: include_str!("style.css"),
+        header: &header,
+        main: &sections.concat(),
+        program: concat!("prowl-loadtest ", env!("CARGO_PKG_VERSION")),
+    };
+    document.html()
 }
 
 fn begun(verdict: &Verdict) -> String {
@@ -51,9 +49,6 @@ fn begun(verdict: &Verdict) -> String {
 
 /// The few figures that a reader wants first.
 fn key_figures(verdict: &Verdict) -> String {
-    let tile = |name: &str, value: String, beside: String| {
-        format!("<div><dt>{name}</dt><dd>{value}<small>{}</small></dd></div>\n", escaped(&beside))
-    };
     let mut tiles = String::new();
     if let Some(race) = &verdict.race {
         let preview = &race.preview;
@@ -64,31 +59,21 @@ fn key_figures(verdict: &Verdict) -> String {
         };
         let median = beside(|latency| latency.p50, ratio(race.p50_ratio.as_ref()));
         let tail = beside(|latency| latency.p99, ratio(race.p99_ratio.as_ref()));
-        tiles += &tile("p50 of preview", milliseconds(preview.p50), median);
-        tiles += &tile("p99 of preview", milliseconds(preview.p99), tail);
+        tiles += &tile("p50 of preview", &milliseconds(preview.p50), &median);
+        tiles += &tile("p99 of preview", &milliseconds(preview.p99), &tail);
         let calls = format!("of {} at {} a second", counted(preview.calls, "call", "calls"), number(race.rate));
-        tiles += &tile("Failed", words::failed(preview), calls);
+        tiles += &tile("Failed", &words::failed(preview), &calls);
     }
     if let Some(steps) = &verdict.knee {
         let kept = |side| words::kept_up(steps, side).map(number);
         let beside = kept("active").map_or_else(String::new, |rate| format!("active {rate}"));
-        tiles += &tile("Calls a second it bears", kept("preview").unwrap_or_else(|| "–".to_owned()), beside);
+        tiles += &tile("Calls a second it bears", &kept("preview").unwrap_or_else(|| "–".to_owned()), &beside);
     }
     if let Some(answers) = &verdict.answers {
         let of = format!("of {}", counted(answers.compared, "pull request", "pull requests"));
-        tiles += &tile("Another band", percent(answers.bands_changed), of);
+        tiles += &tile("Another band", &percent(answers.bands_changed), &of);
     }
     format!("<dl class=\"key\">\n{tiles}</dl>\n")
-}
-
-/// A section, with everything that is said in it.
-fn section(title: &str, id: &str, content: &str) -> String {
-    format!("<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>\n{content}</section>\n")
-}
-
-/// A paragraph of text.
-pub(super) fn paragraph(text: &str) -> String {
-    format!("<p>{}</p>\n", escaped(text))
 }
 
 fn checks(verdict: &Verdict) -> String {

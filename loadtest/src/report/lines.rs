@@ -1,7 +1,9 @@
 //! The ten lines that a terminal or the log of a job shows.
 
-use super::escape::{cut, plain};
-use super::number::{count, counted, milliseconds, number, percent, ratio};
+use prowl_page::{count, counted, number, percent, plain};
+
+use super::escape::cut;
+use super::number::{milliseconds, ratio};
 use super::words;
 use crate::verdict::{Race, Side, Verdict};
 

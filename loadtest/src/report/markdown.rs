@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use prowl_page::{count, counted, number, percent};
+
 use super::escape::{code, cut, markdown as text};
-use super::number::{count, counted, milliseconds, number, percent, percentile, ratio};
+use super::number::{milliseconds, percentile, ratio};
 use super::words;
 use crate::verdict::{Answers, Judged, Race, Side, Verdict};
 

@@ -4,16 +4,13 @@
 //! All are made of the [`Verdict`](crate::verdict::Verdict) alone, so that they can be made again from an old one.
 
 mod answers;
-mod axis;
 mod escape;
 mod html;
 mod lines;
 mod markdown;
 mod number;
 mod place;
-mod plot;
 mod plots;
-mod table;
 mod words;
 
 pub use self::place::Place;

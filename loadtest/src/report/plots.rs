@@ -2,10 +2,10 @@
 
 mod answers;
 
+use prowl_page::{Axis, Plot, counted, number, percent};
+
 pub(super) use self::answers::{histogram, moved};
-use super::axis::Axis;
-use super::number::{counted, milliseconds, number, percent};
-use super::plot::Plot;
+use super::number::milliseconds;
 use super::words::{capacity, kept_up};
 use crate::verdict::{Latency, Moment, Race, Step};
 

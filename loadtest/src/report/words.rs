@@ -1,10 +1,11 @@
 //! What every form of a report says of a verdict: the decision with its reasons, and the figures as sentences. Sentences
 //! are without markup; what in them comes from outside goes through the given escape.
 
+use prowl_page::{count, counted, number, percent};
 use serde_json::Value;
 
 use super::escape::cut;
-use super::number::{count, counted, milliseconds, number, percent, statistic};
+use super::number::{milliseconds, statistic};
 use crate::verdict::{Answers, Check, Decision, Latency, Machine, Memory, Side, Step, Verdict};
 
 /// Makes text of what comes from outside.

@@ -3,15 +3,14 @@
 use std::fmt::Write;
 
 use prowl_model::{Band, Contribution, FeatureInfo, Input, Model, Reference};
+use prowl_page::{Axis, Cell, Plot, Table, escaped, number, paragraph, percent, pull_request};
 
 use crate::autoencoder::Epoch;
 use crate::findings::Findings;
 use crate::findings::anomaly::{Anomaly, Unusual};
 
-use super::html::{Cell, Table, escaped, pull_request};
-use super::number::{amount, unit};
-use super::plot::{Axis, Plot};
-use super::{day, importances, number, paragraph, percent};
+use super::amount::{amount, unit};
+use super::{day, importances};
 
 /// Bins of a histogram.
 const BINS: usize = 48;
@@ -23,12 +22,14 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
     let metadata = findings.model.metadata();
     let bands = metadata.bands;
     let first = learning(
+        "first-fit",
         "The first fit",
         "It knows the training slice; the validation slice tells when to stop.",
         &findings.course.first,
         ("training", "validation"),
     );
     let last = learning(
+        "final-fit",
         "The final fit",
         "It knows both slices, and takes as many epochs as were best for the first.",
         &findings.course.last,
@@ -58,10 +59,10 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
         &findings.anomaly.shares,
         percent,
     );
-    super::section("How unusual", "anomaly", &content)
+    prowl_page::section("How unusual", "anomaly", &content)
 }
 
-fn learning(title: &str, below: &str, epochs: &[Epoch], names: (&str, &str)) -> String {
+fn learning(key: &'static str, title: &str, below: &str, epochs: &[Epoch], names: (&str, &str)) -> String {
     let losses = |of: fn(&Epoch) -> f64| -> Vec<(f64, f64)> {
         epochs.iter().map(|epoch| (epoch.number as f64, of(epoch))).collect()
     };
@@ -69,8 +70,8 @@ fn learning(title: &str, below: &str, epochs: &[Epoch], names: (&str, &str)) -> 
     let all = || training.iter().chain(&validation).map(|point| point.1).filter(|loss| loss.is_finite());
     let (low, high) = all().fold((f64::INFINITY, 0.0_f64), |(low, high), loss| (low.min(loss), high.max(loss)));
     let room = 0.08 * (high - low).max(0.01 * high);
-    let x = Axis { from: 1.0, ..Axis::up_to("epoch", (epochs.len() as f64).max(2.0)) };
-    let y = Axis { from: (low - room).max(0.0), ..Axis::up_to("loss", high + room) };
+    let x = Axis::between("epoch", 1.0, (epochs.len() as f64).max(2.0));
+    let y = Axis::between("loss", (low - room).max(0.0), high + room);
     let end = |points: &[(f64, f64)]| points.last().map_or(f64::NAN, |point| point.1);
     let about = format!(
         "{title}: loss by epoch, {} epochs. It ends at {} for {} and {} for {}.",
@@ -80,7 +81,7 @@ fn learning(title: &str, below: &str, epochs: &[Epoch], names: (&str, &str)) -> 
         number(end(&validation)),
         names.1
     );
-    let mut plot = Plot::new(about, x, y, 82.0);
+    let mut plot = Plot::new(key, about, x, y, 82.0);
     plot.line(&training, "three", names.0);
     plot.line(&validation, "one", names.1);
     let best = epochs.iter().rfind(|epoch| epoch.without_progress == 0);
@@ -115,8 +116,9 @@ fn distribution(anomaly: &Anomaly) -> String {
         percent(shares[2])
     );
     // Each histogram has a row of the plot of its own, so that the height means nothing but shares of the same kind.
-    let y = Axis { label: "share of the rows by score", from: 0.0, to: 3.0, shares: false };
-    let mut plot = Plot::new(about, Axis::up_to("anomaly score, nats (the last bar: all above)", to), y, 8.0).bare();
+    let y = Axis::up_to("share of the rows by score", 3.0);
+    let x = Axis::up_to("anomaly score, nats (the last bar: all above)", to);
+    let mut plot = Plot::new("scores", about, x, y, 8.0).bare();
     let width = to / BINS as f64;
     for (place, histogram) in histograms.iter().enumerate() {
         let ground = 2.0 - place as f64;

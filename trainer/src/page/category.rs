@@ -1,12 +1,12 @@
 //! The section on what kind of change a pull request is.
 
 use prowl_model::Metadata;
+use prowl_page::{Cell, Table, escaped, number, paragraph, percent};
 
 use crate::findings::Findings;
 use crate::findings::category::Kinds;
 
-use super::html::{Cell, Table, escaped};
-use super::{count, importances, number, paragraph, percent};
+use super::{count, importances};
 
 pub(super) fn section(findings: &Findings<'_>) -> String {
     let metadata = findings.model.metadata();
@@ -36,7 +36,7 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
                 + "</div>\n</div>\n"
         }
     };
-    super::section("What kind", "kind", &(content + &clusters(metadata)))
+    prowl_page::section("What kind", "kind", &(content + &clusters(metadata)))
 }
 
 /// The groups of those that declare none.

@@ -1,10 +1,11 @@
 //! The section on the pull requests that were learnt from.
 
+use prowl_page::{Cell, Table, escaped, paragraph};
+
 use crate::findings::Findings;
 use crate::findings::data::Slice;
 
-use super::html::{Cell, Table, escaped};
-use super::{count, day, paragraph};
+use super::{count, day};
 
 fn slices() -> [(&'static str, &'static str); 3] {
     [
@@ -52,7 +53,7 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
         )),
         format!("<div class=\"columns\">\n<div>{}</div>\n<div>{kinds}</div>\n</div>\n", repositories.html()),
     ];
-    super::section("The pull requests", "data", &content.concat())
+    prowl_page::section("The pull requests", "data", &content.concat())
 }
 
 fn cells(slice: &Slice) -> Vec<Cell> {

@@ -1,18 +1,19 @@
 //! The section on what has changed since the last model.
 
+use prowl_page::{Cell, Table, escaped, number, paragraph, percent};
+
 use crate::findings::Findings;
 use crate::findings::drift::Drift;
 
-use super::html::{Cell, Table, escaped};
-use super::number::{amount, unit};
-use super::{day, number, paragraph, percent};
+use super::amount::{amount, unit};
+use super::day;
 
 pub(super) fn section(findings: &Findings<'_>) -> String {
     let content = match &findings.drift {
         Err(reason) => paragraph(&format!("There is nothing to compare with: {reason}.")),
         Ok(drift) => against(findings, drift),
     };
-    super::section("Since the last model", "drift", &content)
+    prowl_page::section("Since the last model", "drift", &content)
 }
 
 fn against(findings: &Findings<'_>, drift: &Drift) -> String {

@@ -1,9 +1,10 @@
 //! The last sections: all figures, and how the model was made.
 
+use prowl_page::{Cell, Table, escaped};
+
 use crate::Settings;
 use crate::findings::Findings;
 
-use super::html::{Cell, Table, escaped};
 use super::{count, day};
 
 /// All figures of the training by name.
@@ -12,7 +13,7 @@ pub(super) fn figures(findings: &Findings<'_>) -> String {
     for (name, &value) in &findings.model.metadata().metrics {
         table.row(&format!("<code>{}</code>", escaped(name)), [Cell::Number(exact(value))]);
     }
-    super::section("All figures", "figures", &table.html())
+    prowl_page::section("All figures", "figures", &table.html())
 }
 
 /// A number with six decimals at most.
@@ -51,7 +52,7 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
         settings.html(),
         escaped(&command(&training.run, findings.settings))
     );
-    super::section("How it was made", "made", &content)
+    prowl_page::section("How it was made", "made", &content)
 }
 
 /// The command that makes the model again. The store is where the reader has it.

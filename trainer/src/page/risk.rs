@@ -3,13 +3,12 @@
 use std::fmt::Write;
 
 use prowl_model::RiskInfo;
+use prowl_page::{Axis, Cell, Plot, Table, escaped, paragraph, percent};
 
 use crate::findings::Findings;
 use crate::findings::risk::{Bin, FEW, Risk};
 
-use super::html::{Cell, Table, escaped};
-use super::plot::{Axis, Plot};
-use super::{count, importances, paragraph, percent};
+use super::{count, importances};
 
 pub(super) fn section(findings: &Findings<'_>) -> String {
     let metadata = findings.model.metadata();
@@ -35,7 +34,7 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
                 + "</div>\n</div>\n"
         }
     };
-    super::section("How risky", "risk", &content)
+    prowl_page::section("How risky", "risk", &content)
 }
 
 fn measured(findings: &Findings<'_>, risk: &Risk) -> String {
@@ -69,7 +68,8 @@ fn calibration(bins: &[Bin]) -> String {
         .map(|bin| format!("{} expected, {} of {} happened", percent(bin.expected), bin.reverted, bin.rows))
         .collect();
     let about = format!("Calibration in {} bins: {}.", bins.len(), told.join("; "));
-    let mut plot = Plot::new(about, Axis::share("probability", to), Axis::share("share taken back", to), 20.0);
+    let axis = |label| Axis::up_to(label, to).of_shares();
+    let mut plot = Plot::new("calibration", about, axis("probability"), axis("share taken back"), 20.0);
     plot.rule((0.0, 0.0), (to, to), "");
     plot.text((to, 0.76 * to), 0.0, "end", "", "as told");
     for (bin, tells) in bins.iter().zip(&told) {
@@ -110,9 +110,9 @@ fn capture(risk: &Risk) -> String {
     if !risk.captured_by_churn.is_empty() {
         about.extend([", ", &percent(at(&risk.captured_by_churn, 0.2)), " by lines changed"]);
     }
-    let axis = |label| Axis::share(label, 1.0);
-    let mut plot =
-        Plot::new(about + ".", axis("looked at, the riskiest first"), axis("share of what was taken back"), 20.0);
+    let axis = |label| Axis::up_to(label, 1.0).of_shares();
+    let (x, y) = (axis("looked at, the riskiest first"), axis("share of what was taken back"));
+    let mut plot = Plot::new("capture", about + ".", x, y, 20.0);
     plot.rule((0.0, 0.0), (1.0, 1.0), "");
     plot.text((0.66, 0.66), 16.0, "start", "", "by chance");
     plot.line(&risk.captured_by_churn, "two", "");

@@ -1,9 +1,9 @@
 //! The plots of how the answers of the two sides differ.
 
+use prowl_page::{Axis, Plot, count, counted, number, percent};
+
 use super::RIGHT;
-use crate::report::axis::Axis;
-use crate::report::number::{count, counted, number, percent, percentile};
-use crate::report::plot::Plot;
+use crate::report::number::percentile;
 use crate::verdict::Answers;
 
 /// Pull requests that are named in their plot.

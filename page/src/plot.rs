@@ -1,16 +1,18 @@
 //! A plot as SVG: one frame with ticks, and marks in it that are labelled where they are. Colours are classes of the
-//! page's style, so that it is drawn in light and in dark. What is no number is not drawn.
+//! page's style, so that it is drawn in light and in dark: `one`, `two` and `three`. Lines may be `thin`, rules `solid`.
+//! What is no number is not drawn.
 
 use std::fmt::Write;
 
-use super::axis::Axis;
-use super::escape::html;
+use crate::axis::Axis;
+use crate::escape::escaped;
 
 /// Width and height of a plot in its own units, which are about pixels on a narrow screen.
 const SIZE: (f64, f64) = (360.0, 230.0);
 
-/// Room for the labels of the vertical axis, and above and below the frame.
+/// Room for the labels of the vertical axis, what is left of it without them, and room above and below the frame.
 const LEFT: f64 = 46.0;
+const BARE: f64 = 8.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 38.0;
 
@@ -19,11 +21,12 @@ const LINE: f64 = 13.0;
 
 /// A plot in the making.
 #[derive(Debug)]
-pub(super) struct Plot {
-    /// Name within the page.
+pub struct Plot {
     key: &'static str,
     about: String,
     x: Axis,
+    /// Whether the values of the vertical axis mean nothing.
+    bare: bool,
     y: Axis,
     right: f64,
     marks: String,
@@ -34,13 +37,24 @@ pub(super) struct Plot {
 }
 
 impl Plot {
-    /// `about` tells in words what is to be seen. `right` is the room for labels beside the right end.
-    pub(super) fn new(key: &'static str, about: String, x: Axis, y: Axis, right: f64) -> Self {
-        Self { key, about, x, y, right, marks: String::new(), labels: Vec::new(), drawn: false }
+    /// `key` is given once in a page. `about` tells in words what is to be seen. `right` is the room for labels beside
+    /// the right end.
+    pub fn new(key: &'static str, about: String, x: Axis, y: Axis, right: f64) -> Self {
+        Self { key, about, x, bare: false, y, right, marks: String::new(), labels: Vec::new(), drawn: false }
+    }
+
+    /// Without a vertical axis: its values mean nothing.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self { bare: true, ..self }
+    }
+
+    fn left(&self) -> f64 {
+        if self.bare { BARE } else { LEFT }
     }
 
     fn x(&self, value: f64) -> Option<f64> {
-        Some(LEFT + self.x.part(value)? * (SIZE.0 - LEFT - self.right))
+        Some(self.left() + self.x.part(value)? * (SIZE.0 - self.left() - self.right))
     }
 
     fn y(&self, value: f64) -> Option<f64> {
@@ -52,7 +66,7 @@ impl Plot {
     }
 
     /// A line through points, labelled at its end. It is broken where a point cannot be drawn, and one alone is a dot.
-    pub(super) fn line(&mut self, points: &[(f64, f64)], class: &'static str, label: &str) {
+    pub fn line(&mut self, points: &[(f64, f64)], class: &'static str, label: &str) {
         let places: Vec<_> = points.iter().map(|point| self.place(*point)).collect();
         for part in places.split(Option::is_none) {
             let part: Vec<_> = part.iter().flatten().collect();
@@ -74,9 +88,9 @@ impl Plot {
     }
 
     /// A dot that tells of itself when it is pointed at.
-    pub(super) fn dot(&mut self, point: (f64, f64), radius: f64, class: &str, tells: &str) {
+    pub fn dot(&mut self, point: (f64, f64), radius: f64, class: &str, tells: &str) {
         let Some((x, y)) = self.place(point) else { return };
-        let tells = html(tells);
+        let tells = escaped(tells);
         let _ = writeln!(
             self.marks,
             "<circle class=\"dot {class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"><title>{tells}</title></circle>"
@@ -85,7 +99,7 @@ impl Plot {
     }
 
     /// A bar over a part of the horizontal axis.
-    pub(super) fn bar(&mut self, (from, to): (f64, f64), (low, high): (f64, f64), class: &str) {
+    pub fn bar(&mut self, (from, to): (f64, f64), (low, high): (f64, f64), class: &str) {
         let (Some((left, bottom)), Some((right, top))) = (self.place((from, low)), self.place((to, high))) else {
             return;
         };
@@ -98,7 +112,7 @@ impl Plot {
     }
 
     /// A thin straight line between two points.
-    pub(super) fn rule(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
+    pub fn rule(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
         let (Some((x1, y1)), Some((x2, y2))) = (self.place(from), self.place(to)) else { return };
         let _ = writeln!(
             self.marks,
@@ -107,9 +121,9 @@ impl Plot {
     }
 
     /// Text beside a point; `anchor` is `start`, `middle` or `end`, the shift is down in the plot's own units.
-    pub(super) fn text(&mut self, point: (f64, f64), shift: f64, anchor: &str, class: &str, text: &str) {
+    pub fn text(&mut self, point: (f64, f64), shift: f64, anchor: &str, class: &str, text: &str) {
         let Some((x, y)) = self.place(point) else { return };
-        let (y, text) = (y + shift, html(text));
+        let (y, text) = (y + shift, escaped(text));
         let _ = writeln!(
             self.marks,
             "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
@@ -117,43 +131,44 @@ impl Plot {
     }
 
     /// The plot with its title and a line of text below.
-    pub(super) fn figure(mut self, title: &str, below: &str) -> String {
+    pub fn figure(mut self, title: &str, below: &str) -> String {
         let key = self.key;
         let (frame, labels) = (self.frame(), self.placed_labels());
         let nothing = if self.drawn {
             String::new()
         } else {
-            let (x, y) = (f64::midpoint(LEFT, SIZE.0 - self.right), f64::midpoint(TOP, SIZE.1 - BOTTOM));
+            let (x, y) = (f64::midpoint(self.left(), SIZE.0 - self.right), f64::midpoint(TOP, SIZE.1 - BOTTOM));
             format!(
                 "<text class=\"label\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">nothing was measured</text>\n"
             )
         };
-        let title = html(title);
+        let title = escaped(title);
         format!(
             "<figure><figcaption><strong>{title}</strong> <span>{}</span></figcaption>\n\
              <svg viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{key}-title {key}-desc\">\n\
              <title id=\"{key}-title\">{title}</title>\n<desc id=\"{key}-desc\">{}</desc>\n\
              {frame}{}{nothing}{labels}</svg>\n<p class=\"note\">{}</p></figure>\n",
-            html(self.y.label),
+            escaped(self.y.label),
             SIZE.0,
             SIZE.1,
-            html(&self.about),
+            escaped(&self.about),
             self.marks,
-            html(below)
+            escaped(below)
         )
     }
 
     /// Axes, ticks and their names.
     fn frame(&self) -> String {
         let mut frame = String::new();
-        let (right, bottom) = (SIZE.0 - self.right, SIZE.1 - BOTTOM);
-        for value in self.y.ticks(4.0) {
+        let (left, right, bottom) = (self.left(), SIZE.0 - self.right, SIZE.1 - BOTTOM);
+        let heights = if self.bare { Vec::new() } else { self.y.ticks(4.0) };
+        for value in heights {
             let (Some(y), text) = (self.y(value), self.y.tick(value)) else { continue };
             let _ = writeln!(
                 frame,
-                "<line class=\"grid\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\"/>\
+                "<line class=\"grid\" x1=\"{left}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\"/>\
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>",
-                LEFT - 6.0,
+                left - 6.0,
                 y + 4.0
             );
         }
@@ -169,11 +184,11 @@ impl Plot {
         }
         let _ = writeln!(
             frame,
-            "<line class=\"axis\" x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{right}\" y2=\"{bottom}\"/>\
+            "<line class=\"axis\" x1=\"{left}\" y1=\"{bottom}\" x2=\"{right}\" y2=\"{bottom}\"/>\
              <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            f64::midpoint(LEFT, right),
+            f64::midpoint(left, right),
             SIZE.1 - 4.0,
-            html(self.x.label)
+            escaped(self.x.label)
         );
         frame
     }
@@ -192,7 +207,7 @@ impl Plot {
         }
         let x = SIZE.0 - self.right + 5.0;
         let label = |(y, text, class): &(f64, String, &str)| {
-            format!("<text class=\"label {class}\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>\n", y + 4.0, html(text))
+            format!("<text class=\"label {class}\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>\n", y + 4.0, escaped(text))
         };
         self.labels.iter().map(label).collect()
     }
@@ -243,6 +258,13 @@ mod tests {
         assert!(svg.contains("<title id=\"key-title\">Title &lt;b&gt;</title>"), "{svg}");
         assert!(svg.contains("<desc id=\"key-desc\">About &lt;it&gt;.</desc>"), "{svg}");
         assert!(svg.contains("x&lt;") && svg.contains("y&lt;") && svg.contains("Below &lt;i&gt;."), "{svg}");
+    }
+
+    #[test]
+    fn a_bare_plot_names_no_heights() {
+        let names = |plot: Plot| plot.figure("", "").matches("text-anchor=\"end\"").count();
+        assert!(names(plot()) > 2);
+        assert_eq!(names(plot().bare()), 0);
     }
 
     #[test]

@@ -1,26 +1,12 @@
-//! Pieces of HTML. Text from outside goes through [`escaped`] once, in here or where a page is put together.
+//! Tables of HTML, and pull requests in them.
 
 use std::fmt::Write;
 
-/// Text as text, in elements and in quoted attributes. Control characters, which HTML does not allow, become spaces.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other if other.is_control() => escaped.push(' '),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
+use crate::escape::escaped;
 
 /// A pull request: a link where its repository can be one on GitHub, and text where not.
-pub(crate) fn pull_request(repository: &str, number: i64) -> String {
+pub fn pull_request(repository: &str, number: impl Into<i128>) -> String {
+    let number: i128 = number.into();
     let part = |part: &str| {
         !part.is_empty()
             && part != "."
@@ -38,7 +24,7 @@ pub(crate) fn pull_request(repository: &str, number: i64) -> String {
 
 /// A table that scrolls within its own box where it is too wide.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     caption: String,
     head: Vec<(String, bool)>,
     body: String,
@@ -46,7 +32,7 @@ pub(crate) struct Table {
 
 /// What is in a cell.
 #[derive(Clone, Debug)]
-pub(crate) enum Cell {
+pub enum Cell {
     /// Text, which will be escaped.
     Text(String),
     /// A number or another short thing that is aligned to the right.
@@ -61,7 +47,7 @@ pub(crate) enum Cell {
 
 impl Table {
     /// Columns whose name begins with `#` hold numbers and the like.
-    pub(crate) fn new(caption: &str, columns: &[&str]) -> Self {
+    pub fn new(caption: &str, columns: &[&str]) -> Self {
         let column = |name: &&str| match name.strip_prefix('#') {
             Some(name) => (name.to_owned(), true),
             None => ((*name).to_owned(), false),
@@ -70,7 +56,7 @@ impl Table {
     }
 
     /// Adds a row; `name` is HTML and heads it.
-    pub(crate) fn row(&mut self, name: &str, cells: impl IntoIterator<Item = Cell>) {
+    pub fn row(&mut self, name: &str, cells: impl IntoIterator<Item = Cell>) {
         let _ = write!(self.body, "<tr><th scope=\"row\">{name}</th>");
         for cell in cells {
             let _ = match cell {
@@ -95,7 +81,7 @@ impl Table {
     }
 
     /// The table. Its box can be reached by keyboard, so that it can be scrolled.
-    pub(crate) fn html(&self) -> String {
+    pub fn html(&self) -> String {
         let caption = escaped(&self.caption);
         let mut head = String::new();
         for (name, number) in &self.head {
@@ -108,6 +94,11 @@ impl Table {
             self.body
         )
     }
+
+    /// The table, behind a line that opens it.
+    pub fn folded(&self) -> String {
+        format!("<details><summary>{} as a table</summary>\n{}</details>\n", escaped(&self.caption), self.html())
+    }
 }
 
 #[cfg(test)]
@@ -117,20 +108,19 @@ mod tests {
     #[test]
     fn text_stays_text() {
         let evil = "<script>alert('1')</script>\" & \u{0}";
-        let safe = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot; &amp;  ";
-        assert_eq!(escaped(evil), safe);
         let mut table = Table::new(evil, &[evil]);
-        table.row("", [Cell::Text(evil.into()), Cell::Number(evil.into()), Cell::Bar(0.5, evil.into())]);
-        let html = table.html();
-        assert!(!html.contains("<script") && html.matches("&lt;script").count() == 6, "{html}");
+        let text = || evil.to_owned();
+        table.row("", [Cell::Text(text()), Cell::Number(text()), Cell::Bar(0.5, text()), Cell::Shade(0.5, text())]);
+        let html = table.folded();
+        assert!(!html.contains("<script") && html.matches("&lt;script").count() == 8, "{html}");
     }
 
     #[test]
     fn only_what_can_be_a_repository_is_linked() {
         let link = "<a href=\"https://github.com/o/n.a-m_e/pull/7\" rel=\"noreferrer\">o/n.a-m_e#7</a>";
-        assert_eq!(pull_request("o/n.a-m_e", 7), link);
+        assert_eq!(pull_request("o/n.a-m_e", 7_u64), link);
         for name in ["local", "a/b/c", "../x", "o/\"><script>", "", "o/", "ö/ä", "o/?x"] {
-            let text = pull_request(name, 7);
+            let text = pull_request(name, 7_i64);
             assert!(!text.contains("<a") && !text.contains("<s"), "{text}");
         }
     }

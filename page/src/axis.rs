@@ -1,11 +1,11 @@
 //! The axes of a plot: where values lie on them, and which of them are named.
 
-use super::number::number;
+use crate::number::{number, rounded};
 
 /// One axis.
 #[derive(Clone, Debug)]
-pub(super) struct Axis {
-    pub(super) label: &'static str,
+pub struct Axis {
+    pub(crate) label: &'static str,
     from: f64,
     to: f64,
     /// Whether equal ratios are equally far apart.
@@ -16,18 +16,23 @@ pub(super) struct Axis {
 
 impl Axis {
     /// Values between two ends.
-    pub(super) fn between(label: &'static str, from: f64, to: f64) -> Self {
+    pub fn between(label: &'static str, from: f64, to: f64) -> Self {
         Self { label, from, to, log: false, shares: false }
     }
 
+    /// Values from 0 on.
+    pub fn up_to(label: &'static str, to: f64) -> Self {
+        Self::between(label, 0.0, if to > 0.0 && to.is_finite() { to } else { 1.0 })
+    }
+
     /// From 0 to a little above the largest.
-    pub(super) fn from_zero(label: &'static str, values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn from_zero(label: &'static str, values: impl IntoIterator<Item = f64>) -> Self {
         let largest = values.into_iter().filter(|value| value.is_finite()).fold(0.0, f64::max);
-        Self::between(label, 0.0, if largest > 0.0 { 1.06 * largest } else { 1.0 })
+        Self::up_to(label, 1.06 * largest)
     }
 
     /// About all that are above 0, by their logarithm: latencies differ by ratios.
-    pub(super) fn log(label: &'static str, values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn log(label: &'static str, values: impl IntoIterator<Item = f64>) -> Self {
         let drawn = values.into_iter().filter(|value| value.is_finite() && *value > 0.0);
         let (low, high) = drawn.fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
         let (from, to) = if low <= high { (0.8 * low, (1.25 * high).min(f64::MAX)) } else { (1.0, 10.0) };
@@ -35,12 +40,13 @@ impl Axis {
     }
 
     /// The values are shares.
-    pub(super) fn of_shares(self) -> Self {
+    #[must_use]
+    pub fn of_shares(self) -> Self {
         Self { shares: true, ..self }
     }
 
     /// Where a value lies, 0 to 1; nothing for what is no number. What is outside lies at the end.
-    pub(super) fn part(&self, value: f64) -> Option<f64> {
+    pub(crate) fn part(&self, value: f64) -> Option<f64> {
         if !value.is_finite() {
             return None;
         }
@@ -50,7 +56,7 @@ impl Axis {
     }
 
     /// About `count` round values within.
-    pub(super) fn ticks(&self, count: f64) -> Vec<f64> {
+    pub(crate) fn ticks(&self, count: f64) -> Vec<f64> {
         if !self.log {
             return linear(self.from, self.to, count);
         }
@@ -66,14 +72,12 @@ impl Axis {
         if ticks.len() < 2 { linear(self.from, self.to, count) } else { ticks }
     }
 
-    /// How a tick is named.
-    pub(super) fn tick(&self, value: f64) -> String {
-        if !self.shares {
-            return number(value);
-        }
-        // As many decimals as it takes, which are few, since ticks are round.
-        let text = format!("{:.4}", 100.0 * value);
-        format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    /// How a tick is named: with as many decimals as it takes, which are few, since ticks are round.
+    pub(crate) fn tick(&self, value: f64) -> String {
+        let value = if self.shares { 100.0 * value } else { value };
+        // What should be 0.0001 may be a little less.
+        let text = if value != 0.0 && value.abs() < 0.99e-4 { number(value) } else { rounded(value, 6) };
+        if self.shares { text + "%" } else { text }
     }
 }
 
@@ -121,6 +125,7 @@ mod tests {
     fn an_axis_without_values_is_one_yet() {
         let nothing = [f64::NAN, f64::INFINITY, -1.0];
         assert_eq!(Axis::from_zero("", nothing).part(1.0), Some(1.0));
+        assert_eq!([0.0, f64::NAN, f64::INFINITY].map(|to| Axis::up_to("", to).to), [1.0; 3]);
         assert_eq!(Axis::log("", nothing).part(1.0), Some(0.0));
         assert_eq!(Axis::between("", 5.0, 5.0).part(5.0), Some(0.5));
         assert_eq!(Axis::between("", 5.0, 5.0).ticks(5.0), [0.0; 0]);
@@ -131,7 +136,12 @@ mod tests {
     #[test]
     fn a_tick_is_named_shortly() {
         let shares = Axis::between("", 0.0, 1.0).of_shares();
-        assert_eq!([0.025, 0.5, 0.0001].map(|value| shares.tick(value)), ["2.5%", "50%", "0.01%"]);
-        assert_eq!(Axis::between("", 0.0, 9.0).tick(4.0), "4");
+        let told = [0.025, 0.5, 1e-4, 1e-6, 2e-8].map(|value| shares.tick(value));
+        assert_eq!(told, ["2.5%", "50%", "0.01%", "0.0001%", "2.0e−6%"]);
+        let axis = Axis::between("", 0.0, 9.0);
+        assert_eq!(
+            [0.0, 4.0, 1.025, -0.5, 2e4].map(|value| axis.tick(value)),
+            ["0", "4", "1.025", "−0.5", "20\u{202f}000"]
+        );
     }
 }
