@@ -275,7 +275,8 @@ impl LoadArgs {
             rate: self.rate,
             in_flight: self.in_flight as usize,
             connections: self.server.connections as usize,
-            expected: self.expect_version.map(|version| (version, self.expect_digest)),
+            // Digests are written in small letters.
+            expected: self.expect_version.map(|version| (version, self.expect_digest.map(|hex| hex.to_lowercase()))),
             patience: self.server.patience,
             deadline: self.server.deadline,
             batch: self.batch_size as usize,

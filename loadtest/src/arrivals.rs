@@ -3,24 +3,38 @@
 //! loop hides (coordinated omission: Tene 2013, How NOT to Measure Latency).
 //!
 //! ```text
-//! dice ──moments──> timer (a thread) ──those that have come──> dispatcher ──a task a call──> collector ──> samples
+//! dice ──moments──> dispatcher ──a task a call──> who asked for it: samples, or goose's metrics
+//!                       ^ ticks
+//!                     clock (a thread that sleeps until the next moment)
 //! ```
 //!
 //! Each sample tells how far behind its plan it was sent: beyond some milliseconds, it is the generator that is measured.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::{self, Thread},
+    time::Duration,
+};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
+    task::yield_now,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::sample::{Outcome, Sample, Samples};
 
-/// Moments that have come and wait for the dispatcher, at most.
-const WAITING: usize = 1_024;
+/// The shortest sleep of the clock: the timers of the system are no more exact, and moments that are closer together share a
+/// tick.
+const NAP: Duration = Duration::from_micros(100);
+/// Calls that are sent off before those that are on their way may go on.
+const AT_ONCE: u64 = 128;
 
 /// When calls become due.
 #[derive(Debug, Clone, Copy)]
@@ -66,21 +80,125 @@ pub fn moments(plan: Plan) -> impl Iterator<Item = Duration> {
     })
 }
 
-/// The moments of a plan, each given when it has come. A thread of its own waits for them: the timers of the system are exact to a
-/// tenth of a millisecond and those of the runtime to a whole one, and who asks the clock instead keeps a core busy, which others
-/// need. It ends with the plan, or when nobody listens any more.
-pub(crate) fn come(plan: Plan, begun: Instant) -> mpsc::Receiver<Duration> {
-    let (sender, moments_come) = mpsc::channel(WAITING);
-    let begun = begun.into_std();
-    std::thread::spawn(move || {
-        for due in moments(plan) {
-            std::thread::sleep((begun + due).saturating_duration_since(std::time::Instant::now()));
-            if sender.blocking_send(due).is_err() {
-                return;
+/// A moment that has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) number: u64,
+    /// Whether there is a place in flight for its call, which is not made otherwise.
+    pub(crate) has_place: bool,
+    due: Duration,
+    begun: Instant,
+}
+
+impl Moment {
+    /// How long ago it came.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(self.due)
+    }
+}
+
+/// Says when moments of a plan have come. A thread of its own waits for them: the timers of the system are exact to a tenth of
+/// a millisecond and those of the runtime to a whole one, and who asks the clock instead keeps a core busy, which others need.
+/// It ends with the plan, or when this is dropped.
+struct Clock {
+    ticks: Arc<Ticks>,
+    thread: Thread,
+}
+
+#[derive(Default)]
+struct Ticks {
+    tick: Notify,
+    is_over: AtomicBool,
+}
+
+impl Clock {
+    fn start(plan: Plan, begun: Instant) -> Self {
+        let ticks = Arc::<Ticks>::default();
+        let thread = thread::spawn({
+            let ticks = Arc::clone(&ticks);
+            move || ticks.run(plan, begun.into_std())
+        });
+        Self { ticks, thread: thread.thread().clone() }
+    }
+
+    /// Ends when a moment has come since it last did.
+    async fn tick(&self) {
+        self.ticks.tick.notified().await;
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.ticks.is_over.store(true, Relaxed);
+        self.thread.unpark();
+    }
+}
+
+impl Ticks {
+    fn run(&self, plan: Plan, begun: std::time::Instant) {
+        let mut moments = moments(plan);
+        let mut next = moments.next();
+        while let Some(due) = next.filter(|_| !self.is_over.load(Relaxed)) {
+            let now = begun.elapsed();
+            if due > now {
+                // It may wake too early, for nothing.
+                thread::park_timeout(due.saturating_sub(now).max(NAP));
+            } else {
+                // All that have come share the tick, which comes after the last of them: none is waited for in vain.
+                next = moments.find(|due| *due > now);
+                self.tick.notify_one();
             }
         }
-    });
-    moments_come
+    }
+}
+
+/// Meets each moment of the plan when it has come, or until it is told to end. `meet` gives the call, if there is a place for it
+/// and it wants one; `tell` is given what came of it, and the place, which another call may take once it is dropped. Tells how
+/// many calls were begun; some are still in flight then.
+pub(crate) async fn dispatch<T, F, G>(
+    plan: Plan,
+    begun: Instant,
+    until: &CancellationToken,
+    mut meet: impl FnMut(Moment) -> Option<F>,
+    tell: G,
+) -> u64
+where
+    T: Send + 'static,
+    F: Future<Output = (Outcome, T)> + Send + 'static,
+    G: FnOnce(Sample, T, OwnedSemaphorePermit) + Clone + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(plan.in_flight));
+    let clock = Clock::start(plan, begun);
+    let mut moments = (0_u64..).zip(moments(plan)).peekable();
+    let mut stopped = pin!(until.cancelled());
+    let mut made = 0;
+    loop {
+        // What was due before the end is still met.
+        let (is_stopped, now) = (until.is_cancelled(), begun.elapsed());
+        while let Some((number, due)) = moments.next_if(|(_, due)| *due <= now) {
+            if (number + 1).is_multiple_of(AT_ONCE) {
+                yield_now().await;
+            }
+            let place = Arc::clone(&places).try_acquire_owned().ok();
+            let moment = Moment { number, has_place: place.is_some(), due, begun };
+            let Some((place, call)) = place.zip(meet(moment)) else { continue };
+            made += 1;
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let lag = moment.age();
+                let (outcome, value) = call.await;
+                tell(Sample { due, lag, took: moment.age(), outcome }, value, place);
+            });
+        }
+        if is_stopped || moments.peek().is_none() {
+            return made;
+        }
+        tokio::select! {
+            biased;
+            () = &mut stopped => {}
+            () = clock.tick() => {}
+        }
+    }
 }
 
 /// Makes a call at each moment of the plan, or until it is told to end; `call` is given its number. Ends when all have ended.
@@ -90,31 +208,23 @@ where
     F: Future<Output = (Outcome, T)> + Send + 'static,
 {
     let begun = Instant::now();
-    let places = Arc::new(Semaphore::new(plan.in_flight));
     let (ended, mut all) = mpsc::unbounded_channel();
-    let (mut shed, mut numbers) = (0, 0..);
-    let mut moments = come(plan, begun);
-    while let Some((Some(due), number)) = until.run_until_cancelled(moments.recv()).await.zip(numbers.next()) {
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            shed += 1;
-            continue;
-        };
-        let (called, ended) = (call(number), ended.clone());
-        let lag = begun.elapsed().saturating_sub(due);
-        tokio::spawn(async move {
-            let (outcome, value) = called.await;
-            let took = begun.elapsed().saturating_sub(due);
-            // It is gone only with the run.
-            let _ = ended.send((Sample { due, lag, took, outcome }, value));
-            drop(place);
-        });
-    }
-    drop(ended);
-    let mut samples = Vec::new();
+    let tell = move |sample: Sample, value: T, _place: OwnedSemaphorePermit| {
+        // It is gone only with the run.
+        let _ = ended.send((sample, value));
+    };
+    let mut shed = 0;
+    let meet = |moment: Moment| {
+        shed += u64::from(!moment.has_place);
+        moment.has_place.then(|| call(moment.number))
+    };
+    let made = dispatch(plan, begun, until, meet, tell).await;
+    let mut samples = Vec::with_capacity(made as usize);
     // A call is in it once, and there are no more than the plan says.
     while let Some(sample) = all.recv().await {
         samples.push(sample);
     }
+    assert_eq!(samples.len() as u64, made, "a call ended by a panic: without it the figures are not those of the load");
     samples.sort_by_key(|(sample, _)| sample.due);
     Arrived { begun, samples, shed }
 }
@@ -172,5 +282,54 @@ mod tests {
         let arrived = arrive(plan, &CancellationToken::new(), call).await;
         assert_eq!(arrived.samples.len(), 5);
         assert!(arrived.shed > 100, "{}", arrived.shed);
+    }
+
+    #[tokio::test]
+    async fn time_runs_from_the_moment_at_which_a_call_was_due() {
+        let plan = plan(1_000.0, Duration::from_millis(400));
+        let call = |number| {
+            if number == 50 {
+                // The generator itself is stuck.
+                thread::sleep(Duration::from_millis(200));
+            }
+            async { (Outcome::Answered, ()) }
+        };
+        let arrived = arrive(plan, &CancellationToken::new(), call).await;
+        assert_eq!(arrived.samples.len() as u64 + arrived.shed, moments(plan).count() as u64, "none is lost");
+        let stuck = arrived.samples[50].0.due;
+        let late = arrived.samples.iter().filter(|(sample, ())| (stuck..stuck + LATE).contains(&sample.due));
+        let late: Vec<_> = late.map(|(sample, ())| (sample.lag, sample.took)).collect();
+        assert!(late.len() > 50 && late.iter().all(|(lag, took)| *lag > LATE && took >= lag), "{late:?}");
+        let mut rest = arrived.samples.iter().map(|(sample, ())| sample.lag).collect::<Vec<_>>();
+        rest.sort_unstable();
+        assert!(rest[rest.len() / 4] < LATE / 2, "{rest:?}");
+    }
+
+    /// Half of what the generator above is stuck for.
+    const LATE: Duration = Duration::from_millis(100);
+
+    #[tokio::test]
+    async fn it_ends_at_once_when_it_is_told_to() {
+        let until = CancellationToken::new();
+        let ended = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            until.cancel();
+        };
+        let rare = Plan { rate: 1e-3, ..plan(1.0, Duration::from_hours(24)) };
+        let begun = Instant::now();
+        let (arrived, ()) = tokio::join!(arrive(rare, &until, |_| async { (Outcome::Answered, ()) }), ended);
+        assert!(begun.elapsed() < Duration::from_secs(5) && arrived.samples.len() < 2);
+        let again = arrive(plan(1_000.0, Duration::from_secs(1)), &until, |_| async { (Outcome::Answered, ()) }).await;
+        assert!(again.samples.len() < 50, "it was told before it began");
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a call ended by a panic")]
+    async fn no_call_is_lost_without_a_word() {
+        let call = |number| async move {
+            assert!(number != 3, "planted");
+            (Outcome::Answered, ())
+        };
+        arrive(plan(1_000.0, Duration::from_millis(50)), &CancellationToken::new(), call).await;
     }
 }

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use prowl_proto::{
-    inference::{ModelInferRequest, model_infer_request::InferInputTensor},
+    inference::{
+        ModelInferRequest, ModelInferResponse, infer_parameter::ParameterChoice, model_infer_request::InferInputTensor,
+    },
     v1::{
         Band, ModelId, ScoreBatchRequest, ScoreRequest, ScoreResponse, ScoreStreamRequest, score_batch_result,
         score_request::Source, score_stream_response,
@@ -16,24 +18,24 @@ use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use crate::{
+    judged::{Judged, Said},
+    outputs::{floats, place_of, texts},
     rehearse::never_begun,
     sample::{Fault, Outcome},
     target::Target,
 };
 
-/// Pull requests that one stream carries before another takes its place.
-const STREAM: usize = 50;
 /// How often a call is made that no server begins.
-const AGAIN: usize = 5;
+const AGAIN: u64 = 5;
 
 /// How a client asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `prowl.v1.Scoring/Score`, one pull request.
     Score,
-    /// `ScoreBatch`, as many as the settings say.
+    /// `ScoreBatch`, many pull requests.
     Batch,
-    /// `ScoreStream`, fifty of them, one after the other.
+    /// `ScoreStream`, many of them, one after the other.
     Stream,
     /// `inference.GRPCInferenceService/ModelInfer`, one pull request.
     Oip,
@@ -60,46 +62,47 @@ impl Kind {
     }
 }
 
+/// What a call is about.
+#[derive(Debug, Clone)]
+pub enum Documents {
+    /// One pull request.
+    One(Bytes),
+    /// As many as a batch or a stream carries.
+    Many(Vec<Bytes>),
+}
+
 /// Makes calls.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Who is asked.
     pub target: Arc<Target>,
     /// Who has to answer; anybody without.
-    pub expected: Option<ModelId>,
+    pub expected: Option<Arc<ModelId>>,
     /// When an answer is given up.
     pub deadline: Duration,
-    /// Pull requests of a batch.
-    pub batch: usize,
+}
+
+/// What came of a call that is made again where no server has begun it.
+#[derive(Debug)]
+pub(crate) struct Persistent {
+    pub(crate) outcome: Outcome,
+    /// The digest of the model that has answered.
+    pub(crate) digest: Option<Bytes>,
+    /// How often it was made after the first time.
+    pub(crate) again: u64,
 }
 
 impl Caller {
-    /// How many pull requests a call of this kind is about.
-    pub fn documents(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::Score | Kind::Oip | Kind::Http | Kind::Abuse => 1,
-            Kind::Batch => self.batch,
-            Kind::Stream => STREAM,
-        }
-    }
-
     /// Asks about these.
-    pub async fn call(&self, kind: Kind, mut documents: Vec<Bytes>) -> Outcome {
-        let called = async {
-            match kind {
-                Kind::Batch => return self.batch(documents).await,
-                Kind::Stream => return self.stream(documents).await,
-                Kind::Score | Kind::Oip | Kind::Http | Kind::Abuse => {}
+    pub async fn call(&self, kind: Kind, documents: Documents) -> Outcome {
+        match (kind, documents) {
+            (Kind::Score, Documents::One(document)) => self.judge_score(document).await.0,
+            // The others are rare, and would make each call as large as the largest.
+            (kind, documents) => {
+                let called = Box::pin(self.call_rare(kind, documents));
+                timeout(self.deadline, called).await.unwrap_or(Outcome::Silent)
             }
-            let document = documents.pop().unwrap_or_default();
-            match kind {
-                Kind::Oip => self.oip(document).await,
-                Kind::Http => self.http(document).await,
-                Kind::Abuse => self.abuse(&document).await,
-                _ => self.score(document).await.0,
-            }
-        };
-        timeout(self.deadline, called).await.unwrap_or(Outcome::Silent)
+        }
     }
 
     /// Scores one pull request, and gives the answer, too.
@@ -109,27 +112,64 @@ impl Caller {
             Ok(Err(status)) => (refused(&status), None),
             Ok(Ok(answer)) => {
                 let answer = answer.into_inner();
-                (self.judge(&answer), Some(answer))
+                (self.judge(&Said::from(&answer)), Some(answer))
+            }
+        }
+    }
+
+    /// Scores one pull request, and reads of the answer only what is judged. Tells, too, whether the answer has a band.
+    pub async fn judge_score(&self, document: Bytes) -> (Outcome, bool) {
+        match timeout(self.deadline, self.target.score_judged(request(document))).await {
+            Err(_) => (Outcome::Silent, false),
+            Ok(Err(status)) => (refused(&status), false),
+            Ok(Ok(answer)) => {
+                let said = Said::from(&answer);
+                (self.judge(&said), said.has_band)
             }
         }
     }
 
     /// The same as clients of others do it: one that no server has begun, since it drains, is made again without a word.
-    pub(crate) async fn score_again(&self, document: Bytes) -> (Outcome, Option<ScoreResponse>) {
+    pub(crate) async fn judge_score_persistently(&self, document: Bytes) -> Persistent {
+        let (mut tries, mut answer) = (0, None::<Judged>);
         let asked = async {
-            for _ in 0..AGAIN {
-                match self.target.scoring().score(request(document.clone())).await {
+            while tries < AGAIN {
+                tries += 1;
+                match self.target.score_judged(request(document.clone())).await {
                     Err(status) if never_begun(&status) => {}
-                    Err(status) => return (refused(&status), None),
-                    Ok(answer) => {
-                        let answer = answer.into_inner();
-                        return (self.judge(&answer), Some(answer));
+                    Err(status) => return refused(&status),
+                    Ok(judged) => {
+                        let outcome = self.judge(&Said::from(&judged));
+                        answer = Some(judged);
+                        return outcome;
                     }
                 }
             }
-            (Outcome::Unreachable, None)
+            Outcome::Unreachable
         };
-        timeout(self.deadline, asked).await.unwrap_or((Outcome::Silent, None))
+        let outcome = timeout(self.deadline, asked).await.unwrap_or(Outcome::Silent);
+        let digest = answer.and_then(|answer| answer.model).map(|model| model.digest);
+        Persistent { outcome, digest, again: tries.saturating_sub(1) }
+    }
+
+    async fn call_rare(&self, kind: Kind, documents: Documents) -> Outcome {
+        match (kind, documents) {
+            (Kind::Batch, Documents::Many(documents)) => self.batch(documents).await,
+            (Kind::Batch, Documents::One(document)) => self.batch(vec![document]).await,
+            (Kind::Stream, Documents::Many(documents)) => self.stream(documents).await,
+            (Kind::Stream, Documents::One(document)) => self.stream(vec![document]).await,
+            (kind, Documents::Many(mut documents)) => self.single(kind, documents.pop().unwrap_or_default()).await,
+            (kind, Documents::One(document)) => self.single(kind, document).await,
+        }
+    }
+
+    async fn single(&self, kind: Kind, document: Bytes) -> Outcome {
+        match kind {
+            Kind::Oip => self.oip(document).await,
+            Kind::Http => self.http(document).await,
+            Kind::Abuse => self.abuse(&document).await,
+            Kind::Score | Kind::Batch | Kind::Stream => self.judge_score(document).await.0,
+        }
     }
 
     async fn batch(&self, documents: Vec<Bytes>) -> Outcome {
@@ -143,7 +183,7 @@ impl Caller {
             return Outcome::Wrong(Fault::Incomplete);
         }
         let outcomes = answer.results.iter().map(|result| match &result.outcome {
-            Some(score_batch_result::Outcome::Response(answer)) => self.judge(answer),
+            Some(score_batch_result::Outcome::Response(answer)) => self.judge(&Said::from(answer)),
             Some(score_batch_result::Outcome::Error(error)) => Outcome::Refused(error.code as u16),
             None => Outcome::Wrong(Fault::Incomplete),
         });
@@ -161,7 +201,7 @@ impl Caller {
         loop {
             match answers.message().await {
                 Ok(Some(answer)) => outcomes.push(match &answer.outcome {
-                    Some(score_stream_response::Outcome::Response(answer)) => self.judge(answer),
+                    Some(score_stream_response::Outcome::Response(answer)) => self.judge(&Said::from(answer)),
                     Some(score_stream_response::Outcome::Error(error)) => Outcome::Refused(error.code as u16),
                     None => Outcome::Wrong(Fault::Incomplete),
                 }),
@@ -193,12 +233,7 @@ impl Caller {
             Ok(answer) => answer.into_inner(),
             Err(status) => return refused(&status),
         };
-        // The protocol names the version; the digest it has no place for.
-        if self.expected.as_ref().is_some_and(|expected| expected.version != answer.model_version) {
-            return Outcome::Wrong(Fault::Model);
-        }
-        let has = |name: &str| answer.outputs.iter().any(|output| output.name == name);
-        if has("score") && has("percentile") { Outcome::Answered } else { Outcome::Wrong(Fault::Incomplete) }
+        self.judge_tensors(&answer)
     }
 
     async fn http(&self, document: Bytes) -> Outcome {
@@ -211,7 +246,7 @@ impl Caller {
         };
         let Ok(answer) = answer else { return Outcome::Unreachable };
         match serde_json::from_slice::<Told>(&answer) {
-            Ok(told) => self.judge_told(&told),
+            Ok(told) => self.judge(&told.said()),
             Err(_) => Outcome::Wrong(Fault::Incomplete),
         }
     }
@@ -227,28 +262,38 @@ impl Caller {
         }
     }
 
-    fn judge(&self, answer: &ScoreResponse) -> Outcome {
-        let Some(model) = &answer.model else { return Outcome::Wrong(Fault::Incomplete) };
-        if !self.is_expected(&model.version, &model.digest) {
-            return Outcome::Wrong(Fault::Model);
-        }
-        let judged = answer.band != Band::Unspecified as i32;
-        if judged && (answer.percentile.is_none() || answer.anomaly.is_none()) {
+    fn judge(&self, said: &Said<'_>) -> Outcome {
+        let Some((version, digest)) = said.model else { return Outcome::Wrong(Fault::Incomplete) };
+        let is_expected = self
+            .expected
+            .as_ref()
+            .is_none_or(|expected| expected.version.as_bytes() == version && expected.digest.as_bytes() == digest);
+        if is_expected { said.figures() } else { Outcome::Wrong(Fault::Model) }
+    }
+
+    /// Judges an answer of the Open Inference Protocol about one pull request, where NaN stands for what is not known.
+    fn judge_tensors(&self, answer: &ModelInferResponse) -> Outcome {
+        let digest = answer.parameters.get("model_digest").and_then(|digest| match &digest.parameter_choice {
+            Some(ParameterChoice::StringParam(digest)) => Some(digest.as_bytes()),
+            _ => None,
+        });
+        let float = |name| <[f32; 1]>::try_from(floats(answer, place_of(name, answer)?)).ok();
+        let text = |name| <[Bytes; 1]>::try_from(texts(answer, place_of(name, answer)?)).ok();
+        let (Some([anomaly]), Some([percentile]), Some([risk]), Some([band])) =
+            (float("score"), float("percentile"), float("risk"), text("band"))
+        else {
             return Outcome::Wrong(Fault::Incomplete);
-        }
-        figures(answer.anomaly, answer.percentile, answer.risk)
-    }
-
-    fn judge_told(&self, told: &Told) -> Outcome {
-        let Some(model) = &told.model else { return Outcome::Wrong(Fault::Incomplete) };
-        if !self.is_expected(&model.version, &model.digest) {
-            return Outcome::Wrong(Fault::Model);
-        }
-        figures(told.anomaly, told.percentile, told.risk)
-    }
-
-    fn is_expected(&self, version: &str, digest: &str) -> bool {
-        self.expected.as_ref().is_none_or(|expected| expected.version == version && expected.digest == digest)
+        };
+        let (has_band, known) = (!band.is_empty(), |figure: f32| (!figure.is_nan()).then_some(figure));
+        // Of one with a band they have to be known. The risk need not be: some models tell none.
+        let judged = |figure| if has_band { Some(figure) } else { known(figure) };
+        self.judge(&Said {
+            model: digest.map(|digest| (answer.model_version.as_bytes(), digest)),
+            has_band,
+            anomaly: judged(anomaly),
+            percentile: judged(percentile),
+            risk: known(risk),
+        })
     }
 }
 
@@ -256,6 +301,7 @@ impl Caller {
 #[derive(Deserialize)]
 struct Told {
     model: Option<ToldModel>,
+    band: Option<String>,
     anomaly: Option<f32>,
     percentile: Option<f32>,
     risk: Option<f32>,
@@ -267,21 +313,20 @@ struct ToldModel {
     digest: String,
 }
 
-fn request(document: Bytes) -> ScoreRequest {
-    ScoreRequest { source: Some(Source::GithubJson(document)), ..ScoreRequest::default() }
+impl Told {
+    fn said(&self) -> Said<'_> {
+        Said {
+            model: self.model.as_ref().map(|model| (model.version.as_bytes(), model.digest.as_bytes())),
+            has_band: self.band.as_deref().is_some_and(|band| band != Band::Unspecified.as_str_name()),
+            anomaly: self.anomaly,
+            percentile: self.percentile,
+            risk: self.risk,
+        }
+    }
 }
 
-/// Whether the figures of an answer are what figures can be.
-fn figures(anomaly: Option<f32>, percentile: Option<f32>, risk: Option<f32>) -> Outcome {
-    if [anomaly, percentile, risk].into_iter().flatten().any(|figure| !figure.is_finite()) {
-        return Outcome::Wrong(Fault::NotFinite);
-    }
-    let within = |figure: Option<f32>, most: f32| figure.is_none_or(|figure| (0.0..=most).contains(&figure));
-    if within(anomaly, f32::MAX) && within(percentile, 100.0) && within(risk, 1.0) {
-        Outcome::Answered
-    } else {
-        Outcome::Wrong(Fault::OutOfRange)
-    }
+fn request(document: Bytes) -> ScoreRequest {
+    ScoreRequest { source: Some(Source::GithubJson(document)), ..ScoreRequest::default() }
 }
 
 fn first_failure(mut outcomes: impl Iterator<Item = Outcome>) -> Outcome {
@@ -299,74 +344,4 @@ fn refused(status: &Status) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::target::Address;
-
-    fn caller(expected: Option<(&str, &str)>) -> Caller {
-        let address = Address {
-            name: "preview",
-            url: "http://127.0.0.1:1".parse().unwrap(),
-            http: None,
-            ca_file: None,
-            token: None,
-        };
-        let expected = expected.map(|(version, digest)| ModelId {
-            version: version.to_owned(),
-            digest: digest.to_owned(),
-            ..ModelId::default()
-        });
-        let target = Arc::new(Target::new(&address, 1).unwrap());
-        Caller { target, expected, deadline: Duration::from_secs(1), batch: 2 }
-    }
-
-    fn answer() -> ScoreResponse {
-        let model = ModelId { version: "v".to_owned(), digest: "d".to_owned(), ..ModelId::default() };
-        ScoreResponse {
-            anomaly: Some(1.0),
-            percentile: Some(50.0),
-            band: Band::Routine as i32,
-            model: Some(model),
-            ..ScoreResponse::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_whole_finite_within_its_range_and_of_the_expected_model() {
-        let right = caller(Some(("v", "d")));
-        assert_eq!(right.judge(&answer()), Outcome::Answered);
-        assert_eq!(caller(None).judge(&answer()), Outcome::Answered);
-        assert_eq!(caller(Some(("v", "e"))).judge(&answer()), Outcome::Wrong(Fault::Model));
-        assert_eq!(caller(Some(("w", "d"))).judge(&answer()), Outcome::Wrong(Fault::Model));
-        let of = |change: fn(&mut ScoreResponse)| {
-            let mut answer = answer();
-            change(&mut answer);
-            right.judge(&answer)
-        };
-        assert_eq!(of(|answer| answer.percentile = Some(f32::NAN)), Outcome::Wrong(Fault::NotFinite));
-        assert_eq!(of(|answer| answer.risk = Some(f32::INFINITY)), Outcome::Wrong(Fault::NotFinite));
-        assert_eq!(of(|answer| answer.risk = Some(1.5)), Outcome::Wrong(Fault::OutOfRange));
-        assert_eq!(of(|answer| answer.percentile = Some(-1.0)), Outcome::Wrong(Fault::OutOfRange));
-        assert_eq!(of(|answer| answer.model = None), Outcome::Wrong(Fault::Incomplete));
-        assert_eq!(of(|answer| answer.percentile = None), Outcome::Wrong(Fault::Incomplete));
-        // Of one that nothing is known of, nothing is judged.
-        let unjudged = of(|answer| {
-            (answer.percentile, answer.anomaly, answer.band) = (None, None, Band::Unspecified as i32);
-        });
-        assert_eq!(unjudged, Outcome::Answered);
-    }
-
-    #[tokio::test]
-    async fn a_server_that_is_not_there_is_unreachable() {
-        let (outcome, answer) = caller(None).score(Bytes::from_static(b"{}")).await;
-        assert_eq!((outcome, answer), (Outcome::Unreachable, None));
-    }
-
-    #[test]
-    fn of_many_the_first_failure_counts() {
-        let wrong = Outcome::Wrong(Fault::NotFinite);
-        assert_eq!(first_failure([Outcome::Answered, wrong, Outcome::Silent].into_iter()), wrong);
-        assert_eq!(first_failure([Outcome::Answered; 3].into_iter()), Outcome::Answered);
-        assert_eq!(refused(&Status::resource_exhausted("busy")), Outcome::Refused(8));
-    }
-}
+mod tests;

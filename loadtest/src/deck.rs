@@ -1,14 +1,18 @@
 //! Pull requests to send: a sample of an export by the dice of a seed, so that a run can be had again, and so many of them
 //! that no cache flatters.
 //!
-//! Memory is bounded by the size of the sample, whatever the export holds: each line has the same chance to be in it
-//! (algorithm R: Vitter 1985, Random Sampling with a Reservoir).
+//! Memory is bounded by the size of the sample, whatever the export holds: each line that is read has the same chance to be in
+//! it (algorithm R: Vitter 1985, Random Sampling with a Reservoir). Of the parts of an export only some are read, in an order by
+//! the dice: at least eight, and as many as it takes to see eight times the sample. Each part has the same chance to be among
+//! them, and so has each line, but for parts of different lengths; what lines of a part have in common, as a month or a
+//! repository, is then in the sample more or less often than in the export. Files that were named are all read.
 
 use std::{
     fs,
     io::{self, BufRead, BufReader, Cursor, Read},
     path::PathBuf,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -23,6 +27,11 @@ use crate::Error;
 
 /// The longest document that is taken: a server refuses longer ones, so that they would measure the refusal.
 const LONGEST: usize = 1 << 20;
+/// Parts of an export that are read at least, and how many times the sample has to be seen in them.
+const PARTS: usize = 8;
+const SEEN: usize = 8;
+/// How often it is told how far it is.
+const TELL: Duration = Duration::from_secs(5);
 
 /// Where pull requests come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +64,10 @@ impl Deck {
     /// What is to be read is not there or is damaged, or holds no document.
     pub async fn draw(origin: &Origin, store: Option<&Store>, size: usize, seed: u64) -> Result<Self, Error> {
         let (name, inputs) = inputs(origin, store).await?;
+        // Of files that somebody has named none is left out.
+        let least = if matches!(origin, Origin::Files(_)) { inputs.len() } else { PARTS };
         let runtime = Handle::current();
-        let read = spawn_blocking(move || sample(inputs, &runtime, size, seed)).await;
+        let read = spawn_blocking(move || sample(inputs, least, &runtime, size, seed)).await;
         let documents = read.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
         if documents.is_empty() { Err(Error::NoRequests { origin: name }) } else { Ok(Self { documents }) }
     }
@@ -150,11 +161,19 @@ async fn inputs(origin: &Origin, store: Option<&Store>) -> Result<(String, Vec<I
     }
 }
 
-fn sample(inputs: Vec<Input>, runtime: &Handle, size: usize, seed: u64) -> Result<Vec<Bytes>, Error> {
+/// Draws from the inputs: from all of them, or from `least` or more where those hold enough.
+fn sample(mut inputs: Vec<Input>, least: usize, runtime: &Handle, size: usize, seed: u64) -> Result<Vec<Bytes>, Error> {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    if least < inputs.len() {
+        inputs.shuffle(&mut dice);
+    }
     let (mut taken, mut seen) = (Vec::with_capacity(size.min(1 << 16)), 0_usize);
-    for input in inputs {
-        let failed = |source| Error::Requests { file: input.name(), source };
+    let (of, mut told) = (inputs.len(), Instant::now());
+    for (read, input) in inputs.iter().enumerate() {
+        if read >= least && seen >= SEEN * size {
+            break;
+        }
+        let failed = |source| Error::Requests { file: input.name(), source: hinted(source) };
         let mut text = input.open(runtime).map_err(failed)?;
         let mut line = Vec::new();
         while next_line(&mut text, &mut line).map_err(failed)? {
@@ -171,9 +190,21 @@ fn sample(inputs: Vec<Input>, runtime: &Handle, size: usize, seed: u64) -> Resul
                     taken[place] = Bytes::copy_from_slice(&line);
                 }
             }
+            if seen.is_multiple_of(1 << 10) && told.elapsed() >= TELL {
+                told = Instant::now();
+                tracing::info!(file = input.name(), read, of, lines = seen, "drawing pull requests");
+            }
         }
     }
     Ok(taken)
+}
+
+/// The error, with what to do about it where a file ends in the middle.
+fn hinted(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it ends in the middle; copy it again"),
+        _ => error,
+    }
 }
 
 /// Reads a line without its end; one that is too long counts as empty. False at the end.
@@ -264,5 +295,41 @@ mod tests {
         }
         let mut again = Draws::of(&deck, 7);
         assert_eq!((0..100).map(|_| again.draw().0).collect::<Vec<_>>(), first);
+    }
+
+    #[tokio::test]
+    async fn of_many_parts_some_are_read_by_the_seed() {
+        let part = |number: usize| (0..10).map(|line| format!("{number}-{line}\n")).collect::<Vec<_>>().concat();
+        let texts: Vec<String> = (0..30).map(part).collect();
+        let (_folder, Origin::Files(paths)) = files(&texts.iter().map(String::as_str).collect::<Vec<_>>()) else {
+            panic!("they are files")
+        };
+        let inputs = || paths.iter().cloned().map(Input::File).collect::<Vec<_>>();
+        let runtime = Handle::current();
+        let read = |least, size, seed| {
+            let sample = sample(inputs(), least, &runtime, size, seed).unwrap();
+            let lines = sample.iter().map(|line| String::from_utf8(line.to_vec()).unwrap()).collect::<BTreeSet<_>>();
+            let parts = lines.iter().map(|line| line.split('-').next().unwrap().to_owned()).collect::<BTreeSet<_>>();
+            (lines, parts.len())
+        };
+        let (lines, parts) = read(PARTS, 10, 1);
+        assert!(lines.len() == 10 && (2..=8).contains(&parts), "{lines:?}");
+        assert_eq!(read(PARTS, 10, 1).0, lines);
+        assert_ne!(read(PARTS, 10, 2).0, lines);
+        // As many as hold the lines that are wanted; all of them, where all are wanted.
+        assert_eq!((read(PARTS, 200, 1).0.len(), read(PARTS, 300, 1).1), (200, 30));
+        let (_, parts) = read(30, 100, 1);
+        assert!(parts > 20, "{parts}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ends_in_the_middle_is_told() {
+        let (folder, _) = files(&[]);
+        let path = folder.path().join("cut.zst");
+        let packed = zstd::encode_all(&b"{}\n{}\n"[..], 1).unwrap();
+        fs::write(&path, &packed[..packed.len() - 1]).unwrap();
+        let error = Deck::draw(&Origin::Files(vec![path]), None, 10, 1).await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("copy it again"), "{source}");
     }
 }

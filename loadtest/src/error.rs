@@ -28,13 +28,13 @@ pub enum Error {
         last: String,
     },
     /// An HTTP port is needed, and none was named.
-    #[error("say where the HTTP port of the {name} is, by --http")]
+    #[error("say where the HTTP port of the {name} is, by {}", http_flag(name))]
     NoHttp {
         /// Of which server.
         name: &'static str,
     },
     /// Certificates cannot be read.
-    #[error("cannot read the certificates in {}", path.display())]
+    #[error("cannot read the certificates in {}: name a file in PEM that this user may read by --ca-file", path.display())]
     Certificates {
         /// The file.
         path: PathBuf,
@@ -49,7 +49,9 @@ pub enum Error {
         name: String,
     },
     /// Requests cannot be read.
-    #[error("cannot read {file}")]
+    #[error(
+        "cannot read {file}: give an export, or files of a document a line, plain, gzip or zstd, that this user may read"
+    )]
     Requests {
         /// Path or URL.
         file: String,
@@ -64,7 +66,7 @@ pub enum Error {
         origin: String,
     },
     /// The panel of a model is damaged.
-    #[error("the panel in {url} cannot be read: {reason}")]
+    #[error("the panel in {url} cannot be read: {reason}; train and publish the model again")]
     Panel {
         /// The folder of the model.
         url: String,
@@ -72,7 +74,7 @@ pub enum Error {
         reason: String,
     },
     /// A verdict that is kept is damaged.
-    #[error("the verdict {name} cannot be read or written: {reason}")]
+    #[error("the verdict {name} cannot be read or written: {reason}; one that is damaged may be removed")]
     Verdict {
         /// Its name.
         name: String,
@@ -103,6 +105,11 @@ pub enum Error {
     /// goose does not take what it was given, or failed.
     #[error("goose: {0}")]
     Goose(String),
+    /// Calls were made of which nobody knows what came.
+    #[error(
+        "{0} calls ended by a panic, which is told above: without them the figures are not those of the load; report it"
+    )]
+    Lost(u64),
     /// A signal came before there was anything to tell.
     #[error("stopped by {0}: nothing was measured yet")]
     Stopped(&'static str),
@@ -112,4 +119,13 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] prowl_platform::Error),
+}
+
+/// The flag that names the HTTP port of a server.
+fn http_flag(name: &str) -> &'static str {
+    match name {
+        "preview" => "--preview-http",
+        "active" => "--active-http",
+        _ => "--http",
+    }
 }

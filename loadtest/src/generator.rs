@@ -18,13 +18,15 @@ const BUSY: f64 = 0.9;
 /// In which `/proc` counts: Linux has this number of them a second for programs on every architecture in use.
 const TICKS_A_SECOND: f64 = 100.0;
 
-/// Watches a load generator from its begin.
+/// Watches a load generator from its begin, for a whole run or a part of one: the time of the processor and the counts are those
+/// since then.
 #[derive(Debug)]
 pub(crate) struct Watch {
     begun: Instant,
     spent: Option<f64>,
-    /// Calls that were made, those that went out late, and those that were not made.
+    /// Calls that were made, those of them that have ended, those that went out late, and those that were not made.
     sent: AtomicU64,
+    ended: AtomicU64,
     late: AtomicU64,
     shed: AtomicU64,
     /// Microseconds from the begin to the first call, and to the end of the last one.
@@ -53,8 +55,8 @@ pub struct Generator {
 
 impl Watch {
     pub(crate) fn begin() -> Self {
-        let [sent, late, shed, last] = [const { AtomicU64::new(0) }; 4];
-        Self { begun: Instant::now(), spent: spent(), sent, late, shed, first: AtomicU64::new(u64::MAX), last }
+        let [sent, ended, late, shed, last] = [const { AtomicU64::new(0) }; 5];
+        Self { begun: Instant::now(), spent: spent(), sent, ended, late, shed, first: AtomicU64::new(u64::MAX), last }
     }
 
     fn now(&self) -> u64 {
@@ -72,7 +74,13 @@ impl Watch {
 
     /// A call has ended.
     pub(crate) fn ended(&self) {
+        self.ended.fetch_add(1, Relaxed);
         self.last.fetch_max(self.now(), Relaxed);
+    }
+
+    /// Calls that went out and have not ended: once all are over, those that ended by a panic.
+    pub(crate) fn open(&self) -> u64 {
+        self.sent.load(Relaxed).saturating_sub(self.ended.load(Relaxed))
     }
 
     /// A call was due, and not made.
@@ -151,8 +159,10 @@ mod tests {
             watch.sent(Duration::from_millis(lag));
         }
         std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(watch.open(), 3);
         watch.ended();
         watch.shed();
+        assert_eq!(watch.open(), 2);
         let end = watch.end();
         assert!(end.seconds >= 0.02 && (1.0..=150.0).contains(&end.rate) && end.shed == 1, "{end:?}");
         assert!(end.text().contains("1 calls were not made"));

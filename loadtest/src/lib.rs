@@ -8,7 +8,9 @@
 //!  rehearse: blue | green behind a switch, load on it, the gate in between
 //! ```
 //!
-//! This crate never scores by itself, never tries a call again, and never lets what it could not find out pass for a go.
+//! This crate never scores by itself, and never lets what it could not find out pass for a go. A call that failed is never made
+//! again, so that it counts; with one exception: the load of a rehearsal makes those again that no server has begun, as clients of
+//! gRPC do, and counts how often.
 
 pub mod args;
 pub mod arrivals;
@@ -18,8 +20,10 @@ mod error;
 pub mod gate;
 mod generator;
 pub mod holding;
+mod judged;
 pub mod load;
 mod open;
+mod outputs;
 pub mod rehearse;
 pub mod report;
 pub mod sample;

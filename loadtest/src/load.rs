@@ -127,13 +127,16 @@ pub async fn run(
         signal = &mut stop => return Err(Error::Stopped(signal)),
     };
     let model = model.model.unwrap_or_default();
-    let expected = config.expected.map(|(version, digest)| ModelId {
-        version,
-        digest: digest.unwrap_or_else(|| model.digest.clone()),
-        features_digest: model.features_digest.clone(),
+    let expected = config.expected.map(|(version, digest)| {
+        Arc::new(ModelId {
+            version,
+            digest: digest.unwrap_or_else(|| model.digest.clone()),
+            features_digest: model.features_digest.clone(),
+        })
     });
     let shared = Arc::new(Shared {
-        caller: Caller { target, expected, deadline: config.deadline, batch: config.batch },
+        caller: Caller { target, expected, deadline: config.deadline },
+        batch: config.batch,
         deck,
         seed: config.seed,
         has_http: config.address.http.is_some(),
@@ -156,7 +159,10 @@ pub async fn run(
         Err(GooseError::ThresholdsFailed { metrics, .. }) => *metrics.0,
         Err(error) => return Err(goose(error)),
     };
-    Ok(Report::of(&model, &metrics, shared.watch.end(), stopped))
+    match shared.watch.open() {
+        0 => Ok(Report::of(&model, &metrics, shared.watch.end(), stopped)),
+        lost => Err(Error::Lost(lost)),
+    }
 }
 
 /// Tells goose to end when a signal comes.
@@ -183,11 +189,12 @@ fn settled(mut goose: GooseConfiguration, is_open: bool, host: &str) -> GooseCon
     if goose.increase_rate.is_none() && goose.increase_time.is_none() && !is_planned(&goose) {
         goose.increase_rate = Some(START.to_owned());
     }
+    // A transaction is a call and a rest, or a look of the recorder, and its time that of nothing: calls are told as requests.
+    (goose.no_transaction_metrics, goose.no_scenario_metrics) = (true, true);
     if is_open {
         // One records what the arrivals bring, from the moment at which each was due: there is nothing to make up for.
         goose.users = Some(1);
         goose.co_mitigation = Some(goose::metrics::GooseCoordinatedOmissionMitigation::Disabled);
-        (goose.no_transaction_metrics, goose.no_scenario_metrics) = (true, true);
     } else if goose.co_mitigation.is_none() {
         goose.co_mitigation = Some(goose::metrics::GooseCoordinatedOmissionMitigation::Average);
     }

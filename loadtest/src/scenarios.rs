@@ -8,14 +8,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures::future::join_all;
 use goose::prelude::*;
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    call::{Caller, Kind},
+    call::{Caller, Documents, Kind},
     deck::{Deck, Draws},
     generator::Watch,
     sample::Outcome,
@@ -24,6 +23,8 @@ use crate::{
 
 /// The shortest loop of a user.
 const LOOP: Duration = Duration::from_millis(10);
+/// Pull requests that one stream carries before another takes its place.
+const STREAM: usize = 50;
 /// Calls of a burst, and how long it is from one to the next.
 const BURST: usize = 20;
 const REST: Duration = Duration::from_secs(1);
@@ -111,18 +112,37 @@ impl Scenario {
 /// What all users have in common.
 pub(crate) struct Shared {
     pub(crate) caller: Caller,
+    /// Pull requests of a batch.
+    pub(crate) batch: usize,
     pub(crate) deck: Arc<Deck>,
     pub(crate) seed: u64,
     pub(crate) has_http: bool,
     pub(crate) watch: Arc<Watch>,
 }
 
+impl Shared {
+    /// What a call of this kind is about.
+    pub(crate) fn documents(&self, kind: Kind, draws: &mut Draws) -> Documents {
+        match kind {
+            Kind::Score | Kind::Oip | Kind::Http | Kind::Abuse => Documents::One(draws.draw().1),
+            Kind::Batch => Documents::Many(draws.take(self.batch)),
+            Kind::Stream => Documents::Many(draws.take(STREAM)),
+        }
+    }
+
+    /// Makes a call, and tells how long it took.
+    async fn call(&self, (kind, documents): (Kind, Documents)) -> (Kind, Duration, Outcome) {
+        self.watch.sent(Duration::ZERO);
+        let sent = Instant::now();
+        let outcome = self.caller.call(kind, documents).await;
+        self.watch.ended();
+        (kind, sent.elapsed(), outcome)
+    }
+}
+
 /// What a user has of its own. goose asks that it can be cloned, which dice cannot.
 #[derive(Clone)]
-struct Session {
-    caller: Caller,
-    own: Arc<Mutex<Own>>,
-}
+struct Session(Arc<Mutex<Own>>);
 
 struct Own {
     draws: Draws,
@@ -131,10 +151,10 @@ struct Own {
 
 impl Session {
     /// The kind of the next call, and what it is about.
-    fn draw(&self, scenario: Scenario, has_http: bool) -> (Kind, Vec<Bytes>) {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = scenario.kind(&mut own.dice, has_http);
-        (kind, own.draws.take(self.caller.documents(kind)))
+    fn draw(&self, scenario: Scenario, shared: &Shared) -> (Kind, Documents) {
+        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = scenario.kind(&mut own.dice, shared.has_http);
+        (kind, shared.documents(kind, &mut own.draws))
     }
 }
 
@@ -148,33 +168,29 @@ pub(crate) fn of(scenario: Scenario, shared: &Arc<Shared>) -> goose::goose::Scen
                 // Users draw in orders of their own.
                 let seed = shared.seed.wrapping_add(1 + user.weighted_users_index as u64);
                 let own = Own { draws: Draws::of(&shared.deck, seed), dice: ChaCha8Rng::seed_from_u64(seed) };
-                user.set_session_data(Session { caller: shared.caller.clone(), own: Arc::new(Mutex::new(own)) });
+                user.set_session_data(Session(Arc::new(Mutex::new(own))));
                 Ok(())
             })
         })
     };
-    let (has_http, watch) = (shared.has_http, Arc::clone(&shared.watch));
+    let shared = Arc::clone(shared);
     let work: TransactionFunction = Arc::new(move |user| {
-        let watch = Arc::clone(&watch);
+        let shared = Arc::clone(&shared);
         Box::pin(async move {
             let begun = Instant::now();
             let session = user.get_session_data::<Session>().ok_or("a user has no session")?;
-            let call = || {
-                let (caller, (kind, documents)) = (session.caller.clone(), session.draw(scenario, has_http));
-                let watch = &watch;
-                async move {
-                    watch.sent(Duration::ZERO);
-                    let sent = Instant::now();
-                    let outcome = caller.call(kind, documents).await;
-                    watch.ended();
-                    (kind, sent.elapsed(), outcome)
+            let rest = if scenario == Scenario::Burst {
+                let calls = (0..BURST).map(|_| shared.call(session.draw(scenario, &shared)));
+                for (kind, took, outcome) in join_all(calls).await {
+                    record(user, kind, took, outcome).await?;
                 }
-            };
-            let calls = if scenario == Scenario::Burst { BURST } else { 1 };
-            for (kind, took, outcome) in join_all((0..calls).map(|_| call())).await {
+                REST
+            } else {
+                let (kind, took, outcome) = shared.call(session.draw(scenario, &shared)).await;
                 record(user, kind, took, outcome).await?;
-            }
-            sleep_until(begun + if scenario == Scenario::Burst { REST } else { LOOP }).await;
+                LOOP
+            };
+            sleep_until(begun + rest).await;
             Ok(())
         })
     });

@@ -11,20 +11,23 @@ use std::{
 
 use prowl_proto::{
     inference::grpc_inference_service_client::GrpcInferenceServiceClient,
-    v1::{GetModelRequest, GetModelResponse, scoring_client::ScoringClient},
+    v1::{GetModelRequest, GetModelResponse, ScoreRequest, scoring_client::ScoringClient},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{
-    Code, Request, Status,
+    Code, GrpcMethod, Request, Status,
+    client::Grpc,
+    codegen::http::uri::PathAndQuery,
     metadata::AsciiMetadataValue,
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_prost::ProstCodec;
 use url::Url;
 
-use crate::Error;
+use crate::{Error, judged::Judged};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -32,12 +35,20 @@ const CONNECT: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(100);
 /// The longest answer that is taken: a batch of a thousand has some megabytes.
 const LONGEST_ANSWER: usize = 64 << 20;
+/// So many calls, one after the other, go over the same connection: those that are made at once then share a write.
+const NEIGHBOURS: usize = 16;
 
 /// Of a server that lets a question hang.
 const SILENT: &str = "it does not answer";
 
 /// Of one that answers, and is something else.
 const ELSEWHERE: &str = "; this is not the gRPC port of prowl-inference";
+
+/// What to do about a token.
+const TOKEN_HINT: &str = "; give its token in PROWL_TOKEN";
+
+/// What to do about certificates that cannot be used.
+const NO_CERTIFICATES: &str = "name a file of certificates in PEM by --ca-file";
 
 /// What TLS says of an answer that is none of its own.
 const NO_TLS: [&str; 2] = ["InvalidContentType", "corrupt message"];
@@ -91,7 +102,7 @@ impl Target {
     pub fn new(address: &Address, connections: usize) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Target { name: address.name, url: address.url.to_string(), reason };
         let mut endpoint = Endpoint::from_shared(address.url.as_str().to_owned())
-            .map_err(|error| wrong(error.to_string()))?
+            .map_err(|error| wrong(format!("{error}; write http://HOST:PORT or https://HOST:PORT")))?
             .connect_timeout(CONNECT)
             .tcp_nodelay(true);
         if address.url.scheme() == "https" {
@@ -99,12 +110,12 @@ impl Target {
                 Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(certificates(path)?)),
                 None => ClientTlsConfig::new().with_native_roots(),
             };
-            endpoint = endpoint.tls_config(tls).map_err(|error| wrong(error.to_string()))?;
+            endpoint = endpoint.tls_config(tls).map_err(|error| wrong(format!("{error}; {NO_CERTIFICATES}")))?;
         }
         let token = address.token.as_ref().map(|token| {
             let mut value = AsciiMetadataValue::try_from(format!("Bearer {}", token.expose_secret().trim()))
                 // The error would show it.
-                .map_err(|_| wrong("the token holds other than visible characters".to_owned()))?;
+                .map_err(|_| wrong(format!("the token holds other than visible characters{TOKEN_HINT}")))?;
             value.set_sensitive(true);
             Ok::<_, Error>(value)
         });
@@ -128,12 +139,23 @@ impl Target {
         &self.url
     }
 
-    /// The service, over one of the connections in turns.
+    /// The service, over one of the connections, which take turns.
     pub fn scoring(&self) -> ScoringClient<Authorized> {
         ScoringClient::with_interceptor(self.channel(), self.bearer.clone()).max_decoding_message_size(LONGEST_ANSWER)
     }
 
-    /// The same over the Open Inference Protocol.
+    /// Scores one pull request as [`ScoringClient::score`] does, and reads of the answer only what is judged.
+    pub(crate) async fn score_judged(&self, request: ScoreRequest) -> Result<Judged, Status> {
+        let service = InterceptedService::new(self.channel(), self.bearer.clone());
+        let mut client = Grpc::new(service).max_decoding_message_size(LONGEST_ANSWER);
+        client.ready().await.map_err(|error| Status::unknown(format!("Service was not ready: {error}")))?;
+        let mut request = Request::new(request);
+        request.extensions_mut().insert(GrpcMethod::new("prowl.v1.Scoring", "Score"));
+        let path = PathAndQuery::from_static("/prowl.v1.Scoring/Score");
+        Ok(client.unary(request, path, ProstCodec::<ScoreRequest, Judged>::new()).await?.into_inner())
+    }
+
+    /// The service of the Open Inference Protocol.
     pub fn inference(&self) -> GrpcInferenceServiceClient<Authorized> {
         GrpcInferenceServiceClient::with_interceptor(self.channel(), self.bearer.clone())
             .max_decoding_message_size(LONGEST_ANSWER)
@@ -148,7 +170,7 @@ impl Target {
         let url = url.join(path).map_err(|error| Error::Target {
             name: self.name,
             url: url.to_string(),
-            reason: error.to_string(),
+            reason: format!("{error}; write http://HOST:PORT for its HTTP port"),
         })?;
         let request = client.request(method, url);
         Ok(match &self.bearer.0 {
@@ -199,7 +221,7 @@ impl Target {
     }
 
     fn channel(&self) -> Channel {
-        self.channels[self.next.fetch_add(1, Relaxed) % self.channels.len()].clone()
+        self.channels[self.next.fetch_add(1, Relaxed) / NEIGHBOURS % self.channels.len()].clone()
     }
 }
 
@@ -221,7 +243,7 @@ fn client(address: &Address) -> Result<reqwest::Client, Error> {
         let wrong = |error: reqwest::Error| Error::Target {
             name: address.name,
             url: address.url.to_string(),
-            reason: error.to_string(),
+            reason: format!("{error}; {NO_CERTIFICATES}"),
         };
         client = client.tls_built_in_root_certs(false);
         for certificate in reqwest::Certificate::from_pem_bundle(&certificates(path)?).map_err(wrong)? {
@@ -231,7 +253,7 @@ fn client(address: &Address) -> Result<reqwest::Client, Error> {
     client.build().map_err(|error| Error::Target {
         name: address.name,
         url: address.url.to_string(),
-        reason: error.to_string(),
+        reason: format!("{error}; where the certificates of this system cannot be used, {NO_CERTIFICATES}"),
     })
 }
 
@@ -262,7 +284,7 @@ pub(crate) fn said(status: &Status) -> String {
     let words = innermost(status);
     let is_broken = std::error::Error::source(status).is_some() || words.contains("connection error");
     let hint = match status.code() {
-        Code::Unauthenticated => "; give its token in PROWL_TOKEN",
+        Code::Unauthenticated => TOKEN_HINT,
         Code::Unimplemented => ELSEWHERE,
         _ if is_elsewhere(status) => ELSEWHERE,
         // The client itself says so, and of a server that speaks TLS nothing clearer.

@@ -59,7 +59,7 @@ pub struct Verdict {
     pub checks: Vec<Check>,
     /// Latencies under the same load on both sides.
     pub race: Option<Race>,
-    /// What each side answers as the rate grows.
+    /// What preview answers as the rate grows.
     pub knee: Option<Vec<Step>>,
     /// How the answers of the two differ.
     pub answers: Option<Answers>,
@@ -113,7 +113,7 @@ pub struct Check {
     pub why: String,
 }
 
-/// The same calls to both sides, in turn.
+/// The same calls to both sides, at the same rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Race {
     /// Calls a second to each side.
@@ -180,7 +180,10 @@ pub struct Moment {
     pub failures: u64,
 }
 
-/// One side under one rate.
+/// Share of the calls that are due which has to be answered for a server to keep up.
+pub(crate) const KEPT: f64 = 0.95;
+
+/// Preview by itself under one rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// Calls a second that were due.
@@ -195,8 +198,8 @@ pub struct Step {
     /// Share of the calls that failed.
     #[serde(deserialize_with = "or_nan")]
     pub error_rate: f64,
-    /// `preview` or `active`.
-    pub side: String,
+    /// Whether it was the generator that did not keep up.
+    pub generator_limited: bool,
 }
 
 /// How the answers of the two sides to the same pull requests differ.
@@ -204,6 +207,8 @@ pub struct Step {
 pub struct Answers {
     /// Pull requests that both have judged.
     pub compared: u64,
+    /// Those that only one has judged.
+    pub judged_by_one: u64,
     /// Population stability index of the percentiles.
     pub psi: Option<f64>,
     /// Statistic of Kolmogorov and Smirnov of the percentiles.
@@ -212,7 +217,7 @@ pub struct Answers {
     pub ks_p: Option<f64>,
     /// Spearman's, of the percentiles.
     pub rank_correlation: Option<f64>,
-    /// Share of the pull requests whose band is another.
+    /// Share of the pull requests whose band is another, of those that either has judged.
     #[serde(deserialize_with = "or_nan")]
     pub bands_changed: f64,
     /// Percentile from which a bin reaches, and how many are in it for the active version and for preview.

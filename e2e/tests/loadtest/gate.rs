@@ -1,26 +1,33 @@
 //! What gets a go, and where its verdict is found again.
 
+use std::fs;
+
 use prowl_e2e::run;
 use serde_json::Value;
 
 use crate::given::{Gate, MODELS, assert_go, broken, check, told};
 
 /// What is checked of each version.
-const OF_ONE: [&str; 10] = [
+const OF_ONE: [&str; 13] = [
     "expected model",
-    "panel",
+    "very first calls",
     "first calls",
     "first calls answered",
+    "panel",
     "answered",
     "p99",
     "throughput",
+    "judged",
     "load test",
     "memory",
+    "answers at the knee",
     "same model at the end",
 ];
 
 /// What only two can be compared by.
-const OF_BOTH: [&str; 6] = [
+const OF_BOTH: [&str; 8] = [
+    "two servers",
+    "CPU against active",
     "p50 against active",
     "p99 against active",
     "percentiles (PSI)",
@@ -37,18 +44,23 @@ fn names(verdict: &Value) -> Vec<&str> {
 fn an_identical_version_goes_and_so_does_the_first_of_all() {
     let version = MODELS.new.as_str();
     let (preview, active) = (MODELS.serve(), MODELS.serve());
-    let http = format!("http://{}", preview.http());
+    let [http, active_http] = [&preview, &active].map(|server| format!("http://{}", server.http()));
 
     let gate = Gate::of(&preview.url(), version).with(&["--preview-http", &http, "--keep", "--json"]);
-    let gate = gate.with(&["--active", &active.url()]);
+    let gate = gate.with(&["--active", &active.url(), "--active-http", &active_http]);
     let outcome = gate.run();
     let beside = gate.verdict().unwrap();
     assert_go(&outcome, &beside);
     assert_eq!(outcome.json(), beside);
     let names_beside = names(&beside);
+    let place = |name: &str| names_beside.iter().position(|found| *found == name);
+    assert!(place("very first calls") < place("panel"), "the first calls are the first: {beside:#}");
     for name in OF_ONE.iter().chain(&OF_BOTH) {
         assert!(names_beside.contains(name), "{name} was not checked: {beside:#}");
     }
+    assert_eq!(check(&beside, "two servers")["observed"], "they count their calls apart");
+    let cost = check(&beside, "CPU against active")["observed"].as_str().unwrap();
+    assert!(cost.contains(" ms a call"), "{cost}");
     let panel = check(&beside, "panel");
     let (observed, limit) = (panel["observed"].as_str().unwrap(), panel["limit"].as_str().unwrap());
     let rows: u64 = observed.split(' ').next().unwrap().parse().unwrap();
@@ -84,4 +96,27 @@ fn an_identical_version_goes_and_so_does_the_first_of_all() {
         assert!(line.contains(version) && line.ends_with(&broken(verdict).join(", ")), "{table}");
     }
     assert_eq!((preview.stop(), active.stop()), (0, 0));
+}
+
+#[test]
+fn without_a_store_it_has_to_be_told_the_digest_and_to_leave_out_the_panel() {
+    let preview = MODELS.serve();
+    let mut exports = fs::read_dir(MODELS.store.root.join("exports")).unwrap();
+    let export = exports.next().unwrap().unwrap().path();
+    let mut parts = fs::read_dir(&export).unwrap().map(|file| file.unwrap().path().display().to_string());
+    let part = parts.find(|path| path.contains("part-")).unwrap();
+    let gate = || Gate::without_store(&preview.url(), &MODELS.new).with(&["--requests", &part]);
+
+    let untold = gate();
+    untold.refused(1);
+    let verdict = untold.verdict().unwrap();
+    assert_eq!(broken(&verdict), ["expected digest", "panel"]);
+
+    // Some programs write digests in capitals.
+    let digest = verdict["preview"]["digest"].as_str().unwrap().to_uppercase();
+    let told = gate().with(&["--no-panel", "--expect-digest", &digest]);
+    let outcome = told.run();
+    let verdict = told.verdict().unwrap();
+    assert_go(&outcome, &verdict);
+    assert_eq!(check(&verdict, "panel")["observed"], "not played, as --no-panel says");
 }

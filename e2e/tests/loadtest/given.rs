@@ -19,11 +19,13 @@ const NAMES: [&str; 3] = ["verdict.json", "verdict.md", "report.html"];
 const SHORT: [[&str; 2]; 5] =
     [["--rate", "100"], ["--run-time", "3s"], ["--load-time", "1s"], ["--highest-rate", "120"], ["--step", "1s"]];
 /// How fast a machine is that runs other tests, too, is no matter of these.
-pub(crate) const WIDE: [[&str; 2]; 6] = [
+pub(crate) const WIDE: [[&str; 2]; 8] = [
     ["--max-p99", "60000"],
     ["--max-first-p99", "60000"],
     ["--max-p99-ratio", "1000"],
     ["--max-p50-ratio", "1000"],
+    ["--max-cpu-ratio", "1000"],
+    ["--min-throughput", "0.5"],
     ["--max-memory-growth", "1000000"],
     ["--max-lag", "60000"],
 ];
@@ -66,11 +68,16 @@ pub(crate) struct Gate {
 impl Gate {
     /// One of `preview` which has to serve `version`.
     pub(crate) fn of(preview: &str, version: &str) -> Self {
+        Self::without_store(preview, version).with(&["--store", &MODELS.store.url])
+    }
+
+    /// One that has to be told all that the store would tell.
+    pub(crate) fn without_store(preview: &str, version: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().display().to_string();
         Self { folder, arguments: Vec::new(), environment: Vec::new() }
             .with(&["gate", "--preview", preview, "--expect-version", version])
-            .with(&["--store", &MODELS.store.url, "--output", &output])
+            .with(&["--output", &output])
             .with(SHORT.as_flattened())
             .with(WIDE.as_flattened())
     }

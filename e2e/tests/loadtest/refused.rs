@@ -1,11 +1,15 @@
 //! What keeps a gate from a go, each told in words that name the thing and its address.
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use prowl_e2e::servers::free_port;
-use prowl_e2e::{Server, get, wait_for};
+use prowl_e2e::{Server, TestStore, get, wait_for};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::given::{Gate, MODELS, TOKEN, broken, check};
 
@@ -82,6 +86,92 @@ fn another_version_than_the_one_that_is_to_go_live() {
 
     let told = Gate::of(&server.url(), "20200101T000000Z").refused(1);
     assert!(told.starts_with("error: ") && told.contains("20200101T000000Z"), "{told}");
+}
+
+#[test]
+fn another_digest_than_the_one_that_was_built() {
+    let preview = MODELS.serve();
+    let gate = Gate::of(&preview.url(), &MODELS.new).with(&["--expect-digest", &"ab".repeat(32)]);
+    let told = gate.refused(3);
+    assert!(told.contains("the preview serves another model than the one that is to go live"), "{told}");
+    let verdict = gate.verdict().unwrap();
+    assert_eq!(broken(&verdict), ["expected model"]);
+    assert!(verdict["race"].is_null(), "it was asked more than what it serves");
+}
+
+/// A store with the exports and the new model, in whose panel a figure is another.
+fn with_another_panel() -> TestStore {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let read = |path: &Path| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let store = TestStore::empty();
+    let model = store.root.join("models").join(&MODELS.new);
+    copy(&MODELS.store.root.join("exports"), &store.root.join("exports"));
+    copy(&MODELS.store.root.join("models").join(&MODELS.new), &model);
+    let mut panel = read(&model.join("panel.json"));
+    let percentile = panel["rows"][3]["percentile"].as_f64().unwrap();
+    panel["rows"][3]["percentile"] = json!(percentile + 1.0);
+    let text = panel.to_string();
+    fs::write(model.join("panel.json"), &text).unwrap();
+    // Nothing is damaged: it is what the trainer would have written.
+    let mut manifest = read(&model.join("manifest.json"));
+    let files = manifest["files"].as_array_mut().unwrap();
+    let entry = files.iter_mut().find(|entry| entry["path"] == "panel.json").unwrap();
+    entry["bytes"] = json!(text.len());
+    entry["sha256"] = json!(hex::encode(Sha256::digest(text.as_bytes())));
+    fs::write(model.join("manifest.json"), manifest.to_string()).unwrap();
+    store
+}
+
+#[test]
+fn a_service_that_computes_otherwise_than_the_trainer() {
+    let (preview, store) = (MODELS.serve(), with_another_panel());
+    let gate = Gate::without_store(&preview.url(), &MODELS.new).with(&["--store", &store.url]);
+    let told = gate.refused(3);
+    assert!(told.contains("its figures are not those that the trainer wrote beside the model: row 3: "), "{told}");
+    assert_eq!(broken(&gate.verdict().unwrap()), ["panel"]);
+}
+
+#[test]
+fn a_rule_of_the_environment_that_does_not_hold() {
+    let preview = MODELS.serve();
+    let gate = Gate::of(&preview.url(), &MODELS.new);
+    let rules = gate.path("staging.rules");
+    fs::write(&rules, "p99<1us for score\nerror-rate<50%\n").unwrap();
+    let gate = gate.with(&["--thresholds", &rules.display().to_string()]);
+    let outcome = gate.run();
+    let verdict = gate.verdict().unwrap();
+    // A machine that is busy may not tell whose fault it is.
+    assert!([1, 3].contains(&outcome.code), "{}", outcome.stderr);
+    assert_eq!(broken(&verdict), ["p99<1us for GRPC score"]);
+    assert_eq!(check(&verdict, "error-rate<50%")["holds"], true, "{verdict:#}");
+}
+
+#[test]
+fn one_server_behind_two_addresses() {
+    let server = MODELS.serve();
+    let other = |address: &str| format!("http://{}", address.replace("127.0.0.1", "localhost"));
+    let gate = Gate::of(&server.url(), &MODELS.new).with(&[
+        "--preview-http",
+        &format!("http://{}", server.http()),
+        "--active",
+        &other(server.grpc()),
+        "--active-http",
+        &other(server.http()),
+    ]);
+    let told = gate.refused(1);
+    assert!(told.contains("the two addresses lead to one server"), "{told}");
+    assert_eq!(broken(&gate.verdict().unwrap()), ["two servers"]);
 }
 
 #[test]

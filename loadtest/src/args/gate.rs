@@ -24,18 +24,24 @@ pub struct GateArgs {
     /// The gRPC port of the new version
     #[arg(long, value_name = "URL", value_parser = server::url)]
     pub preview: Url,
-    /// Its HTTP port, for its memory
+    /// Its HTTP port, for its memory and what calls cost it
     #[arg(long, value_name = "URL", value_parser = server::url)]
     pub preview_http: Option<Url>,
     /// The gRPC port of the version that serves; without it the preview is judged alone
     #[arg(long, value_name = "URL", value_parser = server::url)]
     pub active: Option<Url>,
+    /// Its HTTP port, for what calls cost it, and to tell it from the preview
+    #[arg(long, value_name = "URL", value_parser = server::url, requires = "active")]
+    pub active_http: Option<Url>,
     /// Name of the model that the new version has to serve
     #[arg(long, value_name = "VERSION")]
     pub expect_version: String,
     /// SHA-256 of that model, in hex [default: that of the model in the store]
     #[arg(long, value_name = "HEX")]
     pub expect_digest: Option<String>,
+    /// Leave out the panel, which is beside the model in the store
+    #[arg(long)]
+    pub no_panel: bool,
     /// Calls a second on each side
     #[arg(long, value_name = "N", default_value = "200", value_parser = rate)]
     pub rate: f64,
@@ -88,37 +94,43 @@ pub struct GateArgs {
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Highest p99 of the preview, as a multiple of the active version's
-    #[arg(long, value_name = "X", default_value = "2.0", value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().p99_ratio, value_parser = positive)]
     pub max_p99_ratio: f64,
     /// Highest median of the preview, as a multiple of the active version's
-    #[arg(long, value_name = "X", default_value = "1.5", value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().p50_ratio, value_parser = positive)]
     pub max_p50_ratio: f64,
+    /// Most time of the processor that a call of the preview takes, as a multiple of the active version's
+    #[arg(long, value_name = "X", default_value_t = Limits::default().cpu_ratio, value_parser = positive)]
+    pub max_cpu_ratio: f64,
     /// Highest p99 of the preview, in milliseconds, whatever the active version has
-    #[arg(long, value_name = "MS", default_value = "250", value_parser = positive)]
+    #[arg(long, value_name = "MS", default_value_t = Limits::default().p99_ms, value_parser = positive)]
     pub max_p99: f64,
-    /// Highest p99 of its first calls, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "200", value_parser = positive)]
+    /// Highest p99 of its first calls, and slowest of the very first four, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = Limits::default().first_ms, value_parser = positive)]
     pub max_first_p99: f64,
     /// Share of calls that may fail, from 0 to 1
-    #[arg(long, value_name = "SHARE", default_value = "0.0005", value_parser = a_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().error_rate, value_parser = a_share)]
     pub max_error_rate: f64,
+    /// Share of the calls that has to be answered before the race is over, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().throughput, value_parser = a_share)]
+    pub min_throughput: f64,
     /// Population stability index (PSI) of the percentiles against the active version's
-    #[arg(long, value_name = "X", default_value = "0.25", value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().psi, value_parser = positive)]
     pub max_psi: f64,
     /// Kolmogorov–Smirnov statistic of the same
-    #[arg(long, value_name = "X", default_value = "0.15", value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().ks, value_parser = positive)]
     pub max_ks: f64,
     /// Least rank correlation (Spearman's) of the percentiles with the active version's
-    #[arg(long, value_name = "X", default_value = "0.8", value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().rank_correlation, value_parser = positive)]
     pub min_rank_correlation: f64,
-    /// Share of pull requests whose band may be another, from 0 to 1
-    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = a_share)]
+    /// Share of pull requests whose band may be another, or that one version alone judges, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().bands_changed, value_parser = a_share)]
     pub max_bands_changed: f64,
     /// Highest growth of its memory for 1,000 calls, in KB
-    #[arg(long, value_name = "KB", default_value = "2000", value_parser = positive)]
+    #[arg(long, value_name = "KB", default_value_t = Limits::default().memory_kb, value_parser = positive)]
     pub max_memory_growth: f64,
     /// How late calls may go out, p99 in milliseconds: beyond that nothing can be told
-    #[arg(long, value_name = "MS", default_value = "5", value_parser = positive)]
+    #[arg(long, value_name = "MS", default_value_t = Limits::default().lag_ms, value_parser = positive)]
     pub max_lag: f64,
 }
 
@@ -127,16 +139,17 @@ impl From<LimitArgs> for Limits {
         Self {
             p99_ratio: args.max_p99_ratio,
             p50_ratio: args.max_p50_ratio,
+            cpu_ratio: args.max_cpu_ratio,
             p99_ms: args.max_p99,
             first_ms: args.max_first_p99,
             error_rate: args.max_error_rate,
+            throughput: args.min_throughput,
             psi: args.max_psi,
             ks: args.max_ks,
             rank_correlation: args.min_rank_correlation,
             bands_changed: args.max_bands_changed,
             memory_kb: args.max_memory_growth,
             lag_ms: args.max_lag,
-            ..Self::default()
         }
     }
 }
@@ -202,10 +215,12 @@ impl GateArgs {
         Ok(GateConfig {
             gate: gate::Config {
                 preview: self.server.address("preview", self.preview, self.preview_http),
-                active: self.active.map(|url| self.server.address("active", url, None)),
+                active: self.active.map(|url| self.server.address("active", url, self.active_http)),
                 version: self.expect_version,
-                digest: self.expect_digest,
+                // As all others write it.
+                digest: self.expect_digest.map(|digest| digest.to_lowercase()),
                 store: None,
+                panel: !self.no_panel,
                 patience: self.server.patience,
                 deadline: self.server.deadline,
                 rate: self.rate,
@@ -233,4 +248,72 @@ fn a_share(text: &str) -> Result<f64, String> {
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
     number.ok_or_else(|| "write a number, such as 1.5".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn parsed(more: &[&str]) -> Result<GateConfig, String> {
+        let arguments = ["prowl-loadtest", "gate", "--preview", "http://new:1", "--expect-version", "v"];
+        let args = Args::try_parse_from(arguments.iter().chain(more)).map_err(|error| error.to_string())?;
+        match args.command {
+            Some(Command::Gate(gate)) => gate.config().map_err(|error| error.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_nobody_sets_is_as_the_gate_has_it() {
+        let gate = parsed(&[]).unwrap().gate;
+        assert_eq!(gate.limits, Limits::default());
+        assert!(gate.panel && gate.active.is_none() && gate.digest.is_none());
+    }
+
+    #[test]
+    fn each_flag_has_its_limit() {
+        let flags = [
+            "max-p99-ratio",
+            "max-p50-ratio",
+            "max-cpu-ratio",
+            "max-p99",
+            "max-first-p99",
+            "max-error-rate",
+            "min-throughput",
+            "max-psi",
+            "max-ks",
+            "min-rank-correlation",
+            "max-bands-changed",
+            "max-memory-growth",
+            "max-lag",
+        ];
+        let default = serde_json::to_value(Limits::default()).unwrap();
+        let default = default.as_object().unwrap();
+        assert_eq!(default.len(), flags.len());
+        let mut set = std::collections::BTreeSet::new();
+        for flag in flags {
+            let limits = parsed(&[&format!("--{flag}"), "0.125"]).unwrap().gate.limits;
+            let limits = serde_json::to_value(limits).unwrap();
+            let changed: Vec<_> = default.iter().filter(|(name, value)| limits[name.as_str()] != **value).collect();
+            assert_eq!(changed.len(), 1, "{flag}");
+            assert_eq!(limits[changed[0].0.as_str()], 0.125);
+            set.insert(changed[0].0.clone());
+        }
+        assert_eq!(set.len(), flags.len());
+    }
+
+    #[test]
+    fn what_is_asked_is_what_is_meant() {
+        let both =
+            ["--active", "http://old:1", "--active-http", "http://old:2", "--expect-digest", "AB12", "--no-panel"];
+        let gate = parsed(&both).unwrap().gate;
+        assert_eq!(gate.active.unwrap().http.unwrap().as_str(), "http://old:2/");
+        assert_eq!((gate.digest.as_deref(), gate.panel), (Some("ab12"), false));
+        assert!(parsed(&["--active", "http://new:1"]).unwrap_err().contains("same server"));
+        assert!(parsed(&["--active-http", "http://old:2"]).unwrap_err().contains("--active"));
+        assert!(parsed(&["--max-psi", "much"]).unwrap_err().contains("--max-psi"));
+    }
 }

@@ -11,9 +11,15 @@ use url::Url;
 
 use super::{LimitArgs, RequestArgs, rate, server};
 use crate::{
-    Error,
-    rehearse::{Break, Config, Served, StandIn},
+    Error, gate,
+    rehearse::{Break, Candidates, Config, Ports, Served, StandIn},
+    target::Address,
 };
+
+/// Pull requests whose answers the gate compares.
+const COMPARED: usize = 2_000;
+/// Its connections to each side.
+const CONNECTIONS: usize = 4;
 
 /// `prowl-loadtest rehearse`
 #[derive(Debug, Group)]
@@ -141,5 +147,31 @@ impl RehearseArgs {
             program,
             seed: self.requests.seed,
         })
+    }
+
+    /// The gate in between, of the models of this store. It looks for no knee and has goose test nothing: both sides share this
+    /// machine with the load that is held.
+    pub fn gate(&self, candidates: Candidates, store: &Store) -> gate::Config {
+        let side =
+            |name, ports: Ports| Address { name, url: ports.grpc, http: Some(ports.http), ca_file: None, token: None };
+        gate::Config {
+            preview: side("preview", candidates.preview),
+            active: Some(side("active", candidates.active)),
+            version: candidates.expected,
+            digest: None,
+            store: Some(store.clone()),
+            panel: true,
+            patience: self.patience,
+            deadline: self.deadline,
+            rate: self.gate_rate,
+            length: self.gate_time,
+            test: None,
+            highest: None,
+            step: Duration::ZERO,
+            compared: COMPARED,
+            connections: CONNECTIONS,
+            seed: self.requests.seed,
+            limits: self.limits.into(),
+        }
     }
 }

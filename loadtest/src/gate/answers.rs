@@ -36,17 +36,25 @@ pub(super) fn compare(answers: &BTreeMap<usize, [Option<ScoreResponse>; 2]>, dec
         .collect();
     let (ours, theirs): (Vec<f64>, Vec<f64>) = judged.iter().map(|(_, ours, theirs)| (*ours, *theirs)).unzip();
     let distance = kolmogorov_smirnov(&theirs, &ours);
+    let alone = both.iter().filter(|(_, ours, theirs)| is_judged(ours) != is_judged(theirs)).count();
+    // Those that nobody judges would make the share of the others look smaller.
+    let of_any = both.iter().filter(|(_, ours, theirs)| is_judged(ours) || is_judged(theirs)).count();
     let changed = both.iter().filter(|(_, ours, theirs)| ours.band != theirs.band).count();
     Some(Answers {
-        compared: both.len() as u64,
+        compared: (of_any - alone) as u64,
+        judged_by_one: alone as u64,
         psi: psi(&theirs, &ours, BINS),
         ks: distance.map(|distance| distance.statistic),
         ks_p: distance.map(|distance| distance.p),
         rank_correlation: spearman(&ours, &theirs),
-        bands_changed: changed as f64 / both.len() as f64,
+        bands_changed: changed as f64 / of_any.max(1) as f64,
         histogram: histogram(&ours, &theirs),
         moved: moved(&both, deck),
     })
+}
+
+fn is_judged(answer: &ScoreResponse) -> bool {
+    answer.band() != Band::Unspecified
 }
 
 fn histogram(ours: &[f64], theirs: &[f64]) -> Vec<(f64, u64, u64)> {
@@ -167,5 +175,24 @@ mod tests {
         assert_eq!(moved, [(7, "Change 7"), (400, "Change 400")]);
         assert_eq!((found.moved[1].preview.band.as_str(), found.moved[1].active.band.as_str()), ("unusual", "routine"));
         assert!((found.bands_changed - 2.0 / 500.0).abs() < 1e-9);
+        assert_eq!((found.compared, found.judged_by_one), (499, 1));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_judges_is_not_compared_and_what_one_judges_has_another_band() {
+        let deck = deck(500).await;
+        let found = compare(
+            &pairs(|place| match place {
+                0..100 => (Some(50.0), Some(50.0)),
+                100..150 => (None, Some(50.0)),
+                _ => (None, None),
+            }),
+            &deck,
+        );
+        let found = found.unwrap();
+        assert_eq!((found.compared, found.judged_by_one), (100, 50));
+        assert!((found.bands_changed - 50.0 / 150.0).abs() < 1e-9, "{}", found.bands_changed);
+        let nobody = compare(&pairs(|_| (None, None)), &deck).unwrap();
+        assert_eq!((nobody.compared, nobody.judged_by_one, nobody.bands_changed), (0, 0, 0.0));
     }
 }

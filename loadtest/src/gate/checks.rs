@@ -1,32 +1,26 @@
 //! What is found, against what may be: each check with what was observed, its limit, and what it means.
 
+mod race;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use prowl_proto::v1::ModelId;
 
-use super::{limits::Limits, race::Raced};
+use super::{FIRST_IN_FLIGHT, knee::Climb, limits::Limits};
 use crate::{
     Error,
     load::{Report, Rule},
     sample::Outcome,
-    stats::{Interval, quantile},
-    verdict::{Answers, Check, Latency, Memory, Race},
+    stats::quantile,
+    verdict::{Answers, Check, Memory},
 };
 
-/// A difference that no client notices: where calls take less than a millisecond, how awake a core is makes one slower than
-/// another by half.
-const UNNOTICED_MS: f64 = 2.0;
 /// What an allocator takes more or less of the system without a leak.
 const SLACK_MB: f64 = 32.0;
 /// Of the first calls so many may be slower: a pause of the machine hits those in flight, a cold server most of them.
 const WARM: f64 = 0.99;
-/// Checks of what the load generator has a part in.
-const P99: &str = "p99";
-const P50_RATIO: &str = "p50 against active";
-const P99_RATIO: &str = "p99 against active";
-const TIMED: [&str; 3] = [P99, P50_RATIO, P99_RATIO];
-/// Pull requests that have to be compared: the index of two samples of the same is about 18 by their number, which is to be far
-/// below its limit.
+/// Pull requests that both have to judge: the index of two samples of the same is about 18 by their number, which is to
+/// be far below its limit.
 const LEAST: u64 = 200;
 /// Differences of the panel that are told.
 const TOLD: usize = 3;
@@ -35,20 +29,26 @@ const TOLD: usize = 3;
 pub(super) struct Checks {
     limits: Limits,
     all: Vec<Check>,
+    /// Share of the race's calls about what both versions refuse.
+    refused: f64,
 }
 
 impl Checks {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, all: Vec::new() }
+        Self { limits, all: Vec::new(), refused: 0.0 }
     }
 
     pub(super) fn into_all(self) -> Vec<Check> {
         self.all
     }
 
+    fn push(&mut self, name: &str, holds: Option<bool>, observed: String, limit: String, why: String) {
+        self.all.push(Check { name: name.to_owned(), holds, observed, limit, why });
+    }
+
     fn add(&mut self, name: &str, holds: bool, observed: String, limit: String, why: impl FnOnce() -> String) {
         let why = if holds { String::new() } else { why() };
-        self.all.push(Check { name: name.to_owned(), holds: Some(holds), observed, limit, why });
+        self.push(name, Some(holds), observed, limit, why);
     }
 
     /// Something that is worth knowing, and is as it should be.
@@ -58,14 +58,7 @@ impl Checks {
 
     /// Something that could not be found out.
     pub(super) fn untold(&mut self, name: &str, why: &str) {
-        let check = Check {
-            name: name.to_owned(),
-            holds: None,
-            observed: "unknown".to_owned(),
-            limit: String::new(),
-            why: why.to_owned(),
-        };
-        self.all.push(check);
+        self.push(name, None, "unknown".to_owned(), String::new(), why.to_owned());
     }
 
     /// Something that failed, as an error tells.
@@ -82,6 +75,10 @@ impl Checks {
         self.add("expected model", is_right, observed, limit, || {
             "the preview serves another model than the one that is to go live".to_owned()
         });
+        if digest.is_none() {
+            let why = "a name alone tells no model: say which by --expect-digest, or where the model is by --store";
+            self.untold("expected digest", why);
+        }
         is_right
     }
 
@@ -101,14 +98,20 @@ impl Checks {
         });
     }
 
+    /// The first calls, those that were sent first before the others.
     pub(super) fn first_calls(&mut self, calls: &[(Outcome, Duration)]) {
         let mut times: Vec<f64> = calls.iter().map(|(_, took)| took.as_secs_f64() * 1e3).collect();
+        // What is loaded with the first use is waited for by those who come first, and nobody else: too few for a
+        // quantile.
+        let slowest = times.iter().take(FIRST_IN_FLIGHT).copied().fold(f64::NAN, f64::max);
         times.sort_by(f64::total_cmp);
         let slow = quantile(&times, WARM).unwrap_or(f64::NAN);
         let limit = self.limits.first_ms;
-        self.add("first calls", slow <= limit, milliseconds(slow), format!("at most {}", milliseconds(limit)), || {
-            "it says that it serves before it is warm".to_owned()
-        });
+        for (name, found) in [("very first calls", slowest), ("first calls", slow)] {
+            self.add(name, found <= limit, milliseconds(found), format!("at most {}", milliseconds(limit)), || {
+                "it says that it serves before it is warm".to_owned()
+            });
+        }
         self.failures("first calls answered", calls.iter().map(|(outcome, _)| *outcome), calls.len() as u64);
     }
 
@@ -117,107 +120,60 @@ impl Checks {
         for outcome in outcomes.filter(|outcome| *outcome != Outcome::Answered) {
             *counts.entry(outcome.to_string()).or_insert(0) += 1;
         }
-        self.counted(name, &counts, calls);
+        self.counted(name, &counts, calls, self.limits.error_rate, None);
     }
 
-    /// The calls that failed, by what came of them.
-    fn counted(&mut self, name: &str, counts: &BTreeMap<String, usize>, calls: u64) {
+    /// The calls that failed, by what came of them. Where something else may be the reason, nothing is known but of
+    /// wrong answers.
+    fn counted(
+        &mut self,
+        name: &str,
+        counts: &BTreeMap<String, usize>,
+        calls: u64,
+        most: f64,
+        other_reason: Option<String>,
+    ) {
         let failed: usize = counts.values().sum();
-        let rate = failed as f64 / calls.max(1) as f64;
+        let is_few = failed as f64 / calls.max(1) as f64 <= most;
         // One answer that is wrong is one too many.
-        let holds = rate <= self.limits.error_rate && !counts.keys().any(|outcome| Outcome::is_wrong(outcome));
-        let limit = format!("at most {}", share(self.limits.error_rate));
-        self.add(name, holds, format!("{failed} of {calls} failed"), limit, || {
-            let told: Vec<_> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-            told.join(", ")
-        });
+        let is_wrong = counts.keys().any(|outcome| Outcome::is_wrong(outcome));
+        if let (false, false, Some(reason)) = (is_few, is_wrong, other_reason) {
+            self.untold(name, &reason);
+            return;
+        }
+        let limit = format!("at most {}", share(most));
+        self.add(name, is_few && !is_wrong, format!("{failed} of {calls} failed"), limit, || told(counts));
     }
 
-    /// What goose found, and its rules.
-    pub(super) fn load_test(&mut self, report: &Report) {
+    /// What goose found, and so many rules.
+    pub(super) fn load_test(&mut self, report: &Report, rules: usize) {
         if report.calls() == 0 {
             self.untold("load test", "no call became due: give a higher --rate or a longer --load-time");
             return;
         }
-        self.counted("load test", &report.failures, report.calls());
+        let limit = report.generator.is_limit.then(|| report.generator.text());
+        // What both versions refuse in the race they refuse here.
+        let most = self.limits.error_rate + self.refused;
+        self.counted("load test", &report.failures, report.calls(), most, limit.clone());
         for Rule { rule, observed, holds } in &report.rules {
-            if !holds && report.generator.is_limit {
-                self.untold(rule, &report.generator.text());
-            } else {
-                self.add(rule, *holds, observed.clone(), "the rule".to_owned(), || {
+            match &limit {
+                Some(reason) if !holds => self.untold(rule, reason),
+                _ => self.add(rule, *holds, observed.clone(), "the rule".to_owned(), || {
                     "a rule of this environment does not hold".to_owned()
-                });
+                }),
             }
         }
-    }
-
-    pub(super) fn race(&mut self, race: &Race, raced: &Raced) {
-        if raced.preview.is_empty() {
-            self.untold("answered", "no call became due: give a higher --rate or a longer --run-time");
-            return;
-        }
-        self.failures("answered", raced.preview.0.iter().map(|sample| sample.outcome), race.preview.calls);
-        let Latency { p99, answered, calls, .. } = race.preview;
-        let limit = self.limits.p99_ms;
-        self.add(P99, p99 <= limit, milliseconds(p99), format!("at most {}", milliseconds(limit)), || {
-            format!("one call in a hundred takes longer at {:.0} calls a second", race.rate)
-        });
-        let share_answered = answered as f64 / calls.max(1) as f64;
-        let least = self.limits.throughput;
-        self.add(
-            "throughput",
-            share_answered >= least,
-            share(share_answered),
-            format!("at least {}", share(least)),
-            || format!("it does not keep up with {:.0} calls a second", race.rate),
-        );
-        let Some(active) = &race.active else { return };
-        let (p50, p99) = (race.preview.p50 - active.p50, race.preview.p99 - active.p99);
-        self.ratio(P50_RATIO, race.p50_ratio.as_ref(), self.limits.p50_ratio, p50);
-        self.ratio(P99_RATIO, race.p99_ratio.as_ref(), self.limits.p99_ratio, p99);
-        // Of an active version that is not well, nothing can be learnt.
-        if !is_well(active) {
-            let failed = active.calls - active.answered;
-            let why = format!("the active version failed {failed} of {} calls", active.calls);
-            self.untold("active answers", &why);
+        if report.rules.len() != rules {
+            let why = format!("goose has judged {} of {rules} rules: see its own report", report.rules.len());
+            self.untold("rules", &why);
         }
     }
 
-    /// A limit is passed where all of the interval is above it, since less could be chance, and where a client notices.
-    fn ratio(&mut self, name: &str, ratio: Option<&Interval>, limit: f64, more_ms: f64) {
-        let Some(Interval { low, at, high }) = ratio else {
-            self.untold(name, "too little was answered to compare");
-            return;
-        };
-        let observed = format!("{at:.2} ({low:.2} to {high:.2})");
-        let allowed = format!("at most {limit:.2}, or {UNNOTICED_MS} ms more");
-        self.add(name, *low <= limit || more_ms <= UNNOTICED_MS, observed, allowed, || {
-            "it is slower than the active version by more than chance explains".to_owned()
-        });
-    }
-
-    /// Whether the load itself kept up; if not, what was measured is no verdict on the server.
-    pub(super) fn generator(&mut self, race: &Race, shed: u64) -> bool {
-        let lag = race.preview.lag_p99.max(race.active.as_ref().map_or(0.0, |active| active.lag_p99));
-        let limited = lag > self.limits.lag_ms;
-        if limited {
-            let why = format!(
-                "the load came {} late: give this machine more to itself, or a lower --rate",
-                milliseconds(lag)
-            );
-            self.untold("load in time", &why);
-            // A call is timed from when it was due, so that these may have failed by the lag alone.
-            let timed = self.all.iter_mut().filter(|check| TIMED.contains(&check.name.as_str()));
-            timed.filter(|check| check.holds == Some(false)).for_each(|check| check.holds = None);
-        }
-        if shed > 0 && race.active.as_ref().is_some_and(|active| !is_well(active)) {
-            self.untold("calls in flight", "too many calls waited for an answer of the active version");
-        } else if shed > 0 {
-            self.add("calls in flight", false, format!("{shed} calls not made"), "0".to_owned(), || {
-                "too many calls waited for an answer at one time".to_owned()
-            });
-        }
-        limited
+    /// What the preview did when it was asked more than it can answer.
+    pub(super) fn knee(&mut self, climb: &Climb) {
+        let failed: usize = climb.failures.values().sum();
+        let observed = format!("{failed} of {} failed otherwise than by a full house", climb.calls);
+        self.add("answers at the knee", failed == 0, observed, "none".to_owned(), || told(&climb.failures));
     }
 
     pub(super) fn answers(&mut self, answers: Option<&Answers>) {
@@ -227,30 +183,25 @@ impl Checks {
         };
         if answers.compared < LEAST {
             let why = format!(
-                "only {} pull requests were compared, and fewer than {LEAST} tell by chance: give more of them by --requests",
+                "only {} pull requests were judged by both, and fewer than {LEAST} tell by chance: give more of them \
+                 by --requests, or a longer --run-time",
                 answers.compared
             );
             self.untold("answers", &why);
-            return;
+            // That one side judges what the other does not may be why.
+            if answers.compared + answers.judged_by_one < LEAST {
+                return;
+            }
+        } else {
+            let limits = self.limits;
+            let why = "the percentiles are spread in another way";
+            self.figure("percentiles (PSI)", answers.psi, limits.psi, true, why);
+            self.figure("percentiles (Kolmogorov–Smirnov)", answers.ks, limits.ks, true, why);
+            let why = "it finds other pull requests unusual than the active version";
+            self.figure("rank correlation", answers.rank_correlation, limits.rank_correlation, false, why);
         }
-        let limits = self.limits;
-        self.figure("percentiles (PSI)", answers.psi, limits.psi, true, "the percentiles are spread in another way");
-        self.figure(
-            "percentiles (Kolmogorov–Smirnov)",
-            answers.ks,
-            limits.ks,
-            true,
-            "the percentiles are spread in another way",
-        );
-        let why = "it finds other pull requests unusual than the active version";
-        self.figure("rank correlation", answers.rank_correlation, limits.rank_correlation, false, why);
-        self.figure(
-            "bands changed",
-            Some(answers.bands_changed),
-            limits.bands_changed,
-            true,
-            "too many change their band",
-        );
+        let why = "too many change their band, or are judged by one version alone";
+        self.figure("bands changed", Some(answers.bands_changed), self.limits.bands_changed, true, why);
     }
 
     fn figure(&mut self, name: &str, figure: Option<f64>, limit: f64, at_most: bool, why: &str) {
@@ -274,9 +225,8 @@ impl Checks {
     }
 }
 
-/// Whether so much was answered that it can be compared with.
-fn is_well(side: &Latency) -> bool {
-    side.calls > 0 && side.answered as f64 >= 0.99 * side.calls as f64
+fn told(counts: &BTreeMap<String, usize>) -> String {
+    counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect::<Vec<_>>().join(", ")
 }
 
 fn milliseconds(time: f64) -> String {

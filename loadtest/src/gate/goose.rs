@@ -30,12 +30,8 @@ pub struct Test {
 
 /// Runs it.
 pub(super) async fn run(config: &Config, test: &Test, expected: &ModelId, deck: &Arc<Deck>) -> Result<Report, Error> {
-    let mut goose = GooseConfiguration::default();
-    goose.run_time = Some(test.length.as_secs().max(1).to_string());
-    goose.threshold.clone_from(&test.rules);
-    goose.report_file = vec![test.report.display().to_string()];
     let load = load::Config {
-        goose,
+        goose: settings(test),
         address: config.preview.clone(),
         scenario: test.scenario,
         rate: Some(config.rate),
@@ -50,4 +46,32 @@ pub(super) async fn run(config: &Config, test: &Test, expected: &ModelId, deck: 
     };
     // Who ends the gate ends this with it.
     load::run(load, Arc::clone(deck), pending()).await
+}
+
+fn settings(test: &Test) -> GooseConfiguration {
+    let mut goose = GooseConfiguration::default();
+    goose.run_time = Some(test.length.as_secs().max(1).to_string());
+    goose.threshold.clone_from(&test.rules);
+    goose.report_file = vec![test.report.display().to_string()];
+    goose
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goose_is_told_the_rules_how_long_and_where_its_report_goes() {
+        let rules = vec!["p99<20ms for GRPC score".to_owned(), "error-rate<1%".to_owned()];
+        let test = Test {
+            scenario: Scenario::Mixed,
+            rules: rules.clone(),
+            length: Duration::from_millis(2_900),
+            batch: 20,
+            report: PathBuf::from("verdict/goose.html"),
+        };
+        let goose = settings(&test);
+        assert_eq!((goose.threshold, goose.run_time.as_deref()), (rules, Some("2")));
+        assert_eq!(goose.report_file, ["verdict/goose.html"]);
+    }
 }

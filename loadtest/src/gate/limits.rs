@@ -10,13 +10,15 @@ pub struct Limits {
     pub p99_ratio: f64,
     /// The same of the median.
     pub p50_ratio: f64,
+    /// The same of the processor's time for a call.
+    pub cpu_ratio: f64,
     /// Longest 99th percentile of the preview, in milliseconds, whatever the active version has.
     pub p99_ms: f64,
-    /// 99th percentile of the first calls, in milliseconds.
+    /// 99th percentile of the first calls, and the slowest of the very first, in milliseconds.
     pub first_ms: f64,
     /// Share of calls that may fail.
     pub error_rate: f64,
-    /// Share of the rate that has to be answered.
+    /// Share of the calls that has to be answered while the race goes on.
     pub throughput: f64,
     /// Population stability index of the percentiles.
     pub psi: f64,
@@ -37,6 +39,7 @@ impl Default for Limits {
         Self {
             p99_ratio: 2.0,
             p50_ratio: 1.5,
+            cpu_ratio: 1.5,
             p99_ms: 250.0,
             first_ms: 200.0,
             error_rate: 0.0005,

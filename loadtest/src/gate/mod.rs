@@ -1,8 +1,8 @@
 //! Whether a new version may take the place of the active one.
 //!
 //! ```text
-//! ready ─> panel ─> first calls ─> race against active ─> goose's rules ─> knee of preview ─> checks ─> verdict
-//!                                  same requests, in turns
+//! ready ─> first calls ─> panel ─> race against active ─> goose's rules ─> knee of preview ─> checks ─> verdict
+//!                                  same requests, side by side
 //! ```
 //!
 //! Each step adds checks; one that cannot be made says so, and then the verdict is unknown, which is never a go.
@@ -12,35 +12,30 @@ mod checks;
 mod goose;
 mod knee;
 mod limits;
-mod memory;
+mod look;
 mod panel;
 mod race;
+mod steps;
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use prowl_platform::{Folder, Kind, Store};
-use prowl_proto::v1::ModelId;
+use prowl_platform::{Kind, Store};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
 
-use self::{checks::Checks, panel::Panel, race::Settings};
+use self::{checks::Checks, steps::Gate};
 pub use self::{goose::Test, limits::Limits};
 use crate::{
     Error,
-    call::Caller,
     deck::{Deck, Draws},
-    target::{Address, Target, said},
+    target::{Address, Target},
     verdict::{self, Decision, Machine, Side, Verdict},
 };
 
-/// Calls before all else, which the first use of everything may make slow.
-const FIRST: usize = 500;
-/// How many of them are in flight at one time.
+/// How many of the first calls are in flight at one time.
 const FIRST_IN_FLIGHT: usize = 4;
-/// How long they take at most: a server that does not answer would have them all wait.
-const FIRST_LONGEST: Duration = Duration::from_secs(40);
 
 /// What to judge, and how.
 #[derive(Debug, Clone)]
@@ -55,6 +50,8 @@ pub struct Config {
     pub digest: Option<String>,
     /// Where the models are, by whose manifest and panel the new one is judged.
     pub store: Option<Store>,
+    /// Whether its panel is to be played: without a store that has it, nothing is known then.
+    pub panel: bool,
     /// How long the new one may take to be ready.
     pub patience: Duration,
     /// When an answer is given up.
@@ -114,7 +111,7 @@ pub async fn judge(config: &Config, deck: &Arc<Deck>) -> Result<Verdict, Error> 
     };
 
     let mut gate = Gate { config, deck, checks: Checks::new(config.limits), draws: Draws::of(deck, config.seed) };
-    let mut verdict = gate.empty(began);
+    let mut verdict = empty(config, deck, began);
     gate.run(&mut verdict, &preview, active.as_ref(), model.as_ref(), digest).await?;
     verdict.checks = gate.checks.into_all();
     verdict.decision = Verdict::decide(&verdict.checks);
@@ -122,241 +119,43 @@ pub async fn judge(config: &Config, deck: &Arc<Deck>) -> Result<Verdict, Error> 
     Ok(verdict)
 }
 
-struct Gate<'a> {
-    config: &'a Config,
-    deck: &'a Arc<Deck>,
-    checks: Checks,
-    draws: Draws,
-}
-
-impl Gate<'_> {
-    async fn run(
-        &mut self,
-        verdict: &mut Verdict,
-        preview: &Arc<Target>,
-        active: Option<&Arc<Target>>,
-        model: Option<&Folder>,
-        digest: Option<String>,
-    ) -> Result<(), Error> {
-        let Some(new) = self.ready(verdict, preview, digest.as_deref()).await else { return Ok(()) };
-        let old = match active {
-            Some(target) => {
-                let Some((side, id)) = self.active(target).await else { return Ok(()) };
-                verdict.active = Some(side);
-                Some(self.caller(target, id))
-            }
-            None => {
-                self.checks.note("no active version", "the preview is judged alone");
-                None
-            }
-        };
-        let new = self.caller(preview, new);
-
-        self.panel(preview, model).await?;
-        self.first_calls(&new).await;
-        // What the first calls of all have it set up once is no leak.
-        let before = memory::look(preview).await;
-
-        let settings = Settings {
-            rate: self.config.rate,
-            length: self.config.length,
-            seed: self.config.seed,
-            in_flight: in_flight(self.config.rate),
-        };
-        tracing::info!(rate = settings.rate, seconds = settings.length.as_secs(), "racing");
-        let raced = race::run(&new, old.as_ref(), &mut self.draws, settings, self.config.compared).await;
-        let figures = race::figures(&raced, settings);
-        self.checks.race(&figures, &raced);
-        verdict.machine.noise = race::noise(raced.active.as_ref().unwrap_or(&raced.preview));
-        verdict.machine.generator_limited = self.checks.generator(&figures, raced.shed);
-        if old.is_some() {
-            verdict.answers = answers::compare(&raced.answers, self.deck);
-            self.checks.answers(verdict.answers.as_ref());
-        }
-        let mut calls = figures.preview.calls;
-        verdict.race = Some(figures);
-
-        if let Some(test) = &self.config.test {
-            calls += self.goose(test, &new).await;
-        }
-        if let Some(highest) = self.config.highest {
-            tracing::info!(highest, "looking for the knee");
-            let steps = knee::climb(&new, &mut self.draws, settings.rate, highest, self.config.step, self.config.seed);
-            let steps = steps.await;
-            calls += steps.iter().map(|step| (step.rate * self.config.step.as_secs_f64()) as u64).sum::<u64>();
-            verdict.knee = Some(steps);
-        }
-        match (before, memory::look(preview).await) {
-            (Some(first), Some(last)) => match memory::growth(first, last, calls) {
-                Some(growth) => {
-                    self.checks.memory(&growth);
-                    verdict.memory = Some(growth);
-                }
-                None => {
-                    let why = "the HTTP port of the preview leads to more than one process: name that of one by --preview-http";
-                    self.checks.untold("memory", why);
-                }
-            },
-            _ if self.config.preview.http.is_some() => {
-                self.checks.untold("memory", "the HTTP port of the preview does not tell it at /metrics");
-            }
-            _ => {}
-        }
-        self.still_there(preview, &new).await;
-        Ok(())
-    }
-
-    fn caller(&self, target: &Arc<Target>, expected: ModelId) -> Caller {
-        Caller { target: Arc::clone(target), expected: Some(expected), deadline: self.config.deadline, batch: 100 }
-    }
-
-    /// Waits for the new version, which has to serve what is expected.
-    async fn ready(&mut self, verdict: &mut Verdict, preview: &Target, digest: Option<&str>) -> Option<ModelId> {
-        tracing::info!(url = %preview.url(), "waiting for the preview");
-        match preview.ready(self.config.patience).await {
-            Err(error) => {
-                self.checks.failed("preview is serving", &error);
-                None
-            }
-            Ok((model, took)) => {
-                let id = model.model.unwrap_or_default();
-                verdict.preview.version.clone_from(&id.version);
-                verdict.preview.digest.clone_from(&id.digest);
-                verdict.preview.ready_seconds = took.as_secs_f64();
-                let is_right = self.checks.model(&id, &self.config.version, digest);
-                is_right.then_some(id)
-            }
-        }
-    }
-
-    async fn active(&mut self, target: &Target) -> Option<(Side, ModelId)> {
-        match target.ready(self.config.patience).await {
-            Ok((model, took)) => {
-                let id = model.model.unwrap_or_default();
-                let side = Side {
-                    url: target.url().to_string(),
-                    version: id.version.clone(),
-                    digest: id.digest.clone(),
-                    ready_seconds: took.as_secs_f64(),
-                };
-                Some((side, id))
-            }
-            Err(error) => {
-                // Without it nothing can be compared, which says nothing of the preview.
-                self.checks.untold("active is serving", &error.to_string());
-                None
-            }
-        }
-    }
-
-    async fn panel(&mut self, preview: &Target, model: Option<&Folder>) -> Result<(), Error> {
-        let Some(model) = model else {
-            self.checks.note("panel", "not played: it is in the store of the model, and no --store was named");
-            return Ok(());
-        };
-        match Panel::of(model).await? {
-            None => self.checks.untold("panel", "the model has none beside it: train it with this version of Prowl"),
-            Some(panel) => match panel.play(preview, self.config.deadline).await {
-                Ok(differences) => self.checks.panel(panel.len(), &differences),
-                Err(status) => self.checks.untold("panel", &said(&status)),
-            },
-        }
-        Ok(())
-    }
-
-    /// The first calls of all.
-    async fn first_calls(&mut self, caller: &Caller) {
-        let each = FIRST / FIRST_IN_FLIGHT;
-        let workers = (0..FIRST_IN_FLIGHT).map(|_| {
-            let documents: Vec<_> = (0..each).map(|_| self.draws.draw().1).collect();
-            let caller = caller.clone();
-            tokio::spawn(async move {
-                let begun = Instant::now();
-                let mut times = Vec::with_capacity(documents.len());
-                for document in documents {
-                    if begun.elapsed() > FIRST_LONGEST {
-                        break;
-                    }
-                    let sent = Instant::now();
-                    let (outcome, _) = caller.score(document).await;
-                    times.push((outcome, sent.elapsed()));
-                }
-                times
-            })
-        });
-        let mut all = Vec::with_capacity(FIRST);
-        for worker in workers.collect::<Vec<_>>() {
-            match worker.await {
-                Ok(times) => all.extend(times),
-                Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-            }
-        }
-        self.checks.first_calls(&all);
-    }
-
-    /// The load test of goose's; how many calls that were.
-    async fn goose(&mut self, test: &Test, caller: &Caller) -> u64 {
-        tracing::info!(scenario = test.scenario.name(), rules = test.rules.len(), "testing with goose");
-        let expected = caller.expected.clone().unwrap_or_default();
-        match Box::pin(goose::run(self.config, test, &expected, self.deck)).await {
-            Ok(report) => {
-                self.checks.load_test(&report);
-                report.calls()
-            }
-            Err(error) => {
-                self.checks.untold("load test", &error.to_string());
-                0
-            }
-        }
-    }
-
-    /// At the end it is still the same that answers.
-    async fn still_there(&mut self, preview: &Target, caller: &Caller) {
-        match preview.ready(self.config.deadline).await {
-            Ok((model, _)) => self.checks.unchanged(&model.model.unwrap_or_default(), caller.expected.as_ref()),
-            Err(error) => self.checks.failed("preview is serving at the end", &error),
-        }
-    }
-
-    fn empty(&self, began: Timestamp) -> Verdict {
-        let config = self.config;
-        let side = |address: &Address| Side {
-            url: address.url.to_string(),
-            version: String::new(),
-            digest: String::new(),
-            ready_seconds: 0.0,
-        };
-        Verdict {
-            schema: verdict::SCHEMA,
-            decision: Decision::Unknown,
-            began_at: began.to_string(),
-            seconds: 0.0,
-            expected: config.version.clone(),
-            preview: side(&config.preview),
-            active: config.active.as_ref().map(side),
-            checks: Vec::new(),
-            race: None,
-            knee: None,
-            answers: None,
-            memory: None,
-            settings: json!({
-                "rate": config.rate,
-                "seconds": config.length.as_secs_f64(),
-                "highest_rate": config.highest,
-                "compared": config.compared,
-                "connections": config.connections,
-                "deadline_seconds": config.deadline.as_secs_f64(),
-                "requests": self.deck.len(),
-                "seed": config.seed,
-                "limits": config.limits,
-            }),
-            machine: Machine {
-                cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-                load: load(),
-                noise: f64::NAN,
-                generator_limited: false,
-            },
-        }
+fn empty(config: &Config, deck: &Deck, began: Timestamp) -> Verdict {
+    let side = |address: &Address| Side {
+        url: address.url.to_string(),
+        version: String::new(),
+        digest: String::new(),
+        ready_seconds: 0.0,
+    };
+    Verdict {
+        schema: verdict::SCHEMA,
+        decision: Decision::Unknown,
+        began_at: began.to_string(),
+        seconds: 0.0,
+        expected: config.version.clone(),
+        preview: side(&config.preview),
+        active: config.active.as_ref().map(side),
+        checks: Vec::new(),
+        race: None,
+        knee: None,
+        answers: None,
+        memory: None,
+        settings: json!({
+            "rate": config.rate,
+            "seconds": config.length.as_secs_f64(),
+            "highest_rate": config.highest,
+            "compared": config.compared,
+            "connections": config.connections,
+            "deadline_seconds": config.deadline.as_secs_f64(),
+            "requests": deck.len(),
+            "seed": config.seed,
+            "limits": config.limits,
+        }),
+        machine: Machine {
+            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            load: load(),
+            noise: f64::NAN,
+            generator_limited: false,
+        },
     }
 }
 

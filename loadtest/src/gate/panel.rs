@@ -18,6 +18,8 @@ const FILE: &str = "panel.json";
 /// What a model gives for some feature vectors.
 #[derive(Debug, Deserialize)]
 pub(super) struct Panel {
+    /// What the columns of the feature vectors are.
+    features_digest: String,
     rows: Vec<Row>,
 }
 
@@ -58,11 +60,20 @@ impl Panel {
         self.rows.len()
     }
 
-    /// Asks for all of them at once; sentences about those that differ.
+    /// Asks for all of them at once a service that reads these features; sentences about what differs.
     ///
     /// # Errors
     /// There is no answer.
-    pub(super) async fn play(&self, target: &Target, deadline: Duration) -> Result<Vec<String>, Status> {
+    pub(super) async fn play(
+        &self,
+        target: &Target,
+        features: &str,
+        deadline: Duration,
+    ) -> Result<Vec<String>, Status> {
+        if self.features_digest != features {
+            let expected = &self.features_digest;
+            return Ok(vec![format!("it is of the features {expected}, and the service reads {features}")]);
+        }
         let late = |_| Status::deadline_exceeded("it did not answer in time");
         let mut inference = target.inference();
         let answer = timeout(deadline, inference.model_infer(self.question())).await.map_err(late)??.into_inner();
@@ -143,7 +154,7 @@ mod tests {
     use super::*;
 
     fn panel() -> Panel {
-        let text = r#"{"rows": [
+        let text = r#"{"features_digest": "f", "rows": [
             {"repository": "o/r", "features": [1.5, null], "score": 0.1, "percentile": 42.0, "risk": 0.25},
             {"repository": "o/s", "features": [0.0, 2.0], "score": null, "percentile": null, "risk": null}
         ]}"#;

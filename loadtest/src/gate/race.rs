@@ -1,14 +1,21 @@
-//! The same pull requests to both sides, in turns, so that whatever the machine and the network do happens to both.
+//! The same pull requests to both sides at the same rate, so that whatever the machine and the network do happens to
+//! both. Each side has dice and places of its own: one that stalls keeps no call from the other.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::resume_unwind,
+    sync::Arc,
+    time::Duration,
+};
 
-use prowl_proto::v1::ScoreResponse;
-use tokio_util::sync::CancellationToken;
+use bytes::Bytes;
+use prowl_proto::v1::{Band, ScoreResponse};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
-    arrivals::{Plan, arrive},
+    arrivals::{Arrived, Plan, arrive},
     call::Caller,
-    deck::Draws,
+    deck::{Deck, Draws},
     sample::{Outcome, Sample, Samples},
     stats::{quantile, quantile_ratio},
     verdict::{Latency, Moment, Race},
@@ -19,6 +26,9 @@ const SLICE: f64 = 0.5;
 const ROUNDS: usize = 1_000;
 /// Points of a distribution in a report.
 const POINTS: usize = 200;
+/// An answer that comes so long after the end of a load belongs to it: later ones show that more was asked than
+/// answered.
+const AFTER: Duration = Duration::from_millis(200);
 
 /// What a race is run with.
 #[derive(Debug, Clone, Copy)]
@@ -27,77 +37,160 @@ pub(super) struct Settings {
     pub(super) rate: f64,
     pub(super) length: Duration,
     pub(super) seed: u64,
+    /// Most calls in flight on each side.
     pub(super) in_flight: usize,
+    /// Pull requests whose answers are kept.
+    pub(super) compared: u64,
 }
 
 /// What a race was.
+#[derive(Debug, Default)]
 pub(super) struct Raced {
-    pub(super) preview: Samples,
-    pub(super) active: Option<Samples>,
+    pub(super) preview: Lane,
+    pub(super) active: Option<Lane>,
     /// Pull requests by their place in the deck, with the answers of both sides, preview first.
     pub(super) answers: BTreeMap<usize, [Option<ScoreResponse>; 2]>,
-    pub(super) shed: u64,
+    /// Places of those that both sides refuse alike.
+    pub(super) refused: BTreeSet<usize>,
+    pub(super) length: Duration,
 }
 
-/// Runs it. Without an active version the preview has all of the time.
-pub(super) async fn run(
-    preview: &Caller,
-    active: Option<&Caller>,
-    draws: &mut Draws,
-    settings: Settings,
-    compared: usize,
-) -> Raced {
-    let sides: Vec<&Caller> = std::iter::once(preview).chain(active).collect();
-    let plan = Plan {
-        rate: settings.rate * sides.len() as f64,
-        length: settings.length,
-        seed: settings.seed,
-        in_flight: settings.in_flight * sides.len(),
-    };
-    let mut current = draws.draw();
-    let arrived = arrive(plan, &CancellationToken::new(), |number| {
-        let side = number as usize % sides.len();
-        // Each side is first as often as the other.
-        let round = number as usize / sides.len();
-        let side = if round.is_multiple_of(2) { side } else { sides.len() - 1 - side };
-        if number > 0 && (number as usize).is_multiple_of(sides.len()) {
-            current = draws.draw();
-        }
-        let (place, document) = current.clone();
-        let caller = sides[side].clone();
-        async move {
-            let (outcome, answer) = caller.score(document).await;
-            // An answer has some kilobytes: of a long race only those are kept that are compared.
-            (outcome, (side, place, answer.filter(|_| round < compared)))
-        }
-    })
-    .await;
+/// What one side was asked, but for what both refuse alike: that says nothing of a version.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    pub(super) samples: Samples,
+    /// Calls that were due while too many were in flight.
+    pub(super) shed: u64,
+    /// Answers that judge their pull request.
+    pub(super) judged: u64,
+    /// Calls that are left out, since both refuse them.
+    pub(super) refused: u64,
+}
 
-    let mut samples = [Samples::default(), Samples::default()];
-    let mut answers: BTreeMap<usize, [Option<ScoreResponse>; 2]> = BTreeMap::new();
-    for (sample, (side, place, answer)) in arrived.samples {
-        samples[side].0.push(sample);
-        if let Some(answer) = answer {
-            answers.entry(place).or_default()[side] = Some(answer);
+/// What a call brings beside its sample.
+struct Seen {
+    place: usize,
+    judged: bool,
+    answer: Option<ScoreResponse>,
+}
+
+/// The pull request of each number: the same for all with the same dice, whichever numbers they leave out.
+struct Numbered {
+    draws: Draws,
+    next: u64,
+}
+
+impl Numbered {
+    fn get(&mut self, number: u64) -> (usize, Bytes) {
+        while self.next < number {
+            self.draws.draw();
+            self.next += 1;
         }
+        self.next = number + 1;
+        self.draws.draw()
     }
-    let [preview, other] = samples;
-    Raced { preview, active: active.map(|_| other), answers, shed: arrived.shed }
+}
+
+/// Runs it.
+pub(super) async fn run(preview: &Caller, active: Option<&Caller>, deck: &Arc<Deck>, settings: Settings) -> Raced {
+    let theirs = async {
+        match active {
+            Some(active) => Some(ask(active, deck, settings, settings.seed.wrapping_add(1)).await),
+            None => None,
+        }
+    };
+    let (ours, theirs) = tokio::join!(ask(preview, deck, settings, settings.seed), theirs);
+    Raced::of(ours, theirs, settings.length)
+}
+
+/// Asks one side, in a task of its own, so that neither has to wait until the other has sent.
+async fn ask(caller: &Caller, deck: &Arc<Deck>, settings: Settings, seed: u64) -> Arrived<Seen> {
+    let Settings { rate, length, in_flight, compared, .. } = settings;
+    let plan = Plan { rate, length, seed, in_flight };
+    let caller = caller.clone();
+    let mut numbered = Numbered { draws: Draws::of(deck, settings.seed), next: 0 };
+    let asked = async move {
+        let until = CancellationToken::new();
+        let call = move |number| {
+            let (place, document) = numbered.get(number);
+            let caller = caller.clone();
+            async move {
+                // An answer has some kilobytes: of a long race only those are read and kept that are compared.
+                if number >= compared {
+                    let (outcome, judged) = caller.judge_score(document).await;
+                    return (outcome, Seen { place, judged, answer: None });
+                }
+                let (outcome, answer) = caller.score(document).await;
+                let judged = answer.as_ref().is_some_and(|answer| answer.band() != Band::Unspecified);
+                (outcome, Seen { place, judged, answer })
+            }
+        };
+        arrive(plan, &until, call).await
+    };
+    AbortOnDropHandle::new(tokio::spawn(asked)).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
+}
+
+/// The code of a refusal that is of the pull request, and not of how the server is: it cannot be read, or is too long.
+pub(super) fn refuses(outcome: Outcome) -> Option<u16> {
+    match outcome {
+        Outcome::Refused(code)
+            if [tonic::Code::InvalidArgument as u16, tonic::Code::OutOfRange as u16].contains(&code) =>
+        {
+            Some(code)
+        }
+        _ => None,
+    }
+}
+
+impl Raced {
+    fn of(ours: Arrived<Seen>, theirs: Option<Arrived<Seen>>, length: Duration) -> Self {
+        let refusing = |arrived: &Arrived<Seen>| -> BTreeSet<(usize, u16)> {
+            arrived.samples.iter().filter_map(|(sample, seen)| Some((seen.place, refuses(sample.outcome)?))).collect()
+        };
+        let alike = theirs.as_ref().map(|theirs| &refusing(&ours) & &refusing(theirs)).unwrap_or_default();
+        let refused: BTreeSet<usize> = alike.into_iter().map(|(place, _)| place).collect();
+        let mut answers = BTreeMap::<usize, [Option<ScoreResponse>; 2]>::new();
+        let mut lane_of = |arrived: Arrived<Seen>, side: usize| {
+            let mut lane = Lane { shed: arrived.shed, ..Lane::default() };
+            for (sample, seen) in arrived.samples {
+                if refuses(sample.outcome).is_some() && refused.contains(&seen.place) {
+                    lane.refused += 1;
+                    continue;
+                }
+                lane.judged += u64::from(seen.judged && sample.outcome == Outcome::Answered);
+                lane.samples.0.push(sample);
+                if let Some(answer) = seen.answer {
+                    answers.entry(seen.place).or_default()[side] = Some(answer);
+                }
+            }
+            lane
+        };
+        let preview = lane_of(ours, 0);
+        let active = theirs.map(|theirs| lane_of(theirs, 1));
+        Self { preview, active, answers, refused, length }
+    }
+}
+
+/// How many calls were answered while a load of this length went on.
+pub(super) fn in_time(samples: &Samples, length: Duration) -> usize {
+    let is_in_time =
+        |sample: &&Sample| sample.outcome == Outcome::Answered && sample.due + sample.took <= length + AFTER;
+    samples.0.iter().filter(is_in_time).count()
 }
 
 /// The figures of a race.
 pub(super) fn figures(raced: &Raced, settings: Settings) -> Race {
     let ratio = |q| {
-        let (ours, theirs) = (points(&raced.preview), points(raced.active.as_ref()?));
+        let (ours, theirs) = (points(&raced.preview.samples), points(&raced.active.as_ref()?.samples));
         quantile_ratio(&ours, &theirs, q, SLICE, ROUNDS, settings.seed)
     };
     Race {
         rate: settings.rate,
-        preview: latency(&raced.preview),
-        active: raced.active.as_ref().map(latency),
+        preview: latency(&raced.preview.samples),
+        active: raced.active.as_ref().map(|lane| latency(&lane.samples)),
         p50_ratio: ratio(0.5),
         p99_ratio: ratio(0.99),
-        timeline: timeline(raced, settings.length),
+        timeline: timeline(raced),
     }
 }
 
@@ -110,8 +203,8 @@ fn points(samples: &Samples) -> Vec<(f64, f64)> {
     answered.map(|sample| (sample.due.as_secs_f64(), milliseconds(sample.took))).collect()
 }
 
-/// How far the medians of one side lie apart, those of every other slice of time from those of the slices between: what is
-/// no difference between two sides, either. As a share of their middle; no number where too little was answered.
+/// How far the medians of one side lie apart, those of every other slice of time from those of the slices between: what
+/// is no difference between two sides, either. As a share of their middle; no number where too little was answered.
 pub(super) fn noise(samples: &Samples) -> f64 {
     let mut halves = [Vec::new(), Vec::new()];
     for (due, time) in points(samples) {
@@ -150,10 +243,10 @@ pub(super) fn latency(samples: &Samples) -> Latency {
     }
 }
 
-fn timeline(raced: &Raced, length: Duration) -> Vec<Moment> {
-    let seconds = length.as_secs_f64().ceil() as usize;
-    let mut preview = by_second(&raced.preview, seconds);
-    let mut active = raced.active.as_ref().map(|samples| by_second(samples, seconds));
+fn timeline(raced: &Raced) -> Vec<Moment> {
+    let seconds = raced.length.as_secs_f64().ceil() as usize;
+    let mut preview = by_second(&raced.preview.samples, seconds);
+    let mut active = raced.active.as_ref().map(|lane| by_second(&lane.samples, seconds));
     (0..seconds)
         .map(|second| {
             let [ours, theirs] = [Some(&mut preview), active.as_mut()].map(|of| of.map(|of| &mut of[second]));
@@ -185,6 +278,7 @@ fn by_second(samples: &Samples, seconds: usize) -> Vec<(Vec<f64>, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deck::Origin;
 
     fn samples(seconds: u64, milliseconds: u64) -> Samples {
         let sample = |number: u64| Sample {
@@ -198,8 +292,10 @@ mod tests {
 
     #[test]
     fn figures_are_of_what_was_answered() {
-        let raced = Raced { preview: samples(5, 20), active: Some(samples(5, 10)), answers: BTreeMap::new(), shed: 0 };
-        let settings = Settings { rate: 100.0, length: Duration::from_secs(5), seed: 1, in_flight: 10 };
+        let lane = |milliseconds| Lane { samples: samples(5, milliseconds), ..Lane::default() };
+        let length = Duration::from_secs(5);
+        let raced = Raced { preview: lane(20), active: Some(lane(10)), length, ..Raced::default() };
+        let settings = Settings { rate: 100.0, length, seed: 1, in_flight: 10, compared: 0 };
         let race = figures(&raced, settings);
         assert_eq!((race.preview.calls, race.preview.answered), (500, 490));
         assert!((race.preview.p50 - 24.0).abs() < 1.5 && (race.preview.max - 29.0).abs() < 1e-9, "{:?}", race.preview);
@@ -222,6 +318,51 @@ mod tests {
         // 24 and 72 ms lie once their middle apart.
         assert!((noise(&uneven) - 1.0).abs() < 0.05, "{}", noise(&uneven));
         assert!(noise(&Samples::default()).is_nan());
+    }
+
+    #[tokio::test]
+    async fn a_number_has_its_pull_request_whichever_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prs");
+        let lines: Vec<_> = (0..7).map(|number| format!("{{\"number\": {number}}}")).collect();
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let deck = Arc::new(Deck::draw(&Origin::Files(vec![path]), None, 7, 1).await.unwrap());
+        let numbered = || Numbered { draws: Draws::of(&deck, 3), next: 0 };
+        let (mut all, mut some) = (numbered(), numbered());
+        let all: Vec<_> = (0..20).map(|number| all.get(number)).collect();
+        for number in [0, 1, 5, 6, 19] {
+            assert_eq!(some.get(number), all[number as usize], "{number}");
+        }
+    }
+
+    fn arrived(outcomes: &[(usize, Outcome)]) -> Arrived<Seen> {
+        let sample = |(number, &(place, outcome)): (u64, &(usize, Outcome))| {
+            let due = Duration::from_millis(number);
+            let answer = (outcome == Outcome::Answered).then(ScoreResponse::default);
+            let sample = Sample { due, lag: Duration::ZERO, took: Duration::from_millis(2), outcome };
+            (sample, Seen { place, judged: place != 3, answer })
+        };
+        let samples = (0..).zip(outcomes).map(sample).collect();
+        Arrived { begun: tokio::time::Instant::now(), samples, shed: 4 }
+    }
+
+    #[test]
+    fn what_both_refuse_alike_is_left_out_and_nothing_else_is() {
+        let (unread, long, full) = (Outcome::Refused(3), Outcome::Refused(11), Outcome::Refused(8));
+        let wrong = Outcome::Wrong(crate::sample::Fault::Incomplete);
+        let answered = Outcome::Answered;
+        let ours = [(1, unread), (2, unread), (3, answered), (4, full), (5, wrong), (6, long), (7, answered)];
+        let theirs = [(1, unread), (2, answered), (3, answered), (4, full), (5, wrong), (6, unread), (7, unread)];
+        let raced = Raced::of(arrived(&ours), Some(arrived(&theirs)), Duration::from_secs(1));
+        assert_eq!(raced.refused, BTreeSet::from([1]));
+        let (preview, active) = (raced.preview, raced.active.unwrap());
+        assert_eq!((preview.samples.len(), preview.refused, preview.shed, preview.judged), (6, 1, 4, 1));
+        assert_eq!((active.samples.len(), active.refused, active.judged), (6, 1, 1));
+        assert_eq!(preview.samples.failures().values().sum::<u64>(), 4);
+        assert_eq!(raced.answers.keys().copied().collect::<Vec<_>>(), [2, 3, 7]);
+        // By itself nothing is left out.
+        let alone = Raced::of(arrived(&ours), None, Duration::from_secs(1));
+        assert_eq!((alone.preview.samples.len(), alone.preview.refused), (7, 0));
     }
 
     #[test]

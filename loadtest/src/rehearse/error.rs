@@ -115,6 +115,6 @@ pub enum Error {
         reason: String,
     },
     /// A stand-in cannot serve.
-    #[error("the stand-in stopped serving")]
+    #[error("the stand-in stopped serving, as its port broke: play the rehearsal again")]
     StandIn(#[from] tonic::transport::Error),
 }

@@ -4,10 +4,7 @@
 //! in a [stand-in](super::StandIn) between the gate and the real server.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -18,7 +15,7 @@ use prowl_proto::{
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use super::outputs::{floats, place_of, set_floats, set_texts};
@@ -26,9 +23,8 @@ use super::outputs::{floats, place_of, set_floats, set_texts};
 /// What `slow` adds to each call.
 const SLOW: Duration = Duration::from_millis(15);
 
-/// What `cold` adds to each of the first [`COLD_CALLS`].
-const COLD: Duration = Duration::from_millis(300);
-const COLD_CALLS: u64 = 500;
+/// How long `cold` takes after its first call to load what calls need: all that come meanwhile wait for the rest of it.
+const COLD: Duration = Duration::from_secs(3);
 
 /// Share of the calls that `errors` and `nan` are about.
 const SHARE: f64 = 0.01;
@@ -59,7 +55,7 @@ pub enum Break {
     Leak,
     /// Percentiles are 12 higher than the model says, and bands follow them
     Drifted,
-    /// Each of the first 500 calls takes 300 ms more
+    /// Its first call begins to load something for 3 s, and all that come meanwhile wait for it
     Cold,
 }
 
@@ -92,7 +88,7 @@ impl Break {
             Self::Crash => &["answered", "preview is serving at the end"],
             Self::Leak => &["memory"],
             Self::Drifted => &["panel", "bands changed"],
-            Self::Cold => &["first calls"],
+            Self::Cold => &["very first calls", "first calls"],
         }
     }
 
@@ -108,7 +104,8 @@ pub(super) struct Planted {
     fault: Option<Break>,
     /// Where the bands of the model begin.
     bands: Bands,
-    calls: AtomicU64,
+    /// When its first call came.
+    first: OnceLock<Instant>,
     dice: Mutex<ChaCha8Rng>,
     kept: Mutex<Vec<Vec<u8>>>,
 }
@@ -116,12 +113,12 @@ pub(super) struct Planted {
 impl Planted {
     pub(super) fn new(fault: Option<Break>, bands: Bands, seed: u64) -> Self {
         let dice = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
-        Self { fault, bands, calls: AtomicU64::new(0), dice, kept: Mutex::default() }
+        Self { fault, bands, first: OnceLock::new(), dice, kept: Mutex::default() }
     }
 
     /// What happens before a call reaches the server.
     pub(super) async fn before(&self) -> Result<(), Status> {
-        let delay = self.delay(self.calls.fetch_add(1, Relaxed));
+        let delay = self.delay(Instant::now());
         if !delay.is_zero() {
             sleep(delay).await;
         }
@@ -184,10 +181,11 @@ impl Planted {
         }
     }
 
-    fn delay(&self, call: u64) -> Duration {
+    /// What a call takes more that comes now.
+    fn delay(&self, now: Instant) -> Duration {
         match self.fault {
             Some(Break::Slow) => SLOW,
-            Some(Break::Cold) if call < COLD_CALLS => COLD,
+            Some(Break::Cold) => (*self.first.get_or_init(|| now) + COLD).saturating_duration_since(now),
             _ => Duration::ZERO,
         }
     }
@@ -212,8 +210,6 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use tokio::time::Instant;
 
     use super::*;
     use crate::rehearse::outputs::tests::answer as answer_of_tensors;
@@ -315,13 +311,16 @@ mod tests {
     #[tokio::test]
     async fn slow_is_slow_for_ever_and_cold_becomes_warm() {
         let slow = planted(Break::Slow, 1);
-        assert_eq!([0, 1_000_000].map(|call| slow.delay(call)), [SLOW; 2]);
-        let cold = planted(Break::Cold, 1);
-        assert_eq!([0, 499, 500].map(|call| cold.delay(call)), [COLD, COLD, Duration::ZERO]);
         let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        assert_eq!([0, 1_000].map(|seconds| slow.delay(after(seconds))), [SLOW; 2]);
+        let cold = planted(Break::Cold, 1);
+        // Whenever the first call comes.
+        let delays = [7, 8, 10, 11].map(|seconds| cold.delay(after(seconds)));
+        assert_eq!(delays, [COLD, COLD.saturating_sub(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO]);
         slow.before().await.unwrap();
         assert!(begun.elapsed() >= SLOW);
-        assert_eq!(planted(Break::Leak, 1).delay(0), Duration::ZERO);
+        assert_eq!(planted(Break::Leak, 1).delay(begun), Duration::ZERO);
     }
 
     #[tokio::test]

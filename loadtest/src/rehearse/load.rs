@@ -34,12 +34,15 @@ pub struct Carried {
     pub digests: Vec<Option<Arc<str>>>,
     /// Calls that were due and never made, for want of a place in flight.
     pub shed: u64,
+    /// How often a call was made again, as clients do where no server has begun it.
+    pub again: u64,
 }
 
 /// All that is counted.
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) calls: u64,
+    pub(super) again: u64,
     pub(super) failures: BTreeMap<String, u64>,
     pub(super) unknown_digests: u64,
     pub(super) p99_before: Option<f64>,
@@ -76,6 +79,7 @@ impl Carried {
         });
         Counted {
             calls: self.samples.len() as u64 + self.shed,
+            again: self.again,
             failures: self.failures(),
             unknown_digests: self.calls().filter(is_unknown).count() as u64,
             p99_before: p99(due(calm.0, calm.1)),
@@ -153,7 +157,7 @@ pub(super) mod tests {
         begun: Instant,
         mut change: impl FnMut(u64, &mut Sample, &mut Option<Arc<str>>),
     ) -> Carried {
-        let mut carried = Carried { begun, samples: Samples::default(), digests: Vec::new(), shed: 0 };
+        let mut carried = Carried { begun, samples: Samples::default(), digests: Vec::new(), shed: 0, again: 0 };
         for call in 0..3_000_u64 {
             let color = match call {
                 0..1_000 => Color::Blue,
@@ -218,9 +222,9 @@ pub(super) mod tests {
             _ => {}
         };
         let mut carried = carried(begun, change);
-        carried.shed = 7;
+        (carried.shed, carried.again) = (7, 4);
         let counted = carried.count(KNOWN, calm(begun), &turns);
-        assert_eq!((counted.calls, counted.unknown_digests), (3_007, 2));
+        assert_eq!((counted.calls, counted.again, counted.unknown_digests), (3_007, 4, 2));
         assert_eq!(counted.failures.values().sum::<u64>(), 10, "{:?}", counted.failures);
         assert_eq!((counted.turns[0].failed, counted.turns[1].failed), (2, 1));
         assert_eq!((counted.p99_before, counted.p99_through), (Some(9.0), Some(30.0)));
@@ -241,7 +245,7 @@ pub(super) mod tests {
     #[test]
     fn nothing_is_counted_as_nothing() {
         let begun = Instant::now();
-        let nothing = Carried { begun, samples: Samples::default(), digests: Vec::new(), shed: 0 };
+        let nothing = Carried { begun, samples: Samples::default(), digests: Vec::new(), shed: 0, again: 0 };
         let counted = nothing.count(KNOWN, calm(begun), &[switched(begun, Color::Green, 1, 2)]);
         assert_eq!((counted.calls, counted.p99_before, counted.p99_through), (0, None, None));
         assert_eq!(counted.turns[0].mixed_seconds, Some(0.0));

@@ -19,7 +19,6 @@ mod faults;
 mod figures;
 mod load;
 mod memory;
-mod outputs;
 mod replica;
 mod report;
 mod stage;
@@ -48,7 +47,10 @@ use self::{
     report::Circumstances,
     stage::{Stage, Switched},
 };
-use crate::verdict::{Decision, Verdict};
+use crate::{
+    outputs,
+    verdict::{Decision, Verdict},
+};
 
 /// What is rehearsed.
 #[derive(Debug, Clone)]

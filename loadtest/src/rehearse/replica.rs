@@ -11,17 +11,17 @@ use std::{
     time::Duration,
 };
 
-use prowl_proto::v1::{GetModelRequest, ModelId, scoring_client::ScoringClient};
+use prowl_proto::v1::ModelId;
 use serde::Deserialize;
 use tokio::{
     task::spawn_blocking,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tonic::transport::{Channel, Endpoint};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use url::Url;
 
 use super::{Error, memory, switch::url_of};
+use crate::target::{Address, Target};
 
 /// How often a process is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -125,11 +125,13 @@ impl Replica {
                 None => starting.look_again().await?,
             }
         };
-        let channel = channel(&url_of(replica.ports.grpc)).expect("an address and a port make an endpoint");
+        let url = url_of(replica.ports.grpc);
+        let address = Address { name: "server", url, http: None, ca_file: None, token: None };
+        let target = Target::new(&address, 1).expect("an address and a port make an endpoint");
         replica.model = loop {
-            match timeout(ANSWER, serving(channel.clone())).await {
-                Ok(Some(model)) => break model,
-                _ => starting.look_again().await?,
+            match target.ready(ANSWER).await {
+                Ok((model, _)) => break model.model.unwrap_or_default(),
+                Err(_) => starting.look_again().await?,
             }
         };
         replica.ready_after = begun.elapsed();
@@ -244,16 +246,6 @@ fn last_line(log: &str) -> String {
 pub(super) fn channel(url: &Url) -> Result<Channel, tonic::transport::Error> {
     let endpoint = Endpoint::from_shared(url.as_str().to_owned())?;
     Ok(endpoint.tcp_nodelay(true).connect_timeout(ANSWER).connect_lazy())
-}
-
-/// What a server serves, if it says that it does.
-async fn serving(channel: Channel) -> Option<ModelId> {
-    let question = HealthCheckRequest { service: String::new() };
-    let health = HealthClient::new(channel.clone()).check(question).await.ok()?.into_inner();
-    if health.status() != ServingStatus::Serving {
-        return None;
-    }
-    ScoringClient::new(channel).get_model(GetModelRequest {}).await.ok()?.into_inner().model
 }
 
 #[cfg(test)]

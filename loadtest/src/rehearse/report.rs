@@ -20,6 +20,8 @@ pub struct Rehearsal {
     pub switches: Vec<Turn>,
     /// Calls through the switch that were due.
     pub calls: u64,
+    /// How often one was made again, since no server had begun it: as clients of gRPC do without a word, and tonic does not.
+    pub again: u64,
     /// Those that were not answered as they have to be.
     pub failed: u64,
     /// The same, by what came of them instead.
@@ -82,7 +84,7 @@ pub(super) struct Circumstances {
 
 impl Rehearsal {
     pub(super) fn new(counted: Counted, circumstances: Circumstances) -> Self {
-        let Counted { calls, failures, unknown_digests, p99_before, p99_through, turns } = counted;
+        let Counted { calls, again, failures, unknown_digests, p99_before, p99_through, turns } = counted;
         let Circumstances { fault, rate, length, connections: [to_blue, to_green], gate } = circumstances;
         let mixed = turns.iter().filter_map(|turn| turn.mixed_seconds).max_by(f64::total_cmp);
         let (gate, gate_failed) = match gate {
@@ -95,6 +97,7 @@ impl Rehearsal {
             seconds: length.as_secs_f64(),
             switches: turns,
             calls,
+            again,
             failed: failures.values().sum(),
             failures,
             unknown_digests,
@@ -158,6 +161,13 @@ impl fmt::Display for Rehearsal {
         for (failure, count) in &self.failures {
             writeln!(f, "    {count} {failure}")?;
         }
+        if self.again > 0 {
+            writeln!(
+                f,
+                "    {} times one that no server had begun was made again, as clients of gRPC do; tonic would have failed",
+                self.again
+            )?;
+        }
         if self.switches.is_empty() {
             return write!(f, "  switches: none");
         }
@@ -219,7 +229,9 @@ mod tests {
         assert!(text.contains("3000 calls in 3 s at 1000 a second, 0 failed, 0 answers of an unknown model"), "{text}");
         assert!(text.contains("switches: 2, drained within 0.90 s; answers of both for 0.50 s at most"), "{text}");
         assert!(text.ends_with("p99: 1.00 ms before, 1.00 ms through the switches"), "{text}");
-        assert!(text.lines().count() <= 10);
+        assert!(text.lines().count() <= 10 && !text.contains("made again"));
+        let again = Rehearsal { again: 3, ..rehearsal };
+        assert!(again.holds() && again.to_string().contains("    3 times one that no server had begun was made again"));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Whether a call that failed ever reached a server.
 //!
-//! A server that drains says GOAWAY. What a client sends after it has not begun: gRPC asks clients to make such a call again
-//! without a word (gRPC A6, "transparent retries"), and grpc-go, grpc-java and grpcio do. tonic does not: it gives CANCELLED to
-//! whoever had a call in the queue of that connection, and connects anew for the next one. A load that is to fail only where a
-//! client of others would has to do here what they do.
+//! A server that drains says GOAWAY, and what a client sent later than the last call that it names was not begun there; one of
+//! those that it cannot take it turns away with `REFUSED_STREAM`, which means the same (RFC 9113, 8.7). gRPC has clients make
+//! such a call again without a word (gRPC A6, "transparent retries"), and grpc-go, grpc-java and grpcio do. tonic does not: it gives
+//! CANCELLED to whoever had a call in the queue of that connection, and connects anew for the next one. A load that is to fail
+//! only where a client of others would has to do here what they do, and to say how often it did.
 
 use std::error::Error;
 

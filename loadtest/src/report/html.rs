@@ -65,9 +65,8 @@ fn key_figures(verdict: &Verdict) -> String {
         tiles += &tile("Failed", &words::failed(preview), &calls);
     }
     if let Some(steps) = &verdict.knee {
-        let kept = |side| words::kept_up(steps, side).map(number);
-        let beside = kept("active").map_or_else(String::new, |rate| format!("active {rate}"));
-        tiles += &tile("Calls a second it bears", &kept("preview").unwrap_or_else(|| "–".to_owned()), &beside);
+        let kept = words::kept_up(steps).map_or("–".to_owned(), number);
+        tiles += &tile("Calls a second it bears", &kept, "");
     }
     if let Some(answers) = &verdict.answers {
         let of = format!("of {}", counted(answers.compared, "pull request", "pull requests"));
@@ -97,7 +96,7 @@ fn latency(verdict: &Verdict) -> String {
         return section("Latency", "latency", &paragraph("It was not measured."));
     };
     let mut content = paragraph(&format!(
-        "Both sides got the same calls in turn, {} a second each. Each is timed from the moment at which it was due, so that \
+        "Both sides got the same calls, {} a second each, at moments of their own. Each is timed from the moment at which it was due, so that \
          those that had to wait count, too.",
         number(race.rate)
     ));
@@ -144,11 +143,12 @@ fn capacity(verdict: &Verdict) -> String {
     let Some(steps) = &verdict.knee else {
         return section("Capacity", "capacity", &paragraph("It was not measured."));
     };
-    let columns = ["side", "#calls a second due", "#answered", "#p99", "#failed"];
-    let mut table = Table::new("Rates that were tried", &columns);
-    for Step { rate, answered, p99, error_rate, side } in steps {
-        let cells = [number(*rate), number(*answered), milliseconds(*p99), percent(*error_rate)];
-        table.row(&escaped(side), cells.map(Cell::Number));
+    let columns = ["calls a second due", "#answered", "#p99", "#failed"];
+    let mut table = Table::new("Rates that were tried with preview", &columns);
+    for Step { rate, answered, p99, error_rate, generator_limited } in steps {
+        let limited = if *generator_limited { "<small>the load generator was the limit</small>" } else { "" };
+        let cells = [number(*answered), milliseconds(*p99), percent(*error_rate)];
+        table.row(&format!("{}{limited}", number(*rate)), cells.map(Cell::Number));
     }
     let plots = format!("<div class=\"plots\">\n{}</div>\n", plots::knee(steps));
     section("Capacity", "capacity", &(paragraph(&words::capacity(steps)) + &plots + &table.html()))
@@ -254,7 +254,6 @@ mod tests {
             *check = Check { name: evil(), holds: Some(false), observed: evil(), limit: evil(), why: evil() };
         }
         verdict.race.as_mut().unwrap().preview.failures.insert(evil(), 3);
-        verdict.knee.as_mut().unwrap()[0].side = evil();
         for moved in &mut verdict.answers.as_mut().unwrap().moved {
             (moved.repository, moved.title) = (evil(), evil());
             for judged in [&mut moved.active, &mut moved.preview] {

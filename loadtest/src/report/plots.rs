@@ -108,11 +108,10 @@ pub(super) fn timeline(moments: &[Moment]) -> String {
     plot.figure("Over the time", &below)
 }
 
-/// What each side answers of what is offered, and how fast.
+/// What preview answers of what is offered, and how fast.
 pub(super) fn knee(steps: &[Step]) -> String {
-    let of = |side: &str, figure: fn(&Step) -> f64| -> Vec<(f64, f64)> {
-        let mut points: Vec<_> =
-            steps.iter().filter(|step| step.side == side).map(|step| (step.rate, figure(step))).collect();
+    let of = |figure: fn(&Step) -> f64| -> Vec<(f64, f64)> {
+        let mut points: Vec<_> = steps.iter().map(|step| (step.rate, figure(step))).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points
     };
@@ -123,27 +122,21 @@ pub(super) fn knee(steps: &[Step]) -> String {
     let mut answered = Plot::new("answered", capacity(steps), x.clone(), y, RIGHT);
     answered.rule((0.0, 0.0), (most, most), "");
     answered.text((0.5 * most, 0.5 * most), -6.0, "end", "", "all");
-    let told: Vec<_> = SIDES
-        .into_iter()
-        .filter_map(|(side, _)| Some((side, kept_up(steps, side)?)))
-        .filter_map(|(side, kept)| {
-            let at = steps.iter().find(|step| step.side == side && step.rate == kept)?;
-            Some(format!("{side} {} at {} a second", milliseconds(at.p99), number(kept)))
-        })
-        .collect();
-    let about = format!("p99 by rate. Where each side keeps up at most: {}.", told.join(", "));
+    let kept = kept_up(steps).and_then(|kept| steps.iter().find(|step| step.rate == kept));
+    let told =
+        kept.map_or("none".to_owned(), |step| format!("{} at {} a second", milliseconds(step.p99), number(step.rate)));
+    let about = format!("p99 by rate. Where preview keeps up at most: {told}.");
     let y = Axis::log("p99 in milliseconds", steps.iter().map(|step| step.p99));
     let mut slow = Plot::new("slow", about, x, y, RIGHT);
-    for (side, class) in SIDES {
-        answered.line(&of(side, |step| step.answered), class, side);
-        slow.line(&of(side, |step| step.p99), class, side);
-        for step in steps.iter().filter(|step| step.side == side) {
-            let failed = percent(step.error_rate);
-            let tells = format!("{side} at {}: {} answered, {failed} failed", number(step.rate), number(step.answered));
-            answered.dot((step.rate, step.answered), 3.0, class, &tells);
-            let tells = format!("{side} at {}: p99 {}", number(step.rate), milliseconds(step.p99));
-            slow.dot((step.rate, step.p99), 3.0, class, &tells);
-        }
+    let [_, (side, class)] = SIDES;
+    answered.line(&of(|step| step.answered), class, side);
+    slow.line(&of(|step| step.p99), class, side);
+    for step in steps {
+        let failed = percent(step.error_rate);
+        let tells = format!("at {}: {} answered, {failed} failed", number(step.rate), number(step.answered));
+        answered.dot((step.rate, step.answered), 3.0, class, &tells);
+        let tells = format!("at {}: p99 {}", number(step.rate), milliseconds(step.p99));
+        slow.dot((step.rate, step.p99), 3.0, class, &tells);
     }
     answered.figure("Capacity", "Below the dashed line less is answered than was due.")
         + &slow.figure("Its price", "Where the line turns upwards calls begin to wait for each other.")
@@ -173,8 +166,8 @@ mod tests {
         }
         assert_eq!((timeline.matches("<polyline").count(), timeline.matches("dot two").count()), (4, 3), "{timeline}");
         assert!(timeline.contains("second 7: 83 failures"), "{timeline}");
-        assert_eq!((knee.matches("<svg").count(), knee.matches("<polyline").count()), (2, 4), "{knee}");
-        assert!(knee.contains("preview up to 4000 calls a second"), "{knee}");
+        assert_eq!((knee.matches("<svg").count(), knee.matches("<polyline").count()), (2, 2), "{knee}");
+        assert!(knee.contains("up to 4000 calls a second"), "{knee}");
         assert_eq!(
             (histogram.matches("<rect").count(), histogram.matches("<polyline").count()),
             (20, 1),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::escape::cut;
 use super::number::{milliseconds, statistic};
-use crate::verdict::{Answers, Check, Decision, Latency, Machine, Memory, Side, Step, Verdict};
+use crate::verdict::{Answers, Check, Decision, KEPT, Latency, Machine, Memory, Side, Step, Verdict};
 
 /// Makes text of what comes from outside.
 pub(super) type Escape = fn(&str) -> String;
@@ -16,9 +16,6 @@ const REASONS: usize = 3;
 
 /// Characters of a reason.
 const LONGEST: usize = 300;
-
-/// Share of the calls that has to be answered for a side to keep up.
-const KEPT: f64 = 0.95;
 
 /// Settings that are listed, and characters of each.
 const SETTINGS: (usize, usize) = (60, 120);
@@ -135,29 +132,37 @@ pub(super) fn failures(side: &str, latency: &Latency, escape: Escape) -> Option<
     (!each.is_empty()).then(|| format!("Failed on {side}: {}.", each.join(", ")))
 }
 
-/// The highest rate up to which a side answered nearly all; nothing where it did so under none.
-pub(super) fn kept_up(steps: &[Step], side: &str) -> Option<f64> {
-    let mut steps: Vec<_> = steps.iter().filter(|step| step.side == side).collect();
+/// The highest rate up to which preview answered nearly all; nothing where it did so under none.
+pub(super) fn kept_up(steps: &[Step]) -> Option<f64> {
+    let mut steps: Vec<_> = steps.iter().collect();
     steps.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     steps.iter().take_while(|step| step.answered >= KEPT * step.rate).map(|step| step.rate).last()
 }
 
-/// What each side bears.
+/// What preview bears.
 pub(super) fn capacity(steps: &[Step]) -> String {
-    let sides = ["preview", "active"].into_iter().filter(|side| steps.iter().any(|step| step.side == *side));
-    let told = sides.map(|side| match kept_up(steps, side) {
-        Some(rate) => format!("{side} up to {} calls a second", number(rate)),
-        None => format!("{side} under none of the rates"),
+    if steps.is_empty() {
+        return "It came to nothing: nothing was measured.".to_owned();
+    }
+    let told = match kept_up(steps) {
+        Some(rate) => format!("up to {} calls a second", number(rate)),
+        None => "under none of the rates".to_owned(),
+    };
+    let limited = steps.iter().find(|step| step.generator_limited).map_or(String::new(), |step| {
+        let rate = number(step.rate);
+        format!(" At {rate} the load generator, not preview, did not keep up: no higher rate was tried.")
     });
-    let told: Vec<_> = told.collect();
-    let told = if told.is_empty() { "nothing was measured".to_owned() } else { told.join(", ") };
-    format!("At least {} of the calls were answered by: {told}.", percent(KEPT))
+    format!("Preview answered at least {} of the calls {told}.{limited}", percent(KEPT))
 }
 
 /// How the answers differ.
 pub(super) fn answers(answers: &Answers) -> String {
+    let alone = match answers.judged_by_one {
+        0 => String::new(),
+        alone => format!(", one version alone {}", count(alone)),
+    };
     format!(
-        "Both have judged {}: PSI {}, Kolmogorov–Smirnov {} (p {}), rank correlation {}; the band is another for {}.",
+        "Both have judged {}{alone}: PSI {}, Kolmogorov–Smirnov {} (p {}), rank correlation {}; the band is another for {}.",
         counted(answers.compared, "pull request", "pull requests"),
         statistic(answers.psi),
         statistic(answers.ks),
@@ -270,13 +275,16 @@ mod tests {
     }
 
     #[test]
-    fn a_side_keeps_up_until_it_first_does_not() {
+    fn preview_keeps_up_until_it_first_does_not() {
         let step =
-            |rate: f64, answered: f64| Step { rate, answered, p99: 1.0, error_rate: 0.0, side: "preview".into() };
-        let steps = [step(3_000.0, 3_000.0), step(1_000.0, 990.0), step(2_000.0, 1_500.0)];
-        assert_eq!((kept_up(&steps, "preview"), kept_up(&steps, "active")), (Some(1_000.0), None));
-        assert_eq!(capacity(&steps), "At least 95% of the calls were answered by: preview up to 1000 calls a second.");
-        assert!(capacity(&[step(5.0, f64::NAN)]).contains("preview under none of the rates"));
+            |rate: f64, answered: f64| Step { rate, answered, p99: 1.0, error_rate: 0.0, generator_limited: false };
+        let mut steps = [step(3_000.0, 3_000.0), step(1_000.0, 990.0), step(2_000.0, 1_500.0)];
+        assert_eq!(kept_up(&steps), Some(1_000.0));
+        assert_eq!(capacity(&steps), "Preview answered at least 95% of the calls up to 1000 calls a second.");
+        steps[2].generator_limited = true;
+        let limited = " At 2000 the load generator, not preview, did not keep up: no higher rate was tried.";
+        assert!(capacity(&steps).ends_with(limited), "{}", capacity(&steps));
+        assert!(capacity(&[step(5.0, f64::NAN)]).contains("of the calls under none of the rates"));
         assert!(capacity(&[]).contains("nothing was measured"));
     }
 

@@ -19,7 +19,7 @@ impl Verdict {
             ("error rate", "0%", "below 0.1%"),
             ("p50 against active", "1.01 (0.99 to 1.03)", "at most 1.1"),
             ("p99 against active", "1.04 (0.97 to 1.12)", "at most 1.2"),
-            ("capacity", "4 000 calls/s", "at least 0.9 of active's 4 000 calls/s"),
+            ("CPU against active", "0.110 and 0.108 ms a call", "at most 1.50 times, for certain"),
             ("memory", "+0.4 kB by 1 000 calls", "at most 20 kB"),
             ("PSI of percentiles", "0.031", "below 0.25"),
             ("rank correlation", "0.982", "at least 0.9"),
@@ -42,7 +42,7 @@ impl Verdict {
             active: Some(side("https://prowl-active.prowl.svc:50051", "20261124T214500Z", "a91e", 0.1)),
             checks: limits.map(check).into(),
             race: Some(race(1.04)),
-            knee: Some(["active", "preview"].into_iter().flat_map(steps).collect()),
+            knee: Some(steps()),
             answers: Some(answers()),
             memory: Some(Memory { first_mb: 214.0, last_mb: 214.3, per_thousand_calls_kb: 0.4 }),
             settings: json!({
@@ -87,7 +87,6 @@ impl Verdict {
         for moment in &mut race.timeline {
             (moment.active_p50, moment.active_p99) = (None, None);
         }
-        verdict.knee.as_mut().unwrap().retain(|step| step.side == "preview");
         verdict
     }
 }
@@ -142,12 +141,12 @@ fn latency(ratio: f64) -> Latency {
     }
 }
 
-fn steps(side: &str) -> Vec<Step> {
-    let most = if side == "active" { 4_150.0 } else { 4_080.0 };
+fn steps() -> Vec<Step> {
+    let most = 4_080.0;
     let step = |rate: f64| {
         let over = (rate / most).max(1.0);
         let p99 = 2.0 + 3.0 * (rate / most).powi(4) + 900.0 * (over - 1.0);
-        Step { rate, answered: rate.min(most), p99, error_rate: 1.0 - 1.0 / over, side: side.into() }
+        Step { rate, answered: rate.min(most), p99, error_rate: 1.0 - 1.0 / over, generator_limited: false }
     };
     [500.0, 1_000.0, 2_000.0, 3_000.0, 4_000.0, 5_000.0].map(step).into()
 }
@@ -176,6 +175,7 @@ fn answers() -> Answers {
     };
     Answers {
         compared: 2_000,
+        judged_by_one: 3,
         psi: Some(0.031),
         ks: Some(0.0214),
         ks_p: Some(0.34),

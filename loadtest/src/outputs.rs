@@ -1,24 +1,42 @@
 //! The values of an output of the Open Inference Protocol: raw beside the outputs, where the question came so, or else in them.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use prowl_proto::inference::ModelInferResponse;
 
 /// Where the output of a name is.
-pub(super) fn place_of(name: &str, answer: &ModelInferResponse) -> Option<usize> {
+pub(crate) fn place_of(name: &str, answer: &ModelInferResponse) -> Option<usize> {
     answer.outputs.iter().position(|output| output.name == name)
 }
 
-/// The numbers of an output.
-pub(super) fn floats(answer: &ModelInferResponse, place: usize) -> Vec<f32> {
+/// The numbers of an output; none where they are damaged.
+pub(crate) fn floats(answer: &ModelInferResponse, place: usize) -> Vec<f32> {
     if let Some(raw) = answer.raw_output_contents.get(place) {
-        return raw.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+        let (values, rest) = raw.as_chunks::<4>();
+        let values = values.iter().filter(|_| rest.is_empty());
+        return values.map(|value| f32::from_le_bytes(*value)).collect();
     }
     let contents = answer.outputs.get(place).and_then(|output| output.contents.as_ref());
     contents.map(|contents| contents.fp32_contents.clone()).unwrap_or_default()
 }
 
+/// The texts of an output; none where they are damaged. In raw form each is preceded by its length.
+pub(crate) fn texts(answer: &ModelInferResponse, place: usize) -> Vec<Bytes> {
+    let Some(mut raw) = answer.raw_output_contents.get(place).cloned() else {
+        let contents = answer.outputs.get(place).and_then(|output| output.contents.as_ref());
+        return contents.map(|contents| contents.bytes_contents.clone()).unwrap_or_default();
+    };
+    let mut texts = Vec::new();
+    while raw.has_remaining() {
+        match raw.try_get_u32_le() {
+            Ok(length) if length as usize <= raw.len() => texts.push(raw.split_to(length as usize)),
+            _ => return Vec::new(),
+        }
+    }
+    texts
+}
+
 /// Puts others in their place.
-pub(super) fn set_floats(answer: &mut ModelInferResponse, place: usize, values: Vec<f32>) {
+pub(crate) fn set_floats(answer: &mut ModelInferResponse, place: usize, values: Vec<f32>) {
     if let Some(raw) = answer.raw_output_contents.get_mut(place) {
         *raw = values.into_iter().flat_map(f32::to_le_bytes).collect::<Bytes>();
     } else if let Some(contents) = answer.outputs.get_mut(place).and_then(|output| output.contents.as_mut()) {
@@ -26,8 +44,8 @@ pub(super) fn set_floats(answer: &mut ModelInferResponse, place: usize, values: 
     }
 }
 
-/// Puts other texts in the place of those of an output; in raw form each is preceded by its length.
-pub(super) fn set_texts(answer: &mut ModelInferResponse, place: usize, texts: &[&'static str]) {
+/// Puts other texts in the place of those of an output.
+pub(crate) fn set_texts(answer: &mut ModelInferResponse, place: usize, texts: &[&'static str]) {
     if let Some(raw) = answer.raw_output_contents.get_mut(place) {
         let mut values = BytesMut::new();
         for text in texts {
@@ -41,13 +59,13 @@ pub(super) fn set_texts(answer: &mut ModelInferResponse, place: usize, texts: &[
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use prowl_proto::inference::{InferTensorContents, model_infer_response::InferOutputTensor};
 
     use super::*;
 
     /// Percentiles and bands of two pull requests, of which the second was not judged.
-    pub(in crate::rehearse) fn answer(raw: bool) -> ModelInferResponse {
+    pub(crate) fn answer(raw: bool) -> ModelInferResponse {
         let floats = InferTensorContents { fp32_contents: vec![90.0, f32::NAN], ..InferTensorContents::default() };
         let texts = ["routine", ""].map(|text| Bytes::from_static(text.as_bytes()));
         let texts = InferTensorContents { bytes_contents: texts.into(), ..InferTensorContents::default() };
@@ -76,6 +94,7 @@ pub(super) mod tests {
             assert_eq!((place_of("band", &answer), place_of("risk", &answer)), (Some(1), None));
             let read = floats(&answer, 0);
             assert!(read[0] == 90.0 && read[1].is_nan() && read.len() == 2, "{read:?}");
+            assert_eq!(texts(&answer, 1), ["routine", ""]);
             set_floats(&mut answer, 0, vec![1.5, 2.5]);
             set_texts(&mut answer, 1, &["unusual", "routine"]);
             assert_eq!(floats(&answer, 0), [1.5, 2.5]);
@@ -86,5 +105,15 @@ pub(super) mod tests {
                 assert_eq!(*texts, ["unusual", "routine"].map(|text| Bytes::from_static(text.as_bytes())));
             }
         }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_none() {
+        let mut cut = answer(true);
+        for raw in &mut cut.raw_output_contents {
+            raw.truncate(raw.len() - 1);
+        }
+        assert!(floats(&cut, 0).is_empty() && texts(&cut, 1).is_empty());
+        assert!(floats(&cut, 7).is_empty() && texts(&cut, 7).is_empty());
     }
 }
