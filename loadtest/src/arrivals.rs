@@ -30,9 +30,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::sample::{Outcome, Sample, Samples};
 
-/// The shortest sleep of the clock: the timers of the system are no more exact, and moments that are closer together share a
-/// tick.
-const NAP: Duration = Duration::from_micros(100);
+/// The shortest sleep of the clock. Moments that are closer together share a tick: where they come fast, one for each would cost
+/// as much as a call.
+const NAP: Duration = Duration::from_micros(250);
 /// Calls that are sent off before those that are on their way may go on.
 const AT_ONCE: u64 = 128;
 
