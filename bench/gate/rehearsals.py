@@ -43,7 +43,8 @@ class Theatre:
     def break_green(self, fault, turn):
         # One model on both sides, so that nothing but the fault tells them apart; only a wrong model needs another.
         blue = self.old if fault == "wrong-model" else self.new
-        rehearsal = self.rehearse(f"{fault}-{turn}", blue, self.new, "--break", fault)
+        # Dice of its own: with the same ones, ten runs would be one that is repeated.
+        rehearsal = self.rehearse(f"{fault}-{turn}", blue, self.new, "--break", fault, "--seed", turn + 1)
         # Such a rehearsal holds where a check that is there for the fault has failed.
         return {**judged(rehearsal), "caught": rehearsal["holds"]}
 
@@ -54,6 +55,7 @@ class Theatre:
         with self.serving(folder / "active.log") as active, self.serving(folder / "preview.log") as preview:
             command = [self.program, "gate", "--store", self.store, "--expect-version", self.new, "--output", folder / "verdict", "--json"]
             command += ["--active", active.grpc, "--active-http", active.http, "--preview", preview.grpc, "--preview-http", preview.http]
+            command += ["--seed", turn + 1]
             _, printed = commands.run(command, self.cores, folder / "gate.log", PATIENCE, codes=(0, 1, 3))
         return judged({"gate": json.loads(printed) if printed else None, "why": commands.tail(folder / "gate.log")})
 

@@ -3,6 +3,7 @@
 mod gate;
 mod rehearse;
 mod server;
+mod trend;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -15,9 +16,10 @@ use prowl_platform::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::{
-    gate::{GateArgs, GateConfig, LimitArgs, TrendArgs},
+    gate::{GateArgs, GateConfig, LimitArgs},
     rehearse::{RehearseArgs, StandInArgs},
     server::ServerArgs,
+    trend::TrendArgs,
 };
 use crate::{
     Error,
@@ -127,7 +129,7 @@ pub struct RequestArgs {
     /// The store of the export
     #[arg(long, value_name = "URL", env = "PROWL_STORE")]
     pub store: Option<String>,
-    /// Most of them, drawn from all over the export
+    /// Most of them, drawn from all over the export; of a large one, from eight of its parts or more
     #[arg(long, value_name = "N", default_value_t = 4_000, value_parser = within(1, 1_000_000))]
     pub sample: u64,
     /// Of the dice: the same seed sends the same

@@ -18,10 +18,10 @@ use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use crate::{
-    judged::{Judged, Said},
     outputs::{floats, place_of, texts},
     rehearse::never_begun,
     sample::{Fault, Outcome},
+    skimmed::{Said, Skimmed},
     target::Target,
 };
 
@@ -71,6 +71,23 @@ pub enum Documents {
     Many(Vec<Bytes>),
 }
 
+impl Documents {
+    /// The last one, where there are more.
+    fn one(self) -> Bytes {
+        match self {
+            Self::One(document) => document,
+            Self::Many(mut documents) => documents.pop().unwrap_or_default(),
+        }
+    }
+
+    fn many(self) -> Vec<Bytes> {
+        match self {
+            Self::One(document) => vec![document],
+            Self::Many(documents) => documents,
+        }
+    }
+}
+
 /// Makes calls.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -97,7 +114,7 @@ impl Caller {
     pub async fn call(&self, kind: Kind, documents: Documents) -> Outcome {
         match (kind, documents) {
             (Kind::Score, Documents::One(document)) => self.judge_score(document).await.0,
-            // The others are rare, and would make each call as large as the largest.
+            // All else is rare, and would make each call as large as the largest.
             (kind, documents) => {
                 let called = Box::pin(self.call_rare(kind, documents));
                 timeout(self.deadline, called).await.unwrap_or(Outcome::Silent)
@@ -119,10 +136,14 @@ impl Caller {
 
     /// Scores one pull request, and reads of the answer only what is judged. Tells, too, whether the answer has a band.
     pub async fn judge_score(&self, document: Bytes) -> (Outcome, bool) {
-        match timeout(self.deadline, self.target.score_judged(request(document))).await {
-            Err(_) => (Outcome::Silent, false),
-            Ok(Err(status)) => (refused(&status), false),
-            Ok(Ok(answer)) => {
+        timeout(self.deadline, self.score_judged(document)).await.unwrap_or((Outcome::Silent, false))
+    }
+
+    /// The same without a deadline.
+    async fn score_judged(&self, document: Bytes) -> (Outcome, bool) {
+        match self.target.score_judged(request(document)).await {
+            Err(status) => (refused(&status), false),
+            Ok(answer) => {
                 let said = Said::from(&answer);
                 (self.judge(&said), said.has_band)
             }
@@ -131,7 +152,7 @@ impl Caller {
 
     /// The same as clients of others do it: one that no server has begun, since it drains, is made again without a word.
     pub(crate) async fn judge_score_persistently(&self, document: Bytes) -> Persistent {
-        let (mut tries, mut answer) = (0, None::<Judged>);
+        let (mut tries, mut answer) = (0, None::<Skimmed>);
         let asked = async {
             while tries < AGAIN {
                 tries += 1;
@@ -153,22 +174,13 @@ impl Caller {
     }
 
     async fn call_rare(&self, kind: Kind, documents: Documents) -> Outcome {
-        match (kind, documents) {
-            (Kind::Batch, Documents::Many(documents)) => self.batch(documents).await,
-            (Kind::Batch, Documents::One(document)) => self.batch(vec![document]).await,
-            (Kind::Stream, Documents::Many(documents)) => self.stream(documents).await,
-            (Kind::Stream, Documents::One(document)) => self.stream(vec![document]).await,
-            (kind, Documents::Many(mut documents)) => self.single(kind, documents.pop().unwrap_or_default()).await,
-            (kind, Documents::One(document)) => self.single(kind, document).await,
-        }
-    }
-
-    async fn single(&self, kind: Kind, document: Bytes) -> Outcome {
         match kind {
-            Kind::Oip => self.oip(document).await,
-            Kind::Http => self.http(document).await,
-            Kind::Abuse => self.abuse(&document).await,
-            Kind::Score | Kind::Batch | Kind::Stream => self.judge_score(document).await.0,
+            Kind::Score => self.score_judged(documents.one()).await.0,
+            Kind::Batch => self.batch(documents.many()).await,
+            Kind::Stream => self.stream(documents.many()).await,
+            Kind::Oip => self.oip(documents.one()).await,
+            Kind::Http => self.http(documents.one()).await,
+            Kind::Abuse => self.abuse(&documents.one()).await,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What each command does with what was typed, and what it ends with.
 
-use std::{panic::resume_unwind, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use goose::config::GooseConfiguration;
@@ -54,12 +54,17 @@ pub(crate) async fn judge(args: GateArgs) -> anyhow::Result<ExitCode> {
         let gate = config.gate.clone();
         // On a thread of the runtime's: from this one, each call would have to be handed over to them.
         let judging = AbortOnDropHandle::new(tokio::spawn(async move { gate::judge(&gate, &deck).await }));
-        let verdict = judging.await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))?;
-        // Before it can be read: a gate that fails leaves none.
+        // It ends with 1, as all that comes to no verdict, and not with 101, as a panic does.
+        let judged = judging.await;
+        let verdict =
+            judged.map_err(|_| anyhow::anyhow!("the gate failed by a panic, which is told above: report it"))??;
+        // A gate that fails leaves no verdict, neither here nor in the store: before it is kept the disk has taken it,
+        // and before it can be read it is kept.
+        place.write(&verdict)?;
         if let Some(store) = config.gate.store.as_ref().filter(|_| config.keep) {
             trend::keep(store, &verdict).await?;
         }
-        place.write(&verdict)?;
+        place.publish()?;
         anyhow::Ok(verdict)
     };
     let verdict = tokio::select! {
@@ -81,6 +86,7 @@ pub(crate) async fn rehearse(args: RehearseArgs) -> anyhow::Result<ExitCode> {
     };
     if let Some(verdict) = &rehearsed.gate {
         place.write(verdict)?;
+        place.publish()?;
     }
     exit::say(&rehearsed);
     if args.json {

@@ -8,6 +8,7 @@
 //! repository, is then in the sample more or less often than in the export. Files that were named are all read.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, BufRead, BufReader, Cursor, Read},
     path::PathBuf,
@@ -80,6 +81,14 @@ impl Deck {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty()
+    }
+
+    /// The others than those at these places; nothing where there are none.
+    #[must_use]
+    pub fn without(&self, places: &BTreeSet<usize>) -> Option<Self> {
+        let others = self.documents.iter().enumerate().filter(|(place, _)| !places.contains(place));
+        let documents: Vec<Bytes> = others.map(|(_, document)| document.clone()).collect();
+        (!documents.is_empty()).then_some(Self { documents })
     }
 
     /// One of them.
@@ -235,8 +244,6 @@ fn unpack(mut packed: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn files(texts: &[&str]) -> (tempfile::TempDir, Origin) {
@@ -279,6 +286,19 @@ mod tests {
         assert!(error.contains("no pull request"), "{error}");
         let missing = Origin::Files(vec!["/nowhere".into()]);
         assert!(Deck::draw(&missing, None, 10, 1).await.unwrap_err().to_string().contains("/nowhere"));
+    }
+
+    #[tokio::test]
+    async fn what_is_left_out_is_not_drawn() {
+        let (_folder, origin) = files(&["a\nb\nc\nd"]);
+        let deck = Deck::draw(&origin, None, 10, 1).await.unwrap();
+        let without = |places: &[usize]| deck.without(&places.iter().copied().collect());
+        let others = without(&[0, 2, 9]).unwrap();
+        assert_eq!(others.documents, ["b", "d"].map(Bytes::from));
+        let drawn: BTreeSet<Bytes> = Draws::of(&Arc::new(others), 1).take(4).into_iter().collect();
+        assert_eq!(drawn.len(), 2);
+        assert_eq!(without(&[]).unwrap().documents, deck.documents);
+        assert!(without(&[0, 1, 2, 3]).is_none());
     }
 
     #[tokio::test]

@@ -108,7 +108,7 @@ impl Generator {
         let busy = self.busy_cores.map_or("an unknown part".to_owned(), |busy| format!("{busy:.2}"));
         let shed = match self.shed {
             0 => String::new(),
-            shed => format!("; {shed} calls were not made, since --in-flight were waiting for an answer"),
+            shed => format!("; {shed} were not made, since as many as may be were waiting for an answer"),
         };
         let late = 100.0 * self.late;
         let line = format!("the load took {busy} of {} cores, {late:.2}% of it went out late{shed}", self.cores);
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(watch.open(), 2);
         let end = watch.end();
         assert!(end.seconds >= 0.02 && (1.0..=150.0).contains(&end.rate) && end.shed == 1, "{end:?}");
-        assert!(end.text().contains("1 calls were not made"));
+        assert!(end.text().contains("; 1 were not made, since"));
         assert!(end.is_limit && (0.33..0.34).contains(&end.late), "{end:?}");
         assert!(end.text().contains("is the limit"));
     }

@@ -4,7 +4,7 @@
 //!  export ──sample──> deck ──draws──┬─> goose's users (closed loop) ─┐
 //!                                   └─> arrivals (open loop) ────────┼─> calls ──> server(s)
 //!                                                                    │     └─> outcome: answered, by the right model, finite …
-//!  gate: ready, panel, first calls, race, knee ──> checks ──> verdict ──> report
+//!  gate: ready, first calls, panel, race, load test, knee ──> checks ──> verdict ──> report
 //!  rehearse: blue | green behind a switch, load on it, the gate in between
 //! ```
 //!
@@ -20,7 +20,6 @@ mod error;
 pub mod gate;
 mod generator;
 pub mod holding;
-mod judged;
 pub mod load;
 mod open;
 mod outputs;
@@ -28,6 +27,7 @@ pub mod rehearse;
 pub mod report;
 pub mod sample;
 pub mod scenarios;
+mod skimmed;
 pub mod stats;
 pub mod target;
 pub mod thresholds;

@@ -14,6 +14,9 @@ use tokio::runtime::Builder;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// Steps of tasks between two looks at the network: calls that go out together share their way, and the looks cost as much as they do.
+const AT_ONCE: u32 = 512;
+
 fn main() -> ExitCode {
     // Of the two that goose and we bring.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -31,7 +34,8 @@ fn run(command: Option<Command>, load: LoadArgs, goose: GooseConfiguration) -> a
     let is_alone = available_parallelism().is_ok_and(|cores| cores == NonZero::<usize>::MIN)
         && !matches!(command, Some(Command::Rehearse(_)));
     let mut builder = if is_alone { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    let runtime = builder.enable_all().build().context("cannot start the threads of the load test")?;
+    let runtime =
+        builder.event_interval(AT_ONCE).enable_all().build().context("cannot start the threads of the load test")?;
     let ended = runtime.block_on(async {
         match command {
             None => commands::test(load, goose).await,

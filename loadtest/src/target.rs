@@ -14,7 +14,7 @@ use prowl_proto::{
     v1::{GetModelRequest, GetModelResponse, ScoreRequest, scoring_client::ScoringClient},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::{
     Code, GrpcMethod, Request, Status,
     client::Grpc,
@@ -27,7 +27,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 use tonic_prost::ProstCodec;
 use url::Url;
 
-use crate::{Error, judged::Judged};
+use crate::{Error, skimmed::Skimmed};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -145,14 +145,14 @@ impl Target {
     }
 
     /// Scores one pull request as [`ScoringClient::score`] does, and reads of the answer only what is judged.
-    pub(crate) async fn score_judged(&self, request: ScoreRequest) -> Result<Judged, Status> {
+    pub(crate) async fn score_judged(&self, request: ScoreRequest) -> Result<Skimmed, Status> {
         let service = InterceptedService::new(self.channel(), self.bearer.clone());
         let mut client = Grpc::new(service).max_decoding_message_size(LONGEST_ANSWER);
         client.ready().await.map_err(|error| Status::unknown(format!("Service was not ready: {error}")))?;
         let mut request = Request::new(request);
         request.extensions_mut().insert(GrpcMethod::new("prowl.v1.Scoring", "Score"));
         let path = PathAndQuery::from_static("/prowl.v1.Scoring/Score");
-        Ok(client.unary(request, path, ProstCodec::<ScoreRequest, Judged>::new()).await?.into_inner())
+        Ok(client.unary(request, path, ProstCodec::<ScoreRequest, Skimmed>::new()).await?.into_inner())
     }
 
     /// The service of the Open Inference Protocol.
@@ -178,6 +178,24 @@ impl Target {
             Some(token) => request.header(reqwest::header::AUTHORIZATION, token.to_str().unwrap_or_default()),
             None => request,
         })
+    }
+
+    /// The same server over each of the connections by itself.
+    pub(crate) fn by_connection(&self) -> Vec<Self> {
+        let alone = |channel: &Channel| Self {
+            name: self.name,
+            url: self.url.clone(),
+            channels: vec![channel.clone()],
+            next: AtomicUsize::new(0),
+            bearer: self.bearer.clone(),
+            http: self.http.clone(),
+        };
+        self.channels.iter().map(alone).collect()
+    }
+
+    /// Connects, as far as it can: who cannot is told with the next call.
+    pub(crate) async fn connect(&self) {
+        let _ = timeout(CONNECT, self.serving()).await;
     }
 
     /// Waits until it is SERVING, and gives the model that it serves and how long that took.

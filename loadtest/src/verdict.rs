@@ -128,7 +128,7 @@ pub struct Race {
     /// The p99 of preview by that of the active version.
     pub p99_ratio: Option<Interval>,
     /// By the second in which calls were due.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<Second>,
 }
 
 /// How long calls took, in milliseconds from the moment at which each was due.
@@ -164,7 +164,7 @@ pub struct Latency {
 
 /// One second of a race; milliseconds, nothing where nothing was answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Moment {
+pub struct Second {
     /// Since the begin of the race.
     #[serde(deserialize_with = "or_nan")]
     pub second: f64,
@@ -189,7 +189,7 @@ pub struct Step {
     /// Calls a second that were due.
     #[serde(deserialize_with = "or_nan")]
     pub rate: f64,
-    /// Calls a second that were answered.
+    /// Calls a second that were answered in time: the rate, by the share of the calls that were due.
     #[serde(deserialize_with = "or_nan")]
     pub answered: f64,
     /// 99% quantile of what was answered, in milliseconds.
@@ -200,6 +200,13 @@ pub struct Step {
     pub error_rate: f64,
     /// Whether it was the generator that did not keep up.
     pub generator_limited: bool,
+}
+
+impl Step {
+    /// Whether nearly all that was due was answered.
+    pub(crate) fn keeps_up(&self) -> bool {
+        self.answered >= KEPT * self.rate
+    }
 }
 
 /// How the answers of the two sides to the same pull requests differ.
@@ -263,7 +270,7 @@ pub struct Memory {
     /// At the last.
     #[serde(deserialize_with = "or_nan")]
     pub last_mb: f64,
-    /// Growth by a thousand calls, in kB.
+    /// Growth for a thousand calls, in kB.
     #[serde(deserialize_with = "or_nan")]
     pub per_thousand_calls_kb: f64,
 }

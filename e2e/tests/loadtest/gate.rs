@@ -1,14 +1,15 @@
 //! What gets a go, and where its verdict is found again.
 
 use std::fs;
+use std::path::PathBuf;
 
-use prowl_e2e::run;
+use prowl_e2e::{Documents, Server, run};
 use serde_json::Value;
 
 use crate::given::{Gate, MODELS, assert_go, broken, check, told};
 
 /// What is checked of each version.
-const OF_ONE: [&str; 13] = [
+const OF_ONE: [&str; 15] = [
     "expected model",
     "very first calls",
     "first calls",
@@ -18,9 +19,11 @@ const OF_ONE: [&str; 13] = [
     "p99",
     "throughput",
     "judged",
+    "asked alone",
     "load test",
     "memory",
     "answers at the knee",
+    "last calls answered",
     "same model at the end",
 ];
 
@@ -98,12 +101,72 @@ fn an_identical_version_goes_and_so_does_the_first_of_all() {
     assert_eq!((preview.stop(), active.stop()), (0, 0));
 }
 
+/// The folder of the export in the store.
+fn export() -> PathBuf {
+    let mut exports = fs::read_dir(MODELS.store.root.join("exports")).unwrap();
+    exports.next().unwrap().unwrap().path()
+}
+
+#[test]
+fn of_two_models_each_has_what_it_says_itself() {
+    let (preview, active) = (MODELS.serve(), Server::start(&MODELS.store.url, &MODELS.old));
+    let gate = Gate::of(&preview.url(), &MODELS.new).with(&["--active", &active.url()]);
+    let outcome = gate.run();
+    // How far two models are from each other is no matter of this.
+    let verdict = gate.verdict().unwrap_or_else(|| panic!("{}", outcome.stderr));
+    assert_eq!(verdict["preview"]["version"], MODELS.new.as_str());
+    assert_eq!(verdict["active"]["version"], MODELS.old.as_str());
+    let moved = verdict["answers"]["moved"].as_array().unwrap();
+    let percentile = |of: &Value| of["percentile"].as_f64();
+    let farthest = moved.iter().find(|moved| percentile(&moved["preview"]).and(percentile(&moved["active"])).is_some());
+    let farthest = farthest.unwrap_or_else(|| panic!("two models that say the same: {verdict:#}"));
+    let is_it = |document: &&Value| {
+        document["number"] == farthest["number"] && document["base"]["repo"]["full_name"] == farthest["repository"]
+    };
+    let documents = Documents::read(&export());
+    let body = documents.0.iter().find(is_it).unwrap().to_string();
+    for (server, side, other) in [(&preview, "preview", "active"), (&active, "active", "preview")] {
+        let (status, answer) = server.post_with("/v1/score", "content-type: application/json\r\n", &body).unwrap();
+        assert_eq!(status, 200, "{answer}");
+        let said = percentile(&serde_json::from_str(&answer).unwrap()).unwrap();
+        let [own, others] = [side, other].map(|side| percentile(&farthest[side]).unwrap());
+        assert!((said - own).abs() < 1e-3 && (said - others).abs() > 1e-2, "{said} of {side}: {farthest:#}");
+    }
+}
+
+#[test]
+fn what_both_refuse_is_no_fault_of_the_new_one() {
+    let (preview, active) = (MODELS.serve(), MODELS.serve());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prs.ndjson");
+    // So few that each is sent in every step.
+    let mut lines: Vec<String> = Documents::read(&export()).0.iter().take(260).map(Value::to_string).collect();
+    // Cut off in the middle, it is no JSON.
+    lines.push(lines[0].chars().take(200).collect());
+    fs::write(&path, lines.join("\n")).unwrap();
+    let gate = Gate::of(&preview.url(), &MODELS.new).with(&["--requests", &path.display().to_string()]);
+    let gate = gate.with(&["--active", &active.url()]);
+    let outcome = gate.run();
+    let verdict = gate.verdict().unwrap();
+    assert_go(&outcome, &verdict);
+    let refused = check(&verdict, "refused by both")["observed"].as_str().unwrap();
+    let count: u64 = refused.split(' ').next().unwrap().parse().unwrap();
+    assert!((1..=5).contains(&count), "{refused}");
+
+    // By itself it has nobody to be excused by.
+    let alone = Gate::of(&preview.url(), &MODELS.new).with(&["--requests", &path.display().to_string()]);
+    alone.refused(3);
+    let verdict = alone.verdict().unwrap();
+    for name in ["first calls answered", "answered"] {
+        let why = check(&verdict, name)["why"].as_str().unwrap();
+        assert!(why.contains("INVALID_ARGUMENT"), "{why}");
+    }
+}
+
 #[test]
 fn without_a_store_it_has_to_be_told_the_digest_and_to_leave_out_the_panel() {
     let preview = MODELS.serve();
-    let mut exports = fs::read_dir(MODELS.store.root.join("exports")).unwrap();
-    let export = exports.next().unwrap().unwrap().path();
-    let mut parts = fs::read_dir(&export).unwrap().map(|file| file.unwrap().path().display().to_string());
+    let mut parts = fs::read_dir(export()).unwrap().map(|file| file.unwrap().path().display().to_string());
     let part = parts.find(|path| path.contains("part-")).unwrap();
     let gate = || Gate::without_store(&preview.url(), &MODELS.new).with(&["--requests", &part]);
 

@@ -171,7 +171,24 @@ fn one_server_behind_two_addresses() {
     ]);
     let told = gate.refused(1);
     assert!(told.contains("the two addresses lead to one server"), "{told}");
-    assert_eq!(broken(&gate.verdict().unwrap()), ["two servers"]);
+    // It is asked as preview and as active.
+    assert_eq!(broken(&gate.verdict().unwrap()), ["two servers", "asked alone"]);
+}
+
+#[test]
+fn ports_that_are_not_those_of_the_servers() {
+    let (preview, active) = (MODELS.serve(), MODELS.serve());
+    let nowhere = format!("http://127.0.0.1:{}/", free_port());
+    let gate = Gate::of(&preview.url(), &MODELS.new).with(&["--preview-http", &format!("http://{}", preview.http())]);
+    let gate = gate.with(&["--active", &active.url(), "--active-http", &nowhere, "--scenario", "score"]);
+    let told = gate.refused(1);
+    assert!(told.contains("are --preview-http and --active-http theirs?"), "{told}");
+    assert_eq!(broken(&gate.verdict().unwrap()), ["two servers", "CPU against active"]);
+
+    let gate = Gate::of(&preview.url(), &MODELS.new).with(&["--preview-http", &nowhere, "--scenario", "score"]);
+    let told = gate.refused(1);
+    assert!(told.contains("is --preview-http its HTTP port?"), "{told}");
+    assert_eq!(broken(&gate.verdict().unwrap()), ["asked alone", "memory"]);
 }
 
 #[test]

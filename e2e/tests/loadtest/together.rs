@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::given::{Gate, MODELS, assert_go};
+use crate::given::{Gate, MODELS, assert_go, broken, check};
 
 #[test]
 fn one_gate_at_a_time_has_a_folder() {
@@ -21,14 +21,23 @@ fn one_gate_at_a_time_has_a_folder() {
 }
 
 #[test]
-fn gates_of_the_same_servers_do_not_see_each_other() {
+fn two_gates_of_one_preview_are_no_go_of_either() {
     let (preview, active) = (MODELS.serve(), MODELS.serve());
-    let gates = [(); 2].map(|()| Gate::of(&preview.url(), &MODELS.new).with(&["--active", &active.url()]));
+    let http = format!("http://{}", preview.http());
+    let gate = || Gate::of(&preview.url(), &MODELS.new).with(&["--preview-http", &http, "--active", &active.url()]);
+    let gates = [gate(), gate()];
     let running = gates.each_ref().map(Gate::start);
     for (gate, running) in gates.iter().zip(running) {
-        let outcome = running.wait();
-        assert_go(&outcome, &gate.verdict().unwrap());
+        let told = gate.check_refused(&running.wait(), 1);
+        assert!(told.contains("calls that are not of this gate: is another gate at work on it?"), "{told}");
+        assert_eq!(broken(&gate.verdict().unwrap()), ["asked alone"]);
     }
+    // When they are over, one by itself gets its go.
+    let gate = gate();
+    let outcome = gate.run();
+    let verdict = gate.verdict().unwrap();
+    assert_go(&outcome, &verdict);
+    assert_eq!(check(&verdict, "asked alone")["observed"], "it answered nobody else");
 }
 
 #[test]

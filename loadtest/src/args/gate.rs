@@ -1,4 +1,4 @@
-//! The gate, and the history of its verdicts.
+//! The gate.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -24,7 +24,7 @@ pub struct GateArgs {
     /// The gRPC port of the new version
     #[arg(long, value_name = "URL", value_parser = server::url)]
     pub preview: Url,
-    /// Its HTTP port, for its memory and what calls cost it
+    /// Its HTTP port, for its memory, what calls cost it, and to see that nobody else asks it
     #[arg(long, value_name = "URL", value_parser = server::url)]
     pub preview_http: Option<Url>,
     /// The gRPC port of the version that serves; without it the preview is judged alone
@@ -105,7 +105,7 @@ pub struct LimitArgs {
     /// Highest p99 of the preview, in milliseconds, whatever the active version has
     #[arg(long, value_name = "MS", default_value_t = Limits::default().p99_ms, value_parser = positive)]
     pub max_p99: f64,
-    /// Highest p99 of its first calls, and slowest of the very first four, in milliseconds
+    /// Highest p99 of its first calls, and slowest of the very first, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = Limits::default().first_ms, value_parser = positive)]
     pub max_first_p99: f64,
     /// Share of calls that may fail, from 0 to 1
@@ -126,8 +126,8 @@ pub struct LimitArgs {
     /// Share of pull requests whose band may be another, or that one version alone judges, from 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = Limits::default().bands_changed, value_parser = a_share)]
     pub max_bands_changed: f64,
-    /// Highest growth of its memory for 1,000 calls, in KB
-    #[arg(long, value_name = "KB", default_value_t = Limits::default().memory_kb, value_parser = positive)]
+    /// Highest growth of its memory for 1,000 calls, in kB
+    #[arg(long, value_name = "kB", default_value_t = Limits::default().memory_kb, value_parser = positive)]
     pub max_memory_growth: f64,
     /// How late calls may go out, p99 in milliseconds: beyond that nothing can be told
     #[arg(long, value_name = "MS", default_value_t = Limits::default().lag_ms, value_parser = positive)]
@@ -152,20 +152,6 @@ impl From<LimitArgs> for Limits {
             lag_ms: args.max_lag,
         }
     }
-}
-
-/// `prowl-loadtest trend`
-#[derive(Debug, Group)]
-pub struct TrendArgs {
-    /// The store
-    #[arg(long, value_name = "URL", env = "PROWL_STORE")]
-    pub store: String,
-    /// How many of the newest
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = within(1, 10_000))]
-    pub last: u64,
-    /// Print them as JSON on stdout, one a line
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// A gate, and where its verdict goes.

@@ -1,11 +1,17 @@
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use prowl_proto::inference::{InferParameter, model_infer_response::InferOutputTensor};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::{outputs, target::Address};
 
 fn caller(expected: Option<(&str, &str)>) -> Caller {
-    let address =
-        Address { name: "preview", url: "http://127.0.0.1:1".parse().unwrap(), http: None, ca_file: None, token: None };
+    caller_of("http://127.0.0.1:1", expected)
+}
+
+fn caller_of(url: &str, expected: Option<(&str, &str)>) -> Caller {
+    let address = Address { name: "preview", url: url.parse().unwrap(), http: None, ca_file: None, token: None };
     let expected = expected.map(|(version, digest)| {
         Arc::new(ModelId { version: version.to_owned(), digest: digest.to_owned(), ..ModelId::default() })
     });
@@ -116,6 +122,26 @@ async fn a_server_that_is_not_there_is_unreachable() {
     }
     let asked = caller(None).judge_score_persistently(document).await;
     assert_eq!((asked.outcome, asked.digest, asked.again), (Outcome::Unreachable, None, 0));
+}
+
+#[tokio::test]
+async fn a_call_that_no_server_begins_is_made_again_and_not_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let turned_away = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&turned_away);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_, mut answer))) = connection.accept().await {
+                count.fetch_add(1, Relaxed);
+                answer.send_reset(h2::Reason::REFUSED_STREAM);
+            }
+        }
+    });
+    let asked = caller_of(&url, None).judge_score_persistently(Bytes::from_static(b"{}")).await;
+    assert_eq!((asked.outcome, asked.again), (Outcome::Unreachable, AGAIN - 1));
+    assert_eq!(turned_away.load(Relaxed), AGAIN);
 }
 
 #[test]

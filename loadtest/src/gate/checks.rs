@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prowl_proto::v1::ModelId;
 
-use super::{FIRST_IN_FLIGHT, knee::Climb, limits::Limits};
+use super::{calls::AT_ONCE, knee::Climb, limits::Limits, look::of_others};
 use crate::{
     Error,
     load::{Report, Rule},
@@ -20,8 +20,10 @@ const SLACK_MB: f64 = 32.0;
 /// Of the first calls so many may be slower: a pause of the machine hits those in flight, a cold server most of them.
 const WARM: f64 = 0.99;
 /// Pull requests that both have to judge: the index of two samples of the same is about 18 by their number, which is to
-/// be far below its limit.
+/// be far below its limit. As many calls has a race that tells a p99: of fewer it is that of one or two.
 const LEAST: u64 = 200;
+/// What is to be done where there is too little of something.
+const MORE: &str = "give a longer --run-time or a higher --rate";
 /// Differences of the panel that are told.
 const TOLD: usize = 3;
 
@@ -29,13 +31,11 @@ const TOLD: usize = 3;
 pub(super) struct Checks {
     limits: Limits,
     all: Vec<Check>,
-    /// Share of the race's calls about what both versions refuse.
-    refused: f64,
 }
 
 impl Checks {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, all: Vec::new(), refused: 0.0 }
+        Self { limits, all: Vec::new() }
     }
 
     pub(super) fn into_all(self) -> Vec<Check> {
@@ -86,7 +86,7 @@ impl Checks {
     pub(super) fn unchanged(&mut self, found: &ModelId, expected: Option<&ModelId>) {
         let same = expected.is_none_or(|expected| *expected == *found);
         self.add("same model at the end", same, found.version.clone(), String::new(), || {
-            "the preview changed its model while it was judged".to_owned()
+            "the preview changed its model while it was judged: pin it by --model, without --follow".to_owned()
         });
     }
 
@@ -98,29 +98,46 @@ impl Checks {
         });
     }
 
-    /// The first calls, those that were sent first before the others.
-    pub(super) fn first_calls(&mut self, calls: &[(Outcome, Duration)]) {
-        let mut times: Vec<f64> = calls.iter().map(|(_, took)| took.as_secs_f64() * 1e3).collect();
+    /// The first calls over each connection, and those that came after them, of which those that were sent first are
+    /// before the others.
+    pub(super) fn first_calls(&mut self, over_each: &[(Outcome, Duration)], after: &[(Outcome, Duration)]) {
+        let times = |calls: &[(Outcome, Duration)]| -> Vec<f64> {
+            calls.iter().map(|(_, took)| took.as_secs_f64() * 1e3).collect()
+        };
+        let mut all = times(after);
         // What is loaded with the first use is waited for by those who come first, and nobody else: too few for a
         // quantile.
-        let slowest = times.iter().take(FIRST_IN_FLIGHT).copied().fold(f64::NAN, f64::max);
-        times.sort_by(f64::total_cmp);
-        let slow = quantile(&times, WARM).unwrap_or(f64::NAN);
+        let slowest = times(over_each).iter().chain(all.iter().take(AT_ONCE)).copied().fold(f64::NAN, f64::max);
+        all.sort_by(f64::total_cmp);
+        let slow = quantile(&all, WARM).unwrap_or(f64::NAN);
+        let outcomes = || over_each.iter().chain(after).map(|(outcome, _)| *outcome);
+        let why = if outcomes().any(|outcome| outcome == Outcome::Answered) {
+            "it says that it serves before it is warm"
+        } else {
+            "its first calls were not answered"
+        };
         let limit = self.limits.first_ms;
         for (name, found) in [("very first calls", slowest), ("first calls", slow)] {
-            self.add(name, found <= limit, milliseconds(found), format!("at most {}", milliseconds(limit)), || {
-                "it says that it serves before it is warm".to_owned()
-            });
+            let allowed = format!("at most {}", milliseconds(limit));
+            self.add(name, found <= limit, milliseconds(found), allowed, || why.to_owned());
         }
-        self.failures("first calls answered", calls.iter().map(|(outcome, _)| *outcome), calls.len() as u64);
+        self.failures("first calls answered", outcomes(), self.limits.error_rate);
     }
 
-    fn failures(&mut self, name: &str, outcomes: impl Iterator<Item = Outcome>, calls: u64) {
-        let mut counts = BTreeMap::new();
-        for outcome in outcomes.filter(|outcome| *outcome != Outcome::Answered) {
-            *counts.entry(outcome.to_string()).or_insert(0) += 1;
+    /// The last calls of all: who has not got over what was asked of it does not answer them.
+    pub(super) fn last_calls(&mut self, outcomes: impl Iterator<Item = Outcome>) {
+        self.failures("last calls answered", outcomes, 0.0);
+    }
+
+    fn failures(&mut self, name: &str, outcomes: impl Iterator<Item = Outcome>, most: f64) {
+        let (mut counts, mut calls) = (BTreeMap::new(), 0);
+        for outcome in outcomes {
+            calls += 1;
+            if outcome != Outcome::Answered {
+                *counts.entry(outcome.to_string()).or_insert(0) += 1;
+            }
         }
-        self.counted(name, &counts, calls, self.limits.error_rate, None);
+        self.counted(name, &counts, calls, most, None);
     }
 
     /// The calls that failed, by what came of them. Where something else may be the reason, nothing is known but of
@@ -152,9 +169,7 @@ impl Checks {
             return;
         }
         let limit = report.generator.is_limit.then(|| report.generator.text());
-        // What both versions refuse in the race they refuse here.
-        let most = self.limits.error_rate + self.refused;
-        self.counted("load test", &report.failures, report.calls(), most, limit.clone());
+        self.counted("load test", &report.failures, report.calls(), self.limits.error_rate, limit.clone());
         for Rule { rule, observed, holds } in &report.rules {
             match &limit {
                 Some(reason) if !holds => self.untold(rule, reason),
@@ -171,14 +186,37 @@ impl Checks {
 
     /// What the preview did when it was asked more than it can answer.
     pub(super) fn knee(&mut self, climb: &Climb) {
+        const NAME: &str = "answers at the knee";
         let failed: usize = climb.failures.values().sum();
+        if failed == 0 && climb.is_stuck() {
+            let why = "it hardly answered at --rate, before more was asked of it: is something else at work on it or \
+                       on its machine?";
+            self.untold(NAME, why);
+            return;
+        }
         let observed = format!("{failed} of {} failed otherwise than by a full house", climb.calls);
-        self.add("answers at the knee", failed == 0, observed, "none".to_owned(), || told(&climb.failures));
+        self.add(NAME, failed == 0, observed, "none".to_owned(), || told(&climb.failures));
+    }
+
+    /// Whether the preview answered this gate alone: so many calls, while it was asked so many. Two gates would each
+    /// measure what the other asks.
+    pub(super) fn alone(&mut self, answered: f64, asked: u64) {
+        const NAME: &str = "asked alone";
+        match of_others(answered, asked) {
+            None => self.note(NAME, "it answered nobody else"),
+            Some(others) => {
+                let why = format!(
+                    "the preview answered {others:.0} calls that are not of this gate: is another gate at work on it? \
+                     run one after the other"
+                );
+                self.untold(NAME, &why);
+            }
+        }
     }
 
     pub(super) fn answers(&mut self, answers: Option<&Answers>) {
         let Some(answers) = answers else {
-            self.untold("answers", "no pull request was answered by both");
+            self.untold("answers", "no pull request was answered by both: see `answered` and `active answers`");
             return;
         };
         if answers.compared < LEAST {
@@ -206,7 +244,7 @@ impl Checks {
 
     fn figure(&mut self, name: &str, figure: Option<f64>, limit: f64, at_most: bool, why: &str) {
         let Some(figure) = figure else {
-            self.untold(name, "too little was answered to compare");
+            self.untold(name, &format!("too little was answered to compare: {MORE}"));
             return;
         };
         let holds = if at_most { figure <= limit } else { figure >= limit };
@@ -216,9 +254,9 @@ impl Checks {
 
     pub(super) fn memory(&mut self, growth: &Memory) {
         let (grown, limit) = (growth.per_thousand_calls_kb, self.limits.memory_kb);
-        let observed = format!("{grown:.0} KB for 1,000 calls");
+        let observed = format!("{grown:.0} kB for 1,000 calls");
         let holds = grown <= limit || growth.last_mb - growth.first_mb <= SLACK_MB;
-        let allowed = format!("at most {limit:.0} KB, or {SLACK_MB} MB in all");
+        let allowed = format!("at most {limit:.0} kB, or {SLACK_MB} MB in all");
         self.add("memory", holds, observed, allowed, || {
             format!("it grew from {:.0} to {:.0} MB: calls leave something behind", growth.first_mb, growth.last_mb)
         });

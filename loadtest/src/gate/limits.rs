@@ -30,7 +30,7 @@ pub struct Limits {
     pub bands_changed: f64,
     /// How late the load may go out, its 99th percentile in milliseconds: beyond that it is the load that is measured.
     pub lag_ms: f64,
-    /// Growth of the resident memory for a thousand calls, in KB.
+    /// Growth of the resident memory for a thousand calls, in kB.
     pub memory_kb: f64,
 }
 

@@ -1,13 +1,14 @@
 //! Whether a new version may take the place of the active one.
 //!
 //! ```text
-//! ready ─> first calls ─> panel ─> race against active ─> goose's rules ─> knee of preview ─> checks ─> verdict
+//! ready ─> first calls ─> panel ─> race against active ─> goose's rules ─> knee ─> last calls ─> checks ─> verdict
 //!                                  same requests, side by side
 //! ```
 //!
 //! Each step adds checks; one that cannot be made says so, and then the verdict is unknown, which is never a go.
 
 mod answers;
+mod calls;
 mod checks;
 mod goose;
 mod knee;
@@ -33,9 +34,6 @@ use crate::{
     target::{Address, Target},
     verdict::{self, Decision, Machine, Side, Verdict},
 };
-
-/// How many of the first calls are in flight at one time.
-const FIRST_IN_FLIGHT: usize = 4;
 
 /// What to judge, and how.
 #[derive(Debug, Clone)]
@@ -82,6 +80,11 @@ impl Config {
         for address in std::iter::once(&mut self.preview).chain(&mut self.active) {
             address.token.clone_from(token);
         }
+    }
+
+    /// Whether the HTTP ports of both sides were named.
+    fn names_ports(&self) -> bool {
+        self.preview.http.is_some() && self.active.as_ref().is_some_and(|active| active.http.is_some())
     }
 }
 
@@ -163,4 +166,14 @@ fn empty(config: &Config, deck: &Deck, began: Timestamp) -> Verdict {
 fn load() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_are_in_flight_as_are_due_in_a_second_within_reason() {
+        assert_eq!([0.1, 64.0, 200.0, 4_096.0, 1e6].map(in_flight), [64, 64, 200, 4_096, 4_096]);
+    }
 }

@@ -10,7 +10,11 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::{Error, target::Target};
+use crate::{
+    Error,
+    outputs::{floats, place_of},
+    target::Target,
+};
 
 /// Name of the panel in the folder of a model.
 const FILE: &str = "panel.json";
@@ -128,19 +132,10 @@ impl Given {
     }
 }
 
-/// The rows of an answer whose values come raw, as they came in.
+/// The rows of an answer.
 fn given(answer: &ModelInferResponse, rows: usize) -> Option<Vec<Given>> {
-    let raw = |name: &str| {
-        let place = answer.outputs.iter().position(|output| output.name == name)?;
-        answer.raw_output_contents.get(place)
-    };
-    let floats = |name: &str| {
-        let (values, rest) = raw(name)?.as_chunks::<4>();
-        (rest.is_empty() && values.len() == rows)
-            .then(|| values.iter().map(|value| f32::from_le_bytes(*value)).collect())
-    };
-    let (scores, percentiles, risks): (Vec<f32>, Vec<f32>, Vec<f32>) =
-        (floats("score")?, floats("percentile")?, floats("risk")?);
+    let of_all = |name: &str| Some(floats(answer, place_of(name, answer)?)).filter(|values| values.len() == rows);
+    let (scores, percentiles, risks) = (of_all("score")?, of_all("percentile")?, of_all("risk")?);
     let figures = scores.into_iter().zip(percentiles).zip(risks);
     Some(figures.map(|((score, percentile), risk)| Given { score, percentile, risk }).collect())
 }

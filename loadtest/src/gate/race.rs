@@ -18,7 +18,7 @@ use crate::{
     deck::{Deck, Draws},
     sample::{Outcome, Sample, Samples},
     stats::{quantile, quantile_ratio},
-    verdict::{Latency, Moment, Race},
+    verdict::{Latency, Race, Second},
 };
 
 /// Slices of the bootstrap, in seconds: calls within one are alike, those of two hardly.
@@ -65,6 +65,13 @@ pub(super) struct Lane {
     pub(super) judged: u64,
     /// Calls that are left out, since both refuse them.
     pub(super) refused: u64,
+}
+
+impl Lane {
+    /// Calls that were made.
+    pub(super) fn asked(&self) -> u64 {
+        self.samples.len() as u64 + self.refused
+    }
 }
 
 /// What a call brings beside its sample.
@@ -243,7 +250,7 @@ pub(super) fn latency(samples: &Samples) -> Latency {
     }
 }
 
-fn timeline(raced: &Raced) -> Vec<Moment> {
+fn timeline(raced: &Raced) -> Vec<Second> {
     let seconds = raced.length.as_secs_f64().ceil() as usize;
     let mut preview = by_second(&raced.preview.samples, seconds);
     let mut active = raced.active.as_ref().map(|lane| by_second(&lane.samples, seconds));
@@ -257,7 +264,7 @@ fn timeline(raced: &Raced) -> Vec<Moment> {
                 (quantile(times, 0.5), quantile(times, 0.99))
             };
             let ((preview_p50, preview_p99), (active_p50, active_p99)) = (at(ours), at(theirs));
-            Moment { second: second as f64, preview_p50, preview_p99, active_p50, active_p99, failures }
+            Second { second: second as f64, preview_p50, preview_p99, active_p50, active_p99, failures }
         })
         .collect()
 }
@@ -357,6 +364,7 @@ mod tests {
         assert_eq!(raced.refused, BTreeSet::from([1]));
         let (preview, active) = (raced.preview, raced.active.unwrap());
         assert_eq!((preview.samples.len(), preview.refused, preview.shed, preview.judged), (6, 1, 4, 1));
+        assert_eq!(preview.asked(), 7);
         assert_eq!((active.samples.len(), active.refused, active.judged), (6, 1, 1));
         assert_eq!(preview.samples.failures().values().sum::<u64>(), 4);
         assert_eq!(raced.answers.keys().copied().collect::<Vec<_>>(), [2, 3, 7]);

@@ -1,19 +1,18 @@
 //! The steps of a gate, in their order.
 
-use std::{collections::BTreeSet, panic::resume_unwind, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use prowl_platform::Folder;
 use prowl_proto::v1::ModelId;
-use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::{Instant, sleep};
 
 use super::{
-    Config, FIRST_IN_FLIGHT, Test, answers,
+    Config, Test, answers,
+    calls::{self, Called},
     checks::Checks,
     goose, in_flight,
     knee::{self, Way},
-    look::{Look, look},
+    look::{Look, Looks, look},
     panel::Panel,
     race::{self, Raced, Settings, refuses},
 };
@@ -30,6 +29,11 @@ use crate::{
 const FIRST: usize = 500;
 /// How long they take at most: a server that does not answer would have them all wait.
 const FIRST_LONGEST: Duration = Duration::from_secs(40);
+/// Calls after all else, and how long they take at most.
+const LAST: usize = 20;
+const LAST_LONGEST: Duration = Duration::from_secs(10);
+/// So long a server may take to get over what was more than it can answer.
+const REST: Duration = Duration::from_secs(1);
 
 pub(super) struct Gate<'a> {
     pub(super) config: &'a Config,
@@ -44,22 +48,6 @@ struct Sides<'a> {
     active: Option<&'a Target>,
     new: Caller,
     old: Option<Caller>,
-}
-
-/// What preview and active tell of themselves at one time.
-#[derive(Clone, Copy)]
-struct Looks {
-    preview: Option<Look>,
-    active: Option<Look>,
-}
-
-/// One of the first calls.
-struct First {
-    /// How many its worker had made before.
-    turn: usize,
-    document: Bytes,
-    outcome: Outcome,
-    took: Duration,
 }
 
 impl Gate<'_> {
@@ -95,21 +83,32 @@ impl Gate<'_> {
         let asked = self.first_calls(&sides).await;
         let after_first = sides.look().await;
         if is_alike {
-            self.two_servers(unasked, after_first, asked);
+            self.two_servers(&unasked, &after_first, asked);
+        }
+        // What active has to set up is no merit of preview.
+        if let Some(old) = &sides.old {
+            self.call_first(old).await;
         }
         self.panel(&sides, model).await?;
         // What the first calls of all have it set up once is no leak.
         let before = sides.look().await;
         let raced = self.race(verdict, &sides).await;
-        self.cost(before, sides.look().await, sides.active.is_some());
-        let mut calls = raced.preview.samples.len() as u64 + raced.preview.refused;
+        self.looked(&before, &sides.look().await, &raced);
+        // What both refuse would fail whole batches, and says nothing of preview.
+        let Some(deck) = self.deck.without(&raced.refused).map(Arc::new) else {
+            self.checks.untold("requests", "both versions refuse all that is sent: give other --requests");
+            return Ok(());
+        };
+        self.draws = Draws::of(&deck, self.config.seed);
+        let mut calls = raced.preview.asked();
         if let Some(test) = &self.config.test {
-            calls += self.goose(test, &sides.new).await;
+            calls += self.goose(test, &sides.new, &deck).await;
         }
         // Before the knee: what a server holds for thousands that wait is no leak.
         self.memory(verdict, before.preview, look(preview).await, calls);
         if let Some(highest) = self.config.highest {
-            self.knee(verdict, &sides.new, highest, &raced.refused).await;
+            self.knee(verdict, &sides.new, highest).await;
+            sleep(REST).await;
         }
         self.still_there(&sides).await;
         Ok(())
@@ -159,47 +158,44 @@ impl Gate<'_> {
         }
     }
 
-    /// The first calls of all; how many were answered.
+    /// The first calls of all; how many preview has to have counted.
     async fn first_calls(&mut self, sides: &Sides<'_>) -> u64 {
-        let each = FIRST / FIRST_IN_FLIGHT;
-        let workers = (0..FIRST_IN_FLIGHT).map(|_| {
-            let (documents, caller) = (self.draws.take(each), sides.new.clone());
-            AbortOnDropHandle::new(tokio::spawn(async move {
-                let begun = Instant::now();
-                let mut calls = Vec::with_capacity(documents.len());
-                for (turn, document) in documents.into_iter().enumerate() {
-                    if begun.elapsed() > FIRST_LONGEST {
-                        break;
-                    }
-                    let sent = Instant::now();
-                    let (outcome, _) = caller.judge_score(document.clone()).await;
-                    calls.push(First { turn, document, outcome, took: sent.elapsed() });
-                }
-                calls
-            }))
-        });
-        let mut all = Vec::with_capacity(FIRST);
-        for worker in workers.collect::<Vec<_>>() {
-            all.extend(worker.await.unwrap_or_else(|failed| resume_unwind(failed.into_panic())));
-        }
-        all.sort_by_key(|call| call.turn);
-        let answered = all.iter().filter(|call| call.outcome == Outcome::Answered).count() as u64;
+        let (over_each, mut all) = self.call_first(&sides.new).await;
+        let is_counted = |call: &&Called| !matches!(call.outcome, Outcome::Silent | Outcome::Unreachable);
+        let counted = all.iter().filter(is_counted).count() as u64;
         if let Some(old) = &sides.old {
-            accept_refused(&mut all, old).await;
+            let ask = move |document| async move { old.judge_score(document).await.0 };
+            calls::accept_refused(&mut all, ask).await;
         }
-        let calls: Vec<_> = all.iter().map(|call| (call.outcome, call.took)).collect();
-        self.checks.first_calls(&calls);
-        answered
+        let all: Vec<_> = all.iter().map(|call| (call.outcome, call.took)).collect();
+        let (over_each, after) = all.split_at(over_each);
+        self.checks.first_calls(over_each, after);
+        counted
+    }
+
+    /// Calls a side for the first time; how many of the calls are those over each of its connections, which are before
+    /// the others.
+    async fn call_first(&mut self, caller: &Caller) -> (usize, Vec<Called>) {
+        let until = Instant::now() + FIRST_LONGEST;
+        let mut all = calls::over_each(caller, &mut self.draws, until).await;
+        let over_each = all.len();
+        all.extend(calls::some(caller, &mut self.draws, FIRST, until).await);
+        (over_each, all)
     }
 
     /// Two that serve the same model may be one.
-    fn two_servers(&mut self, unasked: Looks, after_first: Looks, asked: u64) {
+    fn two_servers(&mut self, unasked: &Looks, after_first: &Looks, asked: u64) {
         const NAME: &str = "two servers";
         match (after_first.preview, unasked.active, after_first.active) {
             (Some(preview), Some(before), Some(active)) if preview.is_same_server(&active, &before, asked) => {
                 self.checks.untold(NAME, "the two addresses lead to one server: it would be compared with itself");
             }
             (Some(_), Some(_), Some(_)) => self.checks.note(NAME, "they count their calls apart"),
+            _ if self.config.names_ports() => {
+                let why = "both serve one model, and their HTTP ports do not tell at /metrics whether they are one \
+                           server: are --preview-http and --active-http theirs?";
+                self.checks.untold(NAME, why);
+            }
             _ => {
                 let why = "both serve one model, and whether they are one server cannot be told without --preview-http \
                            and --active-http";
@@ -239,7 +235,7 @@ impl Gate<'_> {
         let figures = race::figures(&raced, settings);
         self.checks.race(&figures, &raced);
         verdict.machine.noise = race::noise(&raced.active.as_ref().unwrap_or(&raced.preview).samples);
-        verdict.machine.generator_limited = self.checks.generator(&figures, &raced);
+        verdict.machine.generator_limited = self.checks.generator(&figures);
         if sides.old.is_some() {
             verdict.answers = answers::compare(&raced.answers, self.deck);
             self.checks.answers(verdict.answers.as_ref());
@@ -248,20 +244,31 @@ impl Gate<'_> {
         raced
     }
 
-    /// What calls have cost, where there are two to be compared.
-    fn cost(&mut self, before: Looks, after: Looks, has_active: bool) {
-        let cost = |before: Option<Look>, after: Option<Look>| before?.cost(&after?);
-        let costs = cost(before.preview, after.preview).zip(cost(before.active, after.active));
-        if has_active {
-            self.checks.cpu(costs.map(|(ours, theirs)| [ours, theirs]));
+    /// Whether preview answered nobody else in the race, and what its calls have cost where there are two to be
+    /// compared.
+    fn looked(&mut self, before: &Looks, after: &Looks, raced: &Raced) {
+        let answered = before.preview.zip(after.preview).and_then(|(before, after)| before.answered(&after));
+        match answered {
+            Some(answered) => self.checks.alone(answered, raced.preview.asked()),
+            None if self.config.preview.http.is_none() => {
+                self.checks.note("asked alone", "not looked at: it needs --preview-http");
+            }
+            None => {
+                let why = "the HTTP port of the preview does not tell at /metrics how much it answers, or leads to \
+                           more than one process: name that of one by --preview-http";
+                self.checks.untold("asked alone", why);
+            }
+        }
+        if let Some(active) = &raced.active {
+            self.checks.cpu(before.cost(after), active.asked(), self.config.names_ports());
         }
     }
 
     /// The load test of goose's; how many calls that were.
-    async fn goose(&mut self, test: &Test, caller: &Caller) -> u64 {
+    async fn goose(&mut self, test: &Test, caller: &Caller, deck: &Arc<Deck>) -> u64 {
         tracing::info!(scenario = test.scenario.name(), rules = test.rules.len(), "testing with goose");
         let expected = caller.expected.as_deref().cloned().unwrap_or_default();
-        match Box::pin(goose::run(self.config, test, &expected, self.deck)).await {
+        match Box::pin(goose::run(self.config, test, &expected, deck)).await {
             Ok(report) => {
                 self.checks.load_test(&report, test.rules.len());
                 report.calls()
@@ -279,33 +286,41 @@ impl Gate<'_> {
             return;
         }
         let Some((first, last)) = first.zip(last) else {
-            self.checks.untold("memory", "the HTTP port of the preview does not tell it at /metrics");
+            let why = "the HTTP port of the preview does not tell it at /metrics: is --preview-http its HTTP port?";
+            self.checks.untold("memory", why);
             return;
         };
         verdict.memory = first.growth(&last, calls);
         match &verdict.memory {
             Some(growth) => self.checks.memory(growth),
             None => {
-                let why = "the HTTP port of the preview does not tell its memory and when it began, or leads to more \
-                           than one process: name that of one by --preview-http";
+                let why = "the HTTP port of the preview does not tell its memory, or leads to more than one process: \
+                           name that of one by --preview-http";
                 self.checks.untold("memory", why);
             }
         }
     }
 
-    async fn knee(&mut self, verdict: &mut Verdict, caller: &Caller, highest: f64, refused: &BTreeSet<usize>) {
+    async fn knee(&mut self, verdict: &mut Verdict, caller: &Caller, highest: f64) {
         tracing::info!(highest, "looking for the knee");
         let Config { rate, step, seed, .. } = *self.config;
         let way = Way { from: rate, to: highest, step, seed };
-        let climb = knee::climb(caller, &mut self.draws, way, refused).await;
+        let climb = knee::climb(caller, &mut self.draws, way).await;
         self.checks.knee(&climb);
         verdict.knee = Some(climb.steps);
     }
 
-    /// At the end it is still the same that answers.
+    /// At the end it still answers, and is the same.
     async fn still_there(&mut self, sides: &Sides<'_>) {
         match sides.preview.ready(self.config.deadline).await {
             Ok((model, _)) => {
+                let last = calls::some(&sides.new, &mut self.draws, LAST, Instant::now() + LAST_LONGEST).await;
+                // That it cannot read one is an answer, too.
+                let of = |call: &Called| match call.outcome {
+                    outcome if refuses(outcome).is_some() => Outcome::Answered,
+                    outcome => outcome,
+                };
+                self.checks.last_calls(last.iter().map(of));
                 self.checks.unchanged(&model.model.unwrap_or_default(), sides.new.expected.as_deref());
             }
             Err(error) => self.checks.failed("preview is serving at the end", &error),
@@ -323,15 +338,5 @@ impl Sides<'_> {
         };
         let (preview, active) = tokio::join!(look(self.preview), active);
         Looks { preview, active }
-    }
-}
-
-/// What the active version refuses as well says nothing of the new one. Ends with the first that it does not.
-async fn accept_refused(calls: &mut [First], active: &Caller) {
-    for call in calls.iter_mut().filter(|call| refuses(call.outcome).is_some()) {
-        if active.judge_score(call.document.clone()).await.0 != call.outcome {
-            return;
-        }
-        call.outcome = Outcome::Answered;
     }
 }

@@ -47,10 +47,7 @@ use self::{
     report::Circumstances,
     stage::{Stage, Switched},
 };
-use crate::{
-    outputs,
-    verdict::{Decision, Verdict},
-};
+use crate::verdict::{Decision, Verdict};
 
 /// What is rehearsed.
 #[derive(Debug, Clone)]

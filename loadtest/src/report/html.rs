@@ -5,7 +5,7 @@ use prowl_page::{Cell, Document, Table, count, counted, escaped, number, paragra
 use super::escape::cut;
 use super::number::{milliseconds, ratio};
 use super::{answers, plots, words};
-use crate::verdict::{Check, Decision, Latency, Moment, Race, Side, Step, Verdict};
+use crate::verdict::{Check, Decision, Latency, Race, Second, Side, Step, Verdict};
 
 /// The page.
 pub(super) fn html(verdict: &Verdict) -> String {
@@ -128,7 +128,7 @@ fn quantiles(race: &Race) -> String {
     table.html() + &failures
 }
 
-fn seconds(timeline: &[Moment]) -> String {
+fn seconds(timeline: &[Second]) -> String {
     let columns = ["second", "#preview p50", "#preview p99", "#active p50", "#active p99", "#failures"];
     let mut table = Table::new("Latency by second", &columns);
     for moment in timeline {

@@ -50,7 +50,7 @@ fn side(side: &Side) -> String {
 fn checks(verdict: &Verdict) -> String {
     let of = |holds: Option<bool>| verdict.checks.iter().filter(|check| check.holds == holds).count();
     let memory = verdict.memory.as_ref().map_or(String::new(), |memory| {
-        format!("; memory {} kB by 1000 calls", words::signed(memory.per_thousand_calls_kb))
+        format!("; memory {} kB for 1,000 calls", words::signed(memory.per_thousand_calls_kb))
     });
     format!("{} hold, {} fail, {} unknown{memory}", of(Some(true)), of(Some(false)), of(None))
 }
@@ -93,7 +93,7 @@ mod tests {
         let lines = lines(&Verdict::example_no_go());
         assert_eq!(lines[0], "decision  no go for 20261130T001500Z, exit code 3");
         assert!(lines[1].starts_with("because   2 of 11 checks fail: error rate (0.83%; "), "{lines:?}");
-        assert_eq!(lines[4], "checks    8 hold, 2 fail, 1 unknown; memory +0.4 kB by 1000 calls");
+        assert_eq!(lines[4], "checks    8 hold, 2 fail, 1 unknown; memory +0.4 kB for 1,000 calls");
         assert!(lines[5].contains(" of 30\u{202f}000 calls at 500 a second; failed: 250 (0.8%)"), "{lines:?}");
         assert_eq!(lines[9], "machine   8 cores at load 1.2, noise 3.1%, 97 s");
     }

@@ -1,7 +1,7 @@
 //! The folder of a verdict, which one gate at a time has.
 //!
 //! What lay there of an earlier gate is taken away before anything is measured: whoever reads `verdict.json` after a
-//! gate that came to no end must not find an old go. It is written last, and at once: where it is, the others are.
+//! gate that came to no end must not find an old go. It gets its name last, and at once: where it is, the others are.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -50,18 +50,34 @@ impl Place {
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
-    /// Writes the files of a verdict.
+    /// Writes the files of a verdict, of which `verdict.json` has no name yet: with [`Self::publish`] it can be read.
     ///
     /// # Errors
     /// The disk is full, or the like.
     pub fn write(&self, verdict: &Verdict) -> Result<(), Error> {
-        let files = files(verdict).map_err(|error| failed(&self.folder, error.into()))?;
-        for (name, bytes) in files.iter().rev() {
-            let (draft, path) = (self.folder.join(format!(".{name}")), self.folder.join(name));
+        let [verdict, reports @ ..] = files(verdict).map_err(|error| failed(&self.folder, error.into()))?;
+        for (name, bytes) in reports.iter().chain([&verdict]) {
+            let draft = self.draft(name);
             fs::write(&draft, bytes).map_err(|source| failed(&draft, source))?;
-            fs::rename(&draft, &path).map_err(|source| failed(&path, source))?;
         }
-        Ok(())
+        reports.iter().try_for_each(|(name, _)| self.rename(name))
+    }
+
+    /// Lets `verdict.json` be read, which was written before.
+    ///
+    /// # Errors
+    /// It is not there any more, or the like.
+    pub fn publish(&self) -> Result<(), Error> {
+        self.rename(super::NAMES[0])
+    }
+
+    fn draft(&self, name: &str) -> PathBuf {
+        self.folder.join(format!(".{name}"))
+    }
+
+    fn rename(&self, name: &str) -> Result<(), Error> {
+        let path = self.folder.join(name);
+        fs::rename(self.draft(name), &path).map_err(|source| failed(&path, source))
     }
 }
 
@@ -81,6 +97,8 @@ mod tests {
         let folder = folder.path().join("a/b");
         let place = Place::lock(&folder).unwrap();
         place.write(&Verdict::example()).unwrap();
+        assert!(folder.join("verdict.md").exists() && !folder.join("verdict.json").exists(), "nobody may read it yet");
+        place.publish().unwrap();
         let names = || {
             let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
             names.sort_unstable();
@@ -99,6 +117,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::lock(folder.path()).unwrap();
         place.write(&Verdict::example()).unwrap();
+        place.publish().unwrap();
         let refused = Place::lock(folder.path()).unwrap_err();
         assert!(refused.source().unwrap().to_string().contains("another gate does"), "{refused:?}");
         assert!(folder.path().join("verdict.json").exists());

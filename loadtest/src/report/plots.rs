@@ -7,7 +7,7 @@ use prowl_page::{Axis, Plot, counted, number, percent};
 pub(super) use self::answers::{histogram, moved};
 use super::number::milliseconds;
 use super::words::{capacity, kept_up};
-use crate::verdict::{Latency, Moment, Race, Step};
+use crate::verdict::{Latency, Race, Second, Step};
 
 /// Room for the labels of the sides.
 const RIGHT: f64 = 54.0;
@@ -68,8 +68,8 @@ pub(super) fn beyond(race: &Race) -> String {
 }
 
 /// p50 and p99 by the second.
-pub(super) fn timeline(moments: &[Moment]) -> String {
-    type Figure = fn(&Moment) -> Option<f64>;
+pub(super) fn timeline(moments: &[Second]) -> String {
+    type Figure = fn(&Second) -> Option<f64>;
     let lines: [(&str, &str, Figure); 4] = [
         ("active p50", "three thin", |moment| moment.active_p50),
         ("preview p50", "one thin", |moment| moment.preview_p50),

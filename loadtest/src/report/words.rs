@@ -136,7 +136,7 @@ pub(super) fn failures(side: &str, latency: &Latency, escape: Escape) -> Option<
 pub(super) fn kept_up(steps: &[Step]) -> Option<f64> {
     let mut steps: Vec<_> = steps.iter().collect();
     steps.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    steps.iter().take_while(|step| step.answered >= KEPT * step.rate).map(|step| step.rate).last()
+    steps.iter().take_while(|step| step.keeps_up()).map(|step| step.rate).last()
 }
 
 /// What preview bears.
@@ -177,7 +177,7 @@ pub(super) fn memory(memory: &Memory) -> String {
     let told = |size: f64| if size.is_finite() { format!("{size:.1} MB") } else { "–".to_owned() };
     let (first, last) = (told(memory.first_mb), told(memory.last_mb));
     format!(
-        "Memory of preview: {first} at first, {last} at last; {} kB by 1000 calls.",
+        "Memory of preview: {first} at first, {last} at last; {} kB for 1,000 calls.",
         signed(memory.per_thousand_calls_kb)
     )
 }

@@ -3,7 +3,7 @@
 //! Calls of one moment are alike: a pause of the machine makes all of them slow, so that ten thousand of them tell less than
 //! ten thousand dice would. Therefore whole blocks of time are drawn anew and not single calls (the moving-block bootstrap:
 //! Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17, 1989), and the same
-//! ones for both sides, whose calls went out in turn and had the same machine below them.
+//! ones for both sides, whose calls went out side by side and had the same machine below them.
 
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 use serde::{Deserialize, Serialize};

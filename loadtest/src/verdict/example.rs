@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{
-    Answers, Check, Decision, Judged, Latency, Machine, Memory, Moment, Moved, Race, SCHEMA, Side, Step, Verdict,
+    Answers, Check, Decision, Judged, Latency, Machine, Memory, Moved, Race, SCHEMA, Second, Side, Step, Verdict,
 };
 use crate::stats::Interval;
 
@@ -20,7 +20,7 @@ impl Verdict {
             ("p50 against active", "1.01 (0.99 to 1.03)", "at most 1.1"),
             ("p99 against active", "1.04 (0.97 to 1.12)", "at most 1.2"),
             ("CPU against active", "0.110 and 0.108 ms a call", "at most 1.50 times, for certain"),
-            ("memory", "+0.4 kB by 1 000 calls", "at most 20 kB"),
+            ("memory", "+0.4 kB for 1,000 calls", "at most 20 kB"),
             ("PSI of percentiles", "0.031", "below 0.25"),
             ("rank correlation", "0.982", "at least 0.9"),
             ("bands changed", "2.3%", "at most 5%"),
@@ -102,7 +102,7 @@ fn race(ratio: f64) -> Race {
     let moment = |second: u32| {
         let wave = 1.0 + 0.15 * (f64::from(second) * 0.9).sin();
         let other = 1.0 + 0.15 * (f64::from(second) * 0.7).cos();
-        Moment {
+        Second {
             second: f64::from(second),
             preview_p50: Some(preview.p50 * (0.7 + 0.3 * wave)),
             preview_p99: Some(preview.p99 * wave),

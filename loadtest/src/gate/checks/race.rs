@@ -1,12 +1,13 @@
 //! What the same calls to both sides tell: whether preview is as fast as the active version, answers as much, and at
 //! what price.
 
-use super::{Checks, milliseconds, share};
+use super::{Checks, LEAST, MORE, milliseconds, share};
 use crate::{
     gate::{
-        look::Cost,
-        race::{Lane, Raced, in_time},
+        look::{Cost, of_others},
+        race::{Lane, Raced, in_time, refuses},
     },
+    sample::Outcome,
     stats::Interval,
     verdict::{Check, Race},
 };
@@ -22,11 +23,12 @@ const JUDGED: f64 = 0.5;
 /// Share of its calls that the active version has to answer to be compared with.
 const WELL: f64 = 0.99;
 /// Checks of what the load generator has a part in.
-pub(super) const P99: &str = "p99";
-pub(super) const THROUGHPUT: &str = "throughput";
-pub(super) const P50_RATIO: &str = "p50 against active";
-pub(super) const P99_RATIO: &str = "p99 against active";
-const TIMED: [&str; 4] = [P99, THROUGHPUT, P50_RATIO, P99_RATIO];
+const P99: &str = "p99";
+const THROUGHPUT: &str = "throughput";
+const P50_RATIO: &str = "p50 against active";
+const P99_RATIO: &str = "p99 against active";
+const IN_FLIGHT: &str = "calls in flight";
+const TIMED: [&str; 5] = [P99, THROUGHPUT, P50_RATIO, P99_RATIO, IN_FLIGHT];
 /// What calls cost.
 const CPU: &str = "CPU against active";
 
@@ -52,19 +54,23 @@ impl Checks {
         }
         let calls = preview.samples.len() as u64;
         if preview.refused > 0 {
-            self.refused = preview.refused as f64 / (calls + preview.refused) as f64;
-            self.note("refused by both", &format!("{} of {} calls", preview.refused, calls + preview.refused));
+            self.note("refused by both", &format!("{} of {} calls", preview.refused, preview.asked()));
         }
-        self.failures("answered", preview.samples.0.iter().map(|sample| sample.outcome), calls);
+        self.failures("answered", preview.samples.0.iter().map(|sample| sample.outcome), self.limits.error_rate);
         let (p99, limit) = (race.preview.p99, self.limits.p99_ms);
-        self.add(P99, p99 <= limit, milliseconds(p99), format!("at most {}", milliseconds(limit)), || {
-            format!("one call in a hundred takes longer at {:.0} calls a second", race.rate)
-        });
+        if calls < LEAST {
+            self.untold(P99, &format!("of {calls} calls it is that of one or two: {MORE}"));
+        } else {
+            self.add(P99, p99 <= limit, milliseconds(p99), format!("at most {}", milliseconds(limit)), || {
+                format!("one call in a hundred takes longer at {:.0} calls a second", race.rate)
+            });
+        }
         let kept = in_time(&preview.samples, raced.length) as f64 / (calls + preview.shed) as f64;
         let least = self.limits.throughput;
         self.add(THROUGHPUT, kept >= least, share(kept), format!("at least {}", share(least)), || {
             format!("it does not keep up with {:.0} calls a second", race.rate)
         });
+        self.in_flight(preview, active.as_ref());
         self.judged(preview, active.as_ref());
         let (Some(theirs), Some(lane)) = (&race.active, active) else { return };
         let times = [preview.samples.answered_ms(), lane.samples.answered_ms()];
@@ -73,16 +79,29 @@ impl Checks {
         self.ratio(&Compared { name: P50_RATIO, limit: limits.p50_ratio, ratio, at, times });
         let (ratio, at) = (race.p99_ratio, [ours.p99, theirs.p99]);
         self.ratio(&Compared { name: P99_RATIO, limit: limits.p99_ratio, ratio, at, times });
-        // Of an active version that is not well, nothing can be learnt.
+        // Of an active version that is not well, nothing can be learnt. What it cannot read is no illness: a new one
+        // that can may be there for that.
+        let is_well = |outcome: Outcome| outcome == Outcome::Answered || refuses(outcome).is_some();
+        let well = lane.samples.0.iter().filter(|sample| is_well(sample.outcome)).count() as u64;
         let asked = theirs.calls + lane.shed;
-        if asked == 0 || (theirs.answered as f64) < WELL * asked as f64 {
-            let why = format!("the active version failed {} of {asked} calls", asked - theirs.answered);
+        if asked == 0 || (well as f64) < WELL * asked as f64 {
+            let failed = asked - well;
+            let why = format!("the active version failed {failed} of {asked} calls: mend it, and run again");
             self.untold("active answers", &why);
         }
     }
 
-    /// A limit is passed for certain where all of the interval is above it, since less could be chance, and where a
-    /// client notices.
+    /// Whether calls of preview piled up. Where those of active did as well, it may be what both share.
+    fn in_flight(&mut self, preview: &Lane, active: Option<&Lane>) {
+        if preview.shed == 0 {
+            return;
+        }
+        let holds = if active.is_some_and(|lane| lane.shed > 0) { None } else { Some(false) };
+        let why = "too many calls waited for an answer at one time".to_owned();
+        self.push(IN_FLIGHT, holds, format!("{} calls not made", preview.shed), "0".to_owned(), why);
+    }
+
+    /// A limit is passed for certain where all of the interval is above what is allowed, since less could be chance.
     ///
     /// It is kept where the quantile itself is within it. Where it is not, the interval does not say so for certain: of
     /// a few bursts, many rounds draw none. A pause of the machine hits the calls of both sides that are due in it, so
@@ -93,13 +112,13 @@ impl Checks {
     fn ratio(&mut self, compared: &Compared<'_>) {
         let Compared { name, limit, ratio, at: [ours, theirs], times } = *compared;
         let Some(Interval { low, at, high }) = ratio else {
-            self.untold(name, "too little was answered to compare");
+            self.untold(name, &format!("too little was answered to compare: {MORE}"));
             return;
         };
         let bound = (limit * theirs).max(theirs + UNNOTICED_MS);
         let [above, of_active] = times.each_ref().map(|times| share_above(times, bound));
         let is_within = ours <= bound;
-        let (holds, why) = if !is_within && low > limit {
+        let (holds, why) = if low * theirs > bound {
             (Some(false), "it is slower than the active version by more than chance explains")
         } else if is_within || above - of_active <= BY_DICE {
             (Some(true), "")
@@ -123,12 +142,24 @@ impl Checks {
         });
     }
 
-    /// What calls cost preview, and what they cost active; nothing where that is not known.
-    pub(in crate::gate) fn cpu(&mut self, costs: Option<[Cost; 2]>) {
+    /// What calls cost preview, and what they cost active, which was asked so often; nothing where that is not known,
+    /// which is as it should be only where a port was not named.
+    pub(in crate::gate) fn cpu(&mut self, costs: Option<[Cost; 2]>, asked: u64, are_named: bool) {
         let Some([ours, theirs]) = costs else {
-            self.note(CPU, "not looked at: it needs --preview-http and --active-http, each of one process");
+            if are_named {
+                let why = "the HTTP ports do not tell at /metrics what calls cost, or lead to more than one process: \
+                           name those of one process each by --preview-http and --active-http";
+                self.untold(CPU, why);
+            } else {
+                self.note(CPU, "not looked at: it needs --preview-http and --active-http, each of one process");
+            }
             return;
         };
+        // What others ask may cost more or less: a batch of a thousand is one call.
+        if of_others(theirs.calls, asked).is_some() {
+            self.note(CPU, "not compared: active answers others as well");
+            return;
+        }
         let coarse = if ours.off >= 1.0 { ", told in whole seconds" } else { "" };
         let observed = format!(
             "{:.3} and {:.3} ms a call, of {:.2} and {:.2} s{coarse}",
@@ -144,7 +175,7 @@ impl Checks {
     }
 
     /// Whether the load itself kept up; if not, what was measured is no verdict on the server.
-    pub(in crate::gate) fn generator(&mut self, race: &Race, raced: &Raced) -> bool {
+    pub(in crate::gate) fn generator(&mut self, race: &Race) -> bool {
         let of_active = race.active.as_ref().map_or(0.0, |active| active.lag_p99);
         let lag = race.preview.lag_p99.max(of_active);
         let limited = lag > self.limits.lag_ms;
@@ -158,12 +189,6 @@ impl Checks {
             let is_timed = |check: &&mut Check| TIMED.contains(&check.name.as_str()) && check.holds == Some(false);
             self.all.iter_mut().filter(is_timed).for_each(|check| check.holds = None);
         }
-        let shed = raced.preview.shed;
-        if shed > 0 {
-            self.add("calls in flight", false, format!("{shed} calls not made"), "0".to_owned(), || {
-                "too many calls waited for an answer at one time".to_owned()
-            });
-        }
         limited
     }
 }
@@ -172,3 +197,6 @@ impl Checks {
 fn share_above(times: &[f64], bound: f64) -> f64 {
     times.iter().filter(|time| **time > bound).count() as f64 / times.len().max(1) as f64
 }
+
+#[cfg(test)]
+mod tests;

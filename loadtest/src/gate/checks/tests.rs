@@ -1,56 +1,13 @@
-use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
-
-use super::{
-    race::{P50_RATIO, P99, P99_RATIO, THROUGHPUT},
-    *,
-};
+use super::*;
 use crate::{
-    gate::{
-        look::Cost,
-        race::{Lane, Raced, Settings, figures},
-    },
     generator::Watch,
     load::Row,
-    sample::{Fault, Sample, Samples},
-    verdict::{Decision, Verdict},
+    sample::Fault,
+    verdict::{Decision, Step, Verdict},
 };
 
-const LENGTH: Duration = Duration::from_secs(20);
-
-fn lane(samples: impl Iterator<Item = Sample>) -> Lane {
-    let samples = Samples(samples.collect());
-    let judged = samples.answered_ms().len() as u64;
-    Lane { samples, judged, ..Lane::default() }
-}
-
-/// A race of twenty seconds in which calls take so many microseconds on each side, with some at the end of active that
-/// fail.
-fn raced(preview: u64, active: u64, lag: Duration, failing: u64) -> Raced {
-    let side = |microseconds: u64, failing: u64| {
-        let sample = |number: u64| Sample {
-            due: Duration::from_millis(5 * number),
-            lag,
-            took: Duration::from_micros(microseconds + microseconds * (number % 7) / 20),
-            outcome: if number < 4_000 - failing { Outcome::Answered } else { Outcome::Unreachable },
-        };
-        lane((0..4_000).map(sample))
-    };
-    let (preview, active) = (side(preview, 0), Some(side(active, failing)));
-    Raced { preview, active, length: LENGTH, ..Raced::default() }
-}
-
-/// What a race comes to, and the checks that do not hold.
-fn judged(raced: &Raced) -> (Decision, Vec<String>) {
-    let settings = Settings { rate: 200.0, length: raced.length, seed: 1, in_flight: 64, compared: 0 };
-    let race = figures(raced, settings);
-    ended(|checks| {
-        checks.race(&race, raced);
-        checks.generator(&race, raced);
-    })
-}
-
 /// What checks come to, and those that do not hold.
-fn ended(check: impl FnOnce(&mut Checks)) -> (Decision, Vec<String>) {
+pub(super) fn ended(check: impl FnOnce(&mut Checks)) -> (Decision, Vec<String>) {
     let mut checks = Checks::new(Limits::default());
     check(&mut checks);
     let all = checks.into_all();
@@ -59,120 +16,15 @@ fn ended(check: impl FnOnce(&mut Checks)) -> (Decision, Vec<String>) {
     (Verdict::decide(&all), broken)
 }
 
-fn decision(check: impl FnOnce(&mut Checks)) -> Decision {
+pub(super) fn decision(check: impl FnOnce(&mut Checks)) -> Decision {
     ended(check).0
-}
-
-#[test]
-fn only_what_a_client_notices_is_slower() {
-    let none = Duration::ZERO;
-    assert_eq!(judged(&raced(5_000, 5_000, none, 0)), (Decision::Go, Vec::new()));
-    assert_eq!(judged(&raced(900, 400, none, 0)), (Decision::Go, Vec::new()), "half a millisecond");
-    let (decision, broken) = judged(&raced(20_000, 5_000, none, 0));
-    assert_eq!((decision, broken), (Decision::NoGo, vec![P50_RATIO.to_owned(), P99_RATIO.to_owned()]));
-    let (decision, broken) = judged(&raced(300_000, 290_000, none, 0));
-    assert_eq!((decision, &broken[0]), (Decision::NoGo, &P99.to_owned()));
-}
-
-/// Thirty seconds of two hundred calls a second, of a few milliseconds with a tail; those that become due in a stall
-/// wait for its end.
-fn stalling(seed: u64, stalls: &[(f64, f64)]) -> Lane {
-    let mut dice = ChaCha8Rng::seed_from_u64(seed);
-    let mut due = 0.0;
-    let calls = std::iter::from_fn(|| {
-        due -= (1.0 - dice.random::<f64>()).ln() / 200.0;
-        let waits = stalls
-            .iter()
-            .map(|(begin, length)| if (*begin..begin + length).contains(&due) { begin + length - due } else { 0.0 });
-        let took = 0.002 - 0.0004 * (1.0 - dice.random::<f64>()).ln() + waits.sum::<f64>();
-        let [due, took] = [due, took].map(Duration::from_secs_f64);
-        Some(Sample { due, lag: Duration::ZERO, took, outcome: Outcome::Answered })
-    });
-    lane(calls.take_while(|sample| sample.due < Duration::from_secs(30)))
-}
-
-fn stalled(seed: u64, ours: &[(f64, f64)], theirs: &[(f64, f64)]) -> (Decision, Vec<String>) {
-    let (preview, active) = (stalling(2 * seed, ours), Some(stalling(2 * seed + 1, theirs)));
-    judged(&Raced { preview, active, length: Duration::from_secs(30), ..Raced::default() })
-}
-
-#[test]
-fn three_stalls_are_not_a_go() {
-    let stalls = [(4.2, 0.24), (13.7, 0.24), (22.1, 0.24)];
-    for seed in 0..6 {
-        assert_eq!(stalled(seed, &stalls, &[]), (Decision::Unknown, vec![P99_RATIO.to_owned()]), "{seed}");
-    }
-}
-
-#[test]
-fn an_identical_side_with_shared_stalls_is_a_go() {
-    let many = [(4.2, 0.24), (13.7, 0.24), (22.1, 0.24)];
-    for seed in 0..6 {
-        assert_eq!(stalled(seed, &[], &[]), (Decision::Go, Vec::new()), "{seed}");
-        assert_eq!(stalled(seed, &many, &many), (Decision::Go, Vec::new()), "{seed}");
-        // As many calls wait as lie beyond a p99, which so is now that of the pause, and now that of the others.
-        let one = [(9.3, 0.3)];
-        assert_eq!(stalled(seed, &one, &one), (Decision::Go, Vec::new()), "{seed}");
-    }
-}
-
-#[test]
-fn what_the_load_or_the_active_version_has_spoilt_is_unknown() {
-    let (decision, broken) = judged(&raced(20_000, 5_000, Duration::from_millis(9), 0));
-    assert_eq!((decision, broken.len()), (Decision::Unknown, 3), "{broken:?}");
-    let (decision, broken) = judged(&raced(5_000, 5_000, Duration::ZERO, 2_000));
-    assert_eq!((decision, broken), (Decision::Unknown, vec!["active answers".to_owned()]));
-    let mut stuck = raced(5_000, 5_000, Duration::ZERO, 0);
-    stuck.active.as_mut().unwrap().shed = 500;
-    assert_eq!(judged(&stuck), (Decision::Unknown, vec!["active answers".to_owned()]), "its own calls alone");
-    let mut shed = raced(5_000, 5_000, Duration::ZERO, 0);
-    shed.preview.shed = 5;
-    assert_eq!(judged(&shed), (Decision::NoGo, vec!["calls in flight".to_owned()]));
-    assert_eq!(judged(&Raced::default()), (Decision::Unknown, vec!["answered".to_owned()]));
-}
-
-#[test]
-fn what_comes_after_the_end_does_not_keep_up() {
-    let late = |from: u64| {
-        let sample = |number: u64| Sample {
-            due: Duration::from_millis(5 * number),
-            lag: Duration::ZERO,
-            took: Duration::from_millis(if number < from { 2 } else { 2_000 }),
-            outcome: Outcome::Answered,
-        };
-        let (preview, length) = (lane((0..4_000).map(sample)), LENGTH);
-        judged(&Raced { preview, length, ..Raced::default() }).1
-    };
-    assert_eq!(late(4_000), [""; 0]);
-    assert_eq!(late(3_900), [P99, THROUGHPUT]);
-    let mut shed = raced(5_000, 5_000, Duration::ZERO, 0);
-    shed.preview.shed = 50;
-    assert_eq!(judged(&shed).1, [THROUGHPUT, "calls in flight"]);
-}
-
-#[test]
-fn a_version_that_judges_less_than_the_other_or_hardly_at_all_does_not_pass() {
-    let judging = |ours: u64, theirs: Option<u64>| {
-        let mut raced = raced(5_000, 5_000, Duration::ZERO, 0);
-        raced.preview.judged = ours;
-        match (&mut raced.active, theirs) {
-            (Some(active), Some(judged)) => active.judged = judged,
-            (active, _) => *active = None,
-        }
-        self::judged(&raced)
-    };
-    let fails = || (Decision::NoGo, vec!["judged".to_owned()]);
-    assert_eq!(judging(3_700, Some(4_000)).0, Decision::Go);
-    assert_eq!(judging(3_500, Some(4_000)), fails());
-    assert_eq!((judging(1_000, Some(1_100)).0, judging(3_900, None).0), (Decision::Go, Decision::Go));
-    assert_eq!((judging(0, None), judging(1_900, None)), (fails(), fails()));
 }
 
 #[test]
 fn first_calls_may_pause_and_not_wait_for_a_cold_server() {
     let first = |slow: std::ops::Range<usize>| {
         let call = |number| (Outcome::Answered, Duration::from_millis(if slow.contains(&number) { 300 } else { 2 }));
-        ended(|checks| checks.first_calls(&(0..500).map(call).collect::<Vec<_>>())).1
+        ended(|checks| checks.first_calls(&[call(500); 4], &(0..500).map(call).collect::<Vec<_>>())).1
     };
     assert_eq!([first(0..0), first(40..44)], [const { Vec::<String>::new() }; 2]);
     // All wait for one that loads.
@@ -180,13 +32,38 @@ fn first_calls_may_pause_and_not_wait_for_a_cold_server() {
     assert_eq!(first(3..4), ["very first calls"]);
     assert_eq!(first(0..500), ["very first calls", "first calls"]);
     assert_eq!(first(100..150), ["first calls"]);
+    // The replica behind one of the connections is cold.
+    assert_eq!(first(500..501), ["very first calls"]);
     let failing = |count: usize, outcome| {
         let call = |number| (if number < count { outcome } else { Outcome::Answered }, Duration::from_millis(2));
-        decision(|checks| checks.first_calls(&(0..500).map(call).collect::<Vec<_>>()))
+        decision(|checks| checks.first_calls(&[call(500)], &(0..500).map(call).collect::<Vec<_>>()))
     };
     assert_eq!((failing(0, Outcome::Silent), failing(1, Outcome::Silent)), (Decision::Go, Decision::NoGo));
     assert_eq!(failing(1, Outcome::Wrong(Fault::Model)), Decision::NoGo);
-    assert_eq!(decision(|checks| checks.first_calls(&[])), Decision::NoGo);
+    assert_eq!((failing(500, Outcome::Silent), failing(501, Outcome::Silent)), (Decision::NoGo, Decision::NoGo));
+    assert_eq!(decision(|checks| checks.first_calls(&[], &[])), Decision::NoGo);
+    let silent = [(Outcome::Silent, Duration::from_secs(5)); 4];
+    let mut checks = Checks::new(Limits::default());
+    checks.first_calls(&silent, &silent);
+    let why: Vec<String> = checks.into_all().into_iter().map(|check| check.why).collect();
+    assert_eq!(why[..2], ["its first calls were not answered"; 2], "nobody knows how warm it is: {why:?}");
+}
+
+#[test]
+fn each_of_the_last_calls_has_to_be_answered() {
+    let last = |failing: usize| {
+        let all = std::iter::repeat_n(Outcome::Silent, failing).chain([Outcome::Answered; 19]);
+        ended(|checks| checks.last_calls(all))
+    };
+    let name = "last calls answered".to_owned();
+    assert_eq!((last(0), last(1)), ((Decision::Go, Vec::new()), (Decision::NoGo, vec![name])));
+}
+
+#[test]
+fn who_answers_another_gate_as_well_is_not_judged() {
+    let alone = |answered| ended(|checks| checks.alone(answered, 6_000));
+    assert_eq!([5_000.0, 6_010.0].map(alone), [(); 2].map(|()| (Decision::Go, Vec::new())));
+    assert_eq!(alone(9_000.0), (Decision::Unknown, vec!["asked alone".to_owned()]));
 }
 
 #[test]
@@ -215,6 +92,9 @@ fn one_row_of_the_panel_is_enough() {
     assert_eq!(decision(|checks| checks.panel(64, &["row 3".to_owned()])), Decision::NoGo);
 }
 
+/// A change of the answers, and what comes of it in which check.
+type Case = (fn(&mut Answers), Decision, &'static str);
+
 #[test]
 fn each_figure_of_the_answers_has_its_limit() {
     let limits = Limits::default();
@@ -235,7 +115,6 @@ fn each_figure_of_the_answers_has_its_limit() {
         ended(|checks| checks.answers(Some(&answers)))
     };
     assert_eq!(of(|_| ()), (Decision::Go, Vec::new()));
-    type Case = (fn(&mut Answers), Decision, &'static str);
     let cases: [Case; 8] = [
         (|answers| answers.psi = Some(0.26), Decision::NoGo, "percentiles (PSI)"),
         (|answers| answers.ks = Some(0.16), Decision::NoGo, "percentiles (Kolmogorov–Smirnov)"),
@@ -304,40 +183,20 @@ fn a_load_test_has_its_failures_and_its_rules() {
 }
 
 #[test]
-fn what_both_refuse_in_the_race_the_load_test_may_fail_by() {
-    let mut raced = raced(5_000, 5_000, Duration::ZERO, 0);
-    raced.preview.refused = 8;
-    let race = figures(&raced, Settings { rate: 200.0, length: LENGTH, seed: 1, in_flight: 64, compared: 0 });
-    let of = |failed| {
-        decision(|checks| {
-            checks.race(&race, &raced);
-            checks.load_test(&load_test(&[("refused with INVALID_ARGUMENT", failed)], &[], false), 0);
-        })
-    };
-    // Two in a thousand, and one in two thousand more.
-    assert_eq!([4, 6].map(of), [Decision::Go, Decision::NoGo]);
-}
-
-#[test]
 fn a_full_house_is_no_failure_at_the_knee_and_all_else_is() {
-    let failing = |failures| Climb { calls: 100, failures, ..Climb::default() };
-    assert_eq!(decision(|checks| checks.knee(&failing(BTreeMap::new()))), Decision::Go);
-    let failures = BTreeMap::from([("unreachable".to_owned(), 1)]);
-    assert_eq!(
-        ended(|checks| checks.knee(&failing(failures))),
-        (Decision::NoGo, vec!["answers at the knee".to_owned()])
-    );
-}
-
-#[test]
-fn a_call_may_cost_more_only_within_its_limit_and_what_the_counters_leave_open() {
-    let cost = |seconds, off| Cost { seconds, off, calls: 6_000.0 };
-    let of = |ours, theirs| decision(|checks| checks.cpu(Some([ours, theirs])));
-    assert_eq!(of(cost(1.4, 0.01), cost(1.0, 0.01)), Decision::Go);
-    assert_eq!(of(cost(1.6, 0.01), cost(1.0, 0.01)), Decision::NoGo);
-    assert_eq!(of(cost(2.0, 1.0), cost(1.0, 1.0)), Decision::Go, "that may be the same");
-    assert_eq!(of(cost(9.0, 1.0), cost(2.0, 1.0)), Decision::NoGo);
-    assert_eq!(decision(|checks| checks.cpu(None)), Decision::Go);
+    let climb = |answered: f64, failures: &[(&str, usize)]| {
+        let step = Step { rate: 100.0, answered, p99: 1.0, error_rate: 0.0, generator_limited: false };
+        let failures = failures.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count)).collect();
+        ended(|checks| checks.knee(&Climb { steps: vec![step], calls: 100, failures }))
+    };
+    let name = || vec!["answers at the knee".to_owned()];
+    assert_eq!(climb(100.0, &[]), (Decision::Go, Vec::new()));
+    assert_eq!(climb(100.0, &[("unreachable", 1)]), (Decision::NoGo, name()));
+    // It was not even asked for more than in the race.
+    assert_eq!(climb(40.0, &[]), (Decision::Unknown, name()));
+    assert_eq!(climb(40.0, &[("unreachable", 1)]), (Decision::NoGo, name()));
+    let nothing = ended(|checks| checks.knee(&Climb::default()));
+    assert_eq!(nothing, (Decision::Unknown, name()));
 }
 
 #[test]

@@ -3,7 +3,8 @@ use tokio::{net::TcpStream, sync::oneshot, time::Instant};
 use tonic::Code;
 use tonic_health::{pb::health_check_response::ServingStatus, server::HealthReporter};
 
-use super::{super::outputs, *};
+use super::*;
+use crate::outputs;
 
 /// The real server: it answers with the number of bytes that it was sent, and knows who asks.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use crate::sample::{Fault, Outcome};
 
 /// The fields of [`ScoreResponse`] that are judged, by their numbers there.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Judged {
+pub(crate) struct Skimmed {
     #[prost(float, optional, tag = "4")]
     pub(crate) anomaly: Option<f32>,
     #[prost(float, optional, tag = "5")]
@@ -61,8 +61,8 @@ impl Said<'_> {
     }
 }
 
-impl<'a> From<&'a Judged> for Said<'a> {
-    fn from(answer: &'a Judged) -> Self {
+impl<'a> From<&'a Skimmed> for Said<'a> {
+    fn from(answer: &'a Skimmed) -> Self {
         Self {
             model: answer.model.as_ref().map(|model| (&model.version[..], &model.digest[..])),
             has_band: answer.band != Band::Unspecified as i32,
@@ -115,8 +115,8 @@ mod tests {
             repository_is_foreign: true,
             ..ScoreResponse::default()
         };
-        let read = Judged::decode(&whole.encode_to_vec()[..]).unwrap();
-        let expected = Judged {
+        let read = Skimmed::decode(&whole.encode_to_vec()[..]).unwrap();
+        let expected = Skimmed {
             anomaly: Some(1.5),
             percentile: Some(97.25),
             band: Band::Unusual as i32,
@@ -125,7 +125,7 @@ mod tests {
         };
         assert_eq!(read, expected);
         // What the whole one has no number for is not there here, either.
-        assert_eq!(Judged::decode(&ScoreResponse::default().encode_to_vec()[..]).unwrap(), Judged::default());
+        assert_eq!(Skimmed::decode(&ScoreResponse::default().encode_to_vec()[..]).unwrap(), Skimmed::default());
         let (of_whole, of_part) = (Said::from(&whole), Said::from(&read));
         assert_eq!((of_whole.model, of_whole.has_band), (of_part.model, of_part.has_band));
         assert_eq!(of_whole.figures(), of_part.figures());
