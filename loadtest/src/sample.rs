@@ -103,6 +103,14 @@ pub struct Sample {
     pub outcome: Outcome,
 }
 
+impl Sample {
+    /// From the moment at which it was sent: what the server and the way to it add. A stall of the server is in it for
+    /// all who were due, too, since nobody waits for an answer before the next call; a pause of the generator is not.
+    pub fn served(&self) -> Duration {
+        self.took.saturating_sub(self.lag)
+    }
+}
+
 /// All samples of one side, in the order in which they were due. Their number is bounded by rate and time, both of which are
 /// configured.
 #[derive(Debug, Default, Clone)]
@@ -114,6 +122,12 @@ impl Samples {
     pub fn answered_ms(&self) -> Vec<f64> {
         let answered = self.0.iter().filter(|sample| sample.outcome == Outcome::Answered);
         answered.map(|sample| sample.took.as_secs_f64() * 1e3).collect()
+    }
+
+    /// The same [from when they were sent](Sample::served).
+    pub fn served_ms(&self) -> Vec<f64> {
+        let answered = self.0.iter().filter(|sample| sample.outcome == Outcome::Answered);
+        answered.map(|sample| sample.served().as_secs_f64() * 1e3).collect()
     }
 
     /// How many calls were not answered, by what came of them instead.
@@ -184,6 +198,12 @@ mod tests {
         let told = samples(&[Outcome::Silent, Outcome::Answered, Outcome::Refused(14), Outcome::Answered]);
         assert_eq!(told.answered_ms(), [1_500.0, 3_500.0]);
         assert_eq!(samples(&ALL[1..]).answered_ms(), [0.0; 0]);
+    }
+
+    #[test]
+    fn what_the_generator_adds_is_not_the_servers() {
+        let of = samples(&ALL).served_ms();
+        assert!((of[0] - 499.98).abs() < 1e-9 && of.len() == 1, "{of:?}");
     }
 
     #[test]

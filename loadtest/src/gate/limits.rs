@@ -28,7 +28,7 @@ pub struct Limits {
     pub rank_correlation: f64,
     /// Share of pull requests whose band changes.
     pub bands_changed: f64,
-    /// How late the load may go out, its 99th percentile in milliseconds: beyond that it is the load that is measured.
+    /// How late the load may go out, its 99th percentile in milliseconds: beyond that it is another load than was asked for.
     pub lag_ms: f64,
     /// Growth of the resident memory for a thousand calls, in kB.
     pub memory_kb: f64,
@@ -48,7 +48,7 @@ impl Default for Limits {
             ks: 0.15,
             rank_correlation: 0.8,
             bands_changed: 0.1,
-            lag_ms: 5.0,
+            lag_ms: 50.0,
             memory_kb: 2_000.0,
         }
     }

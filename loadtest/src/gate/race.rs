@@ -205,9 +205,11 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+/// When each call was due, in seconds, and how long it took from when it was sent, in milliseconds: what the generator adds is
+/// of both sides, and would make a slow one look like the other.
 fn points(samples: &Samples) -> Vec<(f64, f64)> {
     let answered = samples.0.iter().filter(|sample| sample.outcome == Outcome::Answered);
-    answered.map(|sample| (sample.due.as_secs_f64(), milliseconds(sample.took))).collect()
+    answered.map(|sample| (sample.due.as_secs_f64(), milliseconds(sample.served()))).collect()
 }
 
 /// How far the medians of one side lie apart, those of every other slice of time from those of the slices between: what

@@ -97,7 +97,7 @@ fn latency(verdict: &Verdict) -> String {
     };
     let mut content = paragraph(&format!(
         "Both sides got the same calls, {} a second each, at moments of their own. Each is timed from the moment at which it was due, so that \
-         those that had to wait count, too.",
+         those that had to wait count, too; ratios are of the times from when they were sent, since what the load itself adds is of both.",
         number(race.rate)
     ));
     content.push_str("<div class=\"plots\">\n");

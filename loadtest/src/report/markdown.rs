@@ -101,7 +101,7 @@ fn latency(race: &Race) -> String {
     let _ = write!(
         table,
         "\n\nEach call is timed from the moment at which it was due, so that those that had to wait count, too; the load \
-         generator sent 99% of them within {} of it.",
+         generator sent 99% of them within {} of it, which the ratios leave out.",
         milliseconds(lag)
     );
     for failures in sides().filter_map(|(name, latency)| words::failures(name, latency, text)) {

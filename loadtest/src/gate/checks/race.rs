@@ -8,7 +8,7 @@ use crate::{
         race::{Lane, Raced, in_time, refuses},
     },
     sample::Outcome,
-    stats::Interval,
+    stats::{Interval, quantile},
     verdict::{Check, Race},
 };
 
@@ -39,7 +39,7 @@ struct Compared<'a> {
     ratio: Option<Interval>,
     /// Of preview and of active, in milliseconds.
     at: [f64; 2],
-    /// All times of both.
+    /// All times of both, from when calls were sent.
     times: &'a [Vec<f64>; 2],
 }
 
@@ -73,12 +73,16 @@ impl Checks {
         self.in_flight(preview, active.as_ref());
         self.judged(preview, active.as_ref());
         let (Some(theirs), Some(lane)) = (&race.active, active) else { return };
-        let times = [preview.samples.answered_ms(), lane.samples.answered_ms()];
-        let (limits, ours, times) = (self.limits, &race.preview, &times);
-        let (ratio, at) = (race.p50_ratio, [ours.p50, theirs.p50]);
-        self.ratio(&Compared { name: P50_RATIO, limit: limits.p50_ratio, ratio, at, times });
-        let (ratio, at) = (race.p99_ratio, [ours.p99, theirs.p99]);
-        self.ratio(&Compared { name: P99_RATIO, limit: limits.p99_ratio, ratio, at, times });
+        let times = [preview, lane].map(|lane| {
+            let mut times = lane.samples.served_ms();
+            times.sort_by(f64::total_cmp);
+            times
+        });
+        let (limits, times) = (self.limits, &times);
+        let at = |q| times.each_ref().map(|times| quantile(times, q).unwrap_or(f64::NAN));
+        let (p50, p99) = (race.p50_ratio, race.p99_ratio);
+        self.ratio(&Compared { name: P50_RATIO, limit: limits.p50_ratio, ratio: p50, at: at(0.5), times });
+        self.ratio(&Compared { name: P99_RATIO, limit: limits.p99_ratio, ratio: p99, at: at(0.99), times });
         // Of an active version that is not well, nothing can be learnt. What it cannot read is no illness: a new one
         // that can may be there for that.
         let is_well = |outcome: Outcome| outcome == Outcome::Answered || refuses(outcome).is_some();

@@ -30,7 +30,7 @@ fn raced(preview: u64, active: u64, lag: Duration, failing: u64) -> Raced {
         let sample = |number: u64| Sample {
             due: Duration::from_millis(5 * number),
             lag,
-            took: Duration::from_micros(microseconds + microseconds * (number % 7) / 20),
+            took: lag + Duration::from_micros(microseconds + microseconds * (number % 7) / 20),
             outcome: if number < 4_000 - failing { Outcome::Answered } else { Outcome::Unreachable },
         };
         lane((0..4_000).map(sample))
@@ -73,6 +73,12 @@ fn timed(preview: impl Fn(usize) -> u64, active: impl Fn(usize) -> u64) -> (Deci
         change(lane, &active);
     }
     judged(&raced)
+}
+
+#[test]
+fn what_the_generator_adds_to_both_hides_no_slow_one() {
+    let (decision, broken) = judged(&raced(20_000, 5_000, Duration::from_millis(40), 0));
+    assert_eq!((decision, broken), (Decision::NoGo, vec![P50_RATIO.to_owned(), P99_RATIO.to_owned()]));
 }
 
 #[test]
@@ -163,7 +169,7 @@ fn an_identical_side_with_shared_stalls_is_a_go() {
 
 #[test]
 fn what_the_load_or_the_active_version_has_spoilt_is_unknown() {
-    let (decision, broken) = judged(&raced(20_000, 5_000, Duration::from_millis(9), 0));
+    let (decision, broken) = judged(&raced(20_000, 5_000, Duration::from_millis(60), 0));
     assert_eq!((decision, broken.len()), (Decision::Unknown, 3), "{broken:?}");
     let (decision, broken) = judged(&raced(5_000, 5_000, Duration::ZERO, 2_000));
     assert_eq!((decision, broken), (Decision::Unknown, vec!["active answers".to_owned()]));
@@ -175,7 +181,7 @@ fn what_the_load_or_the_active_version_has_spoilt_is_unknown() {
     assert_eq!(judged(&shed), (Decision::NoGo, vec![IN_FLIGHT.to_owned()]));
     shed.active.as_mut().unwrap().shed = 5;
     assert_eq!(judged(&shed), (Decision::Unknown, vec![IN_FLIGHT.to_owned()]), "both have them");
-    let mut late = raced(5_000, 5_000, Duration::from_millis(9), 0);
+    let mut late = raced(5_000, 5_000, Duration::from_millis(60), 0);
     late.preview.shed = 5;
     assert_eq!(judged(&late), (Decision::Unknown, vec![IN_FLIGHT.to_owned(), "load in time".to_owned()]));
     assert_eq!(judged(&Raced::default()), (Decision::Unknown, vec!["answered".to_owned()]));
