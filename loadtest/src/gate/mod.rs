@@ -132,7 +132,7 @@ fn empty(config: &Config, deck: &Deck, began: Timestamp) -> Verdict {
     Verdict {
         schema: verdict::SCHEMA,
         decision: Decision::Unknown,
-        began_at: began.to_string(),
+        began_at: began.strftime("%FT%TZ").to_string(),
         seconds: 0.0,
         expected: config.version.clone(),
         preview: side(&config.preview),
