@@ -120,14 +120,17 @@ impl Samples {
     /// Milliseconds of each call that was answered, in the order in which they were due. A call that was not has no time of
     /// its own: it counts in the [rate of errors](Self::error_rate).
     pub fn answered_ms(&self) -> Vec<f64> {
-        let answered = self.0.iter().filter(|sample| sample.outcome == Outcome::Answered);
-        answered.map(|sample| sample.took.as_secs_f64() * 1e3).collect()
+        self.answered().map(|sample| sample.took.as_secs_f64() * 1e3).collect()
     }
 
     /// The same [from when they were sent](Sample::served).
     pub fn served_ms(&self) -> Vec<f64> {
-        let answered = self.0.iter().filter(|sample| sample.outcome == Outcome::Answered);
-        answered.map(|sample| sample.served().as_secs_f64() * 1e3).collect()
+        self.answered().map(|sample| sample.served().as_secs_f64() * 1e3).collect()
+    }
+
+    /// Those that were answered.
+    pub fn answered(&self) -> impl Iterator<Item = &Sample> {
+        self.0.iter().filter(|sample| sample.outcome == Outcome::Answered)
     }
 
     /// How many calls were not answered, by what came of them instead.

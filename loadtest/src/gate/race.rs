@@ -180,16 +180,15 @@ impl Raced {
 
 /// How many calls were answered while a load of this length went on.
 pub(super) fn in_time(samples: &Samples, length: Duration) -> usize {
-    let is_in_time =
-        |sample: &&Sample| sample.outcome == Outcome::Answered && sample.due + sample.took <= length + AFTER;
-    samples.0.iter().filter(is_in_time).count()
+    samples.answered().filter(|sample| sample.due + sample.took <= length + AFTER).count()
 }
 
 /// The figures of a race.
 pub(super) fn figures(raced: &Raced, settings: Settings) -> Race {
+    let sides = raced.active.as_ref().map(|active| (points(&raced.preview.samples), points(&active.samples)));
     let ratio = |q| {
-        let (ours, theirs) = (points(&raced.preview.samples), points(&raced.active.as_ref()?.samples));
-        quantile_ratio(&ours, &theirs, q, SLICE, ROUNDS, settings.seed)
+        let (ours, theirs) = sides.as_ref()?;
+        quantile_ratio(ours, theirs, q, SLICE, ROUNDS, settings.seed)
     };
     Race {
         rate: settings.rate,
@@ -208,8 +207,7 @@ fn milliseconds(time: Duration) -> f64 {
 /// When each call was due, in seconds, and how long it took from when it was sent, in milliseconds: what the generator adds is
 /// of both sides, and would make a slow one look like the other.
 fn points(samples: &Samples) -> Vec<(f64, f64)> {
-    let answered = samples.0.iter().filter(|sample| sample.outcome == Outcome::Answered);
-    answered.map(|sample| (sample.due.as_secs_f64(), milliseconds(sample.served()))).collect()
+    samples.answered().map(|sample| (sample.due.as_secs_f64(), milliseconds(sample.served()))).collect()
 }
 
 /// How far the medians of one side lie apart, those of every other slice of time from those of the slices between: what

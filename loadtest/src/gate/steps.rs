@@ -43,9 +43,7 @@ pub(super) struct Gate<'a> {
 }
 
 /// Those who are asked, and what they are expected to be.
-struct Sides<'a> {
-    preview: &'a Target,
-    active: Option<&'a Target>,
+struct Sides {
     new: Caller,
     old: Option<Caller>,
 }
@@ -72,12 +70,8 @@ impl Gate<'_> {
             }
         };
         let is_alike = old.as_ref().is_some_and(|(_, id)| id.digest == new.digest);
-        let sides = Sides {
-            preview,
-            active: active.map(Arc::as_ref),
-            new: self.caller(preview, new),
-            old: old.map(|(target, id)| self.caller(target, id)),
-        };
+        let new = self.caller(preview, new);
+        let sides = Sides { new, old: old.map(|(target, id)| self.caller(target, id)) };
 
         let unasked = sides.look().await;
         let asked = self.first_calls(&sides).await;
@@ -129,9 +123,7 @@ impl Gate<'_> {
             }
             Ok((model, took)) => {
                 let id = model.model.unwrap_or_default();
-                verdict.preview.version.clone_from(&id.version);
-                verdict.preview.digest.clone_from(&id.digest);
-                verdict.preview.ready_seconds = took.as_secs_f64();
+                verdict.preview = side(preview, &id, took);
                 let is_right = self.checks.model(&id, &self.config.version, digest);
                 is_right.then_some(id)
             }
@@ -142,13 +134,7 @@ impl Gate<'_> {
         match target.ready(self.config.patience).await {
             Ok((model, took)) => {
                 let id = model.model.unwrap_or_default();
-                let side = Side {
-                    url: target.url().to_string(),
-                    version: id.version.clone(),
-                    digest: id.digest.clone(),
-                    ready_seconds: took.as_secs_f64(),
-                };
-                Some((side, id))
+                Some((side(target, &id, took), id))
             }
             Err(error) => {
                 // Without it nothing can be compared, which says nothing of the preview.
@@ -159,7 +145,7 @@ impl Gate<'_> {
     }
 
     /// The first calls of all; how many preview has to have counted.
-    async fn first_calls(&mut self, sides: &Sides<'_>) -> u64 {
+    async fn first_calls(&mut self, sides: &Sides) -> u64 {
         let (over_each, mut all) = self.call_first(&sides.new).await;
         let is_counted = |call: &&Called| !matches!(call.outcome, Outcome::Silent | Outcome::Unreachable);
         let counted = all.iter().filter(is_counted).count() as u64;
@@ -204,7 +190,7 @@ impl Gate<'_> {
         }
     }
 
-    async fn panel(&mut self, sides: &Sides<'_>, model: Option<&Folder>) -> Result<(), Error> {
+    async fn panel(&mut self, sides: &Sides, model: Option<&Folder>) -> Result<(), Error> {
         const NAME: &str = "panel";
         if !self.config.panel {
             self.checks.note(NAME, "not played, as --no-panel says");
@@ -218,7 +204,7 @@ impl Gate<'_> {
         let features = sides.new.expected.as_ref().map_or("", |expected| expected.features_digest.as_str());
         match Panel::of(model).await? {
             None => self.checks.untold(NAME, "the model has none beside it: train it with this version of Prowl"),
-            Some(panel) => match panel.play(sides.preview, features, self.config.deadline).await {
+            Some(panel) => match panel.play(&sides.new.target, features, self.config.deadline).await {
                 Ok(differences) => self.checks.panel(panel.len(), &differences),
                 Err(status) => self.checks.untold(NAME, &said(&status)),
             },
@@ -226,7 +212,7 @@ impl Gate<'_> {
         Ok(())
     }
 
-    async fn race(&mut self, verdict: &mut Verdict, sides: &Sides<'_>) -> Raced {
+    async fn race(&mut self, verdict: &mut Verdict, sides: &Sides) -> Raced {
         let Config { rate, length, seed, .. } = *self.config;
         let (in_flight, compared) = (in_flight(rate), self.config.compared as u64);
         let settings = Settings { rate, length, seed, in_flight, compared };
@@ -311,8 +297,8 @@ impl Gate<'_> {
     }
 
     /// At the end it still answers, and is the same.
-    async fn still_there(&mut self, sides: &Sides<'_>) {
-        match sides.preview.ready(self.config.deadline).await {
+    async fn still_there(&mut self, sides: &Sides) {
+        match sides.new.target.ready(self.config.deadline).await {
             Ok((model, _)) => {
                 let last = calls::some(&sides.new, &mut self.draws, LAST, Instant::now() + LAST_LONGEST).await;
                 // That it cannot read one is an answer, too.
@@ -328,15 +314,25 @@ impl Gate<'_> {
     }
 }
 
-impl Sides<'_> {
+/// A server that was ready after this time.
+fn side(target: &Target, id: &ModelId, took: Duration) -> Side {
+    Side {
+        url: target.url().to_string(),
+        version: id.version.clone(),
+        digest: id.digest.clone(),
+        ready_seconds: took.as_secs_f64(),
+    }
+}
+
+impl Sides {
     async fn look(&self) -> Looks {
         let active = async {
-            match self.active {
-                Some(active) => look(active).await,
+            match &self.old {
+                Some(old) => look(&old.target).await,
                 None => None,
             }
         };
-        let (preview, active) = tokio::join!(look(self.preview), active);
+        let (preview, active) = tokio::join!(look(&self.new.target), active);
         Looks { preview, active }
     }
 }

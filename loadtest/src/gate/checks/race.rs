@@ -136,7 +136,7 @@ impl Checks {
 
     /// Whether it judges what it answers, as the active version does: an answer without a percentile is soon given.
     fn judged(&mut self, preview: &Lane, active: Option<&Lane>) {
-        let of = |lane: &Lane| lane.judged as f64 / lane.samples.answered_ms().len().max(1) as f64;
+        let of = |lane: &Lane| lane.judged as f64 / lane.samples.answered().count().max(1) as f64;
         // What one of two versions judges alone counts as another band.
         let least = active.map_or(JUDGED, |active| (of(active) - self.limits.bands_changed).max(0.0));
         let found = of(preview);
