@@ -204,20 +204,24 @@ impl Target {
     /// It is not ready after `patience`, or says something that no waiting mends.
     pub async fn ready(&self, patience: Duration) -> Result<(GetModelResponse, Duration), Error> {
         let (begun, until) = (Instant::now(), Instant::now() + patience);
-        let mut last = "it does not listen".to_owned();
+        let mut last = SILENT.to_owned();
         loop {
             // One that hangs, as on the way to a server that is going, is not to take all of the time.
             let by = until.min(Instant::now() + CONNECT);
+            // That a question was cut short by the end of all patience says nothing against what was said before.
+            let is_cut = by == until;
             match timeout_at(by, self.serving()).await {
                 Ok(Ok(true)) => match timeout_at(by, self.scoring().get_model(GetModelRequest {})).await {
                     Ok(Ok(model)) => return Ok((model.into_inner(), begun.elapsed())),
                     Ok(Err(status)) if is_lasting(&status) => return Err(self.refused(&status)),
                     Ok(Err(status)) => last = said(&status),
+                    Err(_) if is_cut => {}
                     Err(_) => SILENT.clone_into(&mut last),
                 },
                 Ok(Ok(false)) => "it says that it is not serving".clone_into(&mut last),
                 Ok(Err(status)) if is_lasting(&status) => return Err(self.refused(&status)),
                 Ok(Err(status)) => last = said(&status),
+                Err(_) if is_cut => {}
                 Err(_) => SILENT.clone_into(&mut last),
             }
             if Instant::now() + LOOK >= until {
@@ -330,5 +334,30 @@ fn innermost(status: &Status) -> String {
     match cause.downcast_ref::<Status>() {
         Some(status) => status.message().to_owned(),
         None => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_question_that_the_end_of_all_patience_cuts_short_hides_nothing_that_was_said_before() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        // It ends the first connection, and lets all others hang.
+        tokio::spawn(async move {
+            drop(listener.accept().await);
+            let mut kept = Vec::new();
+            while let Ok(connection) = listener.accept().await {
+                kept.push(connection);
+            }
+        });
+        let address = Address { name: "preview", url, http: None, ca_file: None, token: None };
+        let error = Target::new(&address, 1).unwrap().ready(Duration::from_secs(1)).await.unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains("is it http or https?") && !told.contains(SILENT), "{told}");
     }
 }
