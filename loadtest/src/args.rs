@@ -102,6 +102,9 @@ pub struct LoadArgs {
     /// Fail unless each answer is of the model with this SHA-256, in hex
     #[arg(long, value_name = "HEX", requires = "expect_version")]
     pub expect_digest: Option<String>,
+    /// Make a call again that no server has begun, as clients of others do, and tell whose answers came; with --scenario score
+    #[arg(long)]
+    pub again: bool,
     /// A file of rules, one a line, beside those of --threshold
     #[arg(long, value_name = "FILE")]
     pub thresholds: Option<PathBuf>,
@@ -253,6 +256,9 @@ impl LoadArgs {
         if self.scenario == Scenario::Only(crate::call::Kind::Http) && self.http.is_none() {
             return Err(wrong_use("--scenario http needs --http URL"));
         }
+        if self.again && self.scenario != Scenario::Only(crate::call::Kind::Score) {
+            return Err(wrong_use("--again is for --scenario score"));
+        }
         if self.rate.is_some() && goose.users.is_some() {
             return Err(wrong_use("--rate takes the place of --users: calls become due whoever waits"));
         }
@@ -283,6 +289,7 @@ impl LoadArgs {
             deadline: self.server.deadline,
             batch: self.batch_size as usize,
             seed: self.requests.seed,
+            again: self.again,
         })
     }
 }
@@ -338,6 +345,7 @@ mod tests {
         assert!(told(&["--host", "http://h:1", "--timeout", "5"]).contains("--deadline"));
         assert!(told(&["--host", "http://h:1", "--no-autostart"]).contains("controllers are off"));
         assert!(told(&["--host", "http://h:1", "--scenario", "http"]).contains("--http"));
+        assert!(told(&["--host", "http://h:1", "--scenario", "mixed", "--again"]).contains("--scenario score"));
         assert!(told(&["--host", "http://h:1", "--scenario", "sprint"]).contains("burst"));
         assert!(told(&["--host", "http://h:1", "--rate", "fast"]).contains("calls a second"));
         assert!(told(&["--host", "http://h:1", "--threshold", "fast"]).contains("is no rule"));

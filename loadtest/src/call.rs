@@ -1,7 +1,14 @@
 //! One call of each kind that a client makes, and what came of it: an answer counts only if it is whole, finite, within its
 //! range, and of the model that is expected.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use prowl_proto::{
@@ -97,6 +104,36 @@ pub struct Caller {
     pub expected: Option<Arc<ModelId>>,
     /// When an answer is given up.
     pub deadline: Duration,
+    /// Where it is kept whose answers came. With it, a call of [`Kind::Score`] that no server has begun is made again.
+    pub answers: Option<Arc<Answers>>,
+}
+
+/// Whose answers came, and how often calls were made again.
+#[derive(Debug, Default)]
+pub struct Answers {
+    by_digest: Mutex<BTreeMap<Bytes, u64>>,
+    again: AtomicU64,
+}
+
+impl Answers {
+    fn keep(&self, asked: Persistent) -> Outcome {
+        self.again.fetch_add(asked.again, Relaxed);
+        if let (Outcome::Answered, Some(digest)) = (asked.outcome, asked.digest) {
+            *self.by_digest.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_insert(0) += 1;
+        }
+        asked.outcome
+    }
+
+    /// Answers by the digest of the model that gave them.
+    pub fn by_digest(&self) -> BTreeMap<String, u64> {
+        let kept = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().map(|(digest, count)| (String::from_utf8_lossy(digest).into_owned(), *count)).collect()
+    }
+
+    /// How often calls were made after the first time.
+    pub fn again(&self) -> u64 {
+        self.again.load(Relaxed)
+    }
 }
 
 /// What came of a call that is made again where no server has begun it.
@@ -113,7 +150,10 @@ impl Caller {
     /// Asks about these.
     pub async fn call(&self, kind: Kind, documents: Documents) -> Outcome {
         match (kind, documents) {
-            (Kind::Score, Documents::One(document)) => self.judge_score(document).await.0,
+            (Kind::Score, Documents::One(document)) => match &self.answers {
+                None => self.judge_score(document).await.0,
+                Some(answers) => answers.keep(Box::pin(self.judge_score_persistently(document)).await),
+            },
             // All else is rare, and would make each call as large as the largest.
             (kind, documents) => {
                 let called = Box::pin(self.call_rare(kind, documents));

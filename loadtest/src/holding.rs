@@ -53,7 +53,7 @@ impl Digests {
 pub async fn hold(through: Through, deck: Arc<Deck>, deadline: Duration, seed: u64) -> Result<Carried, Error> {
     let address = Address { name: "switch", url: through.url, http: None, ca_file: None, token: None };
     let target = Arc::new(Target::new(&address, CONNECTIONS)?);
-    let caller = Caller { target, expected: None, deadline };
+    let caller = Caller { target, expected: None, deadline, answers: None };
     let mut draws = Draws::of(&deck, seed);
     let plan = Plan { rate: through.rate, length: FOR_EVER, seed, in_flight: IN_FLIGHT };
     let (digests, again) = (Arc::<Digests>::default(), Arc::<AtomicU64>::default());

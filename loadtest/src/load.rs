@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    call::Caller,
+    call::{Answers, Caller},
     deck::Deck,
     generator::{Generator, Watch},
     open,
@@ -52,6 +52,8 @@ pub struct Config {
     pub batch: usize,
     /// Of the dice.
     pub seed: u64,
+    /// Whether a call that no server has begun is made again, and it is told whose answers came.
+    pub again: bool,
 }
 
 /// What came of it.
@@ -69,6 +71,10 @@ pub struct Report {
     pub rules: Vec<Rule>,
     /// Calls that failed, by what came of them instead.
     pub failures: BTreeMap<String, usize>,
+    /// Answers by the digest of the model that gave them, where calls are made again.
+    pub answers: Option<BTreeMap<String, u64>>,
+    /// How often calls were made again that no server had begun.
+    pub again: u64,
     /// Whether all rules hold, something was answered, and no answer was wrong.
     pub holds: bool,
     /// The signal that ended it early.
@@ -134,8 +140,9 @@ pub async fn run(
             features_digest: model.features_digest.clone(),
         })
     });
+    let answers = config.again.then(Arc::<Answers>::default);
     let shared = Arc::new(Shared {
-        caller: Caller { target, expected, deadline: config.deadline },
+        caller: Caller { target, expected, deadline: config.deadline, answers: answers.clone() },
         batch: config.batch,
         deck,
         seed: config.seed,
@@ -160,7 +167,7 @@ pub async fn run(
         Err(error) => return Err(goose(error)),
     };
     match shared.watch.open() {
-        0 => Ok(Report::of(&model, &metrics, shared.watch.end(), stopped)),
+        0 => Ok(Report::of(&model, &metrics, shared.watch.end(), stopped).with(answers.as_deref())),
         lost => Err(Error::Lost(lost)),
     }
 }
@@ -264,7 +271,11 @@ impl Report {
         let is_answered = rows.iter().any(|row| row.failed < row.calls);
         let holds = rules.iter().all(|rule| rule.holds) && is_answered && !is_wrong;
         let (version, digest) = (model.version.clone(), model.digest.clone());
-        Self { version, digest, rows, generator, rules, failures, holds, stopped }
+        Self { version, digest, rows, generator, rules, failures, answers: None, again: 0, holds, stopped }
+    }
+
+    fn with(self, answers: Option<&Answers>) -> Self {
+        Self { answers: answers.map(Answers::by_digest), again: answers.map_or(0, Answers::again), ..self }
     }
 
     /// How many calls there were.
@@ -292,6 +303,12 @@ impl Report {
         for (failure, count) in &self.failures {
             let fails = if Outcome::is_wrong(failure) { "FAILS: " } else { "" };
             lines.push(format!("    {fails}{count} {failure}"));
+        }
+        for (digest, count) in self.answers.iter().flatten() {
+            lines.push(format!("    {count} answers of {digest:.12}"));
+        }
+        if self.again > 0 {
+            lines.push(format!("    {} calls were made again, since no server had begun them", self.again));
         }
         if self.rows.iter().all(|row| row.failed == row.calls) {
             lines.push("  FAILS: no call was answered".to_owned());

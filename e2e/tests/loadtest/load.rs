@@ -79,6 +79,20 @@ fn an_open_loop_makes_the_calls_that_are_due() {
 }
 
 #[test]
+fn whose_answers_came_is_told() {
+    let server = MODELS.serve();
+    let outcome = load(&[], &server.url(), &["--rate", "100", "--again"]);
+    let calls = all_answered(&outcome).1;
+    let report = report(&outcome);
+    let by_digest = report["answers"].as_object().unwrap();
+    assert_eq!(by_digest.keys().collect::<Vec<_>>(), [report["digest"].as_str().unwrap()]);
+    // What was in flight at the end was answered, and counts in one of the two.
+    let answers = by_digest.values().next().unwrap().as_u64().unwrap();
+    assert!(answers >= calls && report["again"] == 0, "{answers} of {calls}");
+    assert!(told(&outcome).contains(&format!("{answers} answers of ")), "{}", outcome.stderr);
+}
+
+#[test]
 fn a_rule_that_does_not_hold_is_named() {
     let server = MODELS.serve();
     let rules = ["--threshold", "rps>=1000000", "--threshold", "error-rate<50%"];

@@ -16,7 +16,7 @@ fn caller_of(url: &str, expected: Option<(&str, &str)>) -> Caller {
         Arc::new(ModelId { version: version.to_owned(), digest: digest.to_owned(), ..ModelId::default() })
     });
     let target = Arc::new(Target::new(&address, 1).unwrap());
-    Caller { target, expected, deadline: Duration::from_secs(1) }
+    Caller { target, expected, deadline: Duration::from_secs(1), answers: None }
 }
 
 fn answer() -> ScoreResponse {

@@ -43,6 +43,7 @@ pub(super) async fn run(config: &Config, test: &Test, expected: &ModelId, deck: 
         deadline: config.deadline,
         batch: test.batch,
         seed: config.seed,
+        again: false,
     };
     // Who ends the gate ends this with it.
     load::run(load, Arc::clone(deck), pending()).await

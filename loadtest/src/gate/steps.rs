@@ -110,7 +110,7 @@ impl Gate<'_> {
 
     fn caller(&self, target: &Arc<Target>, expected: ModelId) -> Caller {
         let (target, expected) = (Arc::clone(target), Some(Arc::new(expected)));
-        Caller { target, expected, deadline: self.config.deadline }
+        Caller { target, expected, deadline: self.config.deadline, answers: None }
     }
 
     /// Waits for the new version, which has to serve what is expected.

@@ -155,6 +155,8 @@ fn load_test(failures: &[(&str, usize)], rules: &[bool], is_limit: bool) -> Repo
         generator,
         rules: rules.iter().map(rule).collect(),
         failures: failures.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count)).collect(),
+        answers: None,
+        again: 0,
         holds: true,
         stopped: None,
     }
