@@ -217,6 +217,12 @@ pub(crate) struct PreprocessArgs {
     #[arg(long)]
     keep_history: bool,
 
+    /// Make no run where the store has one of the same export, made on the same terms, for runs by a clock
+    ///
+    /// The export is one of the store. The same terms are the same features, list of reverts, days and lengths.
+    #[arg(long)]
+    if_new: bool,
+
     /// Tasks that each stage of the work is split into [default: four a core, or 8 with --scheduler, and fewer for a
     /// small export]
     ///
@@ -259,6 +265,8 @@ pub struct Preprocess {
     pub(crate) fail_on_drift: Option<f64>,
     pub(crate) max_line_bytes: usize,
     pub(crate) keep_history: bool,
+    /// Whether a run that is there already is enough.
+    pub(crate) if_new: bool,
     /// Tasks of a stage, where they were asked for.
     partitions: Option<usize>,
     /// Whether the result is wanted as JSON.
@@ -363,6 +371,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             fail_on_drift: args.fail_on_drift,
             max_line_bytes: args.max_line_bytes as usize,
             keep_history: args.keep_history,
+            if_new: args.if_new,
             partitions: args.partitions.map(|partitions| partitions as usize),
             json: args.json,
         })

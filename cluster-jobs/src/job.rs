@@ -11,6 +11,7 @@ use indicatif::HumanCount;
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::args::{Preprocess, Scheduler};
 use crate::export::Export;
@@ -93,6 +94,21 @@ impl std::fmt::Display for Rejected {
     }
 }
 
+/// What came of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Done {
+    /// A run was published.
+    Published(Box<Summary>),
+    /// Nothing: the store has such a run.
+    NothingNew {
+        /// Its name.
+        run: String,
+        /// Its URL.
+        url: String,
+    },
+}
+
 /// Runs the job, or gives it up when `stop` comes first. Boxed, so that the engine's futures are compiled into this
 /// library and not again into each program.
 ///
@@ -102,16 +118,20 @@ impl std::fmt::Display for Rejected {
 pub fn run_until<'a>(
     ask: &'a Preprocess,
     stop: LocalBoxFuture<'a, &'static str>,
-) -> LocalBoxFuture<'a, anyhow::Result<Summary>> {
+) -> LocalBoxFuture<'a, anyhow::Result<Done>> {
     run(ask, stop).boxed_local()
 }
 
 #[tracing::instrument(name = "preprocess", skip_all)]
-async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Summary> {
+async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> anyhow::Result<Done> {
     let started = Instant::now();
-    let Prepared { secrets, store, export, list, previous } = tokio::select! {
+    let prepared = tokio::select! {
         prepared = prepare(ask) => prepared?,
         signal = &mut stop => return Err(stopped(signal)),
+    };
+    let Prepared { secrets, store, export, list, previous } = match prepared {
+        Ok(prepared) => prepared,
+        Err(same) => return Ok(Done::NothingNew { run: same.name().to_owned(), url: same.url().to_string() }),
     };
     let mut draft = store.draft(Kind::Features).await?;
     let progress = Progress::start(export.files.len());
@@ -132,11 +152,11 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
             return Err(error);
         }
     };
-    let folder = publish(draft, &export, list.as_ref(), &report, drift.as_ref(), ask.maturity).await?;
+    let folder = publish(draft, &export, list.as_ref(), &report, drift.as_ref(), terms(ask)).await?;
     let (reasons, more_reasons) = most_frequent(&report, 5);
     let listed =
         |List { reverts, input }: List| Listed { file: input.name, named: reverts.len(), found: report.listed };
-    Ok(Summary {
+    Ok(Done::Published(Box::new(Summary {
         run: folder.name().to_owned(),
         url: folder.url().to_string(),
         read: report.read,
@@ -151,17 +171,48 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         drift,
         seconds: started.elapsed().as_secs_f64(),
         store: store.url().to_string(),
-    })
+    })))
 }
 
-/// All that is needed before anything is written.
-async fn prepare(ask: &Preprocess) -> anyhow::Result<Prepared> {
+/// All that is needed before anything is written, or the run that is there already, where that is enough.
+async fn prepare(ask: &Preprocess) -> anyhow::Result<Result<Prepared, Folder>> {
     let secrets = Secrets::open(&Store::SECRETS).await?;
     let store = Store::open(&ask.store, &secrets)?;
     let export = Export::resolve(&store, &ask.export).await?;
     let list = ask.reverts.as_deref().map(List::read).transpose()?;
+    if ask.if_new
+        && let Some(same) = same(ask, &store, &export, list.as_ref()).await?
+    {
+        return Ok(Err(same));
+    }
     let previous = previous(ask, &store).await?;
-    Ok(Prepared { secrets, store, export, list, previous })
+    Ok(Ok(Prepared { secrets, store, export, list, previous }))
+}
+
+/// The newest run that was made of the same, on the same terms.
+async fn same(ask: &Preprocess, store: &Store, export: &Export, list: Option<&List>) -> anyhow::Result<Option<Folder>> {
+    let Some(snapshot) = &export.snapshot else {
+        bail!("--if-new is for exports of the store, since of files it is not known what they hold; leave it out");
+    };
+    let inputs: Vec<&Input> = [snapshot].into_iter().chain(list.map(|list| &list.input)).collect();
+    let terms = terms(ask);
+    let is_same = |run: &Folder| {
+        let manifest = run.manifest();
+        manifest.inputs.iter().eq(inputs.iter().copied())
+            && terms.iter().all(|(name, term)| manifest.details.get(name) == Some(term))
+    };
+    Ok(store.newest(Kind::Features, is_same).await?)
+}
+
+/// What, beside its inputs, decides what a run holds, as its manifest tells it.
+fn terms(ask: &Preprocess) -> serde_json::Map<String, Value> {
+    let terms = [
+        ("features_digest", json!(digest())),
+        ("label_maturity_days", json!(ask.maturity / 86_400_000)),
+        ("max_line_bytes", json!(ask.max_line_bytes)),
+        ("keep_history", json!(ask.keep_history)),
+    ];
+    terms.map(|(name, term)| (name.to_owned(), term)).into_iter().collect()
 }
 
 struct Prepared {
@@ -344,7 +395,7 @@ async fn publish(
     list: Option<&List>,
     report: &Report,
     drift: Option<&Drift>,
-    maturity: i64,
+    terms: serde_json::Map<String, Value>,
 ) -> anyhow::Result<Folder> {
     for file in &report.files {
         draft.add(file.clone());
@@ -369,14 +420,25 @@ async fn publish(
         ("rejected".to_owned(), report.rejected),
         ("repositories".to_owned(), report.repositories),
     ]);
-    let details = serde_json::json!({
-        "features_digest": digest(),
-        "as_of": report.as_of,
-        "rejects": most_frequent(report, REASONS_KEPT).0,
-        "drift": drift,
-        "label_maturity_days": maturity / 86_400_000,
-    });
-    draft.publish(inputs, counts, details).await.context("cannot publish the run")
+    let mut details = terms;
+    let found = [
+        ("as_of", json!(report.as_of)),
+        ("rejects", json!(most_frequent(report, REASONS_KEPT).0)),
+        ("drift", json!(drift)),
+    ];
+    details.extend(found.map(|(name, value)| (name.to_owned(), value)));
+    draft.publish(inputs, counts, details.into()).await.context("cannot publish the run")
+}
+
+impl std::fmt::Display for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Published(summary) => summary.fmt(f),
+            Self::NothingNew { run, url } => {
+                write!(f, "nothing new: nothing was published\n  the run {run} was made of this export: {url}")
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for Summary {

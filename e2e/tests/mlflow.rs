@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use given::{Given, Logged, entry, number, quoted, told, warning};
 use prowl_e2e::servers::{Asked, OpenBao, Proxy, Verdict, free_port};
-use prowl_e2e::{Running, TestStore, run_with};
+use prowl_e2e::{Outcome, Running, TestStore, run_with};
 use serde_json::{Value, json};
 
 /// Planted: nobody may ever say it.
@@ -113,6 +113,30 @@ fn all_of_a_training_is_there_and_the_next_one_is_the_next_version() {
     let seen: Vec<_> = versions.iter().map(|version| (&version["run_id"], &version["aliases"])).collect();
     let (first, second) = (json!(run.info("run_id")), json!(second.info("run_id")));
     assert_eq!(seen, [(&first, &json!([])), (&second, &json!(["candidate"]))]);
+}
+
+#[test]
+fn a_model_that_mlflow_has_not_is_something_new() {
+    let given = Given::shared();
+    let uri = format!("http://{}", given.mlflow.address());
+    let by_clock = ["--seed", "31", "--epochs", "2", "--mlflow-model", "by the clock", "--if-new"];
+    let train = |uri: &str, more: &[&str]| given.train(uri, &[&by_clock[..], more].concat());
+    let is_same = |trained: &Outcome| trained.stderr.contains("nothing new: nothing was trained");
+
+    let unlogged = train(&uri, &["--no-mlflow"]).expect_success();
+    assert!(!is_same(&unlogged) && is_same(&train(&uri, &["--no-mlflow"]).expect_success()));
+    let logged = train(&uri, &[]).expect_success();
+    assert!(!is_same(&logged) && logged.json()["version"] != unlogged.json()["version"], "{}", logged.stderr);
+    let same = train(&uri, &["--require-mlflow"]).expect_success();
+    assert!(is_same(&same) && same.json()["version"] == logged.json()["version"], "{}", same.stderr);
+    assert_eq!(given.versions("by the clock").len(), 1);
+
+    // Where it cannot be asked, the model that is there is enough, unless it has to be there, too.
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let alone = train(&nobody, &["--mlflow-timeout", "1s"]).expect_success();
+    assert!(is_same(&alone) && told(&alone, "WARN").len() == 1, "{}", alone.stderr);
+    let required = train(&nobody, &["--mlflow-timeout", "1s", "--require-mlflow"]);
+    assert!(required.code == 1 && !is_same(&required), "{}", required.stderr);
 }
 
 /// Each epoch is in MLflow as the log of the training has it.

@@ -30,7 +30,7 @@ pub enum PartSize {
 }
 
 /// What was published.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// Name of the folder below `exports/`, unless there was nothing to publish.
     pub snapshot: Option<String>,
@@ -177,6 +177,11 @@ pub(crate) async fn complete(store: &Store, parts: Arc<Parts>, made: Result<Made
 }
 
 impl Report {
+    /// Nothing was done, and why.
+    pub(crate) fn nothing_new(why: String) -> Self {
+        Self { notes: vec![why], ..Self::default() }
+    }
+
     /// The summary for a person.
     pub fn text(&self) -> String {
         use indicatif::{HumanBytes, HumanCount};

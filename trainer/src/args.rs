@@ -108,6 +108,11 @@ pub struct TrainArgs {
     /// Step size of the optimiser
     #[arg(long, value_name = "R", default_value_t = Settings::default().learning_rate)]
     pub learning_rate: f32,
+    /// Train nothing where the store has a model of the same run, feedback and options, for runs by a clock
+    ///
+    /// Where MLflow is used, and has no such model, it is trained anew.
+    #[arg(long)]
+    pub if_new: bool,
     /// Run a backtest of five slices first, and give the model its figures; takes about three times as long
     #[arg(long)]
     pub backtest: bool,
@@ -183,6 +188,8 @@ pub struct TrainConfig {
     pub features: String,
     /// How to train.
     pub settings: Settings,
+    /// Whether a model that is there already is enough.
+    pub if_new: bool,
     /// How to log it, if it is to be logged.
     pub mlflow: Option<Tracking>,
     /// Whether to print the metrics as JSON.
@@ -217,6 +224,7 @@ impl TryFrom<TrainArgs> for TrainConfig {
                 backtest: args.backtest,
                 ..Settings::default()
             },
+            if_new: args.if_new,
             mlflow: tracking(args.mlflow)?,
             json: args.json,
         })

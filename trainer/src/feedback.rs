@@ -25,14 +25,14 @@ impl Feedback {
         Ok(Self { verdicts: store.feedback(Timestamp::now()).await?, rows: 0 })
     }
 
-    /// What a model was made from, where it was made from any of it.
+    /// What a model was made from, where anything was said.
     pub fn input(&self) -> Option<Input> {
         let digest = || {
             let verdicts: Vec<&Verdict> = self.verdicts.values().collect();
             digest(&serde_json::to_vec(&verdicts).expect("texts, numbers and times have a form in JSON"))
         };
         let name = format!("{} verdicts", self.verdicts.len());
-        (self.rows > 0).then(|| Input { kind: "feedback".to_owned(), name, digest: Some(digest()) })
+        (!self.verdicts.is_empty()).then(|| Input { kind: "feedback".to_owned(), name, digest: Some(digest()) })
     }
 
     /// The labels of a row: those that were found out, or what a reviewer says. That a change was taken back is known from
@@ -110,6 +110,7 @@ mod tests {
         let found = (Some("fix"), Outcome::default());
         assert_eq!(said.labels("o/n", 8, found), found);
         assert_eq!(said.labels("o/m", 7, found), found);
-        assert_eq!((said.rows, said.input()), (0, None));
+        assert_eq!((said.rows, said.input().unwrap().name.as_str()), (0, "1 verdicts"), "it was read");
+        assert_eq!(Feedback::default().input(), None);
     }
 }

@@ -55,7 +55,7 @@ pub use dataset::{Builder, Dataset, Outcome, Row};
 pub use error::TrainError;
 pub use learn::{Origin, Step, learn};
 pub use report::Report;
-pub use run::{Published, train};
+pub use run::{Published, Trained, train};
 pub use settings::Settings;
 pub use split::{FEWEST_ROWS, Split};
 pub use table::{AnomalyReport, MeasuredOn, OutcomeReport, Outcomes, TableError, TableReport, table};

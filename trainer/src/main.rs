@@ -7,7 +7,7 @@ use prowl_platform::{arguments, exit, telemetry};
 use prowl_trainer::args::{Args, Command, TableConfig, TrainConfig};
 use prowl_trainer::backtest::{Backtest, BacktestConfig};
 use prowl_trainer::mlflow::Logged;
-use prowl_trainer::{Report, TrainError};
+use prowl_trainer::{Report, TrainError, Trained};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -39,7 +39,19 @@ fn told(measured: &Backtest) -> String {
 }
 
 async fn train(config: &TrainConfig) -> anyhow::Result<()> {
-    let mut published = prowl_trainer::train(config).await?;
+    let mut published = match prowl_trainer::train(config).await? {
+        Trained::Published(published) => published,
+        Trained::NothingNew(model) => {
+            let (version, url) = (model.name().to_owned(), model.url().to_string());
+            exit::say(&format_args!(
+                "nothing new: nothing was trained\n  the model {version} was made of this run: {url}"
+            ));
+            if config.json {
+                exit::answer(&Same { version, url }).context("its name cannot be printed")?;
+            }
+            return Ok(());
+        }
+    };
     let mlflow = published.mlflow.take().transpose();
     let report = published.report();
     exit::say(&format_args!(
@@ -67,6 +79,13 @@ async fn train(config: &TrainConfig) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// What `--json` prints where nothing was trained.
+#[derive(serde::Serialize)]
+struct Same {
+    version: String,
+    url: String,
 }
 
 /// What `--json` prints.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use prowl_model::{Details, Model, digest};
-use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
+use prowl_platform::{Draft, Folder, Input, Kind, Manifest, Secrets, Store, shutdown};
 use serde_json::json;
 use tracing::{Instrument, info_span};
 
@@ -46,18 +46,32 @@ impl Published {
     }
 }
 
+/// What came of a training.
+#[derive(Debug)]
+pub enum Trained {
+    /// A model.
+    Published(Box<Published>),
+    /// Nothing: the store has such a model, in this folder.
+    NothingNew(Box<Folder>),
+}
+
 /// Trains a model and publishes it. SIGTERM and SIGINT end it within a step of the work; then, as after any error,
 /// nothing of it stays in the store.
 ///
 /// # Errors
 /// See [`TrainError`].
 #[tracing::instrument(skip_all)]
-pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
+pub async fn train(config: &TrainConfig) -> Result<Trained, TrainError> {
     let start = Instant::now();
     let mut signal = pin!(shutdown::signal());
     let secrets = Secrets::open(&[&Store::SECRETS[..], &mlflow::SECRETS].concat()).await?;
     let store = Store::open(&config.store, &secrets)?;
     let run = store.folder(Kind::Features, &config.features).await?;
+    if config.if_new
+        && let Some(same) = same(&store, &run, config, &secrets).await?
+    {
+        return Ok(Trained::NothingNew(Box::new(same)));
+    }
     // A store that cannot be written is found out before the work, not after it.
     let draft = store.draft(Kind::Models).await?;
     let tracked = tokio::select! {
@@ -98,7 +112,40 @@ pub async fn train(config: &TrainConfig) -> Result<Published, TrainError> {
         made.mlflow = logged;
         made.seconds = seconds;
     }
-    made
+    made.map(|made| Trained::Published(Box::new(made)))
+}
+
+/// The newest model that was made of the same, with the same settings, if MLflow has it, too, as far as it is to.
+async fn same(
+    store: &Store,
+    run: &Folder,
+    config: &TrainConfig,
+    secrets: &Secrets,
+) -> Result<Option<Folder>, TrainError> {
+    let inputs = inputs(run, &Feedback::of(store).await?);
+    let settings = json!(config.settings);
+    let is_same = |model: &Folder| {
+        let Manifest { inputs: made_of, details, .. } = model.manifest();
+        *made_of == inputs && details.get("settings") == Some(&settings)
+    };
+    let Some(model) = store.newest(Kind::Models, is_same).await? else { return Ok(None) };
+    let Some(tracking) = &config.mlflow else { return Ok(Some(model)) };
+    Ok(match mlflow::has(tracking, secrets, model.name()).await {
+        None | Some(Ok(true)) => Some(model),
+        Some(Ok(false)) => None,
+        Some(Err(error)) if tracking.required => return Err(TrainError::Mlflow(error)),
+        Some(Err(error)) => {
+            tracing::warn!("whether MLflow has the model {} cannot be told: {error}", model.name());
+            Some(model)
+        }
+    })
+}
+
+/// What a model is made of, as its manifest tells it.
+fn inputs(run: &Folder, feedback: &Feedback) -> Vec<Input> {
+    let (name, digest) = (run.name().to_owned(), Some(run.digest().to_owned()));
+    let run = Input { kind: Kind::Features.to_string(), name, digest };
+    [run].into_iter().chain(feedback.input()).collect()
 }
 
 fn stopping(signal: &str) -> TrainError {
@@ -151,12 +198,6 @@ async fn publish(
         }
     };
     let metadata = model.metadata();
-    let mut inputs = vec![Input {
-        kind: Kind::Features.to_string(),
-        name: run.name().to_owned(),
-        digest: Some(run.digest().to_owned()),
-    }];
-    inputs.extend(feedback.input());
     let training = &metadata.training;
     let counts = BTreeMap::from([
         ("training".to_owned(), training.rows),
@@ -170,7 +211,8 @@ async fn publish(
         model_digest: digest.clone(),
         settings: json!(config.settings),
     };
-    let folder = draft.publish(inputs, counts, json!(details)).instrument(info_span!("publish")).await?;
+    let folder =
+        draft.publish(inputs(run, &feedback), counts, json!(details)).instrument(info_span!("publish")).await?;
     Ok(Published { folder, model, digest, backtest, seconds: 0.0, mlflow: None })
 }
 

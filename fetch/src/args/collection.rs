@@ -40,6 +40,11 @@ pub struct ExportArgs {
     /// Readers of the collection at once [default: one a core, at most 4]
     #[arg(long, value_name = "N", value_parser = within(1, MOST_READERS))]
     pub parallel: Option<u64>,
+    /// Publish nothing where an export of the store has all that is in the collection, for runs by a clock
+    ///
+    /// What programs of Prowl change is seen, and when the number of documents has changed.
+    #[arg(long, conflicts_with = "since")]
+    pub if_new: bool,
     /// The collection.
     #[command(flatten)]
     pub collection: CollectionArgs,
@@ -58,6 +63,7 @@ impl From<ExportArgs> for export::Config {
             query: args.query,
             repositories: args.repo,
             parallel: args.parallel.map(|readers| readers as usize),
+            if_new: args.if_new,
         }
     }
 }

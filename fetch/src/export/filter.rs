@@ -90,6 +90,7 @@ mod tests {
             query: None,
             repositories: vec![],
             parallel: None,
+            if_new: false,
         }
     }
 

@@ -20,8 +20,8 @@ use std::{collections::BTreeMap, num::NonZero, pin::pin, sync::Arc, time::Durati
 
 use bson::{Document, RawDocumentBuf};
 use jiff::Timestamp;
-use prowl_platform::{Input, Kind, Store, shutdown};
-use serde_json::json;
+use prowl_platform::{Folder, Input, Kind, Manifest, Store, shutdown};
+use serde_json::{Map, Value, json};
 
 use self::{filter::Filter, plan::Plan, reader::Work, snapshot::Consistency};
 pub use crate::extjson::Format;
@@ -56,6 +56,8 @@ pub struct Config {
     pub repositories: Vec<String>,
     /// Cursors at once; else as many as there are cores, at most 4, where the server finds ranges of `_id`s by an index.
     pub parallel: Option<usize>,
+    /// Whether nothing is published where the newest export of this kind holds all that there is.
+    pub if_new: bool,
 }
 
 impl Config {
@@ -85,29 +87,64 @@ pub fn query(text: &str) -> Result<RawDocumentBuf, String> {
 /// # Errors
 /// Those of the database and of the store; [`Error::NothingToExport`].
 pub async fn export(config: &Config, mongo: &Mongo, store: &Store) -> Result<Report, Error> {
+    let terms = terms(config, mongo, &Filter::of(config)?).await?;
+    if config.if_new
+        && let Some(name) = same(&terms, mongo, store).await?
+    {
+        return Ok(Report::nothing_new(format!("the export {name} holds all of it")));
+    }
     let consistency = snapshot::ask(mongo).await?;
-    match attempt(config, mongo, store, consistency).await {
+    match attempt(config, mongo, store, consistency, &terms).await {
         Err(Error::SnapshotGone) => {
             let reason = "the server did not keep the snapshot for as long as the export took".to_owned();
             tracing::warn!("{reason}; exporting anew without one");
-            attempt(config, mongo, store, Consistency::Live { reason }).await
+            attempt(config, mongo, store, Consistency::Live { reason }, &terms).await
         }
         done => done,
     }
 }
 
-async fn attempt(config: &Config, mongo: &Mongo, store: &Store, consistency: Consistency) -> Result<Report, Error> {
+/// What decides what an export holds, as its manifest tells it.
+async fn terms(config: &Config, mongo: &Mongo, filter: &Filter) -> Result<Map<String, Value>, Error> {
+    let changes = mongo.changes().await?;
+    let settings = mongo.stored_settings().await?;
+    let terms = [
+        ("source", json!("mongodb")),
+        ("format", json!(config.format.as_str())),
+        ("compression", json!(config.compression.as_str())),
+        ("filter", json!(filter::text(filter.document()))),
+        ("since", json!(config.since.map(|since| since.to_string()))),
+        ("changes", json!(changes)),
+        (PRIVACY, json!(settings.map(|Settings { privacy }| privacy))),
+    ];
+    Ok(terms.into_iter().map(|(name, term)| (name.to_owned(), term)).collect())
+}
+
+/// The newest export of the collection on the same terms.
+async fn same(terms: &Map<String, Value>, mongo: &Mongo, store: &Store) -> Result<Option<String>, Error> {
+    let collection = mongo.namespace();
+    let is_same = |export: &Folder| {
+        let Manifest { inputs, details, .. } = export.manifest();
+        inputs.iter().any(|input| input.name == collection)
+            && terms.iter().all(|(name, term)| details.get(name) == Some(term))
+    };
+    Ok(store.newest(Kind::Exports, is_same).await?.map(|export| export.name().to_owned()))
+}
+
+async fn attempt(
+    config: &Config,
+    mongo: &Mongo,
+    store: &Store,
+    consistency: Consistency,
+    terms: &Map<String, Value>,
+) -> Result<Report, Error> {
     let mut stop = pin!(shutdown::signal());
     let began = mongo.now();
     let filter = Filter::of(config)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let readers = config.parallel.unwrap_or(cores.min(READERS));
-    let prepare = async {
-        let plan = Plan::of(mongo, readers, config.parallel.is_some()).await?;
-        Ok::<_, Error>((plan, mongo.stored_settings().await?))
-    };
-    let (plan, settings) = tokio::select! {
-        prepared = prepare => prepared?,
+    let plan = tokio::select! {
+        plan = Plan::of(mongo, readers, config.parallel.is_some()) => plan?,
         signal = &mut stop => return Err(Error::Stopped(signal)),
     };
     tracing::info!(
@@ -127,8 +164,7 @@ async fn attempt(config: &Config, mongo: &Mongo, store: &Store, consistency: Con
         if read.totals.documents == 0 && config.since.is_none() {
             return Err(Error::NothingToExport { collection: mongo.namespace(), filtered: !filter.is_empty() });
         }
-        let mut origin = origin(config, mongo, &filter, &plan, &consistency, began, &read);
-        origin.details[PRIVACY] = settings.map(|Settings { privacy }| privacy).into();
+        let origin = origin(config, mongo, &filter, &plan, &consistency, began, &read, terms);
         Ok(Made { origin, is_whole: filter.is_empty(), totals: read.totals, coverage: read.coverage })
     });
     let made = made.await;
@@ -136,6 +172,7 @@ async fn attempt(config: &Config, mongo: &Mongo, store: &Store, consistency: Con
 }
 
 /// What the manifest and the summary tell beside the counts.
+#[allow(clippy::too_many_arguments, reason = "all that a manifest tells")]
 fn origin(
     config: &Config,
     mongo: &Mongo,
@@ -144,6 +181,7 @@ fn origin(
     consistency: &Consistency,
     began: Timestamp,
     read: &reader::Read,
+    terms: &Map<String, Value>,
 ) -> Origin {
     // In whole seconds, as a person would type it.
     let next = began.checked_sub(OVERLAP).ok().and_then(|next| Timestamp::from_second(next.as_second()).ok());
@@ -151,6 +189,17 @@ fn origin(
     let ranges: Vec<_> = plan.ranges.iter().zip(&read.ranges).collect();
     let ranges =
         ranges.iter().map(|(range, documents)| json!({ "filter": filter::text(range), "documents": documents }));
+
+    let mut details = terms.clone();
+    let found = [
+        ("repositories", json!(config.repositories)),
+        ("consistency", consistency.details()),
+        ("began_at", json!(began.to_string())),
+        ("ended_at", json!(mongo.now().to_string())),
+        ("next_since", json!(next)),
+        ("ranges", json!(ranges.collect::<Vec<_>>())),
+    ];
+    details.extend(found.map(|(name, value)| (name.to_owned(), value)));
 
     let mut notes = vec![consistency.sentence()];
     notes.extend(
@@ -177,19 +226,7 @@ fn origin(
     }
     Origin {
         input: Input { kind: "mongodb".to_owned(), name: mongo.namespace(), digest: None },
-        details: json!({
-            "source": "mongodb",
-            "format": config.format.as_str(),
-            "compression": config.compression.as_str(),
-            "filter": filter::text(filter.document()),
-            "since": config.since.map(|since| since.to_string()),
-            "repositories": config.repositories,
-            "consistency": consistency.details(),
-            "began_at": began.to_string(),
-            "ended_at": mongo.now().to_string(),
-            "next_since": next,
-            "ranges": ranges.collect::<Vec<_>>(),
-        }),
+        details: details.into(),
         counts: BTreeMap::from([("not_utf8".to_owned(), read.not_utf8)]),
         side_file: None,
         notes,

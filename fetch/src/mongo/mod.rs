@@ -4,6 +4,7 @@
 //! bulk writes of several kinds at once.
 
 mod address;
+mod changes;
 mod failure;
 mod load;
 mod moment;

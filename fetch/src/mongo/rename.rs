@@ -25,14 +25,18 @@ impl Mongo {
         if from == to {
             return Ok(0);
         }
+        let failed = |failure| self.failed("rename a repository in", failure);
         let mut renamed = 0;
         loop {
-            let page = self.retry(|| self.rename_page(from, to)).await;
-            match page.map_err(|failure| self.failed("rename a repository in", failure))? {
-                0 => return Ok(renamed),
+            match self.retry(|| self.rename_page(from, to)).await.map_err(failed)? {
+                0 => break,
                 of_page => renamed += of_page,
             }
         }
+        if renamed > 0 {
+            self.retry(|| self.count_change()).await.map_err(failed)?;
+        }
+        Ok(renamed)
     }
 
     /// Renames some, and tells how many of them are no longer there under the old name.
@@ -42,6 +46,7 @@ impl Mongo {
             if old.is_empty() {
                 return Ok(0);
             }
+            self.count_change().await?;
             let numbers: Vec<Bson> = old.iter().map(|one| Bson::from(one.number)).collect();
             let new = self.versions(doc! { "base.repo.full_name": to, "number": { "$in": &numbers } }).await?;
             // What is removed is named by all that makes it the older one: it may have moved on since it was seen.

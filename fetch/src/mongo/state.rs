@@ -211,17 +211,23 @@ impl Mongo {
     pub async fn set_pause(&self, key: &str, until: Timestamp) -> Result<(), Error> {
         let id = pause_id(key);
         let later = doc! { "$max": { "until": moment::to_bson(until) } };
+        let set = self.retry(|| self.merge_state(&id, later.clone())).await;
+        set.map_err(|failure| self.state_failed("write to", failure))
+    }
+
+    /// Updates the document `id` of the state, which begins with it where there is none.
+    pub(super) async fn merge_state(&self, id: &str, update: Document) -> Result<(), Failure> {
         let states = self.state::<Document>();
-        let set = || async {
-            match states.update_one(doc! { "_id": &id }, later.clone()).upsert(true).await.map_err(Failure::from) {
-                // Another one began it; now it is there.
-                Err(failure) if failure.duplicate() => {
-                    Ok(states.update_one(doc! { "_id": &id }, later.clone()).await?)
-                }
-                set => set,
+        let updated = states.update_one(doc! { "_id": id }, update.clone()).upsert(true).await;
+        match updated.map_err(Failure::from) {
+            Ok(_) => Ok(()),
+            // Another one began it; now it is there.
+            Err(failure) if failure.duplicate() => {
+                states.update_one(doc! { "_id": id }, update).await?;
+                Ok(())
             }
-        };
-        self.retry(set).await.map(|_| ()).map_err(|failure| self.state_failed("write to", failure))
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn set_as_holder(&self, id: &str, holder: &str, fields: Document) -> Result<bool, Error> {

@@ -10,6 +10,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use bson::{
@@ -74,17 +75,27 @@ impl Mongo {
     /// [`Error::NoIdentity`] before anything is written; [`Error::Mongo`].
     pub async fn upsert(&self, documents: &[RawDocumentBuf]) -> Result<Written, Error> {
         let given = documents.iter().map(Given::of).collect::<Option<Vec<_>>>().ok_or(Error::NoIdentity)?;
+        let is_change = AtomicBool::new(false);
+        let written = self.write_all(&given, &is_change).await;
+        // What failed may have changed something before.
+        let is_change = is_change.into_inner();
+        let counted = if is_change { self.retry(|| self.count_change()).await } else { Ok(()) };
+        let written = written.and_then(|written| counted.map(|()| written));
+        written.map_err(|failure| self.failed("write to", failure))
+    }
+
+    async fn write_all(&self, given: &[Given<'_>], is_change: &AtomicBool) -> Result<Written, Failure> {
         let mut written = Written::default();
-        let mut rest = given.as_slice();
+        let mut rest = given;
         while !rest.is_empty() {
             let (batch, after) = rest.split_at(batch(rest));
-            written += self.retry(|| self.write(batch)).await.map_err(|failure| self.failed("write to", failure))?;
+            written += self.retry(|| self.write(batch, is_change)).await?;
             rest = after;
         }
         Ok(written)
     }
 
-    async fn write(&self, batch: &[Given<'_>]) -> Result<Written, Failure> {
+    async fn write(&self, batch: &[Given<'_>], is_change: &AtomicBool) -> Result<Written, Failure> {
         let mut pending = newest(batch);
         let mut written = Written::default();
         for round in 0..ROUNDS {
@@ -96,6 +107,10 @@ impl Mongo {
                     Some(stored) if given.version.may_replace(stored.version) => behind.push((given, stored)),
                     Some(_) => {}
                 }
+            }
+            let is_one = !absent.is_empty() || !behind.is_empty();
+            if is_one && !is_change.swap(true, Relaxed) {
+                self.count_change().await?;
             }
             if !behind.is_empty() {
                 let ahead =

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::MlflowError;
 use super::batch::{Batch, Tag};
 use super::client::{Client, Failure};
-use super::facts::Dataset;
+use super::facts::{Dataset, VERSION_TAG};
 
 /// An upload ends with the time that there is, not before.
 const UPLOAD_TIMEOUT: Duration = Duration::from_hours(1);
@@ -241,20 +241,25 @@ impl Client {
                 created => return Ok(created?.model_version.version),
             }
             // It may have been made although no answer came.
-            if let Some(version) = self.find_model_version(run, name).await? {
+            if let Some(version) = self.find_model_version(&format!("run_id = '{}'", run.id), name).await? {
                 return Ok(version);
             }
         }
     }
 
-    async fn find_model_version(&self, run: &Run, name: &str) -> Result<Option<String>, Failure> {
+    /// Whether there is a version of the registered model `name` of the model that the store calls `version`.
+    pub(super) async fn has_model_version(&self, name: &str, version: &str) -> Result<bool, MlflowError> {
+        let found = self.find_model_version(&format!("tags.`{VERSION_TAG}` = '{version}'"), name).await?;
+        Ok(found.is_some())
+    }
+
+    async fn find_model_version(&self, filter: &str, name: &str) -> Result<Option<String>, Failure> {
         #[derive(Deserialize)]
         struct Found {
             #[serde(default)]
             model_versions: Vec<ModelVersion>,
         }
-        let filter = format!("run_id = '{}'", run.id);
-        let found: Found = self.get("find a version", "model-versions/search", &[("filter", &filter)]).await?;
+        let found: Found = self.get("find a version", "model-versions/search", &[("filter", filter)]).await?;
         Ok(found.model_versions.into_iter().find(|version| version.name == name).map(|version| version.version))
     }
 

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::batch::{Batch, Metric, Param, Tag, cut};
 use crate::Settings;
 
+/// The tag that names the model of the store, of its run and its version in MLflow.
+pub(super) const VERSION_TAG: &str = "prowl.version";
 /// The file that describes a model, where its folder has one.
 const MODEL_CARD: &str = "model_card.md";
 /// A model card is not larger, in bytes.
@@ -71,7 +73,7 @@ impl Beginning {
             ("mlflow.user", set("USER").or_else(|| set("LOGNAME"))),
             ("prowl.program", Some(concat!("prowl-trainer ", env!("CARGO_PKG_VERSION")).to_owned())),
             ("prowl.store", Some(store.to_owned())),
-            ("prowl.version", Some(version.to_owned())),
+            (VERSION_TAG, Some(version.to_owned())),
             ("prowl.run", Some(run.name().to_owned())),
             ("prowl.run_digest", Some(run.digest().to_owned())),
             ("prowl.features_digest", run.manifest().details["features_digest"].as_str().map(str::to_owned)),
@@ -130,7 +132,7 @@ impl Product {
     /// Of the model in `folder`.
     pub async fn new(folder: &Folder, metadata: &Metadata, digest: &str) -> Self {
         let tags = vec![
-            Tag::new("prowl.version", &metadata.version),
+            Tag::new(VERSION_TAG, &metadata.version),
             Tag::new("prowl.model_digest", digest),
             Tag::new("prowl.features_digest", &metadata.features_digest),
             Tag::new("prowl.model_url", folder.url().as_str()),

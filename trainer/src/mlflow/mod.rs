@@ -96,6 +96,19 @@ pub struct Tracker {
     patience: Duration,
 }
 
+/// Whether MLflow has the model that the store calls `version`; none where there is no `mlflow_uri`.
+///
+/// # Errors
+/// The secrets cannot be used, or MLflow does not answer within the patience of a training's end.
+pub async fn has(tracking: &Tracking, secrets: &Secrets, version: &str) -> Option<Result<bool, MlflowError>> {
+    let asked = async |address: Result<Address, MlflowError>| {
+        let client = Client::new(address?);
+        client.end_within(tracking.patience);
+        client.has_model_version(&tracking.model, version).await
+    };
+    Some(asked(Address::of(secrets)?).await)
+}
+
 impl Tracker {
     /// Begins a run; none where there is no `mlflow_uri`. Where MLflow is required, it is waited for, and else begun with
     /// beside the work.
