@@ -65,6 +65,7 @@ pub(crate) async fn judge(args: GateArgs) -> anyhow::Result<ExitCode> {
             trend::keep(store, &verdict).await?;
         }
         place.publish()?;
+        tracing::info!(folder = %config.output.display(), "the verdict is written");
         anyhow::Ok(verdict)
     };
     let verdict = tokio::select! {
@@ -87,6 +88,7 @@ pub(crate) async fn rehearse(args: RehearseArgs) -> anyhow::Result<ExitCode> {
     if let Some(verdict) = &rehearsed.gate {
         place.write(verdict)?;
         place.publish()?;
+        tracing::info!(folder = %args.output.display(), "the verdict is written");
     }
     exit::say(&rehearsed);
     if args.json {

@@ -70,7 +70,11 @@ impl Deck {
         let runtime = Handle::current();
         let read = spawn_blocking(move || sample(inputs, least, &runtime, size, seed)).await;
         let documents = read.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
-        if documents.is_empty() { Err(Error::NoRequests { origin: name }) } else { Ok(Self { documents }) }
+        match documents {
+            (documents, _) if !documents.is_empty() => Ok(Self { documents }),
+            (_, Some(Unread { file, line, reason, .. })) => Err(Error::NoDocument { file, line, reason }),
+            _ => Err(Error::NoRequests { origin: name }),
+        }
     }
 
     /// How many there are.
@@ -162,7 +166,7 @@ async fn inputs(origin: &Origin, store: Option<&Store>) -> Result<(String, Vec<I
         }
         Origin::Export(name) => {
             let store = store.ok_or_else(|| Error::RequestsNeedStore { name: name.clone() })?;
-            let folder = Arc::new(store.folder(Kind::Exports, name).await?);
+            let folder = Arc::new(store.folder(Kind::Exports, name).await.map_err(Error::Export)?);
             let parts: Vec<String> = folder.files("part-").map(|entry| entry.path.clone()).collect();
             let parts = parts.into_iter().map(|part| Input::Part(Arc::clone(&folder), part));
             Ok((folder.url().to_string(), parts.collect()))
@@ -170,33 +174,56 @@ async fn inputs(origin: &Origin, store: Option<&Store>) -> Result<(String, Vec<I
     }
 }
 
-/// Draws from the inputs: from all of them, or from `least` or more where those hold enough.
-fn sample(mut inputs: Vec<Input>, least: usize, runtime: &Handle, size: usize, seed: u64) -> Result<Vec<Bytes>, Error> {
+/// Lines that were to be in the sample, and are no documents.
+struct Unread {
+    times: u64,
+    /// Where the first of them is.
+    file: String,
+    line: u64,
+    reason: String,
+}
+
+/// Any document: whether it is a pull request, the server says.
+type AnyDocument = serde_json::Map<String, serde_json::Value>;
+
+/// Draws from the inputs: from all of them, or from `least` or more where those hold enough. Gives what could not be read,
+/// too, which is passed over.
+fn sample(
+    mut inputs: Vec<Input>,
+    least: usize,
+    runtime: &Handle,
+    size: usize,
+    seed: u64,
+) -> Result<(Vec<Bytes>, Option<Unread>), Error> {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     if least < inputs.len() {
         inputs.shuffle(&mut dice);
     }
     let (mut taken, mut seen) = (Vec::with_capacity(size.min(1 << 16)), 0_usize);
-    let (of, mut told) = (inputs.len(), Instant::now());
+    let (of, mut told, mut unread) = (inputs.len(), Instant::now(), None::<Unread>);
     for (read, input) in inputs.iter().enumerate() {
         if read >= least && seen >= SEEN * size {
             break;
         }
         let failed = |source| Error::Requests { file: input.name(), source: hinted(source) };
         let mut text = input.open(runtime).map_err(failed)?;
-        let mut line = Vec::new();
+        let (mut line, mut number) = (Vec::new(), 0);
         while next_line(&mut text, &mut line).map_err(failed)? {
+            number += 1;
             if line.is_empty() {
                 continue;
             }
             seen += 1;
-            // Most lines of a long export are never copied.
-            if taken.len() < size {
-                taken.push(Bytes::copy_from_slice(&line));
-            } else {
-                let place = dice.random_range(0..seen);
-                if place < size {
-                    taken[place] = Bytes::copy_from_slice(&line);
+            let place = if taken.len() < size { taken.len() } else { dice.random_range(0..seen) };
+            // Most lines of a long export are neither parsed nor copied.
+            if place < size {
+                match serde_json::from_slice::<AnyDocument>(&line) {
+                    Ok(_) if place == taken.len() => taken.push(Bytes::copy_from_slice(&line)),
+                    Ok(_) => taken[place] = Bytes::copy_from_slice(&line),
+                    Err(error) => {
+                        let first = || Unread { times: 0, file: input.name(), line: number, reason: error.to_string() };
+                        unread.get_or_insert_with(first).times += 1;
+                    }
                 }
             }
             if seen.is_multiple_of(1 << 10) && told.elapsed() >= TELL {
@@ -205,7 +232,18 @@ fn sample(mut inputs: Vec<Input>, least: usize, runtime: &Handle, size: usize, s
             }
         }
     }
-    Ok(taken)
+    if let Some(Unread { times, file, line, reason }) = &unread
+        && !taken.is_empty()
+    {
+        tracing::warn!(
+            times,
+            file,
+            line,
+            reason,
+            "passed over lines that are no documents, of which this is the first"
+        );
+    }
+    Ok((taken, unread))
 }
 
 /// The error, with what to do about it where a file ends in the middle.
@@ -257,6 +295,10 @@ mod tests {
         (folder, origin)
     }
 
+    fn document(number: usize) -> String {
+        format!("{{\"n\":{number}}}")
+    }
+
     async fn drawn(origin: &Origin, size: usize, seed: u64) -> Vec<String> {
         let deck = Deck::draw(origin, None, size, seed).await.unwrap();
         deck.documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
@@ -266,14 +308,17 @@ mod tests {
     async fn a_small_export_is_taken_whole_and_a_large_one_by_the_seed() {
         let (_folder, small) = files(&["{\"a\":1}\n\n{\"b\":2}\r\n", "{\"c\":3}"]);
         assert_eq!(drawn(&small, 10, 1).await, ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]);
-        let lines: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+        let lines: Vec<String> = (0..1_000).map(document).collect();
         let (_folder, large) = files(&[&lines.join("\n")]);
         let sample = drawn(&large, 50, 1).await;
         assert_eq!((sample.len(), sample.iter().collect::<BTreeSet<_>>().len()), (50, 50));
         assert_eq!(sample, drawn(&large, 50, 1).await);
         assert_ne!(sample, drawn(&large, 50, 2).await);
         // From all over it.
-        assert!(sample.iter().any(|line| line.len() == 3 && line.starts_with('9')), "{sample:?}");
+        assert!(
+            sample.iter().any(|line| line.starts_with("{\"n\":9") && line.len() == document(900).len()),
+            "{sample:?}"
+        );
     }
 
     #[tokio::test]
@@ -284,17 +329,23 @@ mod tests {
         let (_folder, empty) = files(&["\n"]);
         let error = Deck::draw(&empty, None, 10, 1).await.unwrap_err().to_string();
         assert!(error.contains("no pull request"), "{error}");
+        let (_folder, readme) = files(&["\n# Title\n"]);
+        let error = Deck::draw(&readme, None, 10, 1).await.unwrap_err().to_string();
+        assert!(error.contains("/0: line 2 is no document"), "{error}");
+        let (_folder, some) = files(&["# Title\n{}\n[]\n{\"a\":1}"]);
+        assert_eq!(drawn(&some, 10, 1).await, ["{}", "{\"a\":1}"]);
         let missing = Origin::Files(vec!["/nowhere".into()]);
         assert!(Deck::draw(&missing, None, 10, 1).await.unwrap_err().to_string().contains("/nowhere"));
     }
 
     #[tokio::test]
     async fn what_is_left_out_is_not_drawn() {
-        let (_folder, origin) = files(&["a\nb\nc\nd"]);
+        let lines: Vec<String> = (0..4).map(document).collect();
+        let (_folder, origin) = files(&[&lines.join("\n")]);
         let deck = Deck::draw(&origin, None, 10, 1).await.unwrap();
         let without = |places: &[usize]| deck.without(&places.iter().copied().collect());
         let others = without(&[0, 2, 9]).unwrap();
-        assert_eq!(others.documents, ["b", "d"].map(Bytes::from));
+        assert_eq!(others.documents, [1, 3].map(|number| Bytes::from(document(number))));
         let drawn: BTreeSet<Bytes> = Draws::of(&Arc::new(others), 1).take(4).into_iter().collect();
         assert_eq!(drawn.len(), 2);
         assert_eq!(without(&[]).unwrap().documents, deck.documents);
@@ -303,7 +354,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_round_holds_all_of_them_in_another_order() {
-        let lines: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        let lines: Vec<String> = (0..100).map(document).collect();
         let (_folder, origin) = files(&[&lines.join("\n")]);
         let deck = Arc::new(Deck::draw(&origin, None, 100, 1).await.unwrap());
         let mut draws = Draws::of(&deck, 7);
@@ -319,7 +370,8 @@ mod tests {
 
     #[tokio::test]
     async fn of_many_parts_some_are_read_by_the_seed() {
-        let part = |number: usize| (0..10).map(|line| format!("{number}-{line}\n")).collect::<Vec<_>>().concat();
+        let part =
+            |number: usize| (0..10).map(|line| format!("{{\"n\":\"{number}-{line}\"}}\n")).collect::<Vec<_>>().concat();
         let texts: Vec<String> = (0..30).map(part).collect();
         let (_folder, Origin::Files(paths)) = files(&texts.iter().map(String::as_str).collect::<Vec<_>>()) else {
             panic!("they are files")
@@ -327,7 +379,7 @@ mod tests {
         let inputs = || paths.iter().cloned().map(Input::File).collect::<Vec<_>>();
         let runtime = Handle::current();
         let read = |least, size, seed| {
-            let sample = sample(inputs(), least, &runtime, size, seed).unwrap();
+            let sample = sample(inputs(), least, &runtime, size, seed).unwrap().0;
             let lines = sample.iter().map(|line| String::from_utf8(line.to_vec()).unwrap()).collect::<BTreeSet<_>>();
             let parts = lines.iter().map(|line| line.split('-').next().unwrap().to_owned()).collect::<BTreeSet<_>>();
             (lines, parts.len())

@@ -65,6 +65,21 @@ pub enum Error {
         /// What was read.
         origin: String,
     },
+    /// What is to be sent holds no document, though it holds something.
+    #[error(
+        "{file}: line {line} is no document ({reason}), and neither is any other: give pull requests, a JSON object a line"
+    )]
+    NoDocument {
+        /// Path or URL.
+        file: String,
+        /// The first line that holds something.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The export that is to be sent cannot be had.
+    #[error("{0}; or send pull requests of files, a document a line, by --requests FILE")]
+    Export(prowl_platform::Error),
     /// The panel of a model is damaged.
     #[error("the panel in {url} cannot be read: {reason}; train and publish the model again")]
     Panel {

@@ -75,7 +75,7 @@ pub struct Report {
     pub answers: Option<BTreeMap<String, u64>>,
     /// How often calls were made again that no server had begun.
     pub again: u64,
-    /// Whether all rules hold, something was answered, and no answer was wrong.
+    /// Whether it came to its end, all rules hold, something was answered, and no answer was wrong.
     pub holds: bool,
     /// The signal that ended it early.
     pub stopped: Option<&'static str>,
@@ -186,7 +186,7 @@ async fn watched(stop: impl Future<Output = &'static str>, ended: CancellationTo
 fn settled(mut goose: GooseConfiguration, is_open: bool, host: &str) -> GooseConfiguration {
     goose.host = Some(host.to_owned());
     // Anybody on this machine could use its controllers.
-    (goose.no_telnet, goose.no_websocket) = (true, true);
+    goose.no_telnet = true;
     // What a program reads goes to stdout, and its tables would, too.
     goose.no_print_metrics = true;
     goose.no_threshold_abort = true;
@@ -269,7 +269,7 @@ impl Report {
         }
         let is_wrong = failures.keys().any(|failure| Outcome::is_wrong(failure));
         let is_answered = rows.iter().any(|row| row.failed < row.calls);
-        let holds = rules.iter().all(|rule| rule.holds) && is_answered && !is_wrong;
+        let holds = rules.iter().all(|rule| rule.holds) && is_answered && !is_wrong && stopped.is_none();
         let (version, digest) = (model.version.clone(), model.digest.clone());
         Self { version, digest, rows, generator, rules, failures, answers: None, again: 0, holds, stopped }
     }

@@ -296,7 +296,9 @@ fn is_elsewhere(status: &Status) -> bool {
 /// What a server, or the way to it, says, and what to do about it.
 pub(crate) fn said(status: &Status) -> String {
     if let Some(words) = certificate(status) {
-        let hint = if NO_TLS.iter().any(|mark| words.contains(mark)) {
+        let hint = if words.contains("CaUsedAsEndEntity") {
+            "its certificate is one of an authority, which signs others: make one for it with basicConstraints=CA:FALSE"
+        } else if NO_TLS.iter().any(|mark| words.contains(mark)) {
             "the server speaks no TLS: write http:// for its address"
         } else {
             "name the authority of its certificate by --ca-file, and the host as the certificate does"
@@ -321,7 +323,7 @@ pub(crate) fn said(status: &Status) -> String {
 /// Why TLS did not come about.
 fn certificate(status: &Status) -> Option<String> {
     let words = innermost(status);
-    let mut marks = ["certificate", "HandshakeFailure"].into_iter().chain(NO_TLS);
+    let mut marks = ["certificate", "HandshakeFailure", "CaUsedAsEndEntity"].into_iter().chain(NO_TLS);
     marks.any(|mark| words.contains(mark)).then_some(words)
 }
 

@@ -16,4 +16,4 @@ pub use document::{Document, paragraph, section, tile};
 pub use escape::{escaped, plain};
 pub use number::{count, counted, number, percent};
 pub use plot::Plot;
-pub use table::{Cell, Table, pull_request};
+pub use table::{Cell, Table, pull_request, pull_request_address};

@@ -19,6 +19,12 @@ const BOTTOM: f64 = 38.0;
 /// Least distance of two labels.
 const LINE: f64 = 13.0;
 
+/// About how wide a character of a label is in a wide font.
+const CHARACTER: f64 = 7.5;
+
+/// Least distance of two names of points.
+const APART: f64 = 14.0;
+
 /// A plot in the making.
 #[derive(Debug)]
 pub struct Plot {
@@ -32,15 +38,37 @@ pub struct Plot {
     marks: String,
     /// Height, text and class of the labels beside the right end.
     labels: Vec<(f64, String, &'static str)>,
+    /// Where names of points are.
+    names: Vec<(f64, f64)>,
     /// Whether anything that was measured is to be seen.
     drawn: bool,
+    /// What is said where it is not.
+    nothing: &'static str,
 }
 
 impl Plot {
     /// `key` is given once in a page. `about` tells in words what is to be seen. `right` is the room for labels beside
     /// the right end.
     pub fn new(key: &'static str, about: String, x: Axis, y: Axis, right: f64) -> Self {
-        Self { key, about, x, bare: false, y, right, marks: String::new(), labels: Vec::new(), drawn: false }
+        Self {
+            key,
+            about,
+            x,
+            bare: false,
+            y,
+            right,
+            marks: String::new(),
+            labels: Vec::new(),
+            names: Vec::new(),
+            drawn: false,
+            nothing: "nothing was measured",
+        }
+    }
+
+    /// What it says where nothing is drawn.
+    #[must_use]
+    pub fn nothing(self, nothing: &'static str) -> Self {
+        Self { nothing, ..self }
     }
 
     /// Without a vertical axis: its values mean nothing.
@@ -130,6 +158,23 @@ impl Plot {
         );
     }
 
+    /// The short name of a point, above it where there is room. Whether it is there: it is left out where it would touch
+    /// another.
+    pub fn name(&mut self, point: (f64, f64), name: &str) -> bool {
+        let Some((x, y)) = self.place(point) else { return false };
+        let y = if y < TOP + LINE { y + 15.0 } else { y - 6.0 };
+        if self.names.iter().any(|other| (x - other.0).hypot(y - other.1) < APART) {
+            return false;
+        }
+        self.names.push((x, y));
+        let name = escaped(name);
+        let _ = writeln!(
+            self.marks,
+            "<text class=\"label\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{name}</text>"
+        );
+        true
+    }
+
     /// The plot with its title and a line of text below.
     pub fn figure(mut self, title: &str, below: &str) -> String {
         let key = self.key;
@@ -138,9 +183,8 @@ impl Plot {
             String::new()
         } else {
             let (x, y) = (f64::midpoint(self.left(), SIZE.0 - self.right), f64::midpoint(TOP, SIZE.1 - BOTTOM));
-            format!(
-                "<text class=\"label\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">nothing was measured</text>\n"
-            )
+            let nothing = self.nothing;
+            format!("<text class=\"label\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{nothing}</text>\n")
         };
         let title = escaped(title);
         format!(
@@ -205,9 +249,12 @@ impl Plot {
             let limit = if place + 1 == count { lowest } else { self.labels[place + 1].0 - LINE };
             self.labels[place].0 = self.labels[place].0.min(limit);
         }
-        let x = SIZE.0 - self.right + 5.0;
         let label = |(y, text, class): &(f64, String, &str)| {
-            format!("<text class=\"label {class}\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>\n", y + 4.0, escaped(text))
+            // What may be too wide for its room ends at the edge.
+            let is_wide = CHARACTER * text.chars().count() as f64 > self.right - 5.0;
+            let (x, anchor) = if is_wide { (SIZE.0 - 2.0, "end") } else { (SIZE.0 - self.right + 5.0, "start") };
+            let (y, text) = (y + 4.0, escaped(text));
+            format!("<text class=\"label {class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>\n")
         };
         self.labels.iter().map(label).collect()
     }
@@ -245,6 +292,7 @@ mod tests {
         empty.line(&[(f64::NAN, 1.0)], "one", "label");
         let svg = empty.figure("", "");
         assert!(svg.contains(">nothing was measured</text>") && !svg.contains(">label<"), "{svg}");
+        assert!(plot().nothing("nothing moved").figure("", "").contains(">nothing moved</text>"));
         let mut single = plot();
         single.line(&[(0.5, 0.5)], "one", "label");
         let svg = single.figure("", "");
@@ -268,15 +316,28 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_would_touch_another_is_left_out() {
+        let mut plot = plot();
+        let named = [(0.5, 0.5), (0.51, 0.5), (0.5, 0.7), (0.5, 1.0), (f64::NAN, 0.0)].map(|at| plot.name(at, "<7>"));
+        assert_eq!(named, [true, false, true, true, false]);
+        let svg = plot.figure("", "");
+        assert_eq!(svg.matches("text-anchor=\"middle\">&lt;7&gt;</text>").count(), 3, "{svg}");
+        assert!(svg.contains(" y=\"25.0\""), "{svg}");
+    }
+
+    #[test]
     fn labels_do_not_touch_and_stay_within() {
         let mut plot = plot();
         for (height, name) in [(0.0, "a"), (0.01, "b"), (0.02, "c"), (0.99, "<d>"), (1.0, "e")] {
             plot.line(&[(0.0, 0.0), (1.0, height)], "a", name);
         }
         let svg = plot.placed_labels();
-        assert!(svg.contains("&lt;d&gt;"), "{svg}");
+        assert!(svg.contains("x=\"305.0\"") && svg.contains("text-anchor=\"start\">&lt;d&gt;"), "{svg}");
         let heights: Vec<f64> = plot.labels.iter().map(|label| label.0).collect();
         assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= LINE - 1e-9), "{heights:?}");
         assert!(heights.iter().all(|&height| (TOP..=SIZE.1 - BOTTOM).contains(&height)), "{heights:?}");
+        plot.line(&[(0.0, 0.0)], "a", "preview p50");
+        let svg = plot.placed_labels();
+        assert!(svg.contains("text-anchor=\"end\">preview p50</text>"), "{svg}");
     }
 }

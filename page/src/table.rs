@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::document::paragraph;
 use crate::escape::escaped;
 
-/// A pull request: a link where its repository can be one on GitHub, and text where not.
-pub fn pull_request(repository: &str, number: impl Into<i128>) -> String {
+/// Where a pull request is; nothing where its repository cannot be one on GitHub.
+pub fn pull_request_address(repository: &str, number: impl Into<i128>) -> Option<String> {
     let number: i128 = number.into();
     let part = |part: &str| {
         !part.is_empty()
@@ -13,12 +14,17 @@ pub fn pull_request(repository: &str, number: impl Into<i128>) -> String {
             && part != ".."
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
+    let (owner, name) = repository.split_once('/')?;
+    (part(owner) && part(name)).then(|| format!("https://github.com/{owner}/{name}/pull/{number}"))
+}
+
+/// A pull request: a link where its repository can be one on GitHub, and text where not.
+pub fn pull_request(repository: &str, number: impl Into<i128>) -> String {
+    let number: i128 = number.into();
     let text = format!("{}#{number}", escaped(repository));
-    match repository.split_once('/') {
-        Some((owner, name)) if part(owner) && part(name) => {
-            format!("<a href=\"https://github.com/{owner}/{name}/pull/{number}\" rel=\"noreferrer\">{text}</a>")
-        }
-        _ => text,
+    match pull_request_address(repository, number) {
+        Some(address) => format!("<a href=\"{address}\" rel=\"noreferrer\">{text}</a>"),
+        None => text,
     }
 }
 
@@ -80,6 +86,12 @@ impl Table {
         self.body.push_str("</tr>\n");
     }
 
+    /// Adds text below the last row, as wide as the table.
+    pub fn below(&mut self, text: &str) {
+        let (columns, text) = (self.head.len(), paragraph(text));
+        let _ = writeln!(self.body, "<tr class=\"below\"><td colspan=\"{columns}\">{text}</td></tr>");
+    }
+
     /// The table. Its box can be reached by keyboard, so that it can be scrolled.
     pub fn html(&self) -> String {
         let caption = escaped(&self.caption);
@@ -111,8 +123,10 @@ mod tests {
         let mut table = Table::new(evil, &[evil]);
         let text = || evil.to_owned();
         table.row("", [Cell::Text(text()), Cell::Number(text()), Cell::Bar(0.5, text()), Cell::Shade(0.5, text())]);
+        table.below(evil);
         let html = table.folded();
-        assert!(!html.contains("<script") && html.matches("&lt;script").count() == 8, "{html}");
+        assert!(!html.contains("<script") && html.matches("&lt;script").count() == 9, "{html}");
+        assert!(html.contains("<tr class=\"below\"><td colspan=\"1\"><p>&lt;script"), "{html}");
     }
 
     #[test]
@@ -122,6 +136,7 @@ mod tests {
         for name in ["local", "a/b/c", "../x", "o/\"><script>", "", "o/", "ö/ä", "o/?x"] {
             let text = pull_request(name, 7_i64);
             assert!(!text.contains("<a") && !text.contains("<s"), "{text}");
+            assert_eq!(pull_request_address(name, 7_u64), None);
         }
     }
 }

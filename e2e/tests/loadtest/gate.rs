@@ -141,8 +141,8 @@ fn what_both_refuse_is_no_fault_of_the_new_one() {
     let path = folder.path().join("prs.ndjson");
     // So few that each is sent in every step.
     let mut lines: Vec<String> = Documents::read(&export()).0.iter().take(260).map(Value::to_string).collect();
-    // Cut off in the middle, it is no JSON.
-    lines.push(lines[0].chars().take(200).collect());
+    // A document, and no pull request.
+    lines.push(r#"{"title": "of nothing"}"#.to_owned());
     fs::write(&path, lines.join("\n")).unwrap();
     let gate = Gate::of(&preview.url(), &MODELS.new).with(&["--requests", &path.display().to_string()]);
     let gate = gate.with(&["--active", &active.url()]);

@@ -42,6 +42,43 @@ fn nobody_listens() {
 }
 
 #[test]
+fn what_is_sent_is_no_pull_request() {
+    let preview = MODELS.serve();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sent");
+    let gate = || Gate::of(&preview.url(), &MODELS.new).with(&["--requests", &file.display().to_string()]);
+
+    fs::write(&file, "# A title\n\nand words\n").unwrap();
+    let told = gate().refused(1);
+    assert!(told.contains("sent: line 1 is no document") && told.contains("a JSON object a line"), "{told}");
+
+    // Alone, nobody says whose fault it is that the preview cannot read any.
+    fs::write(&file, "{\"title\": \"of nothing\"}\n").unwrap();
+    let gate = gate();
+    let told = gate.refused(1);
+    assert!(told.contains("refuses all that is sent: give other --requests"), "{told}");
+    assert_eq!(broken(&gate.verdict().unwrap()), ["requests"]);
+
+    let told = Gate::of(&preview.url(), &MODELS.new).with(&["--requests", "20000101T000000Z"]).refused(1);
+    assert!(told.contains("by --requests FILE"), "{told}");
+}
+
+#[test]
+fn a_store_that_takes_no_verdict_leaves_none() {
+    let preview = MODELS.serve();
+    // Where the verdicts would be is a file.
+    let store = TestStore::empty();
+    for kind in ["exports", "models"] {
+        std::os::unix::fs::symlink(MODELS.store.root.join(kind), store.root.join(kind)).unwrap();
+    }
+    fs::write(store.root.join("verdicts"), "").unwrap();
+    let gate = Gate::without_store(&preview.url(), &MODELS.new).with(&["--store", &store.url, "--keep"]);
+    let told = gate.refused(1);
+    assert!(told.contains("verdicts/"), "{told}");
+    assert_eq!(gate.files(), ["", "", ""], "somebody could take one for a go");
+}
+
+#[test]
 fn a_preview_that_never_gets_ready() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();

@@ -2,6 +2,7 @@
 
 mod race;
 
+use self::race::{IN_FLIGHT, LOAD_IN_TIME, P99, THROUGHPUT};
 use std::{collections::BTreeMap, time::Duration};
 
 use prowl_proto::v1::ModelId;
@@ -24,6 +25,18 @@ const WARM: f64 = 0.99;
 const LEAST: u64 = 200;
 /// What is to be done where there is too little of something.
 const MORE: &str = "give a longer --run-time or a higher --rate";
+/// Where these do not hold, most others do not either.
+const CAUSES: [&str; 7] = [
+    "preview is serving",
+    "preview is serving at the end",
+    "active is serving",
+    "expected model",
+    "expected digest",
+    "requests",
+    LOAD_IN_TIME,
+];
+/// And these for the reasons of others.
+const EFFECTS: [&str; 3] = [P99, THROUGHPUT, IN_FLIGHT];
 /// Differences of the panel that are told.
 const TOLD: usize = 3;
 
@@ -38,7 +51,12 @@ impl Checks {
         Self { limits, all: Vec::new() }
     }
 
-    pub(super) fn into_all(self) -> Vec<Check> {
+    /// All of them, causes before what they bring about: the first are told where there is room for few.
+    pub(super) fn into_all(mut self) -> Vec<Check> {
+        self.all.sort_by_key(|check| {
+            let place = |names: &[&str]| names.iter().position(|name| *name == check.name);
+            place(&CAUSES).unwrap_or(CAUSES.len() + place(&EFFECTS).map_or(0, |place| 1 + place))
+        });
         self.all
     }
 
@@ -239,7 +257,9 @@ impl Checks {
             self.figure("rank correlation", answers.rank_correlation, limits.rank_correlation, false, why);
         }
         let why = "too many change their band, or are judged by one version alone";
-        self.figure("bands changed", Some(answers.bands_changed), self.limits.bands_changed, true, why);
+        let (changed, limit) = (answers.bands_changed, self.limits.bands_changed);
+        let allowed = format!("at most {}", share(limit));
+        self.add("bands changed", changed <= limit, share(changed), allowed, || why.to_owned());
     }
 
     fn figure(&mut self, name: &str, figure: Option<f64>, limit: f64, at_most: bool, why: &str) {

@@ -86,8 +86,7 @@ impl Panel {
         };
         let differences = self.rows.iter().zip(given).enumerate().filter_map(|(place, (row, given))| {
             let expected = row.expected();
-            (!expected.is_same(&given))
-                .then(|| format!("row {place}: {expected:?} is expected, and it gives {given:?}"))
+            (!expected.is_same(&given)).then(|| format!("row {place}: {expected} is expected, and it gives {given}"))
         });
         Ok(differences.collect())
     }
@@ -121,6 +120,13 @@ impl Row {
     fn expected(&self) -> Given {
         let figure = |figure: Option<f32>| figure.unwrap_or(f32::NAN);
         Given { score: figure(self.score), percentile: figure(self.percentile), risk: figure(self.risk) }
+    }
+}
+
+impl std::fmt::Display for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { score, percentile, risk } = self;
+        write!(f, "score {score}, percentile {percentile} and risk {risk}")
     }
 }
 

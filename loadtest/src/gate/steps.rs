@@ -74,7 +74,11 @@ impl Gate<'_> {
         let sides = Sides { new, old: old.map(|(target, id)| self.caller(target, id)) };
 
         let unasked = sides.look().await;
-        let asked = self.first_calls(&sides).await;
+        let Some(asked) = self.first_calls(&sides).await else {
+            let why = "the preview, which is judged alone, refuses all that is sent: give other --requests";
+            self.checks.untold("requests", why);
+            return Ok(());
+        };
         let after_first = sides.look().await;
         if is_alike {
             self.two_servers(&unasked, &after_first, asked);
@@ -144,11 +148,15 @@ impl Gate<'_> {
         }
     }
 
-    /// The first calls of all; how many preview has to have counted.
-    async fn first_calls(&mut self, sides: &Sides) -> u64 {
+    /// The first calls of all; how many preview has to have counted. Nothing where it is alone and can read none of what is
+    /// sent: there is nobody to say whose fault that is.
+    async fn first_calls(&mut self, sides: &Sides) -> Option<u64> {
         let (over_each, mut all) = self.call_first(&sides.new).await;
         let is_counted = |call: &&Called| !matches!(call.outcome, Outcome::Silent | Outcome::Unreachable);
         let counted = all.iter().filter(is_counted).count() as u64;
+        if sides.old.is_none() && all.iter().all(|call| refuses(call.outcome).is_some()) {
+            return None;
+        }
         if let Some(old) = &sides.old {
             let ask = move |document| async move { old.judge_score(document).await.0 };
             calls::accept_refused(&mut all, ask).await;
@@ -156,7 +164,7 @@ impl Gate<'_> {
         let all: Vec<_> = all.iter().map(|call| (call.outcome, call.took)).collect();
         let (over_each, after) = all.split_at(over_each);
         self.checks.first_calls(over_each, after);
-        counted
+        Some(counted)
     }
 
     /// Calls a side for the first time; how many of the calls are those over each of its connections, which are before

@@ -35,13 +35,12 @@ pub(super) fn code(text: &str) -> String {
     }
 }
 
-/// The begin of a text that is too long.
+/// The begin of a text that is too long, up to the end of a word where one is not far.
 pub(super) fn cut(text: &str, most: usize) -> String {
     let text = text.trim();
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text[..end].trim_end()),
-        None => text.to_owned(),
-    }
+    let Some((end, next)) = text.char_indices().nth(most) else { return text.to_owned() };
+    let word = text[..end].rfind(char::is_whitespace).filter(|word| !next.is_whitespace() && *word >= end / 2);
+    format!("{}…", text[..word.unwrap_or(end)].trim_end())
 }
 
 #[cfg(test)]
@@ -69,7 +68,9 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_between_characters() {
+    fn long_text_is_cut_at_the_end_of_a_word_and_a_long_word_between_characters() {
         assert_eq!((cut("äöü", 3), cut("äö ü", 3)), ("äöü".to_owned(), "äö…".to_owned()));
+        assert_eq!([12, 13, 14].map(|most| cut("adds a field inverse", most)), ["adds a field…"; 3]);
+        assert_eq!((cut("a bcdefghij", 8), cut("äöü", 2)), ("a bcdefg…".to_owned(), "äö…".to_owned()));
     }
 }

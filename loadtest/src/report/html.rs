@@ -3,9 +3,9 @@
 use prowl_page::{Cell, Document, Table, count, counted, escaped, number, paragraph, percent, section, tile};
 
 use super::escape::cut;
-use super::number::{milliseconds, ratio};
+use super::number::{milliseconds, ratio, with_minus};
 use super::{answers, plots, words};
-use crate::verdict::{Check, Decision, Latency, Race, Second, Side, Step, Verdict};
+use crate::verdict::{Check, Decision, Latency, Race, Side, Step, Verdict};
 
 /// The page.
 pub(super) fn html(verdict: &Verdict) -> String {
@@ -44,7 +44,8 @@ fn begun(verdict: &Verdict) -> String {
         Some(active) => format!("Compared with the active version {}.", escaped(words::name(active))),
         None => words::alone(verdict).to_owned(),
     };
-    format!("{against} Begun at {}, it took {} s.", escaped(&verdict.began_at), number(verdict.seconds.round()))
+    let (began, took) = (escaped(&verdict.began_at), number(verdict.seconds.round()));
+    format!("{against} Begun at <time>{began}</time>, it took {took} s.")
 }
 
 /// The few figures that a reader wants first.
@@ -65,8 +66,9 @@ fn key_figures(verdict: &Verdict) -> String {
         tiles += &tile("Failed", &words::failed(preview), &calls);
     }
     if let Some(steps) = &verdict.knee {
-        let kept = words::kept_up(steps).map_or("–".to_owned(), number);
-        tiles += &tile("Calls a second it bears", &kept, "");
+        let (least, why) = words::may_bear_more(steps).map_or(("", ""), |why| ("at least ", why));
+        let kept = words::kept_up(steps).map_or("–".to_owned(), |rate| format!("{least}{}", number(rate)));
+        tiles += &tile("Calls a second it bears", &kept, why);
     }
     if let Some(answers) = &verdict.answers {
         let of = format!("of {}", counted(answers.compared, "pull request", "pull requests"));
@@ -76,17 +78,24 @@ fn key_figures(verdict: &Verdict) -> String {
 }
 
 fn checks(verdict: &Verdict) -> String {
-    let mut table = Table::new("What has to hold", &["check", "", "observed", "limit", "why"]);
+    // The name of a column is shown where there is no room for columns.
+    let told = |column: &str, text: &str| match &*cut(&with_minus(text), 200) {
+        "" => Cell::Text(String::new()),
+        text => Cell::Html(format!("<span class=\"side\">{column}: </span>{}", escaped(text))),
+    };
+    let mut table = Table::new("What has to hold", &["check", "", "observed", "limit"]);
     for check in words::checks(verdict) {
         let Check { name, observed, limit, why, .. } = check;
         let state = words::state(check);
         let cells = [
             Cell::Html(format!("<span class=\"state {state}\">{state}</span>")),
-            Cell::Text(cut(observed, 200)),
-            Cell::Text(cut(limit, 200)),
-            Cell::Text(cut(why, 400)),
+            told("observed", observed),
+            told("limit", limit),
         ];
         table.row(&escaped(&cut(name, 200)), cells);
+        if !why.is_empty() {
+            table.below(&cut(why, 400));
+        }
     }
     section("Checks", "checks", &table.html())
 }
@@ -95,15 +104,22 @@ fn latency(verdict: &Verdict) -> String {
     let Some(race) = &verdict.race else {
         return section("Latency", "latency", &paragraph("It was not measured."));
     };
+    let rate = number(race.rate);
+    let (asked, ratios) = if race.active.is_some() {
+        (
+            format!("Both sides got the same calls, {rate} a second each, at moments of their own."),
+            "; ratios are of the times from when they were sent, since what the load itself adds is of both",
+        )
+    } else {
+        (format!("Preview got {rate} calls a second."), "")
+    };
     let mut content = paragraph(&format!(
-        "Both sides got the same calls, {} a second each, at moments of their own. Each is timed from the moment at which it was due, so that \
-         those that had to wait count, too; ratios are of the times from when they were sent, since what the load itself adds is of both.",
-        number(race.rate)
+        "{asked} Each is timed from the moment at which it was due, so that those that had to wait count, too{ratios}."
     ));
     content.push_str("<div class=\"plots\">\n");
-    content.extend([plots::within(race), plots::beyond(race), plots::timeline(&race.timeline), "</div>\n".to_owned()]);
+    content.extend([plots::within(race), plots::beyond(race), plots::timeline(race), "</div>\n".to_owned()]);
     content += &quantiles(race);
-    content += &seconds(&race.timeline);
+    content += &seconds(race);
     section("Latency", "latency", &content)
 }
 
@@ -128,13 +144,15 @@ fn quantiles(race: &Race) -> String {
     table.html() + &failures
 }
 
-fn seconds(timeline: &[Second]) -> String {
-    let columns = ["second", "#preview p50", "#preview p99", "#active p50", "#active p99", "#failures"];
-    let mut table = Table::new("Latency by second", &columns);
-    for moment in timeline {
+fn seconds(race: &Race) -> String {
+    let columns = ["second", "#failures", "#preview p50", "#preview p99", "#active p50", "#active p99"];
+    let shown = if race.active.is_some() { 6 } else { 4 };
+    let mut table = Table::new("Latency by second", &columns[..shown]);
+    for moment in &race.timeline {
         let figures = [moment.preview_p50, moment.preview_p99, moment.active_p50, moment.active_p99];
         let figures = figures.map(|figure| figure.map_or("–".to_owned(), milliseconds));
-        table.row(&number(moment.second), figures.into_iter().chain([count(moment.failures)]).map(Cell::Number));
+        let cells = [count(moment.failures)].into_iter().chain(figures).take(shown - 1);
+        table.row(&number(moment.second), cells.map(Cell::Number));
     }
     table.folded()
 }
@@ -160,8 +178,8 @@ fn measured(verdict: &Verdict) -> String {
     if let Some(memory) = &verdict.memory {
         content += &paragraph(&words::memory(memory));
     }
-    let mut sides =
-        Table::new("The two sides", &["side", "version", "SHA-256 of the model", "address", "#ready after"]);
+    let caption = if verdict.active.is_some() { "The two sides" } else { "What was judged" };
+    let mut sides = Table::new(caption, &["side", "version", "SHA-256 of the model", "address", "#ready after"]);
     for (name, side) in [("preview", Some(&verdict.preview)), ("active", verdict.active.as_ref())] {
         let Some(Side { url, version, digest, ready_seconds }) = side else { continue };
         let [version, digest, url] =
@@ -229,11 +247,39 @@ mod tests {
     }
 
     #[test]
+    fn a_check_that_does_not_hold_has_its_reason_below() {
+        let mut verdict = Verdict::example_no_go();
+        verdict.checks[7].observed = "-3 kB for 1,000 calls".into();
+        let page = html(&verdict);
+        let told = "<span class=\"side\">limit: </span>at most 1.2</td></tr>\n\
+                    <tr class=\"below\"><td colspan=\"4\"><p>The p99 is 1.92 times that of the active version.</p>";
+        assert!(page.contains(told), "{page}");
+        assert_eq!(page.matches("<tr class=\"below\">").count(), 3, "{page}");
+        assert!(page.contains("</span>−3 kB for 1,000 calls</td>"), "{page}");
+    }
+
+    #[test]
+    fn what_it_bears_is_no_less_where_it_kept_up_to_the_end() {
+        let mut verdict = Verdict::example();
+        assert!(html(&verdict).contains("<dt>Calls a second it bears</dt><dd>4000<small></small>"));
+        let steps = verdict.knee.as_mut().unwrap();
+        steps.pop();
+        let told = "<dd>at least 4000<small>as high as it was asked to go</small>";
+        assert!(html(&verdict).contains(told), "{}", html(&verdict));
+        verdict.knee.as_mut().unwrap()[4].generator_limited = true;
+        let told = "<dd>at least 4000<small>the generator was the limit</small>";
+        assert!(html(&verdict).contains(told), "{}", html(&verdict));
+    }
+
+    #[test]
     fn what_was_not_measured_is_said() {
         let mut verdict = Verdict::example_alone();
         let page = html(&verdict);
         assert!(page.contains("There is no active version yet: preview was judged alone."), "{page}");
         assert!(!page.contains(">active</th>") && !page.contains("preview by active"), "{page}");
+        for of_two in ["Both sides", "two sides", "is of both", "active p50", "for the active version"] {
+            assert!(!page.contains(of_two), "{of_two}: {page}");
+        }
         (verdict.race, verdict.knee, verdict.answers, verdict.memory) = (None, None, None, None);
         verdict.checks.clear();
         verdict.decision = Verdict::decide(&verdict.checks);

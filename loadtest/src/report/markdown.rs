@@ -2,19 +2,20 @@
 
 use std::fmt::Write;
 
-use prowl_page::{count, counted, number, percent};
+use prowl_page::{count, counted, number, percent, pull_request_address};
 
 use super::escape::{code, cut, markdown as text};
-use super::number::{milliseconds, percentile, ratio};
+use super::number::{milliseconds, percentile, ratio, with_minus};
 use super::words;
 use crate::verdict::{Answers, Judged, Race, Side, Verdict};
 
 /// GitHub takes comments of 65,536 characters.
 const MOST: usize = 60_000;
 
-/// Characters of a title, and of a reason.
+/// Characters of a title, of a reason, and of why a check does not hold.
 const TITLE: usize = 80;
 const REASON: usize = 120;
+const WHY: usize = 400;
 
 /// Reasons of one side.
 const REASONS: usize = 3;
@@ -71,13 +72,18 @@ fn sides(verdict: &Verdict) -> String {
 
 fn checks(verdict: &Verdict) -> String {
     let mut table = String::from("#### Checks\n\n| | check | observed | limit |\n|---|---|---|---|");
+    let mut reasons = String::new();
     for check in words::checks(verdict) {
         let state = words::state(check);
         let state = if check.holds == Some(true) { state.to_owned() } else { format!("**{state}**") };
-        let [name, observed, limit] = [&check.name, &check.observed, &check.limit].map(|told| text(&cut(told, 200)));
+        let name = text(&cut(&check.name, 200));
+        let [observed, limit] = [&check.observed, &check.limit].map(|told| text(&cut(&with_minus(told), 200)));
         let _ = write!(table, "\n| {state} | {name} | {observed} | {limit} |");
+        if !check.why.is_empty() {
+            let _ = write!(reasons, "\n- **{name}**: {}", text(&cut(&check.why, WHY)));
+        }
     }
-    table
+    if reasons.is_empty() { table } else { format!("{table}\n{reasons}") }
 }
 
 fn latency(race: &Race) -> String {
@@ -97,11 +103,12 @@ fn latency(race: &Race) -> String {
         let [median, tail] = [&race.p50_ratio, &race.p99_ratio].map(|of| ratio(of.as_ref()));
         let _ = write!(table, "\n| ratio (95% interval) | {median} | | {tail} | | | | |");
     }
+    let ratios = if race.active.is_some() { ", which the ratios leave out" } else { "" };
     let lag = sides().map(|(_, latency)| latency.lag_p99).fold(f64::NAN, f64::max);
     let _ = write!(
         table,
         "\n\nEach call is timed from the moment at which it was due, so that those that had to wait count, too; the load \
-         generator sent 99% of them within {} of it, which the ratios leave out.",
+         generator sent 99% of them within {} of it{ratios}.",
         milliseconds(lag)
     );
     for failures in sides().filter_map(|(name, latency)| words::failures(name, latency, text)) {
@@ -110,7 +117,8 @@ fn latency(race: &Race) -> String {
     table
 }
 
-/// Those that moved farthest. Their names are code: GitHub would tell every one of these pull requests of this comment.
+/// Those that moved farthest. Their names are code, and links go through GitHub's redirector: it would tell every one of
+/// these pull requests of this comment.
 fn farthest(answers: &Answers, most: usize) -> Option<String> {
     let moved = &answers.moved[..answers.moved.len().min(most)];
     if moved.is_empty() {
@@ -124,7 +132,11 @@ fn farthest(answers: &Answers, most: usize) -> Option<String> {
         "<details>\n<summary>{those}, with the reasons of both</summary>\n\n| pull request | active | preview |\n|---|---|---|\n"
     );
     for row in moved {
-        let name = code(&format!("{}#{}", cut(&row.repository, TITLE), row.number));
+        let repository = cut(&row.repository, TITLE);
+        let mut name = code(&format!("{repository}#{}", row.number));
+        if let Some(address) = pull_request_address(&repository, row.number) {
+            name = format!("[{name}]({})", address.replace("//github.com/", "//redirect.github.com/"));
+        }
         let (title, active, preview) = (text(&cut(&row.title, TITLE)), judged(&row.active), judged(&row.preview));
         let _ = writeln!(table, "| {name}<br>{title} | {active} | {preview} |");
     }
@@ -163,6 +175,7 @@ fn settings(verdict: &Verdict) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::Check;
 
     #[test]
     fn the_decision_comes_first_in_one_sentence() {
@@ -181,7 +194,10 @@ mod tests {
         );
         let alone = markdown(&Verdict::example_alone());
         assert!(alone.lines().next().unwrap().ends_with("preview was judged alone."), "{alone}");
-        assert!(!alone.contains("| active |") && !alone.contains("ratio (95%"), "{alone}");
+        assert!(
+            !alone.contains("| active |") && !alone.contains("ratio (95%") && !alone.contains("the ratios"),
+            "{alone}"
+        );
     }
 
     #[test]
@@ -192,6 +208,9 @@ mod tests {
             "| **fails** | error rate | 0.83% | below 0.1% |",
             "| **unknown** | rank correlation |",
             "| holds | panel equals the manifest |",
+            "\n\n- **error rate**: Preview failed 250 of",
+            "\n- **p99 against active**: The p99 is 1.92 times",
+            "\n- **rank correlation**: Too few pull requests were judged by both.\n",
             "#### Latency at 500 calls a second",
             "| preview | ",
             "| active | ",
@@ -201,7 +220,7 @@ mod tests {
             "- Memory of preview: 214.0 MB at first",
             "- Both have judged 2000 pull requests, one version alone 3: PSI 0.031,",
             "<summary>The 20 pull requests that moved farthest",
-            "| `bitcoin-core/secp256k1#1400`<br>Replace the field",
+            "| [`bitcoin-core/secp256k1#1400`](https://redirect.github.com/bitcoin-core/secp256k1/pull/1400)<br>Replace the",
             "<summary>Settings and machine</summary>",
             "The load came from 8 cores",
             "| `limits.psi` | `0.25` |",
@@ -239,6 +258,7 @@ mod tests {
         let comment = markdown(&verdict);
         // Within code nothing has a meaning.
         let outside: String = comment.split('`').step_by(2).collect();
+        let outside = outside.replace("](https://redirect.github.com/bitcoin-core/", "](");
         for command in ["<img", "<!--", "[a](", "@team", "r#7", "**b**", "https://", "\n# "] {
             assert!(!outside.contains(command), "{command}: {outside}");
         }
@@ -255,6 +275,11 @@ mod tests {
         }
         let comment = markdown(&verdict);
         assert!(comment.chars().count() <= MOST && comment.contains("that moved farthest"), "{}", comment.len());
+        let long = || "it is not as it was ".repeat(99);
+        let check = Check { name: long(), holds: Some(false), observed: long(), limit: long(), why: long() };
+        verdict.checks = vec![check; 40];
+        let comment = markdown(&verdict);
+        assert!(comment.chars().count() <= MOST && comment.matches("\n- **it is").count() == 40, "{}", comment.len());
     }
 
     #[test]

@@ -26,6 +26,18 @@ pub(super) fn statistic(value: Option<f64>) -> String {
     value.map_or("–".to_owned(), number)
 }
 
+/// Text with the minus that all other numbers have.
+pub(super) fn with_minus(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let begins = character == '-' && matches!(told.chars().next_back(), None | Some(' ' | '('));
+        let is_minus = begins && rest.peek().is_some_and(char::is_ascii_digit);
+        told.push(if is_minus { '−' } else { character });
+    }
+    told
+}
+
 /// A percentile, never rounded up: `more unusual than` has to stay true.
 pub(super) fn percentile(value: Option<f32>) -> String {
     match value.map(f64::from) {
@@ -49,6 +61,11 @@ mod tests {
         assert_eq!(ratio(Some(&Interval { low: 0.994, at: 1.0, high: 1.236 })), "1.00 (0.99 to 1.24)");
         assert_eq!(ratio(Some(&Interval { low: 0.5, at: 1.0, high: f64::NAN })), "1.00 (0.50 to –)");
         assert_eq!(ratio(None), "–");
+    }
+
+    #[test]
+    fn a_minus_is_told_from_a_hyphen() {
+        assert_eq!(with_minus("-3 kB (-0.5 to 2), 1e-5, bit-equal - v-1"), "−3 kB (−0.5 to 2), 1e-5, bit-equal - v-1");
     }
 
     #[test]

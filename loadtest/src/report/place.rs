@@ -50,7 +50,7 @@ impl Place {
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
-    /// Writes the files of a verdict, of which `verdict.json` has no name yet: with [`Self::publish`] it can be read.
+    /// Writes the files of a verdict, none of which has its name yet: with [`Self::publish`] they can be read.
     ///
     /// # Errors
     /// The disk is full, or the like.
@@ -60,15 +60,15 @@ impl Place {
             let draft = self.draft(name);
             fs::write(&draft, bytes).map_err(|source| failed(&draft, source))?;
         }
-        reports.iter().try_for_each(|(name, _)| self.rename(name))
+        Ok(())
     }
 
-    /// Lets `verdict.json` be read, which was written before.
+    /// Lets the files be read that were written before, `verdict.json` last.
     ///
     /// # Errors
-    /// It is not there any more, or the like.
+    /// They are not there any more, or the like.
     pub fn publish(&self) -> Result<(), Error> {
-        self.rename(super::NAMES[0])
+        super::NAMES.iter().rev().try_for_each(|name| self.rename(name))
     }
 
     fn draft(&self, name: &str) -> PathBuf {
@@ -78,6 +78,15 @@ impl Place {
     fn rename(&self, name: &str) -> Result<(), Error> {
         let path = self.folder.join(name);
         fs::rename(self.draft(name), &path).map_err(|source| failed(&path, source))
+    }
+}
+
+/// What was not published is of a gate that came to no end.
+impl Drop for Place {
+    fn drop(&mut self) {
+        for name in super::NAMES {
+            let _ = fs::remove_file(self.draft(name));
+        }
     }
 }
 
@@ -97,7 +106,12 @@ mod tests {
         let folder = folder.path().join("a/b");
         let place = Place::lock(&folder).unwrap();
         place.write(&Verdict::example()).unwrap();
-        assert!(folder.join("verdict.md").exists() && !folder.join("verdict.json").exists(), "nobody may read it yet");
+        let reads = || super::super::NAMES.map(|name| folder.join(name).exists());
+        assert_eq!(reads(), [false; 3], "nobody may read it yet");
+        drop(place);
+        let place = Place::lock(&folder).unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "the lock alone is left of what was not published");
+        place.write(&Verdict::example()).unwrap();
         place.publish().unwrap();
         let names = || {
             let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();

@@ -68,31 +68,34 @@ pub(super) fn beyond(race: &Race) -> String {
 }
 
 /// p50 and p99 by the second.
-pub(super) fn timeline(moments: &[Second]) -> String {
+pub(super) fn timeline(race: &Race) -> String {
     type Figure = fn(&Second) -> Option<f64>;
-    let lines: [(&str, &str, Figure); 4] = [
+    let both: [(&str, &str, Figure); 4] = [
         ("active p50", "three thin", |moment| moment.active_p50),
-        ("preview p50", "one thin", |moment| moment.preview_p50),
         ("active p99", "three", |moment| moment.active_p99),
+        ("preview p50", "one thin", |moment| moment.preview_p50),
         ("preview p99", "one", |moment| moment.preview_p99),
     ];
+    let lines = if race.active.is_some() { &both[..] } else { &both[2..] };
+    let moments = &race.timeline;
     let seconds = || moments.iter().map(|moment| moment.second).filter(|second| second.is_finite());
     let (from, to) = (seconds().fold(f64::INFINITY, f64::min), seconds().fold(0.0, f64::max));
     let failing = moments.iter().filter(|moment| moment.failures > 0).count() as u64;
     let highest = |figure: Figure| moments.iter().filter_map(figure).fold(f64::NAN, f64::max);
+    let beside = race.active.as_ref().map_or_else(String::new, |_| {
+        format!(", {} for the active version", milliseconds(highest(|moment| moment.active_p99)))
+    });
     let about = format!(
-        "Latency by second over {}. The highest p99 of a second: {} for preview, {} for the active version. Calls failed \
-         in {}.",
+        "Latency by second over {}. The highest p99 of a second: {} for preview{beside}. Calls failed in {}.",
         counted(moments.len() as u64, "second", "seconds"),
         milliseconds(highest(|moment| moment.preview_p99)),
-        milliseconds(highest(|moment| moment.active_p99)),
         counted(failing, "second", "seconds"),
     );
     let all = lines.iter().flat_map(|line| moments.iter().filter_map(line.2)).collect::<Vec<f64>>();
     let x = Axis::between("second of the race", from.min(to), to);
     let mut plot =
         Plot::new("timeline", about, x, Axis::log("milliseconds, by the second in which calls were due", all), 80.0);
-    for (name, class, figure) in lines {
+    for &(name, class, figure) in lines {
         let points: Vec<_> = moments.iter().map(|moment| (moment.second, figure(moment).unwrap_or(f64::NAN))).collect();
         plot.line(&points, class, name);
     }
@@ -153,7 +156,7 @@ mod tests {
     }
 
     fn all(race: &Race, steps: &[Step], answers: &Answers) -> [String; 6] {
-        [within(race), beyond(race), timeline(&race.timeline), knee(steps), histogram(answers), moved(answers)]
+        [within(race), beyond(race), timeline(race), knee(steps), histogram(answers), moved(answers)]
     }
 
     #[test]
@@ -173,7 +176,8 @@ mod tests {
             (20, 1),
             "{histogram}"
         );
-        assert_eq!((moved.matches("<circle").count(), moved.matches("class=\"label\"").count()), (20, 5), "{moved}");
+        assert_eq!((moved.matches("<circle").count(), moved.matches("class=\"label\"").count()), (20, 9), "{moved}");
+        assert!(moved.contains(" 11 that lie too close to others have none."), "{moved}");
     }
 
     #[test]
@@ -191,7 +195,9 @@ mod tests {
             }
             for plot in all(&race, &steps, &answers) {
                 assert!(!plot.contains("NaN") && !plot.contains("inf"), "{plot}");
-                assert_eq!(plot.contains("nothing was measured</text>"), length == 0, "{plot}");
+                let moved_not = plot.contains("nothing moved</text>");
+                assert_eq!(moved_not || plot.contains("nothing was measured</text>"), length == 0, "{plot}");
+                assert_eq!(moved_not, length == 0 && plot.contains("Moved farthest"), "{plot}");
             }
         }
         let (mut race, mut steps, mut answers) = example();

@@ -5,7 +5,7 @@ use prowl_page::{count, counted, number, percent};
 use serde_json::Value;
 
 use super::escape::cut;
-use super::number::{milliseconds, statistic};
+use super::number::{milliseconds, statistic, with_minus};
 use crate::verdict::{Answers, Check, Decision, KEPT, Latency, Machine, Memory, Side, Step, Verdict};
 
 /// Makes text of what comes from outside.
@@ -93,7 +93,7 @@ fn reason(check: &Check) -> String {
     // What could not be found out has nothing that was.
     if holds.is_some() && !observed.is_empty() {
         let limit = if limit.is_empty() { String::new() } else { format!("; limit: {limit}") };
-        told = format!("{told} ({observed}{limit})");
+        told = format!("{told} ({})", with_minus(&format!("{observed}{limit}")));
     }
     let why = why.trim().trim_end_matches('.');
     let mut begin = why.chars();
@@ -139,6 +139,17 @@ pub(super) fn kept_up(steps: &[Step]) -> Option<f64> {
     steps.iter().take_while(|step| step.keeps_up()).map(|step| step.rate).last()
 }
 
+/// Why preview may bear more than was tried; nothing where it did not keep up.
+pub(super) fn may_bear_more(steps: &[Step]) -> Option<&'static str> {
+    if steps.iter().any(|step| step.generator_limited) {
+        Some("the generator was the limit")
+    } else if !steps.is_empty() && steps.iter().all(Step::keeps_up) {
+        Some("as high as it was asked to go")
+    } else {
+        None
+    }
+}
+
 /// What preview bears.
 pub(super) fn capacity(steps: &[Step]) -> String {
     if steps.is_empty() {
@@ -148,11 +159,15 @@ pub(super) fn capacity(steps: &[Step]) -> String {
         Some(rate) => format!("up to {} calls a second", number(rate)),
         None => "under none of the rates".to_owned(),
     };
-    let limited = steps.iter().find(|step| step.generator_limited).map_or(String::new(), |step| {
+    let end = if let Some(step) = steps.iter().find(|step| step.generator_limited) {
         let rate = number(step.rate);
         format!(" At {rate} the load generator, not preview, did not keep up: no higher rate was tried.")
-    });
-    format!("Preview answered at least {} of the calls {told}.{limited}", percent(KEPT))
+    } else if let Some(why) = may_bear_more(steps) {
+        format!(" That is {why}.")
+    } else {
+        String::new()
+    };
+    format!("Preview answered at least {} of the calls {told}.{end}", percent(KEPT))
 }
 
 /// How the answers differ.
@@ -284,6 +299,10 @@ mod tests {
         steps[2].generator_limited = true;
         let limited = " At 2000 the load generator, not preview, did not keep up: no higher rate was tried.";
         assert!(capacity(&steps).ends_with(limited), "{}", capacity(&steps));
+        assert_eq!(may_bear_more(&steps), Some("the generator was the limit"));
+        let highest = " up to 1000 calls a second. That is as high as it was asked to go.";
+        assert!(capacity(&steps[1..2]).ends_with(highest), "{}", capacity(&steps[1..2]));
+        assert_eq!((may_bear_more(&[step(5.0, 1.0)]), may_bear_more(&[])), (None, None));
         assert!(capacity(&[step(5.0, f64::NAN)]).contains("of the calls under none of the rates"));
         assert!(capacity(&[]).contains("nothing was measured"));
     }

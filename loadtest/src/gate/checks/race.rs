@@ -23,11 +23,13 @@ const JUDGED: f64 = 0.5;
 /// Share of its calls that the active version has to answer to be compared with.
 const WELL: f64 = 0.99;
 /// Checks of what the load generator has a part in.
-const P99: &str = "p99";
-const THROUGHPUT: &str = "throughput";
+pub(super) const P99: &str = "p99";
+pub(super) const THROUGHPUT: &str = "throughput";
 const P50_RATIO: &str = "p50 against active";
 const P99_RATIO: &str = "p99 against active";
-const IN_FLIGHT: &str = "calls in flight";
+pub(super) const IN_FLIGHT: &str = "calls in flight";
+/// Whether the load itself came in time.
+pub(super) const LOAD_IN_TIME: &str = "load in time";
 const TIMED: [&str; 5] = [P99, THROUGHPUT, P50_RATIO, P99_RATIO, IN_FLIGHT];
 /// What calls cost.
 const CPU: &str = "CPU against active";
@@ -58,8 +60,9 @@ impl Checks {
         }
         self.failures("answered", preview.samples.0.iter().map(|sample| sample.outcome), self.limits.error_rate);
         let (p99, limit) = (race.preview.p99, self.limits.p99_ms);
-        if calls < LEAST {
-            self.untold(P99, &format!("of {calls} calls it is that of one or two: {MORE}"));
+        let answers = preview.samples.answered().count() as u64;
+        if answers < LEAST {
+            self.untold(P99, &format!("of {answers} answers it is that of one or two: {MORE}"));
         } else {
             self.add(P99, p99 <= limit, milliseconds(p99), format!("at most {}", milliseconds(limit)), || {
                 format!("one call in a hundred takes longer at {:.0} calls a second", race.rate)
@@ -188,7 +191,7 @@ impl Checks {
                 "the load came {} late: give this machine more to itself, or a lower --rate",
                 milliseconds(lag)
             );
-            self.untold("load in time", &why);
+            self.untold(LOAD_IN_TIME, &why);
             // A call is timed from when it was due, so that these may have failed by the lag alone.
             let is_timed = |check: &&mut Check| TIMED.contains(&check.name.as_str()) && check.holds == Some(false);
             self.all.iter_mut().filter(is_timed).for_each(|check| check.holds = None);

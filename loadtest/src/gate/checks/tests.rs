@@ -21,6 +21,16 @@ pub(super) fn decision(check: impl FnOnce(&mut Checks)) -> Decision {
 }
 
 #[test]
+fn causes_come_before_what_they_bring_about() {
+    let mut checks = Checks::new(Limits::default());
+    for name in [THROUGHPUT, "answered", P99, "memory", LOAD_IN_TIME, "preview is serving at the end"] {
+        checks.untold(name, "unknown");
+    }
+    let names: Vec<_> = checks.into_all().into_iter().map(|check| check.name).collect();
+    assert_eq!(names, ["preview is serving at the end", LOAD_IN_TIME, "answered", "memory", P99, THROUGHPUT]);
+}
+
+#[test]
 fn first_calls_may_pause_and_not_wait_for_a_cold_server() {
     let first = |slow: std::ops::Range<usize>| {
         let call = |number| (Outcome::Answered, Duration::from_millis(if slow.contains(&number) { 300 } else { 2 }));

@@ -6,9 +6,6 @@ use super::RIGHT;
 use crate::report::number::percentile;
 use crate::verdict::Answers;
 
-/// Pull requests that are named in their plot.
-const NAMED: usize = 5;
-
 /// How percentiles are spread on both sides.
 pub(in crate::report) fn histogram(answers: &Answers) -> String {
     let mut bins = answers.histogram.clone();
@@ -66,20 +63,30 @@ pub(in crate::report) fn moved(answers: &Answers) -> String {
         Axis::between("percentile by preview", from, 100.0),
     );
     let mut plot = Plot::new("moved", about, x, y, 20.0);
+    if answers.moved.is_empty() && answers.compared > 0 {
+        return plot.nothing("nothing moved").figure("Moved farthest", "");
+    }
     plot.rule((from, from), (100.0, 100.0), "");
-    plot.text((100.0, from), -8.0, "end", "", "dashed: unmoved");
     for (place, at) in &drawn {
         let moved = &answers.moved[*place];
         let class = if moved.active.band == moved.preview.band { "one" } else { "two" };
         let [before, after] = [&moved.active, &moved.preview].map(|judged| percentile(judged.percentile));
         plot.dot(*at, 4.0, class, &format!("{}#{}: {before} to {after}", moved.repository, moved.number));
-        if *place < NAMED {
-            plot.text(*at, -6.0, if at.0 > 90.0 { "end" } else { "start" }, "label", &(place + 1).to_string());
-        }
     }
+    // Above the dots, which would cover them.
+    let mut close = 0;
+    for (place, at) in &drawn {
+        close += usize::from(!plot.name(*at, &(place + 1).to_string()));
+    }
+    let close = match close {
+        0 => String::new(),
+        close => format!(" {close} that lie too close to others have none."),
+    };
     let missing = match answers.moved.len() - drawn.len() {
         0 => String::new(),
         missing => format!(" {missing} that one side did not judge are not drawn."),
     };
-    plot.figure("Moved farthest", &format!("Orange: the band is another. Numbers are those of the table.{missing}"))
+    let below =
+        format!("Dashed: unmoved. Orange: the band is another. Numbers are those of the table.{close}{missing}");
+    plot.figure("Moved farthest", &below)
 }

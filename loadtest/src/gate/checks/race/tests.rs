@@ -183,7 +183,7 @@ fn what_the_load_or_the_active_version_has_spoilt_is_unknown() {
     assert_eq!(judged(&shed), (Decision::Unknown, vec![IN_FLIGHT.to_owned()]), "both have them");
     let mut late = raced(5_000, 5_000, Duration::from_millis(60), 0);
     late.preview.shed = 5;
-    assert_eq!(judged(&late), (Decision::Unknown, vec![IN_FLIGHT.to_owned(), "load in time".to_owned()]));
+    assert_eq!(judged(&late), (Decision::Unknown, vec![LOAD_IN_TIME.to_owned(), IN_FLIGHT.to_owned()]));
     assert_eq!(judged(&Raced::default()), (Decision::Unknown, vec!["answered".to_owned()]));
 }
 
