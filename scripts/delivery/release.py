@@ -1,0 +1,122 @@
+"""What an environment runs: helm/environments/release.yaml, and the record of what was tested in staging."""
+
+import json
+import re
+from pathlib import Path
+
+RELEASE = "helm/environments/release.yaml"
+TESTED = "helm/environments/tested.json"
+TARGETS = ("fetch", "scheduler", "executor", "preprocess", "trainer", "inference", "loadtest")
+
+# What a cluster renders, as git names paths. Values of production differ from those of staging by design, and the record is written
+# after the test.
+RENDERED = ["helm", f":(exclude){TESTED}", ":(exclude)helm/environments/production.yaml", ":(exclude,glob)helm/**/*.md"]
+
+# Stands in for a digest before the first build.
+NOT_BUILT = "sha256:" + "0" * 64
+
+# Stands in for a model before the first one.
+NO_MODEL = "none"
+
+# The record holds so many releases; older ones are in the history of its file.
+KEPT = 50
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_SECTION = re.compile(r"(digests|model):\s*(#.*)?")
+_ENTRY = re.compile(r"""(?P<head>  (?P<key>[a-z]+):\s+)(?P<value>"[^"]*"|'[^']*'|[^\s#]+)(?P<tail>\s*(#.*)?)""")
+
+
+class Refused(Exception):
+    """A release that may not be, with the reason."""
+
+
+def read(text):
+    """The digests by target and the version of the model. Refuses a file that holds anything else, since it goes to production as it is."""
+    found = {f"{section}.{key}": value for _, section, key, value in _entries(text)}
+    release = {
+        "digests": {target: found.pop(f"digests.{target}", "") for target in TARGETS},
+        "model": found.pop("model.version", NO_MODEL).replace(NO_MODEL, ""),
+    }
+    if found:
+        raise Refused(f"{RELEASE} holds {', '.join(sorted(found))}: only digests of {', '.join(TARGETS)} and model.version belong there")
+    for target, digest in release["digests"].items():
+        if digest and not _DIGEST.fullmatch(digest):
+            raise Refused(f"{RELEASE}: the digest of {target} is {digest!r}, and not sha256: and 64 digits")
+    if release["model"] and not _VERSION.fullmatch(release["model"]):
+        raise Refused(f"{RELEASE}: model.version is {release['model']!r}, and not the name of a model, such as 20261124T214500Z")
+    return release
+
+
+def write(text, digests=None, model=None):
+    """The same file with other digests or another model; comments stay."""
+    wanted = {f"digests.{target}": digest for target, digest in (digests or {}).items()}
+    if model is not None:
+        wanted["model.version"] = model
+    lines = text.splitlines(keepends=True)
+    for number, section, key, _ in list(_entries(text)):
+        value = wanted.pop(f"{section}.{key}", None)
+        if value is not None:
+            entry = _ENTRY.fullmatch(lines[number].rstrip("\n"))
+            quote = entry["value"][0] if entry["value"][0] in "\"'" else ""
+            lines[number] = f"{entry['head']}{quote}{value}{quote}{entry['tail']}\n"
+    if wanted:
+        raise Refused(f"{RELEASE} has no line for {', '.join(sorted(wanted))}")
+    text = "".join(lines)
+    read(text)
+    return text
+
+
+def whole(release):
+    """The same release, if nothing of it is missing."""
+    missing = [target for target, digest in release["digests"].items() if digest in ("", NOT_BUILT)]
+    if not release["model"]:
+        missing.append("model.version")
+    if missing:
+        raise Refused(f"{RELEASE} says nothing of {', '.join(missing)}")
+    return release
+
+
+def read_tested(text):
+    """The releases that were healthy in staging, the newest first."""
+    return json.loads(text)["releases"] if text.strip() else []
+
+
+def add_tested(text, entry):
+    """The record with one more release."""
+    releases = [entry, *read_tested(text)][:KEPT]
+    return json.dumps({"releases": releases}, indent=2) + "\n"
+
+
+def find_tested(release, tested):
+    """The record of this very combination. Where there is none, the reason names what was not tested."""
+    for entry in tested:
+        if entry["digests"] == release["digests"] and entry["model"] == release["model"]:
+            return entry
+    reasons = []
+    for target, digest in release["digests"].items():
+        if all(entry["digests"].get(target) != digest for entry in tested):
+            reasons.append(f"{target} at {digest} was never healthy in staging")
+    if all(entry["model"] != release["model"] for entry in tested):
+        reasons.append(f"model {release['model']} was never healthy in staging")
+    raise Refused("; ".join(reasons) or "its parts were healthy in staging, but not all of them together")
+
+
+def file_in(root):
+    """Path of the release file in a working tree."""
+    return Path(root) / RELEASE
+
+
+def _entries(text):
+    section = None
+    for number, line in enumerate(text.splitlines()):
+        if not line.strip() or line.lstrip().startswith("#") or line == "---":
+            continue
+        heading = _SECTION.fullmatch(line)
+        if heading:
+            section = heading[1]
+            continue
+        entry = _ENTRY.fullmatch(line)
+        if not entry or section is None:
+            raise Refused(f"line {number + 1} of {RELEASE} is no digest and no model version: {line.strip()!r}")
+        yield number, section, entry["key"], entry["value"].strip("\"'")

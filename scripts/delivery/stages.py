@@ -1,0 +1,27 @@
+"""What belongs to a stage (stages.json): its images, the paths that its images are made of, its tests."""
+
+import json
+from pathlib import Path
+
+_ALL = json.loads(Path(__file__).with_name("stages.json").read_text())
+NAMES = tuple(_ALL["stages"])
+
+
+def images(stage):
+    """The targets of its images."""
+    return _ALL["stages"][stage]["images"]
+
+
+def paths(stage):
+    """Patterns of paths, as a path filter of GitHub takes them: a path, or a folder and /**."""
+    return [*_ALL["everywhere"], *_ALL["stages"][stage]["paths"]]
+
+
+def tests(stage):
+    """Names of the test programs that cargo is to run for it."""
+    return [*_ALL["tests"], *_ALL["stages"][stage]["tests"]]
+
+
+def touches(stage, file):
+    """Whether a file is one of its paths."""
+    return any(file.startswith(path.removesuffix("**")) if path.endswith("/**") else file == path for path in paths(stage))

@@ -1,0 +1,91 @@
+"""A scratch repository with the branches staging and main, and the scripts as a pipeline calls them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+DELIVERY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(DELIVERY))
+
+import release  # noqa: E402
+
+MODEL = "20261124T214500Z"
+
+
+def digest(character):
+    return "sha256:" + character * 64
+
+
+RELEASE = (
+    "# Promotion moves this file.\ndigests:\n"
+    + "".join(f'  {target}: "{digest("a")}"  # of {target}\n' for target in release.TARGETS)
+    + f'model:\n  version: "{MODEL}"\n'
+)
+
+
+def script(name, *arguments, at=None, env=None):
+    """Runs a script as a pipeline does, with nothing of what the developer has set."""
+    env = {"PATH": os.environ["PATH"], **(env or {})}
+    return subprocess.run([sys.executable, DELIVERY / name, *arguments], check=False, cwd=at, env=env, capture_output=True, text=True)
+
+
+class TwoBranches(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.remote, self.tree = Path(folder.name, "remote"), Path(folder.name, "tree")
+        # Nothing of what the developer has set changes what is tested.
+        self.env = {"PATH": os.environ["PATH"], "HOME": folder.name, "GIT_CONFIG_NOSYSTEM": "1", "REGISTRY": "registry.test/prowl"}
+        self.git("init", "--quiet", "--bare", self.remote, at=folder.name)
+        self.git("clone", "--quiet", self.remote, self.tree, at=folder.name)
+        for name, value in {"user.name": "test", "user.email": "test@example.com"}.items():
+            self.git("config", name, value)
+        self.git("checkout", "--quiet", "-b", "main")
+        self.commit({release.RELEASE: RELEASE, "helm/prowl/values.yaml": "replicas: 1\n", "helm/environments/production.yaml": "environment: production\n"})
+        self.git("push", "--quiet", "origin", "main", "main:staging")
+        self.git("checkout", "--quiet", "-b", "staging")
+
+    def git(self, *arguments, at=None):
+        command = ["git", "-C", str(at or self.tree), *map(str, arguments)]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=self.env).stdout.strip()
+
+    def commit(self, files):
+        for path, text in files.items():
+            file = self.tree / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "change")
+
+    def push(self, files, branch="staging"):
+        """A commit on top of what the branch is at."""
+        self.git("fetch", "--quiet", "origin")
+        self.git("checkout", "--quiet", "-B", branch, f"origin/{branch}")
+        self.commit(files)
+        self.git("push", "--quiet", "origin", branch)
+        return self.at(branch)
+
+    def at(self, branch):
+        return self.git("ls-remote", "origin", f"refs/heads/{branch}").split()[0]
+
+    def show(self, branch, path):
+        self.git("fetch", "--quiet", "origin")
+        return self.git("show", f"origin/{branch}:{path}")
+
+    def script(self, name, *arguments, env=None):
+        return script(name, *arguments, at=self.tree, env={**self.env, **(env or {})})
+
+    def done(self, name, *arguments, env=None):
+        ended = self.script(name, *arguments, env=env)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        return ended.stdout
+
+    def refused(self, because, name, *arguments):
+        main = self.at("main")
+        ended = self.script(name, *arguments)
+        self.assertEqual(ended.returncode, 1, ended.stdout + ended.stderr)
+        self.assertIn(because, ended.stderr)
+        self.assertEqual(self.at("main"), main)

@@ -1,0 +1,168 @@
+"""Staging and production as two branches: what is tested is promoted, as it was tested, and nothing else."""
+
+import json
+import subprocess
+import sys
+import unittest
+
+from scratch import DELIVERY, MODEL, RELEASE, TwoBranches, digest, release
+
+
+class Promotion(TwoBranches):
+    def release_to_staging(self, character="b", model=None):
+        """What the pipeline does with a new image, and the cluster with its release."""
+        arguments = [f"inference={digest(character)}", *(["--model", model] if model else [])]
+        self.done("set-digest", "--branch", "staging", *arguments)
+        self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
+
+    def promote(self, *arguments):
+        return ["promote", "--verify", "true", "--carry", "true", *arguments]
+
+    def test_what_was_tested_is_promoted_digest_by_digest(self):
+        self.release_to_staging(model="20261130T001500Z")
+        self.done(*self.promote("--check"))
+        self.assertNotIn(digest("b"), self.show("main", release.RELEASE))
+        self.done(*self.promote())
+        self.assertEqual(self.show("main", release.RELEASE), self.show("staging", release.RELEASE))
+        promoted = release.read(self.show("main", release.RELEASE))
+        self.assertEqual((promoted["digests"]["inference"], promoted["model"]), (digest("b"), "20261130T001500Z"))
+        self.assertIn("has it already", self.done(*self.promote()))
+
+    def test_comments_stay(self):
+        self.release_to_staging()
+        self.assertIn(f'  inference: "{digest("b")}"  # of inference\n', self.show("staging", release.RELEASE) + "\n")
+
+    def test_a_tampered_digest_is_refused(self):
+        self.release_to_staging()
+        self.push({release.RELEASE: self.show("staging", release.RELEASE).replace(digest("b"), digest("c"))})
+        self.refused(f"inference at {digest('c')} was never healthy in staging", *self.promote())
+
+    def test_so_is_one_that_was_tampered_with_in_the_record_as_well(self):
+        self.release_to_staging()
+        tampered = {path: self.show("staging", path).replace(digest("b"), digest("c")) for path in (release.RELEASE, release.TESTED)}
+        self.push(tampered)
+        # The commit of the record has other digests.
+        self.refused("changed since it was tested in staging", *self.promote())
+        revision = self.at("staging")
+        tested = json.loads(tampered[release.TESTED])
+        tested["releases"][0]["revision"] = revision
+        self.push({release.TESTED: json.dumps(tested)})
+        # Whoever forges all of it has no image that the pipeline signed.
+        self.refused("is not signed by the pipeline of staging", "promote", "--verify", f"sh -c 'case $1 in *{'c' * 64}) exit 1 ;; esac' -")
+
+    def test_a_model_that_was_not_tested_is_refused(self):
+        self.release_to_staging()
+        self.done("set-digest", "--branch", "staging", "--model", "20261130T001500Z")
+        self.refused("model 20261130T001500Z was never healthy in staging", *self.promote())
+
+    def test_parts_that_were_not_tested_together_are_refused(self):
+        self.release_to_staging("b", "20261130T001500Z")
+        self.release_to_staging("c", "20261130T001500Z")
+        self.done("set-digest", "--branch", "staging", f"inference={digest('b')}", "--model", MODEL)
+        self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
+        self.done("set-digest", "--branch", "staging", f"inference={digest('c')}")
+        self.refused("not all of them together", *self.promote())
+
+    def test_a_chart_that_has_changed_since_the_test_is_refused(self):
+        self.release_to_staging()
+        self.push({"helm/prowl/values.yaml": "replicas: 2\n"})
+        self.refused("changed since it was tested in staging: helm/prowl/values.yaml", *self.promote())
+
+    def test_values_of_production_alone_may_change(self):
+        self.release_to_staging()
+        self.push({"helm/environments/production.yaml": "environment: production\nreplicas: 4\n", "README.md": "words\n"})
+        self.done(*self.promote())
+        self.assertIn("replicas: 4", self.show("main", "helm/environments/production.yaml"))
+
+    def test_what_only_production_has_is_refused(self):
+        self.release_to_staging()
+        self.push({"helm/prowl/hotfix.yaml": "hot: true\n"}, branch="main")
+        self.refused("changed by commits that only main has: helm/prowl/hotfix.yaml", *self.promote())
+
+    def test_a_conflict_is_refused(self):
+        self.release_to_staging()
+        self.push({release.RELEASE: RELEASE.replace(digest("a"), digest("d"))}, branch="main")
+        self.refused("do not go together", *self.promote())
+
+    def test_an_image_without_a_signature_is_refused(self):
+        self.release_to_staging()
+        self.refused("is not signed", "promote", "--verify", "false")
+
+    def test_a_model_that_production_cannot_have_is_refused(self):
+        self.release_to_staging()
+        self.refused("is not in the store of production", "promote", "--verify", "true", "--carry", "false")
+
+    def test_a_record_in_what_is_proposed_counts_for_nothing(self):
+        self.git("fetch", "--quiet", "origin")
+        self.git("checkout", "--quiet", "-B", "forged", "origin/staging")
+        self.commit({release.RELEASE: RELEASE.replace(digest("a"), digest("e"), 1)})
+        entry = {"revision": self.git("rev-parse", "HEAD"), "tested_at": "2026-11-30T00:00:00Z", "verdict": "go"}
+        entry |= release.read(RELEASE.replace(digest("a"), digest("e"), 1))
+        self.commit({release.TESTED: json.dumps({"releases": [entry]})})
+        self.git("push", "--quiet", "origin", "forged")
+        self.refused("was never healthy in staging", *self.promote("--check", "--from", "forged"))
+
+    def test_an_unfinished_release_is_not_recorded(self):
+        self.push({release.RELEASE: RELEASE.replace(digest("a"), digest("0"), 1)})
+        self.refused("says nothing of fetch", "record-tested", "--revision", self.at("staging"), "--verdict", "go")
+
+    def test_a_record_is_not_recorded_in_turn(self):
+        self.release_to_staging()
+        before = self.at("staging")
+        self.assertIn("is recorded already", self.done("record-tested", "--revision", before, "--verdict", "go"))
+        self.assertEqual(self.at("staging"), before)
+        self.push({"helm/prowl/values.yaml": "replicas: 2\n"})
+        self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
+        self.assertEqual(len(json.loads(self.show("staging", release.TESTED))["releases"]), 2)
+        self.done(*self.promote("--check"))
+
+    def test_only_commits_of_staging_are_recorded(self):
+        self.git("checkout", "--quiet", "-b", "elsewhere")
+        self.commit({"README.md": "elsewhere\n"})
+        self.refused("is no commit of staging", "record-tested", "--revision", self.git("rev-parse", "HEAD"), "--verdict", "go")
+
+    def test_two_pipelines_at_once_lose_nothing(self):
+        running = [
+            subprocess.Popen([sys.executable, DELIVERY / "set-digest", "--branch", "staging", f"{target}={digest('b')}"], cwd=tree, env=self.env)
+            for target, tree in self.two_trees()
+        ]
+        self.assertEqual([process.wait() for process in running], [0, 0])
+        found = release.read(self.show("staging", release.RELEASE))["digests"]
+        self.assertEqual((found["fetch"], found["trainer"]), (digest("b"), digest("b")))
+
+    def two_trees(self):
+        for target in ("fetch", "trainer"):
+            tree = self.tree.parent / target
+            self.git("clone", "--quiet", self.remote, tree, at=self.tree.parent)
+            yield target, tree
+
+
+class ReleaseFile(unittest.TestCase):
+    def test_anything_else_in_it_is_refused(self):
+        for line in ("image:\n  registry: evil.example\n", "  other: sha256:0\n", "- list\n"):
+            with self.assertRaises(release.Refused):
+                release.read(RELEASE + line)
+
+    def test_the_one_that_is_here_can_be_read_and_written(self):
+        text = (DELIVERY.parents[1] / release.RELEASE).read_text()
+        before = release.read(text)
+        after = release.read(release.write(text, {"trainer": digest("b")}, MODEL))
+        self.assertEqual(after, {"digests": {**before["digests"], "trainer": digest("b")}, "model": MODEL})
+
+    def test_digests_and_versions_have_their_form(self):
+        for wrong in ("sha256:abc", "latest", digest("g")):
+            with self.assertRaisesRegex(release.Refused, "the digest of fetch"):
+                release.read(RELEASE.replace(digest("a"), wrong, 1))
+        with self.assertRaisesRegex(release.Refused, "model.version is 'latest'"):
+            release.write(RELEASE, model="latest")
+
+    def test_the_record_keeps_the_newest(self):
+        text = ""
+        for number in range(release.KEPT + 5):
+            text = release.add_tested(text, {"revision": str(number)})
+        kept = release.read_tested(text)
+        self.assertEqual((len(kept), kept[0]["revision"]), (release.KEPT, str(release.KEPT + 4)))
+
+
+if __name__ == "__main__":
+    unittest.main()
