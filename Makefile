@@ -15,10 +15,10 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test e2e-cluster fuzz soak rehearse lint fmt bench bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test images lint-delivery lint-chart e2e-kubernetes e2e-cluster fuzz soak rehearse lint fmt bench bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@printf '\nVariables: STORE=%s COUNT=%s SEED=%s\n' '$(STORE)' '$(COUNT)' '$(SEED)'
 
 demo: ## The whole of it on COUNT generated pull requests: learn from the past, score what came after (builds first)
@@ -52,6 +52,24 @@ lint: ## Formatting, clippy, crate boundaries, licenses
 	cargo clippy --workspace --all-targets -- -D warnings
 	@.ci/boundaries
 	@.ci/deny
+
+# PROGRAMS=source compiles the programs in a container; prebuilt takes what cargo builds here, or release binaries in BIN.
+images: ## Build all images, with their SBOMs, and tell their sizes (PROGRAMS=prebuilt: without a second compilation)
+	$(if $(filter prebuilt,$(PROGRAMS)),@BIN='$(BIN)' images/programs)
+	@PROGRAMS='$(or $(PROGRAMS),source)' images/build
+	@images/sbom
+	@images/sizes
+
+lint-delivery: ## Dockerfile, workflows and scripts of delivery: hadolint, shellcheck, actionlint, zizmor, and their tests
+	@scripts/delivery/lint
+
+lint-chart: ## The chart and its environments: helm lint, helm-unittest, kubeconform, and Vault's roles on a real server
+	@scripts/delivery/lint-chart
+
+# It takes the images that are there: `make images` makes them anew.
+e2e-kubernetes: ## Prowl as a whole in a real cluster on this machine, claim after claim, or with the cause planted that has to BREAK one
+	$(if $(wildcard target/images/*.tar),,@$(MAKE) --no-print-directory images)
+	@e2e-kubernetes/run $(if $(BREAK),--break '$(BREAK)')
 
 fmt: ## Format the code
 	cargo fmt --all
