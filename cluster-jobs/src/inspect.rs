@@ -8,8 +8,8 @@ use prowl_platform::{Folder, Kind, Manifest, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Inspect;
-use crate::job::Rejected;
 use crate::statistics::{self, Drift, Previous, RunStatistics};
+use crate::summary::Rejected;
 
 /// Columns that are shown one by one where a run is compared.
 const FARTHEST: usize = 20;

@@ -1,16 +1,13 @@
 //! The job from beginning to end: find the export, run the plan, check the counts, publish.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use indicatif::HumanCount;
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args::{Preprocess, Scheduler};
@@ -20,94 +17,18 @@ use crate::parts::RunFolder;
 use crate::plan;
 use crate::progress::Progress;
 use crate::publish::Publication;
-use crate::report::{Complaint, Report};
+use crate::report::Report;
 use crate::reverts::{List, Reverts};
 use crate::scan::Scan;
 use crate::session;
 use crate::statistics::{self, Drift, Previous};
+use crate::summary::{COLUMNS_NAMED, Done, Listed, Summary, and_more, most_frequent};
 
-/// Reasons for rejects that the manifest names, and columns that a summary or a failure does.
+/// Reasons for rejects that the manifest names.
 const REASONS_KEPT: usize = 20;
-const COLUMNS_NAMED: usize = 5;
 
 /// How long a write may take that a task has already begun when its job is given up.
 const LAST_WRITES: Duration = Duration::from_secs(1);
-
-/// What a run did.
-#[derive(Debug, Serialize)]
-pub struct Summary {
-    /// Name of the published run.
-    pub run: String,
-    /// Its URL.
-    pub url: String,
-    /// Documents read.
-    pub read: u64,
-    /// Newest versions, one feature row each.
-    pub kept: u64,
-    /// Older versions of these.
-    pub superseded: u64,
-    /// Lines that cannot be used.
-    pub rejected: u64,
-    /// Repositories seen.
-    pub repositories: u64,
-    /// Columns of features.
-    pub features: usize,
-    /// The most frequent reasons for rejects.
-    pub reasons: Vec<Rejected>,
-    /// How many more reasons there are.
-    pub more_reasons: usize,
-    /// What the list of reverts told; `None` without one.
-    pub reverts: Option<Listed>,
-    /// How far its columns are from those of the run before; `None` where there is none.
-    pub drift: Option<Drift>,
-    /// How long it took.
-    pub seconds: f64,
-    #[serde(skip)]
-    store: String,
-}
-
-/// What a list of reverts told.
-#[derive(Debug, Serialize)]
-pub struct Listed {
-    /// URL of the list.
-    pub file: String,
-    /// Pull requests that it names.
-    pub named: u64,
-    /// Those of them that the export has, merged.
-    pub found: u64,
-}
-
-/// Lines that cannot be used for one reason.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Rejected {
-    /// The reason, and the field at fault.
-    pub reason: String,
-    /// How many there are, and where the first is.
-    #[serde(flatten)]
-    pub complaint: Complaint,
-}
-
-impl std::fmt::Display for Rejected {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { reason, complaint: Complaint { times, file, line } } = self;
-        write!(f, "{times} × {reason} (first in {file} line {line})")
-    }
-}
-
-/// What came of it.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Done {
-    /// A run was published.
-    Published(Box<Summary>),
-    /// Nothing: the store has such a run.
-    NothingNew {
-        /// Its name.
-        run: String,
-        /// Its URL.
-        url: String,
-    },
-}
 
 /// Runs the job, or gives it up when `stop` comes first. Boxed, so that the engine's futures are compiled into this
 /// library and not again into each program.
@@ -198,8 +119,7 @@ async fn same(ask: &Preprocess, store: &Store, export: &Export, list: Option<&Li
     let terms = terms(ask);
     let is_same = |run: &Folder| {
         let manifest = run.manifest();
-        manifest.inputs.iter().eq(inputs.iter().copied())
-            && terms.iter().all(|(name, term)| manifest.details.get(name) == Some(term))
+        manifest.inputs.iter().eq(inputs.iter().copied()) && manifest.says(&terms)
     };
     Ok(store.newest(Kind::Features, is_same).await?)
 }
@@ -374,21 +294,6 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     )
 }
 
-/// The most frequent reasons, and how many more there are.
-fn most_frequent(report: &Report, most: usize) -> (Vec<Rejected>, usize) {
-    let mut reasons: Vec<_> = report.reasons.iter().collect();
-    // The sort is stable, and the map gives equally frequent ones by name.
-    reasons.sort_by_key(|(_, complaint)| Reverse(complaint.times));
-    let more = reasons.len().saturating_sub(most);
-    let rejected =
-        |(reason, complaint): (&String, &Complaint)| Rejected { reason: reason.clone(), complaint: complaint.clone() };
-    (reasons.into_iter().take(most).map(rejected).collect(), more)
-}
-
-fn and_more(reasons: usize) -> String {
-    format!("and {reasons} more reason{}", if reasons == 1 { "" } else { "s" })
-}
-
 async fn publish(
     mut draft: Draft,
     export: &Export,
@@ -428,52 +333,6 @@ async fn publish(
     ];
     details.extend(found.map(|(name, value)| (name.to_owned(), value)));
     draft.publish(inputs, counts, details.into()).await.context("cannot publish the run")
-}
-
-impl std::fmt::Display for Done {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Published(summary) => summary.fmt(f),
-            Self::NothingNew { run, url } => {
-                write!(f, "nothing new: nothing was published\n  the run {run} was made of this export: {url}")
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Summary {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { read, kept, superseded, rejected, .. } = self;
-        writeln!(
-            f,
-            "read {read} = kept {kept} + superseded {superseded} + rejected {rejected}, {} features each, from {} in {:.1} s",
-            self.features,
-            if self.repositories == 1 {
-                "1 repository".to_owned()
-            } else {
-                format!("{} repositories", HumanCount(self.repositories))
-            },
-            self.seconds,
-        )?;
-        for rejected in &self.reasons {
-            writeln!(f, "  rejected {rejected}")?;
-        }
-        if self.more_reasons > 0 {
-            writeln!(f, "  {}", and_more(self.more_reasons))?;
-        }
-        if self.rejected > 0 {
-            writeln!(f, "  each with its place and reason in {}rejects/", self.url)?;
-        }
-        if let Some(Listed { file, named, found }) = &self.reverts {
-            writeln!(f, "of {named} pull requests that {file} names as taken back, {found} were found merged")?;
-        }
-        match &self.drift {
-            Some(drift) => writeln!(f, "{}", drift.table(COLUMNS_NAMED))?,
-            None => writeln!(f, "no drift to tell: the store has no run with the same features before this one")?,
-        }
-        writeln!(f, "published {}", self.url)?;
-        write!(f, "next: prowl-trainer train --store {} --features {}", self.store, self.run)
-    }
 }
 
 #[cfg(test)]

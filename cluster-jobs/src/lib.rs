@@ -10,6 +10,7 @@
 //! publish       replays history, calls the kernel, writes Parquet          (publish.rs, parts.rs, sources.rs)
 //!   │           one report a partition, in the store                       (report.rs)
 //! job           adds the counts up, compares with the run before, writes the manifest   (job.rs)
+//! summary       tells what came of it                                      (summary.rs)
 //! ```
 //!
 //! [`plan`] holds the nodes as the planner sees them and the codec that carries them between the processes of a
@@ -42,3 +43,4 @@ mod scan;
 pub mod session;
 mod sources;
 mod statistics;
+pub mod summary;

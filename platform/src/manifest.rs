@@ -54,6 +54,11 @@ pub struct Input {
 }
 
 impl Manifest {
+    /// Whether it says all of this of itself, whatever else it says.
+    pub fn says(&self, details: &serde_json::Map<String, serde_json::Value>) -> bool {
+        details.iter().all(|(name, value)| self.details.get(name) == Some(value))
+    }
+
     /// Reads a manifest. The schema is looked at before anything else, since a newer one may have other fields.
     pub(crate) fn parse(bytes: &[u8], kind: Kind, path: &str) -> Result<Self, Error> {
         #[derive(Deserialize)]

@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, num::NonZero, pin::pin, sync::Arc, time::Durati
 
 use bson::{Document, RawDocumentBuf};
 use jiff::Timestamp;
-use prowl_platform::{Folder, Input, Kind, Manifest, Store, shutdown};
+use prowl_platform::{Folder, Input, Kind, Store, shutdown};
 use serde_json::{Map, Value, json};
 
 use self::{filter::Filter, plan::Plan, reader::Work, snapshot::Consistency};
@@ -87,18 +87,19 @@ pub fn query(text: &str) -> Result<RawDocumentBuf, String> {
 /// # Errors
 /// Those of the database and of the store; [`Error::NothingToExport`].
 pub async fn export(config: &Config, mongo: &Mongo, store: &Store) -> Result<Report, Error> {
-    let terms = terms(config, mongo, &Filter::of(config)?).await?;
+    let filter = Filter::of(config)?;
+    let terms = terms(config, mongo, &filter).await?;
     if config.if_new
         && let Some(name) = same(&terms, mongo, store).await?
     {
         return Ok(Report::nothing_new(format!("the export {name} holds all of it")));
     }
     let consistency = snapshot::ask(mongo).await?;
-    match attempt(config, mongo, store, consistency, &terms).await {
+    match attempt(config, mongo, store, &filter, consistency, &terms).await {
         Err(Error::SnapshotGone) => {
             let reason = "the server did not keep the snapshot for as long as the export took".to_owned();
             tracing::warn!("{reason}; exporting anew without one");
-            attempt(config, mongo, store, Consistency::Live { reason }, &terms).await
+            attempt(config, mongo, store, &filter, Consistency::Live { reason }, &terms).await
         }
         done => done,
     }
@@ -124,9 +125,8 @@ async fn terms(config: &Config, mongo: &Mongo, filter: &Filter) -> Result<Map<St
 async fn same(terms: &Map<String, Value>, mongo: &Mongo, store: &Store) -> Result<Option<String>, Error> {
     let collection = mongo.namespace();
     let is_same = |export: &Folder| {
-        let Manifest { inputs, details, .. } = export.manifest();
-        inputs.iter().any(|input| input.name == collection)
-            && terms.iter().all(|(name, term)| details.get(name) == Some(term))
+        let manifest = export.manifest();
+        manifest.inputs.iter().any(|input| input.name == collection) && manifest.says(terms)
     };
     Ok(store.newest(Kind::Exports, is_same).await?.map(|export| export.name().to_owned()))
 }
@@ -135,12 +135,12 @@ async fn attempt(
     config: &Config,
     mongo: &Mongo,
     store: &Store,
+    filter: &Filter,
     consistency: Consistency,
     terms: &Map<String, Value>,
 ) -> Result<Report, Error> {
     let mut stop = pin!(shutdown::signal());
     let began = mongo.now();
-    let filter = Filter::of(config)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let readers = config.parallel.unwrap_or(cores.min(READERS));
     let plan = tokio::select! {
@@ -157,14 +157,14 @@ async fn attempt(
 
     let parts = Arc::new(Parts::new(store.draft(Kind::Exports).await?, config.part_size, config.compression));
     let work =
-        Arc::new(Work::new(mongo, &filter, &plan, consistency.time(), config.format, Arc::clone(&parts), readers));
+        Arc::new(Work::new(mongo, filter, &plan, consistency.time(), config.format, Arc::clone(&parts), readers));
     let made = unless_signalled(&parts, stop, async {
         let read = reader::all(work, readers).await?;
         // Between two increments nothing may have happened.
         if read.totals.documents == 0 && config.since.is_none() {
             return Err(Error::NothingToExport { collection: mongo.namespace(), filtered: !filter.is_empty() });
         }
-        let origin = origin(config, mongo, &filter, &plan, &consistency, began, &read, terms);
+        let origin = origin(config, mongo, filter, &plan, &consistency, began, &read, terms);
         Ok(Made { origin, is_whole: filter.is_empty(), totals: read.totals, coverage: read.coverage })
     });
     let made = made.await;
