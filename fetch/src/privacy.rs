@@ -21,7 +21,7 @@ pub const SECRET: &str = "login_hash_key";
 const SHORTEST_KEY: usize = 16;
 
 /// Stands before a token. No login holds it.
-const MARK: char = '~';
+pub(crate) const MARK: char = '~';
 
 /// Bytes of the code that are kept: among a billion names two are alike with a probability of 3%.
 const KEPT: usize = 8;

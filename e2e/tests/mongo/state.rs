@@ -30,6 +30,13 @@ async fn a_collection_is_filled_with_the_same_privacy_ever_after() {
     assert!(refused.contains("filled with bodies kept, logins kept"), "{refused}");
     full.settings(&settings("bodies kept, logins kept")).await.unwrap();
     full.close().await;
+    // Unless it shows that it has, and nobody knows what.
+    let lost = Config { collection: Some("lost".to_owned()), ..config(server.uri()) };
+    server.insert("lost", &[doc! { "number": 1, "user": { "login": "~0123456789abcdef" } }]);
+    let lost = Mongo::connect(&lost).await.unwrap();
+    let refused = lost.settings(&settings("bodies kept, logins kept")).await.unwrap_err().to_string();
+    assert!(refused.contains("holds logins that are hidden") && refused.contains("docs/operations.md"), "{refused}");
+    lost.close().await;
     let state = Config { collection: Some("fetch_state".to_owned()), ..config(server.uri()) };
     assert!(Mongo::connect(&state).await.unwrap_err().to_string().contains("own state"));
     mongo.close().await;

@@ -3,7 +3,10 @@
 use bson::{Document, doc};
 
 use super::{Mongo, failure::Failure};
-use crate::{Error, privacy::Privacy};
+use crate::{
+    Error,
+    privacy::{MARK, Privacy},
+};
 
 /// The document of the state that holds them.
 const ID: &str = "settings";
@@ -30,7 +33,7 @@ impl From<&Privacy> for Settings {
 
 impl Mongo {
     /// Writes the settings down if this is the first run that fills the collection, and sees that they are the same
-    /// else. What is stored without settings has nothing hidden.
+    /// else. What is stored without settings has nothing hidden, unless it shows that it has.
     ///
     /// # Errors
     /// [`Error::OtherSettings`]; [`Error::Mongo`].
@@ -65,8 +68,17 @@ impl Mongo {
             return Ok(privacy);
         }
         let none_hidden = Settings::default();
-        if *wanted != none_hidden && self.primary.find_one(doc! {}).projection(doc! { "_id": 1 }).await?.is_some() {
+        let is_there = async |filter: Document| self.primary.find_one(filter).projection(doc! { "_id": 1 }).await;
+        if *wanted != none_hidden && is_there(doc! {}).await?.is_some() {
             return Ok(none_hidden.privacy);
+        }
+        // Whoever lost the state must not show by a run what all runs before have hidden.
+        if *wanted == none_hidden && is_there(doc! { "user.login": { "$regex": format!("^{MARK}") } }).await?.is_some()
+        {
+            return Err(Failure::lasting(format!(
+                "the collection holds logins that are hidden ({MARK}…), and what its runs have hidden is not written down any more; \
+                 restore the state, or write it down again as docs/operations.md tells"
+            )));
         }
         let inserted = self.state::<Document>().insert_one(doc! { "_id": ID, "privacy": &wanted.privacy }).await;
         match inserted.map_err(Failure::from) {
