@@ -36,7 +36,7 @@ pub struct GateArgs {
     /// Name of the model that the new version has to serve
     #[arg(long, value_name = "VERSION")]
     pub expect_version: String,
-    /// SHA-256 of that model, in hex [default: that of the model in the store]
+    /// SHA-256 of that model, in hex [default, and of an empty one: that of the model in the store]
     #[arg(long, value_name = "HEX")]
     pub expect_digest: Option<String>,
     /// Leave out the panel, which is beside the model in the store
@@ -204,7 +204,7 @@ impl GateArgs {
                 active: self.active.map(|url| self.server.address("active", url, self.active_http)),
                 version: self.expect_version,
                 // As all others write it.
-                digest: self.expect_digest.map(|digest| digest.to_lowercase()),
+                digest: self.expect_digest.filter(|digest| !digest.is_empty()).map(|digest| digest.to_lowercase()),
                 store: None,
                 panel: !self.no_panel,
                 patience: self.server.patience,
@@ -257,6 +257,7 @@ mod tests {
         let gate = parsed(&[]).unwrap().gate;
         assert_eq!(gate.limits, Limits::default());
         assert!(gate.panel && gate.active.is_none() && gate.digest.is_none());
+        assert_eq!(parsed(&["--expect-digest", ""]).unwrap().gate.digest, None);
     }
 
     #[test]
