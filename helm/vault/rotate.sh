@@ -2,12 +2,15 @@
 # Replaces credentials without a restart and without a call that fails. Programs look at their secret every 30 seconds, so what is
 # old stays good for a while (--grace) after the new one is written. No value is an argument, or is shown.
 #
-#   rotate.sh keys  --environment NAME < new.json    a JSON object of texts, such as {"spaces_key": "…", "spaces_secret": "…"} or
-#                                                    {"mongo_uri": "…"}, into the secret of each stage that has these keys. Make
-#                                                    the new key at its owner before, and take back the old one after it
+#   rotate.sh keys  --environment NAME --stage STAGE < new.json
+#                                                    a JSON object of texts, such as {"spaces_key": "…", "spaces_secret": "…"} or
+#                                                    {"mongo_uri": "…"}, into the secret of STAGE and of each other stage that has the same
+#                                                    values of these keys now. Who has others keeps them, such as one that only reads.
+#                                                    Make the new key at its owner before, and take back the old one after it
 #   rotate.sh token --environment NAME               a new token for the load test: the service knows both tokens before the load
 #                                                    test brings the new one, and forgets the old one last
 #
+#     --stage STAGE      fetch, export, cluster, trainer, inference, loadtest, or release, which is of the workflows
 #     --mount NAME       of the KV engine, version 2                              [secret]
 #     --name NAME        of the token in api_tokens                               [loadtest]
 #     --grace SECONDS    how long programs may take until they know of a change   [60]
@@ -19,7 +22,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
 
-name=loadtest grace=60
+stage='' name=loadtest grace=60
 what=${1:-}
 case $what in
   -h | --help) usage; exit 0 ;;
@@ -30,6 +33,7 @@ while [ $# -gt 0 ]; do
   [ $# -ge 2 ] || wrong_use "$1 is no option, or needs a value"
   case $1 in
     --environment) environment=$2 ;;
+    --stage) stage=$2 ;;
     --mount) mount=$2 ;;
     --name) name=$2 ;;
     --grace) grace=$2 ;;
@@ -41,6 +45,9 @@ named --environment "$environment"
 named --mount "$mount"
 named --name "$name"
 [[ $grace =~ ^[0-9]+$ ]] || wrong_use "--grace is a number of seconds"
+# That of the workflows is for no role that bootstrap.sh makes.
+secrets="$stages release"
+[ "$what" = token ] || [[ " $secrets " == *" $stage "* ]] || wrong_use "keys needs --stage, one of $secrets"
 connect
 
 # secret STAGE: all of it with its version, for the eyes of this script; nothing where there is none
@@ -56,22 +63,33 @@ write() {
   echo "$(path_of "$1"), version $((version + 1)): $4"
 }
 
+# compare FOUND OLD VALUES: whether a secret has all keys of VALUES, and with the values that OLD has: none, same, or other
+compare() {
+  jq -rn '[inputs] as [$found, $old, $values]
+    | [$found, $old | (.data.data // {}) as $has | $values | keys | map($has[.])] as [$here, $there]
+    | if any($here[]; . == null) then "none" elif $here == $there then "same" else "other" end' <<< "$1 $2 $3"
+}
+
 keys() {
-  local values stage found names written=0
+  local values old other found names written=0
   values=$(cat)
   jq -e 'type == "object" and length > 0 and all(.[]; type == "string" and length > 0)' <<< "$values" > /dev/null 2>&1 \
     || wrong_use "give the new values on standard input, as a JSON object of texts"
   names=$(jq -r 'keys | join(", ")' <<< "$values")
-  for stage in $stages; do
-    found=$(secret "$stage")
-    [ -n "$found" ] || continue
-    # Only where all of them are there: half of a pair of keys would be a wrong one.
-    jq -en 'input as $found | input as $values | ($found.data.data // {}) as $has | $values | keys | all($has[.] != null)' \
-      <<< "$found $values" > /dev/null || continue
-    write "$stage" "$found" "$values" "$names"
-    written=$((written + 1))
+  old=$(secret "$stage")
+  # Only where all of them are there: half of a pair of keys would be a wrong one.
+  [ "$(compare "${old:-null}" "${old:-null}" "$values")" = same ] || fail "$(path_of "$stage") has not all of the keys $names"
+  for other in $secrets; do
+    [ "$other" != "$stage" ] || continue
+    found=$(secret "$other")
+    case $(compare "${found:-null}" "$old" "$values") in
+      same) write "$other" "$found" "$values" "$names"; written=$((written + 1)) ;;
+      other) echo "$(path_of "$other"): left as it is, since it has other values" ;;
+    esac
   done
-  [ "$written" != 0 ] || fail "no stage of $environment has the keys $names"
+  # The last one: a run that was broken off is run again, and knows by it what is old.
+  write "$stage" "$old" "$values" "$names"
+  written=$((written + 1))
   sleep "$grace"
   echo "secrets written: $written; whoever reads them knows the new values by now, and the old ones may be taken back"
 }

@@ -119,6 +119,10 @@ env:
     value: /etc/prowl/vault-ca/{{ .root.Values.vault.ca.key }}
   {{- end }}
   {{- end }}
+  {{- with .workload.otlpEndpoint }}
+  - name: OTEL_EXPORTER_OTLP_ENDPOINT
+    value: {{ . | quote }}
+  {{- end }}
 resources: {{- toYaml .workload.resources | nindent 2 }}
 {{- end -}}
 
@@ -142,7 +146,8 @@ resources: {{- toYaml .workload.resources | nindent 2 }}
 {{- define "prowl.volumes" -}}
 {{- $values := (index . 0).Values -}}
 - name: tmp
-  emptyDir: {}
+  emptyDir:
+    sizeLimit: {{ $values.tmpSize }}
 {{- if and $values.vault.ca.configMap (ne (index . 1) "scheduler") }}
 - name: vault-ca
   configMap:
@@ -155,12 +160,16 @@ resources: {{- toYaml .workload.resources | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* A stage that runs now and then. (dict "root" $ "component" "…" "stage" "…" "target" "…" "workload" .Values.… "args" (list …)) */}}
+{{/*
+A stage that runs now and then. `name` is given where a component has a second one.
+(dict "root" $ "component" "…" "stage" "…" "target" "…" "workload" .Values.… "args" (list …))
+*/}}
 {{- define "prowl.cronJob" -}}
+{{- $name := .name | default .component -}}
 apiVersion: batch/v1
 kind: CronJob
 metadata:
-  name: {{ include "prowl.fullname" .root }}-{{ .component }}
+  name: {{ include "prowl.fullname" .root }}-{{ $name }}
   labels: {{- include "prowl.labels" (list .root .component) | nindent 4 }}
 spec:
   schedule: {{ .workload.schedule | quote }}
@@ -184,7 +193,7 @@ spec:
           restartPolicy: Never
           terminationGracePeriodSeconds: 60
           containers:
-            - name: {{ .component }}
+            - name: {{ $name }}
               {{- include "prowl.container" . | nindent 14 }}
               args: {{- concat .args .workload.extraArgs | toYaml | nindent 16 }}
               volumeMounts: {{- include "prowl.mounts" (list .root .stage) | nindent 16 }}
