@@ -16,3 +16,5 @@ def run(main):
     except subprocess.CalledProcessError as failed:
         words = failed.stderr or failed.stdout or ""
         sys.exit(f"{name}: {' '.join(map(str, failed.cmd[:6]))} failed: {words.strip()}")
+    except OSError as failed:
+        sys.exit(f"{name}: {failed}")

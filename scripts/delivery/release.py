@@ -21,8 +21,9 @@ NO_MODEL = "none"
 # The record holds so many releases; older ones are in the history of its file.
 KEPT = 50
 
+VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+MODEL_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _SECTION = re.compile(r"(digests|model):\s*(#.*)?")
 _ENTRY = re.compile(r"""(?P<head>  (?P<key>[a-z]+):\s+)(?P<value>"[^"]*"|'[^']*'|[^\s#]+)(?P<tail>\s*(#.*)?)""")
 
@@ -32,27 +33,34 @@ class Refused(Exception):
 
 
 def read(text):
-    """The digests by target and the version of the model. Refuses a file that holds anything else, since it goes to production as it is."""
+    """The digests by target, and version and digest of the model. Refuses a file that holds anything else, since it goes to production as
+    it is. A file without the digest of the model knows none."""
     found = {f"{section}.{key}": value for _, section, key, value in _entries(text)}
     release = {
         "digests": {target: found.pop(f"digests.{target}", "") for target in TARGETS},
         "model": found.pop("model.version", NO_MODEL).replace(NO_MODEL, ""),
+        "model_digest": found.pop("model.digest", ""),
     }
     if found:
-        raise Refused(f"{RELEASE} holds {', '.join(sorted(found))}: only digests of {', '.join(TARGETS)} and model.version belong there")
+        raise Refused(f"{RELEASE} holds {', '.join(sorted(found))}: only digests of {', '.join(TARGETS)}, model.version and model.digest belong there")
     for target, digest in release["digests"].items():
         if digest and not _DIGEST.fullmatch(digest):
             raise Refused(f"{RELEASE}: the digest of {target} is {digest!r}, and not sha256: and 64 digits")
-    if release["model"] and not _VERSION.fullmatch(release["model"]):
+    if release["model"] and not VERSION.fullmatch(release["model"]):
         raise Refused(f"{RELEASE}: model.version is {release['model']!r}, and not the name of a model, such as 20261124T214500Z")
+    if release["model_digest"] and not MODEL_DIGEST.fullmatch(release["model_digest"]):
+        raise Refused(f"{RELEASE}: model.digest is {release['model_digest']!r}, and not 64 digits of a SHA-256")
     return release
 
 
-def write(text, digests=None, model=None):
+def write(text, digests=None, model=None, model_digest=None):
     """The same file with other digests or another model; comments stay."""
     wanted = {f"digests.{target}": digest for target, digest in (digests or {}).items()}
     if model is not None:
         wanted["model.version"] = model
+        # The digest of the model before is none of another one.
+        if model_digest or model != read(text)["model"]:
+            wanted["model.digest"] = model_digest or ""
     lines = text.splitlines(keepends=True)
     for number, section, key, _ in list(_entries(text)):
         value = wanted.pop(f"{section}.{key}", None)
@@ -60,8 +68,9 @@ def write(text, digests=None, model=None):
             entry = _ENTRY.fullmatch(lines[number].rstrip("\n"))
             quote = entry["value"][0] if entry["value"][0] in "\"'" else ""
             lines[number] = f"{entry['head']}{quote}{value}{quote}{entry['tail']}\n"
-    if wanted:
-        raise Refused(f"{RELEASE} has no line for {', '.join(sorted(wanted))}")
+    missing = sorted(key for key, value in wanted.items() if value)
+    if missing:
+        raise Refused(f"{RELEASE} has no line for {', '.join(missing)}: add it")
     text = "".join(lines)
     read(text)
     return text
@@ -88,23 +97,34 @@ def add_tested(text, entry):
     return json.dumps({"releases": releases}, indent=2) + "\n"
 
 
+def same(one, other):
+    """Whether two releases, or records of them, name the same images and the same model. Older records have no digest of the model."""
+    return _named(one) == _named(other)
+
+
 def find_tested(release, tested):
-    """The record of this very combination. Where there is none, the reason names what was not tested."""
-    for entry in tested:
-        if entry["digests"] == release["digests"] and entry["model"] == release["model"]:
-            return entry
+    """The records of this very combination, the newest first: it may have been tested with several charts. Where there is none, the
+    reason names what was not tested."""
+    found = [entry for entry in tested if same(entry, release)]
+    if found:
+        return found
     reasons = []
     for target, digest in release["digests"].items():
         if all(entry["digests"].get(target) != digest for entry in tested):
             reasons.append(f"{target} at {digest} was never healthy in staging")
-    if all(entry["model"] != release["model"] for entry in tested):
-        reasons.append(f"model {release['model']} was never healthy in staging")
+    if all(_named(entry)[1:] != _named(release)[1:] for entry in tested):
+        digest = f" with the digest {release['model_digest']}" if release["model_digest"] else ""
+        reasons.append(f"model {release['model']}{digest} was never healthy in staging")
     raise Refused("; ".join(reasons) or "its parts were healthy in staging, but not all of them together")
 
 
 def file_in(root):
     """Path of the release file in a working tree."""
     return Path(root) / RELEASE
+
+
+def _named(of):
+    return of["digests"], of["model"], of.get("model_digest", "")
 
 
 def _entries(text):

@@ -22,6 +22,8 @@ def read(*names, of=""):
         data = http_json.call("GET", f"{address}/v1/{engine}/data/{path}", headers=headers)["data"]["data"]
     except KeyError as missing:
         raise Refused(f"{of}VAULT_ADDR is set, and {missing} is missing") from None
+    except OSError as failed:
+        raise Refused(f"{of}VAULT_JWT_FILE has to name a file that holds a token: {failed}") from None
     except http_json.Failed as failed:
         raise Refused(f"Vault gives no secret: {failed}") from None
     return {name: data[name] for name in names if data.get(name)}

@@ -1,4 +1,4 @@
-"""What belongs to a stage (stages.json): its images, the paths that its images are made of, its tests."""
+"""What belongs to a stage (stages.json): its images, the paths that its images are made of, those that only its checks read, its tests."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,16 @@ def paths(stage):
     return [*_ALL["everywhere"], *_ALL["stages"][stage]["paths"]]
 
 
+def checked(stage):
+    """Those that its lint and tests read as well."""
+    return sorted([*paths(stage), *_ALL["checks"]])
+
+
 def tests(stage):
     """Names of the test programs that cargo is to run for it."""
     return [*_ALL["tests"], *_ALL["stages"][stage]["tests"]]
 
 
 def touches(stage, file):
-    """Whether a file is one of its paths."""
-    return any(file.startswith(path.removesuffix("**")) if path.endswith("/**") else file == path for path in paths(stage))
+    """Whether its workflow checks a change of a file."""
+    return any(file.startswith(path.removesuffix("**")) if path.endswith("/**") else file == path for path in checked(stage))

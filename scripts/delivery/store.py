@@ -77,5 +77,10 @@ class Bucket:
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
         headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={self.key}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
         data = content if method == "PUT" else None
-        with urllib.request.urlopen(urllib.request.Request(self.endpoint + path, data=data, method=method, headers=headers), timeout=120) as answer:
-            return answer.read()
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.endpoint + path, data=data, method=method, headers=headers), timeout=120) as answer:
+                return answer.read()
+        except urllib.error.HTTPError:
+            raise
+        except OSError as failed:
+            raise Refused(f"the store at {self.endpoint} does not answer: {failed}") from None

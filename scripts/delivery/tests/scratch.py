@@ -10,7 +10,9 @@ from pathlib import Path
 DELIVERY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DELIVERY))
 
+import environments  # noqa: E402
 import release  # noqa: E402
+import stages  # noqa: E402, F401
 
 MODEL = "20261124T214500Z"
 
@@ -22,8 +24,30 @@ def digest(character):
 RELEASE = (
     "# Promotion moves this file.\ndigests:\n"
     + "".join(f'  {target}: "{digest("a")}"  # of {target}\n' for target in release.TARGETS)
-    + f'model:\n  version: "{MODEL}"\n'
+    + f'model:\n  version: "{MODEL}"\n  digest: ""\n'
 )
+
+TABLE = "| value | staging | production | why |\n|---|---|---|---|\n| `environment` | `staging` | `production` | why |\n| `replicas` | `1` | `2` | why |\n"
+
+
+def fake(folder, name, body=""):
+    """A program that writes what it is called with into `calls` beside it."""
+    file = Path(folder, name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f'#!/bin/sh\nprintf "%s\\n" "{name} $*" >>"{folder}/calls"\n{body}\n')
+    file.chmod(0o755)
+
+
+def calls(folder):
+    """What the programs there were called with."""
+    file = Path(folder, "calls")
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def shell(program, *arguments, at=None, env=None):
+    """Runs a script of bash as a pipeline does."""
+    env = {"PATH": os.environ["PATH"], **(env or {})}
+    return subprocess.run([DELIVERY / program, *arguments], check=False, cwd=at, env=env, capture_output=True, text=True)
 
 
 def script(name, *arguments, at=None, env=None):
@@ -44,7 +68,8 @@ class TwoBranches(unittest.TestCase):
         for name, value in {"user.name": "test", "user.email": "test@example.com"}.items():
             self.git("config", name, value)
         self.git("checkout", "--quiet", "-b", "main")
-        self.commit({release.RELEASE: RELEASE, "helm/prowl/values.yaml": "replicas: 1\n", "helm/environments/production.yaml": "environment: production\n"})
+        own = {f"{environments.FOLDER}/{name}.yaml": f"environment: {name}\n" for name in environments.NAMES}
+        self.commit({release.RELEASE: RELEASE, "helm/prowl/values.yaml": "replicas: 1\n", environments.TABLE: TABLE, **own})
         self.git("push", "--quiet", "origin", "main", "main:staging")
         self.git("checkout", "--quiet", "-b", "staging")
 
@@ -83,9 +108,10 @@ class TwoBranches(unittest.TestCase):
         self.assertEqual(ended.returncode, 0, ended.stderr)
         return ended.stdout
 
-    def refused(self, because, name, *arguments):
+    def refused(self, because, name, *arguments, env=None):
         main = self.at("main")
-        ended = self.script(name, *arguments)
+        ended = self.script(name, *arguments, env=env)
         self.assertEqual(ended.returncode, 1, ended.stdout + ended.stderr)
         self.assertIn(because, ended.stderr)
+        self.assertNotIn("Traceback", ended.stderr)
         self.assertEqual(self.at("main"), main)

@@ -5,7 +5,9 @@ import subprocess
 import sys
 import unittest
 
-from scratch import DELIVERY, MODEL, RELEASE, TwoBranches, digest, release
+from scratch import DELIVERY, MODEL, RELEASE, TABLE, TwoBranches, digest, environments, release
+
+PRODUCTION = "helm/environments/production.yaml"
 
 
 class Promotion(TwoBranches):
@@ -74,15 +76,84 @@ class Promotion(TwoBranches):
         self.done(*self.promote())
         self.assertIn("replicas: 4", self.show("main", "helm/environments/production.yaml"))
 
+    def test_what_the_table_does_not_list_is_refused(self):
+        self.release_to_staging()
+        for line, because in (
+            ("tags: {inference: evil}", "production.yaml sets tags, which helm/environments/README.md does not list"),
+            ("rollouts:\n  enabled: false", "production.yaml sets rollouts.enabled, which"),
+            ("rollouts:", "production.yaml sets rollouts, which"),
+            ("- replicas", "line 2 of helm/environments/production.yaml is no key with its value"),
+        ):
+            self.push({PRODUCTION: f"environment: production\n{line}\n"})
+            self.refused(because, *self.promote())
+            self.refused(because, *self.promote("--check"))
+
+    def test_nor_does_a_row_count_that_came_after_the_test(self):
+        self.release_to_staging()
+        row = "| `tags.inference` | `tested` | `evil` | why |\n"
+        self.push({PRODUCTION: "environment: production\ntags:\n  inference: evil\n", environments.TABLE: TABLE + row})
+        self.refused("production.yaml sets tags.inference", *self.promote())
+
+    def test_nor_what_production_alone_sets(self):
+        self.push({PRODUCTION: "environment: production\ntags: {inference: evil}\n"}, branch="main")
+        self.release_to_staging()
+        self.refused("production.yaml sets tags", *self.promote())
+
+    def test_staging_sets_nothing_else_either(self):
+        self.push({"helm/environments/staging.yaml": "environment: staging\ntags: {inference: good}\n"})
+        self.release_to_staging()
+        self.refused("staging.yaml sets tags", *self.promote())
+
     def test_what_only_production_has_is_refused(self):
         self.release_to_staging()
         self.push({"helm/prowl/hotfix.yaml": "hot: true\n"}, branch="main")
-        self.refused("changed by commits that only main has: helm/prowl/hotfix.yaml", *self.promote())
+        for arguments in (), ("--check",):
+            self.refused("changed by commits that only main has: helm/prowl/hotfix.yaml", *self.promote(*arguments))
 
     def test_a_conflict_is_refused(self):
         self.release_to_staging()
         self.push({release.RELEASE: RELEASE.replace(digest("a"), digest("d"))}, branch="main")
-        self.refused("do not go together", *self.promote())
+        for arguments in (), ("--check",):
+            self.refused("do not go together", *self.promote(*arguments))
+
+    def test_a_revert_goes_back_to_an_older_chart(self):
+        self.release_to_staging("b")
+        self.done(*self.promote())
+        # The same images with a newer chart, which comes to production with the next ones only.
+        self.push({"helm/prowl/values.yaml": "replicas: 2\n"})
+        self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
+        self.release_to_staging("c")
+        self.done(*self.promote())
+        self.git("fetch", "--quiet", "origin")
+        self.git("checkout", "--quiet", "-B", "back", "origin/main")
+        self.git("revert", "--no-edit", "-m", "1", "HEAD")
+        self.git("push", "--quiet", "origin", "back")
+        self.assertIn("tested at", self.done(*self.promote("--check", "--from", "back")))
+        # Each record counts with its own chart alone.
+        self.commit({"helm/prowl/values.yaml": "replicas: 3\n"})
+        self.git("push", "--quiet", "origin", "back")
+        self.refused("changed since it was tested in staging", *self.promote("--check", "--from", "back"))
+
+    def test_another_file_of_the_same_model_is_refused(self):
+        model = ["--model", "20261130T001500Z", "--model-digest"]
+        self.done("set-digest", "--branch", "staging", *model, "1" * 64)
+        self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
+        self.assertEqual(json.loads(self.show("staging", release.TESTED))["releases"][0]["model_digest"], "1" * 64)
+        self.done("set-digest", "--branch", "staging", *model, "2" * 64)
+        self.refused(f"model 20261130T001500Z with the digest {'2' * 64} was never healthy in staging", *self.promote())
+        # What is recorded anew is another release, and the model is carried with its digest.
+        self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
+        carried = self.tree.parent / "carried"
+        self.done("promote", "--verify", "true", "--carry", f"""sh -c 'echo "$@" >{carried}' -""")
+        self.assertEqual(carried.read_text(), f"20261130T001500Z {'2' * 64}\n")
+
+    def test_records_and_releases_from_before_the_digest_of_a_model_count(self):
+        self.push({release.RELEASE: RELEASE.replace('  digest: ""\n', "")})
+        self.release_to_staging()
+        tested = json.loads(self.show("staging", release.TESTED))
+        del tested["releases"][0]["model_digest"]
+        self.push({release.TESTED: json.dumps(tested)})
+        self.done(*self.promote())
 
     def test_an_image_without_a_signature_is_refused(self):
         self.release_to_staging()
@@ -147,7 +218,15 @@ class ReleaseFile(unittest.TestCase):
         text = (DELIVERY.parents[1] / release.RELEASE).read_text()
         before = release.read(text)
         after = release.read(release.write(text, {"trainer": digest("b")}, MODEL))
-        self.assertEqual(after, {"digests": {**before["digests"], "trainer": digest("b")}, "model": MODEL})
+        self.assertEqual(after, {"digests": {**before["digests"], "trainer": digest("b")}, "model": MODEL, "model_digest": ""})
+
+    def test_a_digest_is_that_of_one_model(self):
+        known = release.write(RELEASE, model=MODEL, model_digest="1" * 64)
+        self.assertIn(f'  digest: "{"1" * 64}"\n', known)
+        self.assertEqual(release.read(release.write(known, model=MODEL))["model_digest"], "1" * 64)
+        self.assertEqual(release.read(release.write(known, model="20261130T001500Z"))["model_digest"], "")
+        with self.assertRaisesRegex(release.Refused, "no line for model.digest: add it"):
+            release.write(RELEASE.replace('  digest: ""\n', ""), model=MODEL, model_digest="1" * 64)
 
     def test_digests_and_versions_have_their_form(self):
         for wrong in ("sha256:abc", "latest", digest("g")):
@@ -155,6 +234,8 @@ class ReleaseFile(unittest.TestCase):
                 release.read(RELEASE.replace(digest("a"), wrong, 1))
         with self.assertRaisesRegex(release.Refused, "model.version is 'latest'"):
             release.write(RELEASE, model="latest")
+        with self.assertRaisesRegex(release.Refused, "model.digest is 'sha256:1"):
+            release.write(RELEASE, model=MODEL, model_digest=digest("1"))
 
     def test_the_record_keeps_the_newest(self):
         text = ""

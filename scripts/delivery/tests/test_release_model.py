@@ -1,13 +1,15 @@
 """A candidate in the registry becomes a branch and the text of a pull request, once."""
 
 import json
+import os
 import threading
 import unittest
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from scratch import MODEL, TwoBranches, release
+from scratch import MODEL, TwoBranches, calls, digest, fake, release, shell
 
 NEWER = "20261130T001500Z"
+DIGEST = "5f0c" * 16
 
 
 class ReleaseModel(TwoBranches):
@@ -35,8 +37,8 @@ class ReleaseModel(TwoBranches):
         self.addCleanup(server.shutdown)
         self.secrets = {"MLFLOW_URI": f"http://reader:pass%40word@127.0.0.1:{server.server_port}"}
 
-    def tag(self, version):
-        self.version["tags"] = [{"key": "prowl.version", "value": version}, {"key": "prowl.model_digest", "value": "5f0c"}]
+    def tag(self, version, model_digest=DIGEST):
+        self.version["tags"] = [{"key": "prowl.version", "value": version}, {"key": "prowl.model_digest", "value": model_digest}]
 
     def judge(self, code):
         """Stands in for the rehearsal: it leaves what that leaves, and ends with a code."""
@@ -47,12 +49,13 @@ class ReleaseModel(TwoBranches):
 
     def test_a_candidate_becomes_a_branch_and_a_text(self):
         self.assertIn("go: model/", self.done("release-model", *self.judge(0), env=self.secrets))
-        self.assertEqual(release.read(self.show(f"model/{NEWER}", release.RELEASE))["model"], NEWER)
+        proposed = release.read(self.show(f"model/{NEWER}", release.RELEASE))
+        self.assertEqual((proposed["model"], proposed["model_digest"]), (NEWER, DIGEST))
         self.assertEqual(release.read(self.show("staging", release.RELEASE))["model"], MODEL)
         out = self.tree.parent / "out"
         self.assertEqual((out / "asked").read_text(), f"{MODEL} {NEWER}\n")
         text = (out / "pull-request.md").read_text()
-        for part in ("| verdict | go |", NEWER, "5f0c", "version 3 of `prowl`", "**The verdict.**", "What it learnt."):
+        for part in ("| verdict | go |", NEWER, DIGEST, "version 3 of `prowl`", "**The verdict.**", "What it learnt."):
             self.assertIn(part, text)
         self.assertEqual(self.authorization, "Basic cmVhZGVyOnBhc3NAd29yZA==")
         self.assertIn("proposed already", self.done("release-model", *self.judge(0), env=self.secrets))
@@ -61,8 +64,33 @@ class ReleaseModel(TwoBranches):
         self.assertIn("no_go: model/", self.done("release-model", *self.judge(3), env=self.secrets))
         self.assertIn("| verdict | no go |", (self.tree.parent / "out/pull-request.md").read_text())
 
+    def test_a_pull_request_that_could_not_be_opened_is_tried_again(self):
+        gh = self.tree.parent / "bin/gh"
+        gh.parent.mkdir()
+        path = {"PATH": f"{gh.parent}:{os.environ['PATH']}"}
+        for code, words in ((1, "could not open"), (0, "go: model/")):
+            gh.write_text(f'#!/bin/sh\necho "$@" >"{gh}.asked"\nexit {code}\n')
+            gh.chmod(0o755)
+            ended = self.script("release-model", *self.judge(0), "--pull-request", env=self.secrets | path)
+            self.assertEqual(ended.returncode, code)
+            self.assertIn(words, ended.stdout + ended.stderr)
+        self.assertIn(f"--head model/{NEWER} --title Release model {NEWER}", gh.with_suffix(".asked").read_text())
+
     def test_what_could_not_be_judged_is_unknown(self):
         self.assertIn("unknown: model/", self.done("release-model", *self.judge(1), env=self.secrets))
+
+    def test_tags_have_their_form_before_anything_is_done(self):
+        for tags, because in (((f"{NEWER} --upload-pack", DIGEST), "its tag prowl.version"), ((NEWER, "5f0c"), "'5f0c' as its tag prowl.model_digest")):
+            self.tag(*tags)
+            self.refused(because, "release-model", *self.judge(0), env=self.secrets)
+        self.version["tags"] = []
+        self.refused("'' as its tag prowl.version", "release-model", *self.judge(0), env=self.secrets)
+        self.assertFalse((self.tree.parent / "out").exists())
+
+    def test_an_older_candidate_is_told_as_such(self):
+        self.tag("20260101T000000Z")
+        said = self.done("release-model", *self.judge(0), env=self.secrets)
+        self.assertIn(f"the candidate 20260101T000000Z is older than {MODEL}, which staging has", said)
 
     def test_without_something_new_nothing_is_done(self):
         self.tag(MODEL)
@@ -72,6 +100,44 @@ class ReleaseModel(TwoBranches):
 
     def test_without_a_registry_it_says_so(self):
         self.refused("the secret mlflow_uri is missing", "release-model", *self.judge(0))
+
+    def test_without_the_file_of_its_token_it_says_so(self):
+        env = {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_ROLE": "r", "VAULT_SECRET_PATH": "secret/p", "VAULT_JWT_FILE": "/nowhere/vault.jwt"}
+        self.refused("VAULT_JWT_FILE has to name a file that holds a token: ", "release-model", *self.judge(0), env=env)
+
+
+class JudgeModel(TwoBranches):
+    def setUp(self):
+        super().setUp()
+        self.fakes = self.tree.parent / "fakes"
+        self.env |= {"PATH": f"{self.fakes}:{self.env['PATH']}", "PROWL_STORE": "file:///store", "GITHUB_REPOSITORY": "owner/name"}
+
+    def judge(self, current, **env):
+        return shell("judge-model", current, NEWER, "out", at=self.tree, env=self.env | env)
+
+    def test_it_plays_the_switch_and_tells_the_verdict(self):
+        fake(self.fakes, "prowl-loadtest", "exit 3")
+        for current, blue in ((MODEL, MODEL), ("", NEWER)):
+            self.assertEqual(self.judge(current, BIN=str(self.fakes)).returncode, 3)
+            self.assertEqual(calls(self.fakes)[-1], f"prowl-loadtest rehearse --store file:///store --blue {blue} --green {NEWER} --output out/rehearsal")
+
+    def test_programs_are_those_of_the_release(self):
+        fake(self.fakes, "cosign")
+        # What it copies out of an image says that it was run.
+        program = f'#!/bin/sh\necho run "$1" >>{self.fakes}/calls'
+        fake(self.fakes, "podman", f"case $1 in create) echo box ;; cp) echo '{program}' >\"$3${{2##*/}}\"; chmod +x \"$3${{2##*/}}\" ;; esac")
+        self.assertEqual(self.judge(MODEL).returncode, 0)
+        image = f"registry.test/prowl/loadtest@{digest('a')}"
+        said = calls(self.fakes)
+        self.assertEqual(said[-1], "run rehearse")
+        verified = max(number for number, call in enumerate(said) if call.startswith("cosign verify") and call.endswith(image))
+        self.assertLess(verified, said.index(f"podman create --pull=always --quiet {image}"))
+
+    def test_an_image_that_nobody_signed_is_not_run(self):
+        fake(self.fakes, "cosign", "exit 1")
+        fake(self.fakes, "podman")
+        self.assertNotEqual(self.judge(MODEL).returncode, 0)
+        self.assertFalse([call for call in calls(self.fakes) if call.startswith("podman")])
 
 
 if __name__ == "__main__":

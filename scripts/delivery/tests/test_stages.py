@@ -1,0 +1,43 @@
+"""What belongs to a stage, and what checks it."""
+
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from scratch import DELIVERY, calls, fake, shell, stages
+
+
+class Stages(unittest.TestCase):
+    def test_a_change_of_tests_is_checked_and_builds_nothing(self):
+        for stage in stages.NAMES:
+            self.assertTrue(stages.touches(stage, "e2e/tests/vault.rs"))
+            self.assertNotIn("e2e/**", stages.paths(stage))
+
+    def test_a_stage_is_checked_with_all_that_checks_need(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        tree, fakes = Path(folder.name, "tree"), Path(folder.name, "fakes")
+        (tree / "scripts/delivery").mkdir(parents=True)
+        for name in ("check-stage", "images-of", "stages.py", "stages.json"):
+            shutil.copy(DELIVERY / name, tree / "scripts/delivery")
+        for name in (".ci/run", "images/common.sh"):
+            (tree / name).parent.mkdir()
+            shutil.copy(DELIVERY.parents[1] / name, tree / name)
+        (tree / "Dockerfile").touch()
+        fake(tree / ".ci", "test")
+        for name in ("cargo", "make", "promtool"):
+            fake(fakes, name)
+        (fakes / "python3").symlink_to(sys.executable)
+        env = {"PATH": f"{fakes}:/usr/bin:/bin", "HOME": folder.name}
+        ended = shell(tree / "scripts/delivery/check-stage", "loadtest", env=env)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        install, lint = calls(fakes)
+        self.assertRegex(install, rf"^cargo install --quiet --locked cargo-deny --version [0-9.]+ --root {folder.name}/.cache/prowl-tools$")
+        self.assertEqual(lint, "make lint")
+        self.assertEqual(calls(tree / ".ci"), ["test --lib --bins " + " ".join(f"--test={name}" for name in stages.tests("loadtest"))])
+
+
+if __name__ == "__main__":
+    unittest.main()
