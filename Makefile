@@ -69,7 +69,7 @@ lint-chart: ## The chart and its environments: helm lint, helm-unittest, kubecon
 # It takes the images that are there: `make images` makes them anew.
 e2e-kubernetes: ## Prowl as a whole in a real cluster on this machine, claim after claim, or with the cause planted that has to BREAK one
 	$(if $(wildcard target/images/*.tar),,@$(MAKE) --no-print-directory images)
-	@e2e-kubernetes/run $(if $(BREAK),--break '$(BREAK)')
+	@e2e-kubernetes/run $(if $(HELM),--helm '$(HELM)') $(if $(BREAK),--break '$(BREAK)')
 
 fmt: ## Format the code
 	cargo fmt --all

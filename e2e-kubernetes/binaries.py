@@ -21,7 +21,8 @@ PINNED |= {
 }
 PINNED |= {name: (ROLLOUTS, f"{ROLLOUTS}/cmd/{name}") for name in ("rollouts-controller", "kubectl-argo-rollouts")}
 NAMED = {
-    "helm": ("helm.sh/helm/v3", "v3.22.0", "helm.sh/helm/v3/cmd/helm"),
+    "helm-3": ("helm.sh/helm/v3", "v3.22.0", "helm.sh/helm/v3/cmd/helm"),
+    "helm-4": ("helm.sh/helm/v4", "v4.3.1", "helm.sh/helm/v4/cmd/helm"),
     "coredns": ("github.com/coredns/coredns", "v1.15.0", "github.com/coredns/coredns"),
 }
 # Programs, and the packages of Debian that have them.
@@ -95,7 +96,8 @@ def build(name, module, version, package):
     if name in PINNED:
         go("build", *ldflags, "-o", str(BIN / name), package)
     else:
-        go("install", *ldflags, f"{package}@{version}", output=BIN)
+        go("install", *ldflags, f"{package}@{version}", output=BIN / "new")
+        os.replace(BIN / "new" / package.rsplit("/", 1)[1], BIN / name)
     mark.write_text(version)
 
 

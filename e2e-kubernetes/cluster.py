@@ -6,14 +6,18 @@ import os
 import re
 import secrets
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
-from place import ADDRESS, BIN, BRIDGE, CRDS, HERE, IMAGES, KUBECONFIG, LOGS, NAMESPACE, PAUSE, RUN, SOCKET, Failed, say, until
+from place import ADDRESS, BIN, BRIDGE, CRDS, HERE, IMAGES, KUBECONFIG, LOGS, NAMESPACE, PAUSE, ROOT, RUN, SOCKET, Failed, say, until
+
+sys.path.append(str(ROOT / "scripts/delivery"))
+import stages  # noqa: E402
 
 SERVICES, FIRST_SERVICE = "10.96.0.0/16", "10.96.0.1"
 ETCD, API = "http://127.0.0.1:2379", "https://127.0.0.1:6443"
-TARGETS = ("fetch", "scheduler", "executor", "preprocess", "trainer", "inference", "loadtest")
+TARGETS = tuple(target for stage in stages.NAMES for target in stages.images(stage))
 
 _running = {}
 
@@ -189,6 +193,9 @@ def load(archive):
 
 def load_images():
     """Loads the images that `make images` has made. They get names by digest, as from a registry, so that pods ask for them as elsewhere."""
+    revision, head = (IMAGES / "revision").read_text().strip(), run("git", "-C", ROOT, "rev-parse", "HEAD").strip()
+    if revision != head:
+        say(f"  the images are of {revision[:9]}, and {head[:9]} is checked out: `make images` makes them anew")
     digests = {}
     for archive in sorted(IMAGES.glob("*.tar")):
         name, digest = load(archive)

@@ -1,9 +1,11 @@
 """A scratch Git repository with the branches staging and main, as the scripts of delivery move them, and the chart as they have it."""
 
+import os
 import re
 import shutil
 import sys
 
+import jobs
 from cluster import get, kubectl, run
 from place import HERE, NAMESPACE, RELEASE, ROOT, RUN
 
@@ -36,16 +38,15 @@ def script(name, *arguments, check=True):
 
 def propose(model=None, **digests):
     """Sets the release of staging."""
-    script("set-digest", *[f"{target}={digest}" for target, digest in digests.items()], *(["--model", model] if model else []),
-           "--branch", "staging")
+    named = ["--model", model, "--model-digest", jobs.digest_of(model)] if model else []
+    script("set-digest", *[f"{target}={digest}" for target, digest in digests.items()], *named, "--branch", "staging")
 
 
-def edit(branch, path, more):
-    """Adds lines to a file of a branch, as somebody may who means well."""
+def edit(branch, path, change):
+    """Changes the text of a file of a branch, as somebody may who means well."""
     git("fetch", "--quiet", "origin", branch)
     git("checkout", "--quiet", "-B", branch, f"origin/{branch}")
-    with open(WORK / path, "a") as file:
-        file.write(more)
+    (WORK / path).write_text(change((WORK / path).read_text()))
     git("commit", "--quiet", "--all", "--message", f"Change {path}")
     git("push", "--quiet", "origin", branch)
 
@@ -65,19 +66,26 @@ def values(folder, environment):
     return [f"--values={folder / 'helm/environments' / name}.yaml" for name in ("base", environment, "release")]
 
 
-def sync():
-    """Brings the cluster to what staging holds, as Argo CD would; gives the commit."""
+def helm(*arguments):
+    """The version of Helm that was asked for."""
+    return run(os.environ["PROWL_E2E_HELM"], *arguments)
+
+
+def sync(undone=False):
+    """Brings the cluster to what staging holds, as Argo CD would; gives the commit. After an `undo` a field is its writer's, from whom
+    Helm 4 takes it only when it is told to."""
     folder, commit = checkout("staging")
-    run("helm", "upgrade", "--install", RELEASE, folder / "helm/prowl", "--namespace", NAMESPACE, *values(folder, "staging"),
-        f"--values={HERE / 'values.yaml'}")
+    force = ["--force-conflicts"] if undone and os.environ["PROWL_E2E_HELM"].endswith("4") else []
+    helm("upgrade", "--install", RELEASE, folder / "helm/prowl", "--namespace", NAMESPACE, *values(folder, "staging"),
+         f"--values={HERE / 'values.yaml'}", *force)
     return commit
 
 
 def rendered(branch, environment):
     """What an environment would run: `target@digest` of each image, and the models."""
     folder, _ = checkout(branch)
-    text = run("helm", "template", RELEASE, folder / "helm/prowl", "--namespace", NAMESPACE, "--kube-version", "1.34.0",
-               *values(folder, environment))
+    text = helm("template", RELEASE, folder / "helm/prowl", "--namespace", NAMESPACE, "--kube-version", "1.34.0",
+                *values(folder, environment))
     images = {name.rsplit("/", 1)[1] for name in re.findall(r'image:\s*"?([^"\s]+)', text)}
     return images, set(re.findall(r"--model=(\S+?)[\"']?\s", text))
 

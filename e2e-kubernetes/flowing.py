@@ -8,7 +8,7 @@ import jobs
 import neighbours
 import objects
 from claims import breaks, check, claim
-from cluster import get, http, kubectl, run
+from cluster import get, http, kubectl
 from place import ENVIRONMENT, NAMESPACE, RELEASE, until
 from watch import NAME, Watch, hash_of
 
@@ -78,7 +78,7 @@ def serving(world):
         watch.until(180, "the first model", lambda look: look.phase == "Healthy" and look.active == hashed)
     wrong = objects.wrong_identities() + objects.wrong_networks()
     check(not wrong, "; ".join(wrong))
-    run("helm", "test", RELEASE, "--namespace", NAMESPACE, "--timeout", "2m")
+    delivery.helm("test", RELEASE, "--namespace", NAMESPACE, "--timeout", "2m")
     return f"{get('rollout', NAME)['status']['availableReplicas']} servers answer with {world.first}"
 
 

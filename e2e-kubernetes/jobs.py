@@ -21,8 +21,6 @@ def by_hand(stage, arguments=None):
         job = get("cronjob", f"{RELEASE}-{stage}")["spec"]["jobTemplate"]
         container = job["spec"]["template"]["spec"]["containers"][0]
         container["args"] = arguments
-        # It names where exports go, which would be asked for beside the collection.
-        container["env"] = [variable for variable in container["env"] if variable["name"] != "PROWL_STORE"]
         apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": job["spec"]})
     ended = until(240, f"the end of {name}", lambda: _ended(name), every=0.5)
     log = kubectl("logs", f"job/{name}", "--tail=-1", check=False)

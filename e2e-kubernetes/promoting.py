@@ -42,5 +42,5 @@ def _refused(promote, what):
 @breaks("promotion")
 def with_an_image_that_production_alone_has(world):
     # Before the test in staging, so that no rule of the promotion is broken: two environments that drift apart.
-    delivery.edit("staging", "helm/environments/production.yaml", "tags: {trainer: another}\n")
+    delivery.edit("staging", "helm/environments/production.yaml", lambda text: text + "tags: {trainer: another}\n")
     world.commit = delivery.checkout("staging")[1]

@@ -6,9 +6,10 @@ import re
 import delivery
 import jobs
 import neighbours
+import objects
 from claims import breaks, check, claim
 from cluster import get, kubectl, run
-from place import NAMESPACE, say, until
+from place import NAMESPACE, RELEASE, say, until
 from watch import NAME, Watch, hash_of
 
 CHANGE = 240
@@ -43,10 +44,18 @@ def release(world):
     return f"preview at once, active {switched.at - gate_began:.0f} s later, after the gate"
 
 
+def gate_runs(hashed):
+    return get("analysisrun", "-l", f"rollouts-pod-template-hash={hashed},rollout-type=PrePromotion")["items"]
+
+
+def gates(hashed):
+    """What each gate of the pods of this hash says, by name."""
+    return {item["metadata"]["name"]: item["status"].get("phase") for item in gate_runs(hashed)}
+
+
 def gate_log(hashed):
     """What the Job of the gate has said about the pods of this hash."""
-    runs = get("analysisrun", "-l", f"rollouts-pod-template-hash={hashed},rollout-type=PrePromotion")["items"]
-    measured = [one for item in runs for result in item["status"].get("metricResults", []) for one in result["measurements"]]
+    measured = [one for item in gate_runs(hashed) for result in item["status"].get("metricResults", []) for one in result["measurements"]]
     check(measured, f"no gate has run for {hashed}")
     return kubectl("logs", f"job/{measured[-1]['metadata']['job-name']}", "--tail=-1")
 
@@ -69,19 +78,38 @@ def refusal(world):
     return "the gate says no go for its panel, and active has not moved"
 
 
+def argo(command):
+    run("kubectl", "argo", "rollouts", "-n", NAMESPACE, command, NAME)
+
+
+def leave_out(analysis):
+    """Takes an analysis out of the chart, as it is in Git and in the cluster."""
+    def change(text):
+        block = re.search(rf"^( +){analysis}:\n(?:\1 .*\n)+", text, re.M)
+        return text.replace(block[0], "")
+
+    delivery.edit("staging", "helm/prowl/templates/inference/rollout.yaml", change)
+    delivery.sync(undone=True)
+
+
+def gone(model):
+    """Waits until no pod serves the model, and gives their hash: as long as they stand, Rollouts goes back to them without a gate."""
+    hashed = hash_of(model)
+    of_it = f"app.kubernetes.io/component=inference,rollouts-pod-template-hash={hashed}"
+    until(90, f"the end of the pods of {model}", lambda: not get("pods", "-l", of_it)["items"])
+    return hashed
+
+
 @claim
 def undo(world):
     """`abort` ends a release while the gate looks, and `undo` goes back to what serves; active moves at neither."""
-    def argo(command):
-        return run("kubectl", "argo", "rollouts", "-n", NAMESPACE, command, NAME)
-
     with Watch() as watch:
         serving = watch.looks[0].active
         check(serving == hash_of(world.second), f"active leads to {serving}")
         argo("undo")
         watch.until(60, "the way back from the bad model", lambda look: look.phase == "Healthy" and look.preview == serving)
         delivery.propose(world.first)
-        delivery.sync()
+        delivery.sync(undone=True)
         new = until(60, "pods of the first model", lambda: hash_of(world.first))
         watch.until(CHANGE, "the gate", lambda look: look.analyses.get((new, "PrePromotion")) == "Running" or look.active == new)
         argo("abort")
@@ -91,17 +119,70 @@ def undo(world):
         looks = list(watch.looks)
     # Git says so, too.
     delivery.propose(world.second)
-    delivery.sync()
+    delivery.sync(undone=True)
     check(all(look.active == serving for look in looks), "active has moved")
     return "back at the second model twice, and active has not moved"
+
+
+@claim
+def aftermath(world):
+    """Where the look after the switch fails, active goes back to where it was."""
+    with Watch() as watch:
+        old = watch.looks[0].active
+        template = f"{RELEASE}-after-switch"
+        arguments = objects.templates()[template]["spec"]["containers"][0]["args"]
+        place = next(number for number, argument in enumerate(arguments) if argument.startswith("--expect-version="))
+
+        def expect(version):
+            path = f"/spec/metrics/0/provider/job/spec/template/spec/containers/0/args/{place}"
+            patch = [{"op": "replace", "path": path, "value": f"--expect-version={version}"}]
+            kubectl("patch", "analysistemplate", template, "--type=json", "-p", json.dumps(patch))
+
+        new = gone(world.first)
+        delivery.propose(world.first)
+        delivery.sync(undone=True)
+        expect("nobody")
+        watch.until(CHANGE, "the switch", lambda look: look.active == new or look.phase == "Degraded")
+        watch.until(CHANGE, "the way back", lambda look: look.active == old and look.phase == "Degraded")
+        said = watch.looks[-1].analyses.get((new, "PostPromotion"))
+        check(said == "Failed", f"the look after the switch says {said}")
+        expect("{{args.version}}")
+        delivery.propose(world.second)
+        delivery.sync(undone=True)
+        watch.until(CHANGE, "health", lambda look: look.phase == "Healthy" and look.preview == look.active == old)
+    return "active was switched, and back"
+
+
+@breaks("aftermath")
+def without_the_look_after_the_switch(world):
+    leave_out("postPromotionAnalysis")
+
+
+@claim
+def back(world):
+    """`undo` of what serves is a release like any other: active goes back after the gate, and forth again by what Git says."""
+    def go(model, begin):
+        new = gone(model)
+        earlier = gates(new)
+        begin()
+        switched = watch.until(CHANGE, "the switch", lambda look: look.active == new or look.phase == "Degraded")
+        check(switched.active == new, f"{model} was refused: {switched.message}")
+        check([phase for name, phase in gates(new).items() if name not in earlier] == ["Successful"], f"no gate has let {model} in")
+        watch.until(CHANGE, "health", lambda look: look.phase == "Healthy" and look.active == new)
+
+    with Watch() as watch:
+        go(world.first, lambda: argo("undo"))
+        go(world.second, lambda: delivery.sync(undone=True))
+    world.commit = delivery.checkout("staging")[1]
+    return "the first model served again, then the second, each after the gate"
 
 
 @breaks("release")
 @breaks("refusal")
 @breaks("undo")
+@breaks("back")
 def without_the_gate(world):
-    patch = [{"op": "remove", "path": "/spec/strategy/blueGreen/prePromotionAnalysis"}]
-    kubectl("patch", "rollout", NAME, "--type=json", "-p", json.dumps(patch))
+    leave_out("prePromotionAnalysis")
 
 
 @claim

@@ -46,7 +46,7 @@ def look():
     preview, active = leads_to(f"{NAME}-preview"), leads_to(NAME)
     status = ask(f"{ARGO}/rollouts/{NAME}").get("status", {})
     analyses = {}
-    for item in ask(f"{ARGO}/analysisruns")["items"]:
+    for item in sorted(ask(f"{ARGO}/analysisruns")["items"], key=lambda item: item["metadata"]["creationTimestamp"]):
         labels = item["metadata"].get("labels", {})
         key = labels.get("rollouts-pod-template-hash"), labels.get("rollout-type")
         analyses[key] = item.get("status", {}).get("phase", "Pending")
