@@ -172,6 +172,10 @@ def back(world):
 
     with Watch() as watch:
         go(world.first, lambda: argo("undo"))
+        # Helm 3 looks at what it applied before, not at what is there: it has to hear of the way back, to see the way forth.
+        delivery.propose(world.first)
+        delivery.sync(undone=True)
+        delivery.propose(world.second)
         go(world.second, lambda: delivery.sync(undone=True))
     world.commit = delivery.checkout("staging")[1]
     return "the first model served again, then the second, each after the gate"
