@@ -16,7 +16,6 @@ class World:
     first: str = ""  # models, by name
     second: str = ""
     client: object = None
-    commit: str = ""  # of staging, as it was healthy with the second model
 
 
 def claim(function):

@@ -13,11 +13,10 @@ import urllib.request
 from place import ADDRESS, BIN, BRIDGE, CRDS, HERE, IMAGES, KUBECONFIG, LOGS, NAMESPACE, PAUSE, ROOT, RUN, SOCKET, Failed, say, until
 
 sys.path.append(str(ROOT / "scripts/delivery"))
-import stages  # noqa: E402
+from stages import TARGETS  # noqa: E402
 
 SERVICES, FIRST_SERVICE = "10.96.0.0/16", "10.96.0.1"
 ETCD, API = "http://127.0.0.1:2379", "https://127.0.0.1:6443"
-TARGETS = tuple(target for stage in stages.NAMES for target in stages.images(stage))
 
 _running = {}
 

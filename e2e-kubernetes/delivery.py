@@ -72,13 +72,12 @@ def helm(*arguments):
 
 
 def sync(undone=False):
-    """Brings the cluster to what staging holds, as Argo CD would; gives the commit. After an `undo` a field is its writer's, from whom
+    """Brings the cluster to what staging holds, as Argo CD would. After an `undo` a field is its writer's, from whom
     Helm 4 takes it only when it is told to."""
-    folder, commit = checkout("staging")
+    folder, _ = checkout("staging")
     force = ["--force-conflicts"] if undone and os.environ["PROWL_E2E_HELM"].endswith("4") else []
     helm("upgrade", "--install", RELEASE, folder / "helm/prowl", "--namespace", NAMESPACE, *values(folder, "staging"),
          f"--values={HERE / 'values.yaml'}", *force)
-    return commit
 
 
 def rendered(branch, environment):

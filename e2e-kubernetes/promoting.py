@@ -14,8 +14,9 @@ def promotion(world):
         # Both environments have one store here, so that there is nothing to carry; and nobody has signed the images.
         return delivery.script("promote", "--registry", "localhost/prowl", "--verify", "true", "--carry", "true")
 
+    _, healthy = delivery.checkout("staging")
     _refused(promote, "a release that nobody has recorded as healthy")
-    delivery.script("record-tested", "--revision", world.commit, "--verdict", "go")
+    delivery.script("record-tested", "--revision", healthy, "--verdict", "go")
     delivery.propose(inference="sha256:" + "0" * 63 + "1")
     _refused(promote, "a digest that never ran in staging")
     delivery.propose(inference=world.digests["inference"])
@@ -43,4 +44,3 @@ def _refused(promote, what):
 def with_an_image_that_production_alone_has(world):
     # Before the test in staging, so that no rule of the promotion is broken: two environments that drift apart.
     delivery.edit("staging", "helm/environments/production.yaml", lambda text: text + "tags: {trainer: another}\n")
-    world.commit = delivery.checkout("staging")[1]

@@ -4,9 +4,10 @@ import json
 import re
 from pathlib import Path
 
+from stages import TARGETS
+
 RELEASE = "helm/environments/release.yaml"
 TESTED = "helm/environments/tested.json"
-TARGETS = ("fetch", "scheduler", "executor", "preprocess", "trainer", "inference", "loadtest")
 
 # What a cluster renders, as git names paths. Values of production differ from those of staging by design, and the record is written
 # after the test.

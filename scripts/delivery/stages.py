@@ -12,6 +12,9 @@ def images(stage):
     return _ALL["stages"][stage]["images"]
 
 
+TARGETS = tuple(target for stage in NAMES for target in images(stage))
+
+
 def paths(stage):
     """Patterns of paths, as a path filter of GitHub takes them: a path, or a folder and /**."""
     return [*_ALL["everywhere"], *_ALL["stages"][stage]["paths"]]

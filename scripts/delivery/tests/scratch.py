@@ -1,10 +1,13 @@
 """A scratch repository with the branches staging and main, and the scripts as a pipeline calls them."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 DELIVERY = Path(__file__).resolve().parents[1]
@@ -54,6 +57,25 @@ def script(name, *arguments, at=None, env=None):
     """Runs a script as a pipeline does, with nothing of what the developer has set."""
     env = {"PATH": os.environ["PATH"], **(env or {})}
     return subprocess.run([sys.executable, DELIVERY / name, *arguments], check=False, cwd=at, env=env, capture_output=True, text=True)
+
+
+def serve(case, answer):
+    """A server for the time of a test case, which tells `answer(path, headers)`, a status and what is said as JSON. Gives its host and port."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, said = answer(self.path, self.headers)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(said).encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    case.addCleanup(server.server_close)
+    case.addCleanup(server.shutdown)
+    return f"127.0.0.1:{server.server_port}"
 
 
 class TwoBranches(unittest.TestCase):

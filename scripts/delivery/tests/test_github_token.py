@@ -1,13 +1,10 @@
 """GitHub's token is asked for one Vault, and nobody else reads it."""
 
-import json
 import tempfile
-import threading
 import unittest
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from scratch import shell
+from scratch import serve, shell
 
 
 class GithubToken(unittest.TestCase):
@@ -15,23 +12,12 @@ class GithubToken(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.file, self.status, self.answer = Path(folder.name, "vault.jwt"), 200, {"value": "signed"}
-        test = self
 
-        class Github(BaseHTTPRequestHandler):
-            def do_GET(self):
-                test.asked = (self.path, self.headers["authorization"])
-                self.send_response(test.status)
-                self.end_headers()
-                self.wfile.write(json.dumps(test.answer).encode())
+        def github(path, headers):
+            self.asked = (path, headers["authorization"])
+            return self.status, self.answer
 
-            def log_message(self, *_):
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Github)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        self.env = {"ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{server.server_port}/token?of=run", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "asker"}
+        self.env = {"ACTIONS_ID_TOKEN_REQUEST_URL": f"http://{serve(self, github)}/token?of=run", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "asker"}
 
     def ask(self):
         return shell("github-token", "vault-staging", str(self.file), env=self.env)

@@ -1,12 +1,9 @@
 """A candidate in the registry becomes a branch and the text of a pull request, once."""
 
-import json
 import os
-import threading
 import unittest
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from scratch import MODEL, TwoBranches, calls, digest, fake, release, shell
+from scratch import MODEL, TwoBranches, calls, digest, fake, release, serve, shell
 
 NEWER = "20261130T001500Z"
 DIGEST = "5f0c" * 16
@@ -17,25 +14,14 @@ class ReleaseModel(TwoBranches):
         super().setUp()
         self.version = {"name": "prowl", "version": "3", "run_id": "f00d", "description": "What it learnt.", "tags": []}
         self.tag(NEWER)
-        test = self
 
-        class Registry(BaseHTTPRequestHandler):
-            def do_GET(self):
-                found = test.version is not None and self.path.endswith("registered-models/alias?name=prowl&alias=candidate")
-                answer = {"model_version": test.version} if found else {"error_code": "RESOURCE_DOES_NOT_EXIST"}
-                test.authorization = self.headers["authorization"]
-                self.send_response(200 if found else 404)
-                self.end_headers()
-                self.wfile.write(json.dumps(answer).encode())
+        def registry(path, headers):
+            self.authorization = headers["authorization"]
+            if self.version is None or not path.endswith("registered-models/alias?name=prowl&alias=candidate"):
+                return 404, {"error_code": "RESOURCE_DOES_NOT_EXIST"}
+            return 200, {"model_version": self.version}
 
-            def log_message(self, *_):
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Registry)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        self.secrets = {"MLFLOW_URI": f"http://reader:pass%40word@127.0.0.1:{server.server_port}"}
+        self.secrets = {"MLFLOW_URI": f"http://reader:pass%40word@{serve(self, registry)}"}
 
     def tag(self, version, model_digest=DIGEST):
         self.version["tags"] = [{"key": "prowl.version", "value": version}, {"key": "prowl.model_digest", "value": model_digest}]
