@@ -219,7 +219,8 @@ pub(crate) struct PreprocessArgs {
 
     /// Make no run where the store has one of the same export, made on the same terms, for runs by a clock
     ///
-    /// The export is one of the store. The same terms are the same features, list of reverts, days and lengths.
+    /// The export is one of the store; where there is none yet, that is no failure. The same terms are the same features, list
+    /// of reverts, days and lengths.
     #[arg(long)]
     if_new: bool,
 

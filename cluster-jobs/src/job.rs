@@ -52,7 +52,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     };
     let Prepared { secrets, store, export, list, previous } = match prepared {
         Ok(prepared) => prepared,
-        Err(same) => return Ok(Done::NothingNew { run: same.name().to_owned(), url: same.url().to_string() }),
+        Err(nothing) => return Ok(nothing),
     };
     let mut draft = store.draft(Kind::Features).await?;
     let progress = Progress::start(export.files.len());
@@ -95,16 +95,20 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     })))
 }
 
-/// All that is needed before anything is written, or the run that is there already, where that is enough.
-async fn prepare(ask: &Preprocess) -> anyhow::Result<Result<Prepared, Folder>> {
+/// All that is needed before anything is written, or why there is nothing to be done.
+async fn prepare(ask: &Preprocess) -> anyhow::Result<Result<Prepared, Done>> {
     let secrets = Secrets::open(&Store::SECRETS).await?;
     let store = Store::open(&ask.store, &secrets)?;
+    // A clock starts this before the first export is there, and a failure each hour would be a false alarm.
+    if ask.if_new && ask.export == ["latest"] && store.newest(Kind::Exports, |_| true).await?.is_none() {
+        return Ok(Err(Done::NothingYet { store: store.url().to_string() }));
+    }
     let export = Export::resolve(&store, &ask.export).await?;
     let list = ask.reverts.as_deref().map(List::read).transpose()?;
     if ask.if_new
         && let Some(same) = same(ask, &store, &export, list.as_ref()).await?
     {
-        return Ok(Err(same));
+        return Ok(Err(Done::NothingNew { run: same.name().to_owned(), url: same.url().to_string() }));
     }
     let previous = previous(ask, &store).await?;
     Ok(Ok(Prepared { secrets, store, export, list, previous }))

@@ -87,6 +87,11 @@ pub enum Done {
         /// Its URL.
         url: String,
     },
+    /// Nothing: the store has no export yet.
+    NothingYet {
+        /// Its URL.
+        store: String,
+    },
 }
 
 /// The most frequent reasons, and how many more there are.
@@ -110,6 +115,9 @@ impl fmt::Display for Done {
             Self::Published(summary) => summary.fmt(f),
             Self::NothingNew { run, url } => {
                 write!(f, "nothing new: nothing was published\n  the run {run} was made of this export: {url}")
+            }
+            Self::NothingYet { store } => {
+                write!(f, "nothing new: nothing was published\n  there is no export in {store} yet")
             }
         }
     }

@@ -65,6 +65,7 @@ impl House {
 #[test]
 fn what_is_there_already_is_not_made_again() {
     let house = House::start();
+    assert_eq!(house.all(), [false; 3], "before the first pull request");
     house.fill();
     assert_eq!(house.all(), [true; 3]);
     assert_eq!(house.all(), [false; 3]);

@@ -110,7 +110,7 @@ pub struct TrainArgs {
     pub learning_rate: f32,
     /// Train nothing where the store has a model of the same run, feedback and options, for runs by a clock
     ///
-    /// Where MLflow is used, and has no such model, it is trained anew.
+    /// Where there are no features yet, that is no failure. Where MLflow is used, and has no such model, it is trained anew.
     #[arg(long)]
     pub if_new: bool,
     /// Run a backtest of five slices first, and give the model its figures; takes about three times as long

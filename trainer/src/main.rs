@@ -41,6 +41,16 @@ fn told(measured: &Backtest) -> String {
 async fn train(config: &TrainConfig) -> anyhow::Result<()> {
     let mut published = match prowl_trainer::train(config).await? {
         Trained::Published(published) => published,
+        Trained::NothingYet => {
+            exit::say(&format_args!(
+                "nothing new: nothing was trained\n  there are no features in {} yet",
+                config.store
+            ));
+            if config.json {
+                exit::answer(&Nothing { store: config.store.to_string() }).context("the store cannot be printed")?;
+            }
+            return Ok(());
+        }
         Trained::NothingNew(model) => {
             let (version, url) = (model.name().to_owned(), model.url().to_string());
             exit::say(&format_args!(
@@ -81,11 +91,17 @@ async fn train(config: &TrainConfig) -> anyhow::Result<()> {
     }
 }
 
-/// What `--json` prints where nothing was trained.
+/// What `--json` prints where nothing was trained, since there is such a model.
 #[derive(serde::Serialize)]
 struct Same {
     version: String,
     url: String,
+}
+
+/// What `--json` prints where nothing was trained, since there are no features.
+#[derive(serde::Serialize)]
+struct Nothing {
+    store: String,
 }
 
 /// What `--json` prints.

@@ -53,6 +53,8 @@ pub enum Trained {
     Published(Box<Published>),
     /// Nothing: the store has such a model, in this folder.
     NothingNew(Box<Folder>),
+    /// Nothing: the store has no features yet.
+    NothingYet,
 }
 
 /// Trains a model and publishes it. SIGTERM and SIGINT end it within a step of the work; then, as after any error,
@@ -66,6 +68,10 @@ pub async fn train(config: &TrainConfig) -> Result<Trained, TrainError> {
     let mut signal = pin!(shutdown::signal());
     let secrets = Secrets::open(&[&Store::SECRETS[..], &mlflow::SECRETS].concat()).await?;
     let store = Store::open(&config.store, &secrets)?;
+    // A clock starts this before the first features are there, and a failure each hour would be a false alarm.
+    if config.if_new && config.features == "latest" && store.newest(Kind::Features, |_| true).await?.is_none() {
+        return Ok(Trained::NothingYet);
+    }
     let run = store.folder(Kind::Features, &config.features).await?;
     if config.if_new
         && let Some(same) = same(&store, &run, config, &secrets).await?

@@ -42,7 +42,8 @@ pub struct ExportArgs {
     pub parallel: Option<u64>,
     /// Publish nothing where an export of the store has all that is in the collection, for runs by a clock
     ///
-    /// What programs of Prowl change is seen, and when the number of documents has changed.
+    /// What programs of Prowl change is seen, and when the number of documents has changed. A collection that holds none yet is
+    /// no failure.
     #[arg(long, conflicts_with = "since")]
     pub if_new: bool,
     /// The collection.
