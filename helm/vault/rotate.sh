@@ -7,6 +7,7 @@
 #                                                    {"mongo_uri": "…"}, into the secret of STAGE and of each other stage that has the same
 #                                                    values of these keys now. Who has others keeps them, such as one that only reads.
 #                                                    Make the new key at its owner before, and take back the old one after it
+#   rotate.sh keys  … --alone                        into the secret of STAGE and no other: a key of its own, where it shares one so far
 #   rotate.sh token --environment NAME               a new token for the load test: the service knows both tokens before the load
 #                                                    test brings the new one, and forgets the old one last
 #
@@ -22,7 +23,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
 
-stage='' name=loadtest grace=60
+stage='' name=loadtest grace=60 alone=''
 what=${1:-}
 case $what in
   -h | --help) usage; exit 0 ;;
@@ -30,6 +31,11 @@ case $what in
   *) wrong_use "say keys or token" ;;
 esac
 while [ $# -gt 0 ]; do
+  if [ "$1" = --alone ]; then
+    alone=1
+    shift
+    continue
+  fi
   [ $# -ge 2 ] || wrong_use "$1 is no option, or needs a value"
   case $1 in
     --environment) environment=$2 ;;
@@ -80,7 +86,7 @@ keys() {
   # Only where all of them are there: half of a pair of keys would be a wrong one.
   [ "$(compare "${old:-null}" "${old:-null}" "$values")" = same ] || fail "$(path_of "$stage") has not all of the keys $names"
   for other in $secrets; do
-    [ "$other" != "$stage" ] || continue
+    if [ "$other" = "$stage" ] || [ -n "$alone" ]; then continue; fi
     found=$(secret "$other")
     case $(compare "${found:-null}" "$old" "$values") in
       same) write "$other" "$found" "$values" "$names"; written=$((written + 1)) ;;

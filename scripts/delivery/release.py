@@ -121,7 +121,10 @@ def find_tested(release, tested):
 
 def file_in(root):
     """Path of the release file in a working tree."""
-    return Path(root) / RELEASE
+    file = Path(root) / RELEASE
+    if not file.is_file():
+        raise Refused(f"there is no {RELEASE} below {Path(root).resolve()}: run this in the root of the repository")
+    return file
 
 
 def _named(of):
