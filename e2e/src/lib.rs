@@ -7,13 +7,19 @@
 
 mod cluster;
 mod documents;
+mod limits;
 mod programs;
 mod runs;
 pub mod servers;
+mod signals;
 mod store;
+mod words;
 
 pub use cluster::{Cluster, Executor, done};
 pub use documents::{Documents, known_before, revert_of};
+pub use limits::WIDE;
 pub use programs::{Outcome, Running, Server, Variable, get, get_as, run, run_unheard, run_with, wait_for};
 pub use runs::{RejectRow, Row, Run, publish_model, read_run, reject_rows};
+pub use signals::{Signal, heed_signals, signal_that_came};
 pub use store::{TestStore, digests, open};
+pub use words::{keep_words_in, texts_below};
