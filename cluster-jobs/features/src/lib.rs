@@ -1,7 +1,7 @@
 //! The one definition of a feature: from one pull request and what was known before it to one vector.
 //!
-//! The batch job and the service both call [`features`], so that the same pull request with the same
-//! history gives the same bits in both. The way through the crate:
+//! The batch job and the service go the same way, which [`features`] goes in one call, so that the same pull request
+//! with the same history gives the same bits in both:
 //!
 //! ```text
 //! JSON ── PullRequest::from_json ──> PullRequest ── Facts::of ──> Facts ─┐
@@ -9,9 +9,10 @@
 //!             Replay (batch) or Profiles (service) ──> History ──────────┘
 //! ```
 //!
-//! [`Facts`] is all that is read off the pull request alone: numbers and hashed keys, no text. It is what
-//! crosses a shuffle in the batch job. [`History`] is what was known of its author, repository, files and
-//! directories before it was opened. [`FEATURES`] is the catalog: each row names a feature and computes it.
+//! [`Facts`] is all that is read off the pull request alone: numbers and hashed keys, and no text but the name of its
+//! repository and the beginning of its title. It is what crosses a shuffle in the batch job. [`History`] is what was
+//! known of its author, repository, files and directories before it was opened. [`FEATURES`] is the catalog: each row
+//! names a feature and computes it.
 //!
 //! This crate never does I/O, never reads a clock, and knows nothing of an engine or a model.
 
