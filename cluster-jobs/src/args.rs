@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use prowl_platform::{
     StoreUrl,
-    arguments::{within, wrong_use},
+    arguments::{share, within, wrong_use},
 };
 use url::Url;
 
@@ -325,15 +325,6 @@ impl Scheduler {
 fn line_bytes(text: &str) -> Result<u64, String> {
     let bytes = text.parse().ok().map(|size: ByteSize| size.as_u64());
     bytes.filter(|bytes| (1..=1 << 31).contains(bytes)).ok_or_else(|| "give a size from 1 byte to 2GiB".to_owned())
-}
-
-/// A share as users write it: `0.05` or `5%`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
-    let share = number.trim().parse::<f64>().ok().map(|number| number / whole);
-    share
-        .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| "give a number from 0 to 1, or from 0% to 100%".to_owned())
 }
 
 impl TryFrom<PreprocessArgs> for Preprocess {
