@@ -255,8 +255,8 @@ pub struct Preprocess {
     pub(crate) store: StoreUrl,
     pub(crate) export: Vec<String>,
     pub(crate) cluster: Cluster,
-    /// In milliseconds.
-    pub(crate) maturity: i64,
+    /// Days after its merge from which a pull request counts as not taken back.
+    pub(crate) label_maturity_days: u32,
     /// List of pull requests that were taken back.
     pub(crate) reverts: Option<PathBuf>,
     /// The share of lines that may be unusable.
@@ -356,7 +356,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             store: StoreUrl::parse(&store).map_err(wrong_use)?,
             export: args.export,
             cluster,
-            maturity: i64::from(args.label_maturity_days) * 86_400_000,
+            label_maturity_days: args.label_maturity_days,
             reverts: args.reverts,
             max_reject_share: args.max_reject_share,
             fail_on_drift: args.fail_on_drift,

@@ -30,6 +30,9 @@ const REASONS_KEPT: usize = 20;
 /// How long a write may take that a task has already begun when its job is given up.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
 /// Runs the job, or gives it up when `stop` comes first. Boxed, so that the engine's futures are compiled into this
 /// library and not again into each program.
 ///
@@ -128,7 +131,7 @@ async fn same(ask: &Preprocess, store: &Store, export: &Export, list: Option<&Li
 fn terms(ask: &Preprocess) -> serde_json::Map<String, Value> {
     let terms = [
         ("features_digest", json!(digest())),
-        ("label_maturity_days", json!(ask.maturity / 86_400_000)),
+        ("label_maturity_days", json!(ask.label_maturity_days)),
         ("max_line_bytes", json!(ask.max_line_bytes)),
         ("keep_history", json!(ask.keep_history)),
     ];
@@ -227,7 +230,7 @@ async fn run_into(
     let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
     let now = now()?;
     let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history, now };
-    let maturity = Maturity { window: ask.maturity, now };
+    let maturity = Maturity { window: i64::from(ask.label_maturity_days) * DAY, now };
     let mut submission = session.submit(plan::job(scan, maturity, reverts, publication)?).await?;
     let name = submission.name();
     tokio::select! {
