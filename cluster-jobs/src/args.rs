@@ -324,7 +324,7 @@ impl Scheduler {
 /// A length as users write it: `64MiB`, or a number of bytes.
 fn line_bytes(text: &str) -> Result<u64, String> {
     let bytes = text.parse().ok().map(|size: ByteSize| size.as_u64());
-    bytes.filter(|bytes| (1..=1 << 31).contains(bytes)).ok_or_else(|| "give a size from 1 byte to 2GiB".to_owned())
+    bytes.filter(|bytes| (1..=1 << 31).contains(bytes)).ok_or_else(|| "write a size from 1 byte to 2GiB".to_owned())
 }
 
 impl TryFrom<PreprocessArgs> for Preprocess {

@@ -287,7 +287,9 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     named.extend((more > 0).then(|| and_more(more)));
     let named = named.join("; ");
     if kept + superseded == 0 {
-        bail!("none of {read} lines can be used: {named}");
+        bail!(
+            "none of {read} lines can be used: {named}; give pull requests as prowl-fetch or mongoexport writes them"
+        );
     }
     bail!(
         "{rejected} of {read} lines cannot be used, {:.2}%, of which {}% may: {named}; mend the export, or have the rest \
