@@ -138,7 +138,7 @@ fn read(
     let is_stopped = || batches.is_closed();
     for source in sources {
         let file = source.to_string();
-        let failed = |source| Error::ImportFile { file: file.clone(), source: told(source) };
+        let failed = |source| Error::File { file: file.clone(), source: told(source) };
         let mut documents =
             Documents::of(source.open(runtime, &is_stopped).map_err(failed)?, LONGEST).map_err(failed)?;
         tally.files += 1;

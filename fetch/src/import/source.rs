@@ -139,8 +139,7 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<(Vec
         } else if name == "-" {
             sources.push(Source::Stdin);
         } else if path.is_dir() {
-            let mut files =
-                files::of(path, &ENDS).map_err(|source| Error::ImportFile { file: name.clone(), source })?;
+            let mut files = files::of(path, &ENDS).map_err(|source| Error::File { file: name.clone(), source })?;
             files.retain(|file| !is_beside(file));
             privacy = told_beside(path);
             if files.is_empty() {
@@ -149,7 +148,7 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<(Vec
             sources.extend(files.into_iter().map(Source::File));
         } else {
             // Before anything is stored.
-            fs::metadata(path).map_err(|source| Error::ImportFile { file: name.clone(), source })?;
+            fs::metadata(path).map_err(|source| Error::File { file: name.clone(), source })?;
             sources.push(Source::File(path.to_owned()));
         }
         let settings = privacy.map(|privacy| Settings { privacy }).unwrap_or_default();
