@@ -47,8 +47,7 @@ async fn look_at_all(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<
     let concurrency = concurrency.max(1);
     let manner = Manner { overlap, since, patience };
     let github = GitHub::new(api, secrets, concurrency, patience, mongo.clone(), false);
-    let prefix = format!("github:{}:", github.host());
-    let states = mongo.repositories(&prefix).await?;
+    let states = mongo.repositories(&github.id("")).await?;
     let states: HashMap<String, Repository> = states.into_iter().map(|state| (state.id.clone(), state)).collect();
     let mut estimate = Estimate::default();
     let jobs = jobs(&github, targets, &mut estimate).await?;
@@ -57,10 +56,9 @@ async fn look_at_all(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<
     let begun = Instant::now();
     let mut looks = stream::iter(jobs)
         .map(|job| {
-            let (github, states, prefix) = (&github, &states, &prefix);
+            let (github, states) = (&github, &states);
             async move {
-                let state = states.get(&format!("{prefix}{}", job.name.to_lowercase()));
-                let look = look(github, &job.name, state, manner).await;
+                let look = look(github, &job.name, states.get(&github.id(&job.name)), manner).await;
                 Ok::<_, Error>((job, look))
             }
         })

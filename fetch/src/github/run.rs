@@ -66,7 +66,7 @@ pub async fn collect(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<
     let Config { api, targets, concurrency, overlap, patience, since, privacy, lease, .. } = config;
     let concurrency = concurrency.max(1);
     let github = GitHub::new(api, secrets, concurrency, patience, mongo.clone(), true);
-    let states = mongo.repositories(&format!("github:{}:", github.host())).await?;
+    let states = mongo.repositories(&github.id("")).await?;
     let visitor = Arc::new(Visitor {
         known: states.into_iter().filter_map(|state| Some((state.node_id?, state.id))).collect(),
         github,
@@ -156,7 +156,7 @@ impl Run {
                 }
             };
             for job in owned.jobs {
-                if ids.insert(visitor.id(&job.name)) {
+                if ids.insert(visitor.github.id(&job.name)) {
                     self.send(job).await?;
                 }
             }
@@ -267,7 +267,7 @@ impl Run {
 
     /// Sees what became of repositories that an owner has no more.
     async fn look_for_the_vanished(&mut self, login: &str, listed: &HashSet<String>) -> Result<(), Error> {
-        let states = self.visitor.mongo.repositories(&self.visitor.id(&format!("{login}/"))).await?;
+        let states = self.visitor.mongo.repositories(&self.visitor.github.id(&format!("{login}/"))).await?;
         for state in states {
             if listed.contains(&state.id) || state.status == Status::Missing || state.node_id.is_none() {
                 continue;
