@@ -57,7 +57,7 @@ pub enum Error {
         reason: String,
     },
     /// Reading from or writing to `git` failed.
-    #[error("lost the connection to `git {command}`")]
+    #[error("lost the connection to `git {command}`: run it again")]
     Pipe {
         /// Its first argument.
         command: &'static str,
@@ -219,7 +219,7 @@ pub enum Error {
 
     // ---- `publish`, `export`, `import`, `extjson` ----
     /// A document that BSON cannot hold.
-    #[error("{document} cannot be stored: {reason}")]
+    #[error("{document} cannot be written as BSON: {reason}; correct it where it comes from")]
     NoBson {
         /// Which one.
         document: String,
