@@ -152,19 +152,8 @@ async fn look(github: &GitHub, name: &str, state: Option<&Repository>, manner: M
     {
         return Ok(look(None));
     }
-    let mut patience = github.patience();
-    let place = Place { after: None, first: PAGE as u32, files: false };
-    loop {
-        let says = match github.outline(name, place, &mut patience).await {
-            Ok(outlined) => return Ok(look(Some(count(&outlined, state, manner)))),
-            Err(Unanswered::Gone) => return Ok(None),
-            Err(Unanswered::Failed(error)) => return Err(error),
-            Err(Unanswered::TooMuch(says) | Unanswered::BadCursor(says)) => says,
-        };
-        if !patience.wait(Duration::ZERO).await {
-            return Err(github.gives_up(says, &patience));
-        }
-    }
+    let newest = github.newest(name, PAGE as u32).await?;
+    Ok(newest.and_then(|outlined| look(Some(count(&outlined, state, manner)))))
 }
 
 /// How many pull requests a walk would fetch, as far as the newest hundred tell.
