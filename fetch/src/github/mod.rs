@@ -42,7 +42,6 @@ pub use self::{
     targets::Target,
     trouble::Trouble,
 };
-use crate::privacy::Privacy;
 
 /// What to collect, and how.
 #[derive(Debug)]
@@ -59,8 +58,6 @@ pub struct Config {
     pub patience: Duration,
     /// Down to which update the first walk through a repository goes.
     pub since: Option<jiff::Timestamp>,
-    /// What is not to be stored.
-    pub privacy: Privacy,
     /// Whether the collection gets a validator.
     pub validator: bool,
     /// How long a repository stays taken by a collector that was killed.

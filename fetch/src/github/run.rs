@@ -28,6 +28,7 @@ use super::{
 use crate::{
     Error,
     mongo::{Mongo, Settings, Status},
+    privacy::Privacy,
 };
 
 /// How long a run that was told to end waits for what is being written.
@@ -42,18 +43,18 @@ const TICK: Duration = Duration::from_secs(1);
 /// A lease that its holder does not renew is over after one time of its own; this is for what comes on top.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Brings the pull requests of all targets up to date.
+/// Brings the pull requests of all targets up to date, without what is not to be stored of them.
 ///
 /// The indexes and settings of the collection are made first. A repository that cannot be read is told in the report and
 /// costs no other. When a signal comes, the run ends as soon as what is being written is, and the report says so.
 ///
 /// # Errors
 /// What no repository could do without: the collection, or a token that GitHub takes.
-pub async fn collect(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<Report, Error> {
+pub async fn collect(config: Config, privacy: Privacy, mongo: &Mongo, secrets: Secrets) -> Result<Report, Error> {
     let mut stop = pin!(shutdown::signal());
     let begun = Instant::now();
     let prepare = async {
-        mongo.settings(&Settings::from(&config.privacy)).await?;
+        mongo.settings(&Settings::from(&privacy)).await?;
         mongo.prepare(config.validator).await
     };
     tokio::select! {
@@ -63,7 +64,7 @@ pub async fn collect(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<
             return Ok(Report { stopped: Some(signal), seconds, ..Report::default() });
         }
     }
-    let Config { api, targets, concurrency, overlap, patience, since, privacy, lease, .. } = config;
+    let Config { api, targets, concurrency, overlap, patience, since, lease, .. } = config;
     let concurrency = concurrency.max(1);
     let github = GitHub::new(api, secrets, concurrency, patience, mongo.clone(), true);
     let states = mongo.repositories(&github.id("")).await?;
