@@ -22,13 +22,14 @@ use crate::{
     files::{self, unpack},
     mongo::Settings,
     publish::PRIVACY,
+    synth::PLANTED,
 };
 
 /// How files of a folder end that are taken, packed or not.
 const ENDS: [&str; 3] = [".json", ".ndjson", ".jsonl"];
 
 /// What the store and the generator write beside the documents.
-const BESIDE: [&str; 2] = ["manifest.json", "planted.json"];
+const BESIDE: [&str; 2] = ["manifest.json", PLANTED];
 
 /// Bytes of standard input that travel together.
 const PIECE: u64 = 256 << 10;
