@@ -44,7 +44,6 @@ pub async fn estimate(config: Config, mongo: &Mongo, secrets: Secrets) -> Result
 
 async fn look_at_all(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<Estimate, Error> {
     let Config { api, targets, concurrency, overlap, patience, since, .. } = config;
-    let concurrency = concurrency.max(1);
     let manner = Manner { overlap, since, patience };
     let github = GitHub::new(api, secrets, concurrency, patience, mongo.clone(), false);
     let states = mongo.repositories(&github.id("")).await?;

@@ -50,7 +50,7 @@ pub struct Config {
     pub api: Url,
     /// What to collect.
     pub targets: Vec<Target>,
-    /// Most requests at once; twice as many repositories are under way.
+    /// Most requests at once, at least one; twice as many repositories are under way.
     pub concurrency: usize,
     /// How far behind its watermark a repository is read again: GitHub's lists may lag behind its clock.
     pub overlap: Duration,

@@ -65,7 +65,6 @@ pub async fn collect(config: Config, privacy: Privacy, mongo: &Mongo, secrets: S
         }
     }
     let Config { api, targets, concurrency, overlap, patience, since, lease, .. } = config;
-    let concurrency = concurrency.max(1);
     let github = GitHub::new(api, secrets, concurrency, patience, mongo.clone(), true);
     let states = mongo.repositories(&github.id("")).await?;
     let visitor = Arc::new(Visitor {
