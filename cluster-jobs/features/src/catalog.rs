@@ -132,11 +132,8 @@ impl std::fmt::Debug for Feature {
     }
 }
 
-/// Every feature, in the order of the vector.
-pub const FEATURES: &[Feature] = LIST;
-
 /// Number of features.
-pub const FEATURE_COUNT: usize = LIST.len();
+pub const FEATURE_COUNT: usize = FEATURES.len();
 
 /// The catalog as JSON: what documents the columns of a features run.
 pub fn catalog_json() -> serde_json::Value {
@@ -255,8 +252,9 @@ use Group::{Author, FileHistory as Files, Kind, Process, Relative, Repository, S
 use Missing::{Never, Unknown, Zero};
 use Says::{Amount, AmountOrNone, Flag, Plain};
 
+/// Every feature, in the order of the vector.
 #[rustfmt::skip]
-const LIST: &[Feature] = &[
+pub const FEATURES: &[Feature] = &[
     // How much is changed.
     row(("additions", Size, Unit::Lines), ("additions", Unknown), "Lines added.", Amount("adds {}"), |r| count(r.additions)),
     row(("deletions", Size, Unit::Lines), ("deletions", Unknown), "Lines deleted.", Amount("deletes {}"), |r| count(r.deletions)),

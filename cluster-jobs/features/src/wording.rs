@@ -180,12 +180,6 @@ impl Feature {
     }
 
     /// A value in the feature's unit, such as `1,204 lines`.
-    pub fn amount(&self, value: f32) -> String {
-        let mut text = String::new();
-        self.measured(value).push_to(&mut text);
-        text
-    }
-
     fn measured(&self, value: f32) -> Amount {
         let number = Numeral::of(value);
         match self.unit {
@@ -354,7 +348,12 @@ mod tests {
         let (ratio, spread) = (feature("files_to_median"), feature("files_in_spreads"));
         assert_eq!(ratio.says(5.0), "changes 32 times the files of this repository's median change");
         assert_eq!(ratio.says(-2.0), "changes 25% of the files of this repository's median change");
-        assert_eq!(ratio.amount(0.5), "1.4 times");
+        let amount = |value: f32| {
+            let mut text = String::new();
+            ratio.measured(value).push_to(&mut text);
+            text
+        };
+        assert_eq!(amount(0.5), "1.4 times");
         let usual = Usual { low: -3.0, median: 0.0, high: 4.0, mean: 0.1 };
         assert_eq!(
             ratio.sentence(5.0, 0.0, &usual),
@@ -365,7 +364,7 @@ mod tests {
             "changes 2 times the files of this repository's median change, where about 25% would fit the rest of the change"
         );
         for same in [0.0, 0.05, -0.05] {
-            assert_eq!(ratio.amount(same), "1.0 times");
+            assert_eq!(amount(same), "1.0 times");
         }
         let reverts = feature("path_revert_ratio");
         let usual = Usual { low: -0.4, median: 0.05, high: 1.1, mean: 0.1 };
