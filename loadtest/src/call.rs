@@ -1,6 +1,8 @@
 //! One call of each kind that a client makes, and what came of it: an answer counts only if it is whole, finite, within its
 //! range, and of the model that is expected.
 
+mod unsent;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -24,9 +26,9 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
+pub(crate) use self::unsent::never_begun;
 use crate::{
     outputs::{floats, place_of, texts},
-    rehearse::never_begun,
     sample::{Fault, Outcome},
     skimmed::{Said, Skimmed},
     target::Target,

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use prowl_platform::innermost;
 use prowl_proto::{
     inference::grpc_inference_service_client::GrpcInferenceServiceClient,
     v1::{GetModelRequest, GetModelResponse, ScoreRequest, scoring_client::ScoringClient},
@@ -305,7 +306,7 @@ pub(crate) fn said(status: &Status) -> String {
         };
         return format!("{words}; {hint}");
     }
-    let words = innermost(status);
+    let words = first_words(status);
     let is_broken = std::error::Error::source(status).is_some() || words.contains("connection error");
     let hint = match status.code() {
         Code::Unauthenticated => TOKEN_HINT,
@@ -322,17 +323,14 @@ pub(crate) fn said(status: &Status) -> String {
 
 /// Why TLS did not come about.
 fn certificate(status: &Status) -> Option<String> {
-    let words = innermost(status);
+    let words = first_words(status);
     let mut marks = ["certificate", "HandshakeFailure", "CaUsedAsEndEntity"].into_iter().chain(NO_TLS);
     marks.any(|mark| words.contains(mark)).then_some(words)
 }
 
 /// The words of the first cause: the outer ones say only that the transport failed.
-fn innermost(status: &Status) -> String {
-    let mut cause: &(dyn std::error::Error + 'static) = status;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
+fn first_words(status: &Status) -> String {
+    let cause = innermost(status);
     match cause.downcast_ref::<Status>() {
         Some(status) => status.message().to_owned(),
         None => cause.to_string(),
