@@ -43,8 +43,7 @@ fn side(side: &Side) -> String {
     if side.version.is_empty() {
         return format!("at {}", side.url);
     }
-    let digest: String = side.digest.chars().take(12).collect();
-    format!("{} ({digest}) at {}, ready after {} s", side.version, side.url, number(side.ready_seconds))
+    format!("{} ({:.12}) at {}, ready after {} s", side.version, side.digest, side.url, number(side.ready_seconds))
 }
 
 fn checks(verdict: &Verdict) -> String {

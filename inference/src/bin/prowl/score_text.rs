@@ -182,8 +182,7 @@ fn later_history(response: &ScoreResponse) -> Option<String> {
 fn origin(response: &ScoreResponse) -> String {
     let mut parts = Vec::new();
     if let Some(model) = &response.model {
-        let digest = model.digest.get(..12).unwrap_or(&model.digest);
-        parts.push(printable(&format!("model {} ({digest})", model.version)));
+        parts.push(printable(&format!("model {} ({:.12})", model.version, model.digest)));
     }
     match (response.history_source(), &response.history_as_of) {
         (HistorySource::Request, _) => parts.push("history from the request".to_owned()),
