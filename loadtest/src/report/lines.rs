@@ -35,8 +35,7 @@ fn missing() -> String {
 }
 
 fn decision(verdict: &Verdict) -> String {
-    let name = words::decision(verdict.decision).to_lowercase();
-    format!("{name} for {}, exit code {}", verdict.expected, verdict.decision.exit_code())
+    format!("{} for {}, exit code {}", verdict.decision.words(), verdict.expected, verdict.decision.exit_code())
 }
 
 fn side(side: &Side) -> String {
