@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
-use crate::outputs::{floats, place_of, set_floats, set_texts};
+use crate::tensors::{floats, place_of, set_floats, set_texts};
 
 /// What `slow` adds to each call.
 const SLOW: Duration = Duration::from_millis(15);
@@ -212,7 +212,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::outputs::tests::answer as answer_of_tensors;
+    use crate::tensors::tests::answer as answer_of_tensors;
 
     fn planted(fault: Break, seed: u64) -> Planted {
         Planted::new(Some(fault), Bands { unusual: 95.0, very_unusual: 99.0 }, seed)
