@@ -1,17 +1,7 @@
 //! The words for an answer, or for what is wrong with a request, that every text for people has in common: the client's, a check
 //! run's, a tensor's.
 
-use prowl_proto::v1::{Band, Reference, RiskBand, ScoreResponse};
-
-/// The name of a band; nothing where there was nothing to judge.
-pub fn band(band: Band) -> Option<&'static str> {
-    match band {
-        Band::Unspecified => None,
-        Band::Routine => Some("routine"),
-        Band::Unusual => Some("unusual"),
-        Band::VeryUnusual => Some("very unusual"),
-    }
-}
+use prowl_proto::v1::{Reference, RiskBand, ScoreResponse};
 
 /// How many are less unusual, and of what: `99.9% of pull requests of this repository`; nothing where nothing was judged.
 pub fn among(response: &ScoreResponse) -> Option<String> {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, ScoreResponse};
 
-use crate::words::{self, among, of_risk, probability};
+use crate::words::{among, of_risk, probability};
 
 /// Longest text that GitHub takes, in characters; no text has fewer bytes than characters.
 const LONGEST: usize = 65_535;
@@ -71,7 +71,7 @@ fn list<'a>(title: &str, sentences: impl Iterator<Item = (String, &'a str)>) -> 
 
 /// The name of the band, as a sentence begins.
 fn band(response: &ScoreResponse) -> Option<String> {
-    let name = words::band(response.band())?;
+    let name = response.band().words()?;
     Some(format!("{}{}", name[..1].to_uppercase(), &name[1..]))
 }
 

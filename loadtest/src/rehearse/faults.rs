@@ -153,11 +153,9 @@ impl Planted {
         if self.fault == Some(Break::Drifted)
             && let Some(place) = place_of("band", answer)
         {
-            let word = |percentile: &f32| match self.band(*percentile) {
-                _ if percentile.is_nan() => "",
-                Band::VeryUnusual => "very unusual",
-                Band::Unusual => "unusual",
-                Band::Routine | Band::Unspecified => "routine",
+            let word = |percentile: &f32| {
+                let band = if percentile.is_nan() { Band::Unspecified } else { self.band(*percentile) };
+                band.words().unwrap_or_default()
             };
             set_texts(answer, place, &percentiles.iter().map(word).collect::<Vec<_>>());
         }

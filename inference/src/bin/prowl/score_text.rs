@@ -91,16 +91,16 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// Band, bar and percentile.
 fn verdict(response: &ScoreResponse) -> String {
-    let (name, color) = match response.band() {
-        Band::Unspecified => {
-            let style = WARNING.bold();
-            return format!(
-                "{style}NOT JUDGED{style:#}  the document says nothing of the change: give its size and its files"
-            );
-        }
-        Band::Routine => ("ROUTINE", AnsiColor::Green),
-        Band::Unusual => ("UNUSUAL", AnsiColor::Yellow),
-        Band::VeryUnusual => ("VERY UNUSUAL", AnsiColor::Red),
+    let Some(name) = response.band().words().map(str::to_uppercase) else {
+        let style = WARNING.bold();
+        return format!(
+            "{style}NOT JUDGED{style:#}  the document says nothing of the change: give its size and its files"
+        );
+    };
+    let color = match response.band() {
+        Band::Unspecified | Band::Routine => AnsiColor::Green,
+        Band::Unusual => AnsiColor::Yellow,
+        Band::VeryUnusual => AnsiColor::Red,
     };
     let style = color.on_default().bold();
     let full = (response.percentile() / 100.0 * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
