@@ -11,6 +11,8 @@ use prowl_features::{FEATURES, Feature, Unit};
 use prowl_model::{Contribution, Effect, FeatureInfo, Habit, Input, Model, Usual};
 use prowl_proto::v1;
 
+use crate::words::day;
+
 /// Features that tell a reviewer one thing, the plainest first. A feature that is not listed is a subject of its own.
 const SUBJECTS: &[&[&str]] = &[
     &["churn", "additions", "churn_to_median", "churn_per_file", "churn_in_spreads"],
@@ -297,13 +299,6 @@ fn in_words(&Usual { low, median, high, mean }: &Usual) -> prowl_features::Usual
 
 fn message(&Usual { low, median, high, .. }: &Usual) -> v1::Usual {
     v1::Usual { low, median, high }
-}
-
-/// The day of a time: the first ten characters of RFC 3339.
-fn day(time: &Timestamp) -> String {
-    let mut day = time.to_string();
-    day.truncate(10);
-    day
 }
 
 #[cfg(test)]
