@@ -99,6 +99,11 @@ impl Violation {
     }
 }
 
+/// One field is wrong.
+pub(crate) fn wrong(field: &str, description: &str) -> Error {
+    Error::Invalid(vec![Violation::new(field, description)])
+}
+
 fn one_line(violations: &[Violation]) -> String {
     let each = violations.iter().map(|Violation { field, description }| words::violation(field, description));
     each.collect::<Vec<_>>().join("; ")
@@ -154,8 +159,7 @@ impl Error {
 
     /// More in one request than the server takes; `instead` says of what, and what to send.
     pub(crate) fn too_many(field: &str, found: usize, things: &str, most: usize, instead: &str) -> Self {
-        let description = format!("{found} {things}, this server takes {most} {instead}");
-        Self::Invalid(vec![Violation::new(field, description)])
+        wrong(field, &format!("{found} {things}, this server takes {most} {instead}"))
     }
 
     /// The same error for a request whose document is the field `parent`.
@@ -168,7 +172,7 @@ impl Error {
                     .map(|v| Violation::new(format!("{parent}.{}", v.field), v.description))
                     .collect(),
             ),
-            Self::NotJson(message) => Self::Invalid(vec![Violation::new(parent, message)]),
+            Self::NotJson(message) => wrong(parent, &message),
             other => other,
         }
     }

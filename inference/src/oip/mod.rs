@@ -22,7 +22,7 @@ pub(crate) use tensor::{Kind, Tensor, Values};
 
 use crate::{
     engine::{Asked, Engine},
-    error::{Error, Violation},
+    error::{Error, wrong},
     scorer::Scorer,
 };
 
@@ -170,8 +170,4 @@ fn output(signature: &Signature, responses: &[v1::ScoreResponse]) -> Tensor {
         }),
     };
     Tensor { name: signature.name.to_owned(), shape: vec![responses.len() as i64], values }
-}
-
-pub(crate) fn wrong(field: &str, description: &str) -> Error {
-    Error::Invalid(vec![Violation::new(field, description)])
 }
