@@ -73,7 +73,7 @@ pub enum Error {
     #[error("the body has the content-encoding {0:?}, which this server does not read: send it as plain JSON")]
     Encoded(String),
     /// The HTTP body does not say that it is JSON, where it has to.
-    #[error("the body has another content-type than application/json, the one that is taken here")]
+    #[error("the body does not say that it is JSON: send it with the header `content-type: application/json`")]
     Untyped,
     /// The answer has no form in JSON: a fault of ours.
     #[error("the answer cannot be written as JSON: {0}")]

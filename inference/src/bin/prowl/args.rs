@@ -135,7 +135,7 @@ fn token() -> anyhow::Result<Bearer> {
     if token.is_empty() {
         return Ok(Bearer::default());
     }
-    Bearer::of(&token).context("PROWL_TOKEN holds other than visible characters")
+    Bearer::of(&token).context("PROWL_TOKEN holds other than visible characters: set it to the token alone")
 }
 
 /// A pull request as GitHub writes it.
