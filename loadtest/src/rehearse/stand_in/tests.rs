@@ -127,7 +127,7 @@ async fn before(fault: Option<Break>) -> Before {
         .add_service(ScoringServer::new(Real))
         .add_service(GrpcInferenceServiceServer::new(Real))
         .add_service(reported);
-    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(real)));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(real)));
     let (listen, http) = (listener.local_addr().unwrap(), listener.local_addr().unwrap());
     let forward = Forward::new(&StandIn { of, of_http: None, fault, listen, http, seed: 1 }).await.unwrap();
     let (end, ended) = oneshot::channel::<()>();
