@@ -1,7 +1,7 @@
 //! What the whole-pipeline tests share: the programs as a user starts them, and what they leave behind.
 //!
 //! The programs are those of the same build (`target/<profile>/`), so `cargo build --workspace` comes first, as
-//! `make test` does.
+//! `make test` does. This library links none of them: it starts them, and looks at what they say and leave.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on ends here")]
 

@@ -18,6 +18,9 @@ use crate::{
 /// The highest rate of a preview, by the one at which it is compared: beyond what anybody will ask of it, and soon tried.
 const HIGHEST: f64 = 5.0;
 
+/// Pull requests whose answers are compared.
+pub(super) const COMPARED: u64 = 2_000;
+
 /// `prowl-loadtest gate`
 #[derive(Debug, Group)]
 pub struct GateArgs {
@@ -67,7 +70,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = positive_duration)]
     pub step: Duration,
     /// Pull requests whose answers are compared
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = within(1, 100_000))]
+    #[arg(long, value_name = "N", default_value_t = COMPARED, value_parser = within(1, 100_000))]
     pub compare: u64,
     /// Folder for verdict.json, verdict.md, report.html and goose.html
     #[arg(long, value_name = "FOLDER", default_value = "verdict")]
