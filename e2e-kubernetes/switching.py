@@ -63,12 +63,12 @@ def gate_log(hashed):
 @claim
 def refusal(world):
     """A bad model, whose network is not the one that was trained, stays out: the gate finds it, and active stays where it is."""
-    bad = jobs.plant_bad_model(world.second)
+    world.bad = jobs.plant_bad_model(world.second)
     with Watch() as watch:
         old = watch.looks[0].active
-        delivery.propose(bad)
+        delivery.propose(world.bad)
         delivery.sync()
-        new = until(60, "pods of the bad model", lambda: hash_of(bad))
+        new = until(60, "pods of the bad model", lambda: hash_of(world.bad))
         watch.until(CHANGE, "an end", lambda look: look.phase == "Degraded" or look.active == new)
         looks = list(watch.looks)
     check(all(look.active == old for look in looks), "the bad model went live")
@@ -93,7 +93,7 @@ def leave_out(analysis):
 
 
 def gone(model):
-    """Waits until no pod serves the model, and gives their hash: as long as they stand, Rollouts goes back to them without a gate."""
+    """Waits until no pod of the model is left, and gives their hash."""
     hashed = hash_of(model)
     of_it = f"app.kubernetes.io/component=inference,rollouts-pod-template-hash={hashed}"
     until(90, f"the end of the pods of {model}", lambda: not get("pods", "-l", of_it)["items"])
@@ -102,26 +102,39 @@ def gone(model):
 
 @claim
 def undo(world):
-    """`abort` ends a release while the gate looks, and `undo` goes back to what serves; active moves at neither."""
+    """`undo` goes back to what serves, and `abort` ends a release while the gate looks; active moves at neither, and what was refused
+    meets the gate again."""
     with Watch() as watch:
         serving = watch.looks[0].active
         check(serving == hash_of(world.second), f"active leads to {serving}")
-        argo("undo")
-        watch.until(60, "the way back from the bad model", lambda look: look.phase == "Healthy" and look.preview == serving)
+
+        def undone():
+            argo("undo")
+            watch.until(60, "the way back", lambda look: look.phase == "Healthy" and look.preview == serving)
+
+        undone()
+        # Git says so, too, and then once more what was refused.
+        refused = hash_of(world.bad)
+        earlier = gates(refused)
+        for model in (world.second, world.bad):
+            delivery.propose(model)
+            delivery.sync(undone=True)
+        watch.until(CHANGE, "the gate", lambda look: len(gates(refused)) > len(earlier) or look.active == refused)
+        watch.until(CHANGE, "its no", lambda look: look.phase == "Degraded" or look.active == refused)
+        undone()
         delivery.propose(world.first)
         delivery.sync(undone=True)
         new = until(60, "pods of the first model", lambda: hash_of(world.first))
         watch.until(CHANGE, "the gate", lambda look: look.analyses.get((new, "PrePromotion")) == "Running" or look.active == new)
         argo("abort")
         watch.until(60, "the end of the release", lambda look: look.phase == "Degraded" or look.active == new)
-        argo("undo")
-        watch.until(60, "the way back", lambda look: look.phase == "Healthy" and look.preview == serving)
+        undone()
         looks = list(watch.looks)
     # Git says so, too.
     delivery.propose(world.second)
     delivery.sync(undone=True)
     check(all(look.active == serving for look in looks), "active has moved")
-    return "back at the second model twice, and active has not moved"
+    return "back at the second model three times, and active has not moved"
 
 
 @claim
