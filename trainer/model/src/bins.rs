@@ -127,4 +127,17 @@ mod tests {
         assert_eq!(nothing.shares(0)[BINS - 1], 1.0);
         assert!(nothing.check(1).is_ok() && nothing.check(2).is_err() && of(&[]).check(1).is_ok());
     }
+
+    #[test]
+    fn what_is_no_spread_is_refused() {
+        let refused = |change: fn(&mut Bins)| {
+            let mut bins = of(&[1.0, 2.0]);
+            bins.check(1).unwrap();
+            change(&mut bins);
+            bins.check(1).is_err()
+        };
+        assert!(refused(|bins| bins.edges[[0, EDGES - 1]] = -1.0), "edges that fall");
+        assert!(refused(|bins| bins.shares[[0, 0]] = 1.5), "more than all");
+        assert!(refused(|bins| bins.shares[[0, 3]] = -0.5), "less than none");
+    }
 }

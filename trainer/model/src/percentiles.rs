@@ -227,4 +227,22 @@ mod tests {
         assert_eq!(Percentiles::of(vec![]), None);
         assert_eq!(Percentiles::of(vec![1.0, f32::NAN]), None);
     }
+
+    #[test]
+    fn between_two_points_the_curve_is_straight() {
+        // Of two scores the lower is at 25%, the higher at 75%.
+        let curve = Percentiles::of(vec![3.0, 1.0]).unwrap();
+        assert_eq!([1.0, 2.0, 3.0].map(|score| curve.of_score(score)), [25.0, 50.0, 75.0]);
+        assert_eq!([25.0, 50.0, 75.0].map(|percentile| curve.score_at(percentile)), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn the_tail_is_as_long_as_the_highest_tenth_is_on_average() {
+        let tail = |scores: Vec<f32>| Percentiles::of(scores).unwrap().tail;
+        // From 181 to 200: half of 19 above the lowest of them.
+        assert!((tail((1..=200_u8).map(f32::from).collect()) - 9.5).abs() < 1e-5);
+        // Alike ones have no length of their own: a thousandth of them, and a little where they are 0.
+        assert!((tail(vec![3.0; 50]) - 3.001e-3).abs() < 1e-7);
+        assert!((tail(vec![0.0; 50]) - 1e-6).abs() < 1e-9);
+    }
 }
