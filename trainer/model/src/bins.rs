@@ -67,9 +67,6 @@ impl Bins {
 
     /// Where a bin begins, and below what it ends; nothing where it has no end, or is that of the unknown.
     pub fn range(&self, feature: usize, bin: usize) -> (Option<f32>, Option<f32>) {
-        if bin >= BINS - 1 {
-            return (None, None);
-        }
         let edge = |place: Option<usize>| self.edges.row(feature).get(place?).copied();
         (edge(bin.checked_sub(1)), edge(Some(bin)))
     }

@@ -68,7 +68,7 @@ impl Linear {
     }
 
     /// Adds each term to its feature's place, times `factor`: with the bias they sum to [`Linear::score`], which it gives.
-    pub fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
+    pub(crate) fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
         let mut sum = 0.0;
         for (term, height) in self.heights(values) {
             contributions[term.feature] += factor * term.weight * height;

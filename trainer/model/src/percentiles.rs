@@ -46,7 +46,7 @@ impl Percentiles {
     }
 
     /// Share of the sample below `score`, in percent, 0 to 99.99.
-    pub fn of_score(&self, score: f32) -> f32 {
+    pub(crate) fn of_score(&self, score: f32) -> f32 {
         let (inside, excess) = self.place(score);
         (100.0 - (100.0 - inside) * libm::expf(-excess)).min(HIGHEST)
     }
@@ -58,7 +58,7 @@ impl Percentiles {
     }
 
     /// The score that has this percentile, linear between the points; the first or last score outside of them.
-    pub fn score_at(&self, percentile: f32) -> f32 {
+    pub(crate) fn score_at(&self, percentile: f32) -> f32 {
         let (scores, percentiles) = (self.points.column(0), self.points.column(1));
         let above = partition(scores.len(), |point| percentiles[point] <= percentile);
         if above == 0 {
@@ -74,7 +74,7 @@ impl Percentiles {
 
     /// The same curve with at most this many points, evenly spread over them.
     #[must_use]
-    pub fn thinned(&self, most: usize) -> Self {
+    pub(crate) fn thinned(&self, most: usize) -> Self {
         let count = self.points.nrows();
         let kept = count.min(most.max(2));
         let rows: Vec<usize> = (0..kept).map(|point| point * (count - 1) / (kept - 1).max(1)).collect();

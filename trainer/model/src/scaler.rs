@@ -64,7 +64,7 @@ impl Column {
     }
 
     /// Whether it had but one value in training.
-    pub fn is_constant(&self) -> bool {
+    pub(crate) fn is_constant(&self) -> bool {
         self.known && self.smallest == self.largest
     }
 

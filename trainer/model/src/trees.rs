@@ -58,7 +58,7 @@ impl Trees {
 
     /// Adds to each feature's place what its splits changed on the way to the leaves, times `factor`: with
     /// [`Trees::usual`] they sum to [`Trees::score`], which it gives (Saabas, "Interpreting random forests", 2014).
-    pub fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
+    pub(crate) fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
         let answer = |&root: &usize| {
             let mut place = root;
             while let Some(split) = &self.nodes[place].split {
