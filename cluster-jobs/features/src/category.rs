@@ -134,7 +134,7 @@ pub(crate) fn split_title(title: &str) -> Title<'_> {
 }
 
 /// The category that the title's type declares, else the one that its labels agree on.
-pub fn declared_category(pull_request: &PullRequest<'_>) -> Option<Category> {
+pub(crate) fn declared_category(pull_request: &PullRequest<'_>) -> Option<Category> {
     let by_title = pull_request.title.as_deref().and_then(|title| split_title(title).declares);
     by_title.or_else(|| {
         let labels = pull_request.labels.as_deref().unwrap_or_default();

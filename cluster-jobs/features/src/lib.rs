@@ -42,7 +42,7 @@ use std::sync::LazyLock;
 
 use catalog::Compute;
 pub use catalog::{FEATURE_COUNT, FEATURES, Feature, Group, Missing, Unit, catalog_json, digest};
-pub use category::{Category, declared_category};
+pub use category::Category;
 pub use extended_json::{EARLIEST, LATEST};
 pub use facts::{Facts, ROW_FEATURES};
 pub use hash::repository_key;
