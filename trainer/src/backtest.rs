@@ -5,7 +5,6 @@ mod text;
 
 use std::ops::ControlFlow;
 
-use ndarray::Array2;
 use prowl_model::{Inputs, Linear, RiskBand};
 use prowl_platform::{Kind, Store, StoreUrl};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -276,16 +275,8 @@ fn sizes(data: &Dataset, before: &[usize], origin: i64) -> Option<Linear> {
     let (values, outcomes): (Vec<&[f32]>, Vec<bool>) = known.unzip();
     let named = |(_, feature): &(usize, &prowl_model::FeatureInfo)| SIZES.contains(&feature.name.as_str());
     let features = data.features.iter().enumerate().filter(named);
-    let mut terms: Vec<_> = features.filter_map(|(feature, _)| curves::logarithmic(&values, feature)).collect();
-    let inputs = Array2::from_shape_fn((values.len(), terms.len()), |(row, term)| {
-        terms[term].height(values[row][terms[term].feature])
-    });
-    let prior = Prior { mean: 0.0, strength: 1.0, positive: false };
-    let fitted = logistic::fit(inputs.view(), &outcomes, &vec![1.0; outcomes.len()], prior);
-    for (term, &weight) in terms.iter_mut().zip(&fitted.weights) {
-        term.weight = weight as f32;
-    }
-    (!terms.is_empty()).then_some(Linear { terms, bias: fitted.bias as f32 })
+    let terms = features.filter_map(|(feature, _)| curves::logarithmic(&values, feature)).collect();
+    logistic::on_curves(terms, &values, &outcomes, Prior { mean: 0.0, strength: 1.0, positive: false })
 }
 
 /// The mean over slices; its interval is that of means of resamples of each.

@@ -1,6 +1,7 @@
 //! Logistic regression around a prior: what the weights are thought to be before any row is seen.
 
 use ndarray::{Array1, Array2, ArrayView2};
+use prowl_model::{Linear, Term};
 
 /// What is known of the weights beforehand. With few rows they stay there; with many the rows tell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +65,24 @@ pub fn fit(inputs: ArrayView2<'_, f32>, outcomes: &[bool], counts: &[f64], prior
         }
     }
     Fitted { bias: point[width], weights: point.iter().copied().take(width).collect() }
+}
+
+/// The regression on these curves, whatever their weights are: of the height of each at the values of the rows, all of which
+/// count alike. `None` without a curve.
+pub(crate) fn on_curves(mut terms: Vec<Term>, values: &[&[f32]], outcomes: &[bool], prior: Prior) -> Option<Linear> {
+    if terms.is_empty() {
+        return None;
+    }
+    let height = |(row, term): (usize, usize)| {
+        let term: &Term = &terms[term];
+        term.height(values[row][term.feature])
+    };
+    let inputs = Array2::from_shape_fn((values.len(), terms.len()), height);
+    let fitted = fit(inputs.view(), outcomes, &vec![1.0; outcomes.len()], prior);
+    for (term, &weight) in terms.iter_mut().zip(&fitted.weights) {
+        term.weight = weight as f32;
+    }
+    Some(Linear { terms, bias: fitted.bias as f32 })
 }
 
 /// The function to make small.
