@@ -6,10 +6,11 @@ mod text;
 use std::ops::ControlFlow;
 
 use prowl_model::{Inputs, Linear, RiskBand};
-use prowl_platform::{Kind, Store, StoreUrl};
+use prowl_platform::{Kind, Store};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde::Serialize;
 
+use crate::args::BacktestConfig;
 use crate::category::{self, Reads};
 use crate::evaluate::{accuracy, macro_f1, majority};
 use crate::feedback::Feedback;
@@ -32,21 +33,6 @@ const TRAINING: usize = 85;
 
 /// Share of the features that a mixture has from another pull request.
 const MIXED: f64 = 0.25;
-
-/// A backtest that can be started.
-#[derive(Debug)]
-pub struct BacktestConfig {
-    /// Where the run is.
-    pub store: StoreUrl,
-    /// Name of the run, or `latest`.
-    pub features: String,
-    /// Slices that the second half of the time is cut into.
-    pub folds: usize,
-    /// Seed of every random choice.
-    pub seed: u64,
-    /// Whether to print the figures as JSON.
-    pub json: bool,
-}
 
 /// All figures of a backtest.
 #[derive(Clone, Debug, Serialize)]

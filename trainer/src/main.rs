@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use prowl_platform::{arguments, exit, telemetry};
-use prowl_trainer::args::{Args, Command, TableConfig, TrainConfig};
-use prowl_trainer::backtest::{Backtest, BacktestConfig};
+use prowl_trainer::args::{Args, BacktestConfig, Command, TableConfig, TrainConfig};
+use prowl_trainer::backtest::Backtest;
 use prowl_trainer::mlflow::Logged;
 use prowl_trainer::{Report, TrainError, Trained};
 
