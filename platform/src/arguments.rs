@@ -50,8 +50,8 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     Ok([first].into_iter().chain(found).find(SocketAddr::is_ipv4).unwrap_or(first))
 }
 
-/// An environment variable, by the same rule: one that is empty is not set.
-pub(crate) fn variable(name: &str) -> Option<String> {
+/// An environment variable that no argument stands for, by the rule of [`parse`]: one that is empty is not set.
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
