@@ -119,7 +119,7 @@ impl Client {
 
     /// Where the GraphQL API is: `https://api.github.com/graphql`, and at GitHub Enterprise Server, whose REST API is
     /// at `https://HOST/api/v3`, `https://HOST/api/graphql`.
-    pub fn graphql_url(&self) -> Url {
+    fn graphql_url(&self) -> Url {
         let mut url = self.api.clone();
         let enterprise = url.path().trim_end_matches('/').ends_with("/api/v3");
         let mut path = url.path_segments_mut().expect("an http address has a path");
