@@ -6,6 +6,8 @@
 //!
 //! This crate never knows what is inside a file, never changes a published folder, and depends on no stage.
 
+#![deny(missing_docs)]
+
 pub mod arguments;
 mod backoff;
 mod draft;

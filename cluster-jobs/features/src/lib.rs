@@ -15,6 +15,8 @@
 //!
 //! This crate never does I/O, never reads a clock, and knows nothing of an engine or a model.
 
+#![deny(missing_docs)]
+
 mod amount;
 mod catalog;
 mod category;
