@@ -185,8 +185,8 @@ pub fn measure(
     Ok(Backtest { run, folds, anomaly: anomaly.collect(), risk: risk.collect(), risk_bands, category, missing })
 }
 
-/// Ours and the isolation forest that is one of its views on the rows of a slice, and on as many mixtures of two of them: nobody knows which pull
-/// requests are odd, but what has a quarter of its features from another one is.
+/// Ours and the isolation forest that is one of its views on the rows of a slice, and on as many mixtures of two of
+/// them: nobody knows which pull requests are odd, but what has a quarter of its features from another one is.
 fn anomaly_fold(
     data: &Dataset,
     before: &[usize],

@@ -22,8 +22,8 @@ pub fn repository_key(full_name: &str) -> u64 {
     name_key(full_name)
 }
 
-/// The key of two keys together, such as an author and a file. In halves: with a count of four bytes beside it that makes twelve
-/// bytes instead of sixteen, and there are more of these than of all else.
+/// The key of two keys together, such as an author and a file. In halves: with a count of four bytes beside it that
+/// makes twelve bytes instead of sixteen, and there are more of these than of all else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair([u32; 2]);
 

@@ -116,8 +116,8 @@ impl Feature {
         })
     }
 
-    /// Whether two values differ by so little that nobody would look twice: a twentieth of all, a fifth of the larger, or one of
-    /// some things.
+    /// Whether two values differ by so little that nobody would look twice: a twentieth of all, a fifth of the larger,
+    /// or one of some things.
     fn is_near(&self, a: f32, b: f32) -> bool {
         let difference = (a - b).abs();
         match self.unit {

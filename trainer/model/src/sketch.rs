@@ -1,8 +1,8 @@
 //! Points in one byte an input: enough to tell of most that they are not the nearest.
 //!
-//! The bytes are read in order and are a quarter as many as those of the points themselves, and only of points that may be
-//! the nearest the exact distance is worked out: the vector-approximation file of Weber, Schek and Blott, "A quantitative analysis and
-//! performance study for similarity-search methods in high-dimensional spaces" (1998).
+//! The bytes are read in order and are a quarter as many as those of the points themselves, and only of points that may
+//! be the nearest the exact distance is worked out: the vector-approximation file of Weber, Schek and Blott, "A
+//! quantitative analysis and performance study for similarity-search methods in high-dimensional spaces" (1998).
 
 #![expect(
     clippy::inline_always,

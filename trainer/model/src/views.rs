@@ -110,9 +110,9 @@ impl Views {
         [self.surprise.opinion(&view, reconstruction), most, all, covariance, forest]
     }
 
-    /// The opinions on each of some vectors, whose reconstructions stand one after the other. The same, but for the last bits of
-    /// shares, with tables that make it faster. Each view looks at all of them before the next does, so that what it looks
-    /// up stays in the cache.
+    /// The opinions on each of some vectors, whose reconstructions stand one after the other. The same, but for the
+    /// last bits of shares, with tables that make it faster. Each view looks at all of them before the next does, so
+    /// that what it looks up stays in the cache.
     pub fn opinions_by(&self, tables: &Tables, inputs: &[Inputs], reconstructions: &[f32]) -> Vec<[Opinion; OPINIONS]> {
         let views: Vec<_> = inputs.iter().map(|inputs| self.view(inputs)).collect();
         let reconstructions = reconstructions.chunks_exact(self.surprise.habits.len().max(1));
