@@ -20,6 +20,7 @@
 mod amount;
 mod catalog;
 mod category;
+mod document;
 mod extended_json;
 mod facts;
 mod hash;
