@@ -171,8 +171,9 @@ impl Client {
     /// # Errors
     /// There is none, it is larger than 16 MiB, or it is a refusal: anything but 2xx and 304. Redirects are refusals, too.
     pub async fn send(&self, request: &Request<'_>, token: &SecretString, limit: Duration) -> Result<Answer, Failure> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret().trim()))
-            .map_err(|_| Failure::lasting("the token for GitHub holds what no header can"))?;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret().trim())).map_err(|_| {
+            Failure::lasting("the token for GitHub holds what no header can: correct the secret that it is from")
+        })?;
         bearer.set_sensitive(true);
         let mut sent = self
             .http()
