@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::{
     Method, StatusCode, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -19,7 +19,7 @@ use super::{
     refusal::{Again, Failure, Kind, refusal},
     tries::Tries,
 };
-use crate::innermost;
+use crate::{innermost, whole_body};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -189,14 +189,8 @@ impl Client {
         }
         let answered = timeout(limit, async {
             let mut response = sent.send().await?;
-            let mut body = BytesMut::new();
-            while let Some(piece) = response.chunk().await? {
-                if body.len() + piece.len() > LARGEST_ANSWER {
-                    return Ok(None);
-                }
-                body.extend_from_slice(&piece);
-            }
-            Ok::<_, reqwest::Error>(Some((response.status(), response.headers().clone(), body.freeze())))
+            let body = whole_body(&mut response, LARGEST_ANSWER).await?;
+            Ok::<_, reqwest::Error>(body.map(|body| (response.status(), response.headers().clone(), body)))
         });
         let failed = |kind, again, error: String| Err(Failure { error, again, kind });
         match answered.await {
