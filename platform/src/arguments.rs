@@ -1,4 +1,4 @@
-//! The command line of a program.
+//! The command line of a program, and what is said beside it by variables of the environment.
 
 use std::{
     fmt::Display,

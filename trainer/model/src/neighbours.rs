@@ -360,4 +360,19 @@ mod tests {
         assert_eq!(found(pulp::Scalar512b, &neighbours, &view), expected);
         assert_eq!(neighbours.opinions(&view), expected, "and those of this machine");
     }
+
+    #[test]
+    fn an_input_has_its_part_of_the_distances_as_its_share() {
+        // Each sample begins with the row that is nearest to -1; the second half of them lies 4 away in the other input.
+        let place = |(row, column): (usize, usize)| match column {
+            0 => row as f32,
+            _ => f32::from(u8::from(row >= LARGE / 2)) * 4.0,
+        };
+        let neighbours = Neighbours { points: Array2::from_shape_fn((LARGE, 2), place) };
+        let [small, large] = neighbours.opinions(&view(&[-1.0, 0.0], &[true; 2]));
+        // 1 + 9 + 17 + … + 57, and four times 4.
+        assert!((small.shares[0] - 232.0 / 248.0).abs() < 1e-6, "{small:?}");
+        assert!((small.shares[1] - 16.0 / 248.0).abs() < 1e-6, "{small:?}");
+        assert_eq!(large.shares, [1.0, 0.0]);
+    }
 }

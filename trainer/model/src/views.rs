@@ -176,6 +176,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn lanes_hold_all_values() {
+        for count in [0_u8, 7, 8, 20] {
+            let values: Vec<f32> = (1..=count).map(f32::from).collect();
+            assert_eq!(sum(&values), f32::from(count) * f32::from(count + 1) / 2.0, "{count}");
+        }
+    }
+
+    #[test]
     fn the_weights_of_the_known_sum_to_one() {
         let mut views = fixture::parts().views;
         views.surprise.habits[1].weight = 3.0;
