@@ -239,7 +239,7 @@ fn risk_fold(
     let judged = data.mature(later, end);
     let told: Vec<(f32, bool)> = judged.iter().map(|&(row, was)| (head.probability(data.row(row)), was)).collect();
     info.count_test(told.iter().copied());
-    let probability = |log_odds: f32| 1.0 / (1.0 + (-f64::from(log_odds)).exp());
+    let probability = |log_odds: f32| logistic::probability(f64::from(log_odds));
     let all = [
         Judged::probabilities(told.into_iter().map(|(told, was)| (f64::from(told), was))),
         Judged::scores(judged.iter().map(|&(row, was)| (churn.as_ref().map_or(0.0, |churn| churn(row)), was))),
