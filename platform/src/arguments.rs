@@ -1,4 +1,4 @@
-//! The command line of a program.
+//! The command line of a program, and what is said beside it by variables of the environment.
 
 use std::{
     fmt::Display,
@@ -59,8 +59,8 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     Ok([first].into_iter().chain(found).find(SocketAddr::is_ipv4).unwrap_or(first))
 }
 
-/// An environment variable, by the same rule: one that is empty is not set.
-pub(crate) fn variable(name: &str) -> Option<String> {
+/// An environment variable that no argument stands for, by the rule of [`parse`]: one that is empty is not set.
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

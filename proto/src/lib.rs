@@ -6,6 +6,8 @@
 //!
 //! This crate never computes anything: a client that links it links no model and no feature.
 
+#![deny(missing_docs)]
+
 mod band;
 mod bearer;
 pub mod json;

@@ -400,4 +400,9 @@ mod tests {
         let weekend = |day: i64| turn(monday + day * 86_400_000, 7.0 * DAY) >= std::f64::consts::TAU * 5.0 / 7.0;
         assert_eq!((0..7).map(weekend).collect::<Vec<_>>(), [false, false, false, false, false, true, true]);
     }
+
+    #[test]
+    fn a_feature_shows_its_name() {
+        assert!(format!("{:?}", FEATURES[0]).contains("additions"));
+    }
 }

@@ -168,7 +168,9 @@ mod tests {
         for category in Category::ALL {
             assert_eq!(split(&format!("{}: x", category.as_str())), ("x", Some(category)));
             assert_eq!(Category::from_label(&format!("kind/{}", category.as_str())), Some(category));
+            assert_eq!(Category::parse(category.as_str()), Some(category));
         }
+        assert_eq!(Category::parse("perf"), None, "a type, and not the name");
         assert_eq!(split("perf: x"), ("x", Some(Category::Performance)));
         assert_eq!(split("style: x"), ("x", Some(Category::Chore)));
     }
@@ -189,5 +191,12 @@ mod tests {
         assert_eq!(declared_category(&pull_request), None);
         pull_request.title = Some("test: cover it".into());
         assert_eq!(declared_category(&pull_request), Some(Category::Test));
+    }
+
+    #[test]
+    fn what_is_too_long_is_no_scope() {
+        let scoped = |length: usize| format!("feat({}): x", "s".repeat(length));
+        assert_eq!(split(&scoped(64)), ("x", Some(Category::Feature)));
+        assert_eq!(split(&scoped(65)), (scoped(65).as_str(), None));
     }
 }

@@ -16,9 +16,12 @@
 //!
 //! This crate never does I/O, never reads a clock, and knows nothing of an engine or a model.
 
+#![deny(missing_docs)]
+
 mod amount;
 mod catalog;
 mod category;
+mod document;
 mod extended_json;
 mod facts;
 mod hash;
