@@ -26,10 +26,12 @@ COPY --from=planner /prowl/recipe.json ./
 RUN cargo chef cook --locked --profile image --workspace --bins --recipe-path recipe.json
 COPY . .
 ARG REVISION=""
-# cargo-auditable writes into each program what it was made of, so that a scanner needs nothing but the image.
+# cargo-auditable writes into each program what it was made of, so that a scanner needs nothing but the image. `strip` of the profile
+# does not reach packages that have settings of their own.
 RUN PROWL_COMMIT="$REVISION" cargo auditable build --locked --profile image --workspace --bins \
     && mkdir /programs \
-    && find target/image -maxdepth 1 -type f -executable -name 'prowl*' -exec mv --target-directory /programs {} +
+    && find target/image -maxdepth 1 -type f -executable -name 'prowl*' -exec install --strip --target-directory /programs {} + \
+    && rm -r target
 
 FROM scratch AS programs-source
 COPY --from=builder /programs/ /programs/
