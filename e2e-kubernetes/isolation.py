@@ -18,8 +18,8 @@ SYSCTLS = [
     "vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops", "kernel.keys.root_maxkeys",
     "kernel.keys.root_maxbytes",
 ]
-# How they were before; there as long as they are not put back.
-BEFORE = STATE / "sysctls.json"
+# How they were before, and which folders were not there; there as long as not all of it is put back.
+BEFORE = STATE / "before.json"
 # Where kubelet, containerd and network plugins write besides: each is covered by a file system of the mount namespace.
 COVERED = [Path(path) for path in ("/run/containerd", "/var/lib/kubelet", "/var/lib/cni", "/var/log/containers")]
 CGROUPS = Path("/sys/fs/cgroup")
@@ -35,7 +35,7 @@ def alone():
         except BlockingIOError:
             sys.exit("another run is at work, and there can be one kubelet on a machine")
         if BEFORE.exists():
-            clean([])
+            clean()
         if _cgroups():
             sys.exit(f"this machine runs pods already ({_cgroups()[0]}), and there can be one kubelet on a machine")
         yield
@@ -43,8 +43,8 @@ def alone():
 
 def run_inside(command, environment):
     """Runs a command in namespaces of its own. Gives its exit code, or 1 where something is left behind."""
-    BEFORE.write_text(json.dumps(_sysctls()))
     made = [path for path in COVERED if not path.exists()]
+    BEFORE.write_text(json.dumps({"sysctls": _sysctls(), "made": list(map(str, made))}))
     for path in made:
         path.mkdir(parents=True)
     shutil.rmtree(RUN, ignore_errors=True)
@@ -65,7 +65,7 @@ def run_inside(command, environment):
         code = inner.wait()
     finally:
         inner.kill()
-        left = clean(made)
+        left = clean()
     if ended_by:
         say(f"ended by {signal.Signals(ended_by[0]).name}")
         code = 128 + ended_by[0]
@@ -79,9 +79,10 @@ def cover():
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=True)
 
 
-def clean(made):
+def clean():
     """Puts back what the end of the namespaces does not, and gives what could not be."""
     before = json.loads(BEFORE.read_text())
+    made, sysctls = list(map(Path, before["made"])), before["sysctls"]
     for _ in range(50):
         # Those below come before those above. Their processes, and what they hold open, are still being ended at first.
         for folder in [*_cgroups(), *made]:
@@ -93,9 +94,9 @@ def clean(made):
             break
         time.sleep(0.2)
     for name, value in _sysctls().items():
-        if value != before[name]:
-            _of(name).write_text(before[name])
-    left += [name for name, value in _sysctls().items() if value != before[name]]
+        if value != sysctls[name]:
+            _of(name).write_text(sysctls[name])
+    left += [name for name, value in _sysctls().items() if value != sysctls[name]]
     if not left:
         BEFORE.unlink()
     return left

@@ -23,6 +23,14 @@ usage() {
     exit 2
 }
 
+# known TARGET...: fails where there is no such image
+known() {
+    local target
+    for target; do
+        case " ${targets[*]} " in *" $target "*) ;; *) fail "there is no image $target, but ${targets[*]}" ;; esac
+    done
+}
+
 # need PROGRAM...: from Debian, where it is missing and this may be done
 need() {
     local program missing=()
