@@ -37,7 +37,9 @@ def begin():
     (RUN / "s3.json").write_text(json.dumps({"identities": identities}))
     (RUN / "s3").mkdir()
     weed = tools.of_pypi(tools.SEAWEEDFS) / "weed"
-    start("seaweedfs", weed, "mini", f"-dir={RUN / 's3'}", f"-s3.config={RUN / 's3.json'}", "-ip=127.0.0.1", "-ip.bind=0.0.0.0",
+    # Its parts leave their logs and sockets in /tmp.
+    covered = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /tmp && exec "$@"', "sh"]
+    start("seaweedfs", *covered, weed, "mini", f"-dir={RUN / 's3'}", f"-s3.config={RUN / 's3.json'}", "-ip=127.0.0.1", "-ip.bind=0.0.0.0",
           "-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port=8333", "-s3.port.iceberg=0", "-s3.port.lance=0",
           "-s3.autoCreateBucket=false", f"-bucket={BUCKET}", env=environment)
 

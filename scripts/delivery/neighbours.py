@@ -126,6 +126,18 @@ class Vault:
         return f"{signed}.{signature.removeprefix('vault:v1:')}"
 
 
+class Weed(Server):
+    """SeaweedFS, whose parts leave their sockets, which can be put nowhere else, when they are killed."""
+
+    ports = ()
+
+    def stop(self):
+        super().stop()
+        for port in self.ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink(missing_ok=True)
+
+
 class S3:
     """SeaweedFS, with a bucket and a key that may do all in it."""
 
@@ -138,10 +150,11 @@ class S3:
         (folder / "s3.json").write_text(json.dumps({"identities": [who]}))
         (folder / "s3").mkdir()
         weed = tools.of_pypi(tools.SEAWEEDFS) / "weed"
-        command = [weed, "mini", f"-dir={folder / 's3'}", f"-s3.config={folder / 's3.json'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+        command = [weed, f"-logdir={folder}", "mini", f"-dir={folder / 's3'}", f"-s3.config={folder / 's3.json'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
         command += ["-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         command += ["-s3.autoCreateBucket=false", f"-bucket={BUCKET}", *(f"-{part}={port}" for part, port in ports.items())]
-        self.server = Server("s3", command, folder)
+        self.server = Weed("s3", command, folder)
+        self.server.ports = list(ports.values())
         endpoint = f"http://127.0.0.1:{ports['s3.port']}"
         self.server.ready(lambda: answers(f"{endpoint}/healthz"))
         # Its parts start one after another: the bucket is there only when the filer says so.

@@ -61,7 +61,11 @@ impl Seaweedfs {
     pub fn start_again(&mut self) {
         let path = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
         let mut command = Command::new(weed());
-        command.arg("mini").arg(format!("-dir={}", path("data"))).arg(format!("-s3.config={}", path("s3.json")));
+        command
+            .arg(format!("-logdir={}", path("")))
+            .arg("mini")
+            .arg(format!("-dir={}", path("data")))
+            .arg(format!("-s3.config={}", path("s3.json")));
         command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false"]);
         command.args(["-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"]);
         command.arg(format!("-bucket={BUCKET}"));
@@ -144,6 +148,21 @@ impl Seaweedfs {
     /// Whether a text gives a key away.
     pub fn is_given_away_by(text: &str) -> bool {
         [KEY, SECRET, READER_KEY, READER_SECRET].iter().any(|secret| text.contains(secret))
+    }
+}
+
+impl Drop for Seaweedfs {
+    fn drop(&mut self) {
+        self.process = None;
+        // Its parts leave their sockets, which can be put nowhere else, when they are killed.
+        for entry in fs::read_dir("/tmp").into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_of = |(_, port): &(_, u16)| name.ends_with(&format!("-{port}.sock"));
+            if name.starts_with("seaweedfs-") && self.ports.iter().any(is_of) {
+                // It may be gone.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 }
 

@@ -66,7 +66,8 @@ async fn models_and_histories_are_swapped_under_load_without_a_lost_call() {
             client.get_model(GetModelRequest {}).await.unwrap().into_inner().model.unwrap().digest == digest
         })
         .await;
-        assert!(server.count(&format!("\"model\":\"{version}\"")) > 0);
+        // It is told after it is done.
+        wait_until(async || server.count(&format!("\"model\":\"{version}\"")) > 0).await;
     }
     ended.store(true, Ordering::Relaxed);
     let mut seen = BTreeSet::new();
