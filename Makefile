@@ -51,7 +51,7 @@ rehearse: ## Switch from the second newest model of STORE to the newest under lo
 	$(if $(BIN),,$(build))
 	@BIN='$(or $(BIN),$(bin))' STORE='$(STORE)' BREAK='$(BREAK)' SWITCHES='$(SWITCHES)' scripts/rehearse.sh
 
-readme-check: ## Run the commands of README.md word by word, and look up all that README.md and docs/*.md name
+readme-check: ## Run the commands of README.md word by word, and look up all that the documents name
 	@BIN='$(BIN)' scripts/readme-check
 
 lint: ## Formatting, clippy, crate boundaries, licenses

@@ -1,4 +1,4 @@
-"""What README.md and docs/*.md name of this repository: commands, links, paths, targets of make, flags of programs."""
+"""What the documents name of this repository: commands, links, paths, targets of make, flags of programs."""
 
 import fnmatch
 import re
@@ -9,12 +9,14 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parent.parent
+# Those that are looked through.
+DOCUMENTS = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md"]
 STAGES = "executor fetch inference loadtest preprocess scheduler trainer".split()
 PROGRAMS = ["prowl", *(f"prowl-{name}" for name in STAGES)]
 # Where programs lie that are no binaries of ours; their flags are looked for as words.
 SCRIPTS = ["bench", "e2e-kubernetes", "helm/vault", "images", "scripts/delivery", "scripts/environments"]
-# What stands without its program, which is somebody else's: mongoexport, mongoexport, MLflow, Helm.
-FLAGS_OF_OTHERS = {"--jsonArray", "--pretty", "--serve-artifacts", "--wait"}
+# What stands without its program, which is somebody else's: Argo CD, mongoexport, mongoexport, MLflow, Helm.
+FLAGS_OF_OTHERS = {"--cascade", "--jsonArray", "--pretty", "--serve-artifacts", "--wait"}
 # What comes to be later: the record of what was tested.
 LATER = {"helm/environments/tested.json"}
 
@@ -204,8 +206,8 @@ def places_of_git():
 
 
 def check(programs):
-    """What is wrong in README.md and docs/*.md, a line each, and how many they are. `programs` is where ours are."""
-    files = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+    """What is wrong in the documents, a line each, and how many they are. `programs` is where ours are."""
+    files = [file for pattern in DOCUMENTS for file in sorted(ROOT.glob(pattern))]
     places, make = places_of_git(), targets_of_make()
     known = {program: flags_of(programs / program) for program in PROGRAMS}
     wrong = []
