@@ -15,7 +15,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test images lint-delivery lint-chart e2e-kubernetes e2e-cluster fuzz soak rehearse lint fmt bench bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test images lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,10 @@ serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
 test: ## Build everything and run every test
 	@.ci/test
 
+e2e: ## The whole chain with real servers, without Kubernetes: from GitHub to a switch under load and a reviewer's label, on one page
+	$(if $(BIN),,$(build) --example whole)
+	@'$(or $(BIN),$(bin))/examples/whole' target/e2e
+
 e2e-cluster: ## Kill and stop the parts of a cluster at work, with a real S3 server and Vault, and compare what is published
 	cargo build --workspace --all-targets
 	cargo test --workspace --test cluster --test real_parts
@@ -46,6 +50,9 @@ soak: ## Swap models and restart replicas of the service under load, then load i
 rehearse: ## Switch from the second newest model of STORE to the newest under load and back, or plant the fault BREAK in it
 	$(if $(BIN),,$(build))
 	@BIN='$(or $(BIN),$(bin))' STORE='$(STORE)' BREAK='$(BREAK)' SWITCHES='$(SWITCHES)' scripts/rehearse.sh
+
+readme-check: ## Run the commands of README.md word by word, and look up all that the documents name
+	@BIN='$(BIN)' scripts/readme-check
 
 lint: ## Formatting, clippy, crate boundaries, licenses
 	cargo fmt --all --check

@@ -5,6 +5,7 @@ Reads `/proc`, so Linux only. Processor time and memory are sampled; what ends b
 
 import dataclasses
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -28,6 +29,24 @@ class Cost:
 
 class Failed(Exception):
     """A command did not end with 0."""
+
+
+def pinned(cores, command):
+    """The command on these cores, its words as text."""
+    return ["taskset", "--cpu-list", ",".join(map(str, cores)), *map(str, command)]
+
+
+def clean(more=()):
+    """The environment without what would send our programs elsewhere: a store, a token or a Vault would change what is measured."""
+    ours = ("PROWL_", "SPACES_", "VAULT_", "OTEL_", "RUST_LOG", "GITHUB_", "MONGO_", "MLFLOW_")
+    return {**{name: value for name, value in os.environ.items() if not name.startswith(ours)}, **dict(more)}
+
+
+def free_port():
+    """One that nobody listens on; a moment later somebody may, but nobody else takes ports on a machine that races."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def stat(pid):
@@ -91,7 +110,7 @@ def measure(command, log, cores, beside=(), environment=None):
     with open(log, "w") as errors:
         started = time.perf_counter()
         child = subprocess.Popen(
-            ["taskset", "--cpu-list", ",".join(map(str, cores)), *command],
+            pinned(cores, command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -1,15 +1,63 @@
-"""What every race needs: rows of figures with their goals, the table that is printed, and the file that is kept."""
+"""What every race needs: its settings, its turn on the machine, rows of figures with their goals, the table that is printed, and the
+file that is kept."""
 
+import fcntl
 import json
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
 
+from measure import Failed
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "target" / "bench"
+BIN = pathlib.Path(os.environ.get("BIN") or ROOT / "target" / "release").resolve()
+"""Folder of release binaries."""
+CORES = sorted(os.sched_getaffinity(0))[:2]
+"""On which all sides run."""
+
+BUSY = 0.5
+"""Above this load figures are not exact."""
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def setting(name, default):
+    """A whole number from the environment."""
+    text = os.environ.get(name) or str(default)
+    if not text.isdigit() or int(text) == 0:
+        sys.exit(f"{name}={text} is no whole number from 1")
+    return int(text)
+
+
+def need(target, names):
+    """Makes sure that these binaries are there, which a target of `make` builds."""
+    if missing := sorted(name for name in names if not (BIN / name).exists()):
+        sys.exit(f"{', '.join(missing)} not in {BIN}; build with `make {target}`, or set BIN")
+
+
+def conclude(work, race):
+    """Holds a race in a folder that one at a time has, and ends the program: with 0 where all goals are reached."""
+    # So that the servers end with a race that is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    work.mkdir(parents=True, exist_ok=True)
+    with open(work / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"another race is running in {work}; wait for it to end")
+        try:
+            holds = race()
+        except Failed as failed:
+            sys.exit(f"\n{failed}")
+    # 3 is the exit code of a verdict, as of the other programs.
+    sys.exit(0 if holds else 3)
 
 
 def row(figure, unit, ours, peer, peer_name, at_most=None, at_least=None):
@@ -66,16 +114,13 @@ def lines(rows):
 
 
 def machine(cores):
-    """What the figures were measured on, and how busy it was before."""
+    """What the figures were measured on, and how busy it was before, which is said where it was."""
     model = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
     memory = int(next(l.split()[1] for l in open("/proc/meminfo") if l.startswith("MemTotal"))) / 1024**2
-    return {
-        "processor": model,
-        "cores": len(cores),
-        "memory_gib": round(memory, 1),
-        "kernel": platform.release(),
-        "load_before": round(os.getloadavg()[0], 2),
-    }
+    load = round(os.getloadavg()[0], 2)
+    if load > BUSY:
+        say(f"the machine is busy (load {load}): these figures will not be exact")
+    return {"processor": model, "cores": len(cores), "memory_gib": round(memory, 1), "kernel": platform.release(), "load_before": load}
 
 
 def python_with(peers, bare=()):

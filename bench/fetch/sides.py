@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -11,20 +10,10 @@ import time
 import pathlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from measure import Failed  # noqa: E402
+from measure import Failed, free_port, pinned  # noqa: E402
 
 PATIENCE = 120
 """Seconds in which a server has to be ready, or to end."""
-
-
-def pinned(cores, command):
-    return ["taskset", "--cpu-list", ",".join(map(str, cores)), *map(str, command)]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def end(process, name):
@@ -99,9 +88,3 @@ class GitHub:
         """What was asked since the last time."""
         print(file=self.process.stdin, flush=True)
         return self.read()
-
-
-def clean(more=()):
-    """The environment without what would send ours elsewhere."""
-    ours = ("PROWL_", "VAULT_", "OTEL_", "RUST_LOG", "GITHUB_", "MONGO_")
-    return {**{k: v for k, v in os.environ.items() if not k.startswith(ours)}, **dict(more)}

@@ -6,18 +6,11 @@ import signal
 import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "inference")]
-from measure import Failed  # noqa: E402
-from sides import pinned  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from measure import Failed, clean, pinned  # noqa: E402
 
 DRAIN = 30
 """Seconds in which a program that is told to end has to."""
-
-
-def clean():
-    """The environment without what the user has set for our own programs: a store or a token would change what is measured."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PROWL_")}
 
 
 def run(command, cores, log, patience, codes=(0,)):

@@ -9,6 +9,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "inference")]
 import commands  # noqa: E402
 import sides  # noqa: E402
+from measure import free_port  # noqa: E402
 
 FAULTS = ["slow", "wrong-model", "errors", "nan", "crash", "leak", "drifted", "cold"]
 PATIENCE = 600
@@ -60,7 +61,7 @@ class Theatre:
         return judged({"gate": json.loads(printed) if printed else None, "why": commands.tail(folder / "gate.log")})
 
     def serving(self, log):
-        grpc, http = sides.free_port(), sides.free_port()
+        grpc, http = free_port(), free_port()
         command = [self.server, "--insecure", "--store", self.store, "--model", self.new]
         command += ["--grpc-addr", f"127.0.0.1:{grpc}", "--http-addr", f"127.0.0.1:{http}"]
         server = sides.Server("prowl-inference", self.cores, command, [], sides.answers(f"http://127.0.0.1:{http}/readyz"), log)

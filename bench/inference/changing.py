@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 
-import sides
 from measure import Failed
 
 FOLLOW = ["--follow", "--follow-every", "200ms", "--follow-profiles", "--follow-profiles-every", "300ms"]

@@ -11,21 +11,19 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from measure import Failed  # noqa: E402
+from measure import Failed, clean, free_port, pinned  # noqa: E402
+from race import BIN  # noqa: E402
 
 PATIENCE = 120
 """Seconds in which a server has to be ready."""
 
 
-def free_port():
-    """One that nobody listens on; a moment later somebody may, but nobody else takes ports on a machine that races."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def pinned(cores, command):
-    return ["taskset", "--cpu-list", ",".join(map(str, cores)), *map(str, command)]
+def prowl(work, program, *arguments):
+    """Runs a program of ours to its end; what it says goes to a file in `work`."""
+    log = work / f"{program}.log"
+    with open(log, "w") as said:
+        if subprocess.run([BIN / program, *map(str, arguments)], stdout=said, stderr=said, env=clean()).returncode:
+            raise Failed(f"{program} failed; see {log}")
 
 
 class Server:
@@ -36,7 +34,7 @@ class Server:
         self.log = open(log, "w")
         self.process = subprocess.Popen(
             pinned(cores, command), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=folder,
-            env={**os.environ, **dict(environment)}, start_new_session=True,
+            env=clean(environment), start_new_session=True,
         )  # fmt: skip
         until = time.monotonic() + PATIENCE
         try:

@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use prowl_platform::{
     StoreUrl,
-    arguments::{within, wrong_use},
+    arguments::{share, within, wrong_use},
 };
 use url::Url;
 
@@ -256,8 +256,8 @@ pub struct Preprocess {
     pub(crate) store: StoreUrl,
     pub(crate) export: Vec<String>,
     pub(crate) cluster: Cluster,
-    /// In milliseconds.
-    pub(crate) maturity: i64,
+    /// Days after its merge from which a pull request counts as not taken back.
+    pub(crate) label_maturity_days: u32,
     /// List of pull requests that were taken back.
     pub(crate) reverts: Option<PathBuf>,
     /// The share of lines that may be unusable.
@@ -325,16 +325,7 @@ impl Scheduler {
 /// A length as users write it: `64MiB`, or a number of bytes.
 fn line_bytes(text: &str) -> Result<u64, String> {
     let bytes = text.parse().ok().map(|size: ByteSize| size.as_u64());
-    bytes.filter(|bytes| (1..=1 << 31).contains(bytes)).ok_or_else(|| "give a size from 1 byte to 2GiB".to_owned())
-}
-
-/// A share as users write it: `0.05` or `5%`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
-    let share = number.trim().parse::<f64>().ok().map(|number| number / whole);
-    share
-        .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| "give a number from 0 to 1, or from 0% to 100%".to_owned())
+    bytes.filter(|bytes| (1..=1 << 31).contains(bytes)).ok_or_else(|| "write a size from 1 byte to 2GiB".to_owned())
 }
 
 impl TryFrom<PreprocessArgs> for Preprocess {
@@ -366,7 +357,7 @@ impl TryFrom<PreprocessArgs> for Preprocess {
             store: StoreUrl::parse(&store).map_err(wrong_use)?,
             export: args.export,
             cluster,
-            maturity: i64::from(args.label_maturity_days) * 86_400_000,
+            label_maturity_days: args.label_maturity_days,
             reverts: args.reverts,
             max_reject_share: args.max_reject_share,
             fail_on_drift: args.fail_on_drift,

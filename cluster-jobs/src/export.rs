@@ -27,7 +27,9 @@ impl Export {
             return Self::of_snapshot(store, name).await;
         }
         if let Some(name) = asked.iter().find(|name| *name == "latest") {
-            bail!("--export {name} stands alone: an export of the store is not read together with files");
+            bail!(
+                "--export {name} stands alone: an export of the store is not read together with files; leave these out"
+            );
         }
         let mut files = Vec::new();
         for path in asked {
@@ -46,7 +48,9 @@ impl Export {
         let files = folder
             .files("part-")
             .map(|entry| {
-                let url = base.join(&entry.path).with_context(|| format!("{} is no file name", entry.path))?;
+                let url = base.join(&entry.path).with_context(|| {
+                    format!("the export {base} lists {}, which names no file; write it again", entry.path)
+                })?;
                 // The SHA-256 of the whole is to be checked, so the whole is read in one go.
                 Ok(ExportFile {
                     url: url.into(),
@@ -72,7 +76,9 @@ impl Export {
 fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
     let path = &match Url::parse(path).ok().filter(|url| url.scheme().len() > 1) {
         Some(url) if url.scheme() == "file" => {
-            let Ok(path) = url.to_file_path() else { bail!("the export {url} is no path of this machine") };
+            let Ok(path) = url.to_file_path() else {
+                bail!("the export {url} is no path of this machine; give one that is")
+            };
             path.to_string_lossy().into_owned()
         }
         Some(url) if path.contains("://") => bail!(
@@ -121,7 +127,9 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
         );
     }
     if files.is_empty() {
-        bail!("the folder {path} holds no .json, .ndjson or .jsonl file (also .gz or .zst)");
+        bail!(
+            "the folder {path} holds no .json, .ndjson or .jsonl file (also .gz or .zst); name its files to have them read"
+        );
     }
     files.sort();
     files.iter().map(|file| file_at(file)).collect()
@@ -140,7 +148,9 @@ fn file_at(file: &Path) -> anyhow::Result<ExportFile> {
     std::fs::File::open(file)
         .and_then(|file| file.take(START as u64).read_to_end(&mut start))
         .with_context(unreadable)?;
-    let Ok(url) = Url::from_file_path(file) else { bail!("{shown} is not an absolute path") };
+    let Ok(url) = Url::from_file_path(file) else {
+        bail!("the export file {shown} has no absolute path; give it by one")
+    };
     let form = Form::of(&start);
     if let Form::Foreign(what) = form {
         bail!("the export file {shown} is {what}; give JSON as mongoexport writes it, plain or packed by gzip or zstd");

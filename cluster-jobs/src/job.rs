@@ -30,6 +30,9 @@ const REASONS_KEPT: usize = 20;
 /// How long a write may take that a task has already begun when its job is given up.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
 /// Runs the job, or gives it up when `stop` comes first. Boxed, so that the engine's futures are compiled into this
 /// library and not again into each program.
 ///
@@ -132,7 +135,7 @@ async fn same(ask: &Preprocess, store: &Store, export: &Export, list: Option<&Li
 fn terms(ask: &Preprocess) -> serde_json::Map<String, Value> {
     let terms = [
         ("features_digest", json!(digest())),
-        ("label_maturity_days", json!(ask.maturity / 86_400_000)),
+        ("label_maturity_days", json!(ask.label_maturity_days)),
         ("max_line_bytes", json!(ask.max_line_bytes)),
         ("keep_history", json!(ask.keep_history)),
     ];
@@ -231,7 +234,7 @@ async fn run_into(
     let scan = Scan { files: export.files.clone(), max_line_bytes: ask.max_line_bytes };
     let now = now()?;
     let publication = Publication { folder: draft.url().to_string(), keep_history: ask.keep_history, now };
-    let maturity = Maturity { window: ask.maturity, now };
+    let maturity = Maturity { window: i64::from(ask.label_maturity_days) * DAY, now };
     let mut submission = session.submit(plan::job(scan, maturity, reverts, publication)?).await?;
     let name = submission.name();
     tokio::select! {
@@ -288,7 +291,9 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     named.extend((more > 0).then(|| and_more(more)));
     let named = named.join("; ");
     if kept + superseded == 0 {
-        bail!("none of {read} lines can be used: {named}");
+        bail!(
+            "none of {read} lines can be used: {named}; give pull requests as prowl-fetch or mongoexport writes them"
+        );
     }
     bail!(
         "{rejected} of {read} lines cannot be used, {:.2}%, of which {}% may: {named}; mend the export, or have the rest \

@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
         }
         Ok(mib) => Ok(mib * MIB as u64),
         Err(_) => {
-            text.parse().map(|size: ByteSize| size.as_u64()).map_err(|_| "give MiB, or a size such as 4GiB".to_owned())
+            text.parse().map(|size: ByteSize| size.as_u64()).map_err(|_| "write MiB, or a size such as 4GiB".to_owned())
         }
     }
 }

@@ -22,12 +22,9 @@ use futures::StreamExt;
 use prowl_features::{Maturity, Outcome, Outcomes};
 
 use crate::plan::Operation;
-use crate::requirements::{by_bucket, order};
+use crate::requirements::{BY_REPOSITORY, by_bucket, order};
 use crate::reverts::Reverts;
-use crate::rows::{BUCKET, DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, REPOSITORY, RowReader, UPDATED_AT};
-
-/// The rows of a repository together.
-pub(crate) const BY_REPOSITORY: [(usize, bool); 2] = [(BUCKET, false), (REPOSITORY, false)];
+use crate::rows::{DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, RowReader, UPDATED_AT};
 
 const NEWEST_FIRST: [(usize, bool); 6] =
     [BY_REPOSITORY[0], BY_REPOSITORY[1], (NUMBER, true), (UPDATED_AT, true), (FETCHED_AT, true), (DIGEST, false)];
@@ -138,8 +135,8 @@ impl Pass {
         let mut reverted = BooleanBuilder::with_capacity(rows.len());
         let mut listed = BooleanBuilder::with_capacity(rows.len());
         for row in 0..rows.len() {
-            let Standing { is_newest, outcome, is_listed } =
-                if rows.is_document(row) { self.document(&rows, row)? } else { Standing::default() };
+            let Told { is_newest, outcome, is_listed } =
+                if rows.is_document(row) { self.document(&rows, row)? } else { Told::default() };
             newest.append_value(is_newest);
             listed.append_value(is_listed);
             reverted_at.append_option(outcome.reverted_at);
@@ -155,10 +152,10 @@ impl Pass {
         Ok(RecordBatch::try_new(Arc::clone(&OUTCOME_ROWS), columns)?)
     }
 
-    fn document(&mut self, rows: &RowReader<'_>, row: usize) -> Result<Standing> {
+    fn document(&mut self, rows: &RowReader<'_>, row: usize) -> Result<Told> {
         let identity = (rows.repository(row), rows.number(row));
         if self.identity == Some(identity) {
-            return Ok(Standing { is_newest: false, ..Standing::default() });
+            return Ok(Told { is_newest: false, ..Told::default() });
         }
         self.identity = Some(identity);
         if self.repository != Some(identity.0) {
@@ -168,12 +165,12 @@ impl Pass {
         let mut lifecycle = rows.lifecycle(row)?;
         let listed = lifecycle.merged_at.and_then(|merged_at| self.reverts.of(identity.0, identity.1, merged_at));
         lifecycle.reverted_at = [lifecycle.reverted_at, listed].into_iter().flatten().min();
-        Ok(Standing { is_newest: true, outcome: self.outcomes.next(&lifecycle), is_listed: listed.is_some() })
+        Ok(Told { is_newest: true, outcome: self.outcomes.next(&lifecycle), is_listed: listed.is_some() })
     }
 }
 
 /// What is told of a row.
-struct Standing {
+struct Told {
     /// Whether it is the newest version.
     is_newest: bool,
     /// What became of it.
@@ -182,7 +179,7 @@ struct Standing {
     is_listed: bool,
 }
 
-impl Default for Standing {
+impl Default for Told {
     /// That of what is no document.
     fn default() -> Self {
         Self { is_newest: true, outcome: Outcome::default(), is_listed: false }

@@ -21,7 +21,8 @@ impl Progress {
     /// Begins with a job over `files` files.
     pub(crate) fn start(files: usize) -> Self {
         let bar = ProgressBar::new_spinner();
-        bar.set_message(format!("preprocessing {files} file(s) of the export"));
+        let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+        bar.set_message(format!("preprocessing {files} of the export"));
         bar.enable_steady_tick(Duration::from_millis(100));
         Self { bar, started: Instant::now(), logged: Cell::new(Instant::now()) }
     }

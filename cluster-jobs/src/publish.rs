@@ -29,10 +29,9 @@ use url::Url;
 use crate::columns::{FeatureColumns, RejectColumns, feature_schema, file_metadata, reject_schema};
 use crate::feature_file::FeatureFile;
 use crate::gathered::Gathered;
-use crate::outcomes::BY_REPOSITORY;
 use crate::parts::{Part, RunFolder};
 use crate::report::Report;
-use crate::requirements::{by_bucket, order};
+use crate::requirements::{BY_REPOSITORY, by_bucket, order};
 use crate::rows::{LISTED, NEWEST, OUTCOME_ROWS, Row, RowReader, Tally};
 use crate::sources::Sources;
 

@@ -7,7 +7,10 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 
-use crate::rows::BUCKET;
+use crate::rows::{BUCKET, REPOSITORY};
+
+/// The rows of a repository together.
+pub(crate) const BY_REPOSITORY: [(usize, bool); 2] = [(BUCKET, false), (REPOSITORY, false)];
 
 /// Rows of one bucket belong into one partition.
 pub(crate) fn by_bucket() -> Vec<Arc<dyn PhysicalExpr>> {

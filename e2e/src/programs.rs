@@ -1,5 +1,6 @@
 //! The programs, as a user starts them.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -8,13 +9,20 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use prowl_platform::Secrets;
+
+use crate::{signals, words};
+
 /// The longest wait for anything: much longer than it takes, since a machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// How long a program may take to end what it has begun, where the one that started it fails.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Waits until `find` finds something.
 pub fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
+        signals::look();
         if let Some(found) = find() {
             return found;
         }
@@ -26,7 +34,7 @@ pub fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
 /// Path of a program of this build.
 fn program(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
-    // target/<profile>/deps/<test>
+    // target/<profile>/deps/<test>, or target/<profile>/examples/<example>
     path.pop();
     path.pop();
     path.push(name);
@@ -42,6 +50,7 @@ fn is_ours(variable: &str) -> bool {
     ["PROWL_", "SPACES_", "VAULT_", "OTEL_", "MLFLOW_", "GITHUB_", "MONGO_", "LOGIN_HASH_"]
         .iter()
         .any(|prefix| variable.starts_with(prefix))
+        || Secrets::VARIABLES.contains(&variable)
 }
 
 /// A program that gets these arguments, and nothing of the developer's environment that would change what it does.
@@ -111,6 +120,8 @@ pub struct Running {
     name: String,
     child: Child,
     log: Arc<Mutex<String>>,
+    /// Where its words are kept, but for the extension.
+    place: Option<PathBuf>,
     /// The threads that drain its log and its standard output, so that it never waits for a reader.
     readers: Option<(JoinHandle<()>, JoinHandle<String>)>,
 }
@@ -124,6 +135,7 @@ impl Running {
     /// Starts a program, with variables of its own.
     pub fn start_with(environment: &[Variable], name: &str, arguments: &[&str]) -> Self {
         let mut command = command(name, arguments);
+        signals::shield(&mut command);
         let mut child = command
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
@@ -140,14 +152,19 @@ impl Running {
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let (prefix, kept) = (name.to_owned(), Arc::clone(&log));
+        let place = words::place(name);
+        let mut file = place.as_ref().map(|place| File::create(place.with_extension("log")).unwrap());
         let stderr = std::thread::spawn(move || {
             for line in lines.map(Result::unwrap) {
-                // Shown only when the test fails.
-                println!("{prefix}: {line}");
+                match &mut file {
+                    Some(file) => writeln!(file, "{line}").unwrap(),
+                    // Shown only when the test fails.
+                    None => println!("{prefix}: {line}"),
+                }
                 *kept.lock().unwrap() += &(line + "\n");
             }
         });
-        Self { name: name.to_owned(), child, log, readers: Some((stderr, stdout)) }
+        Self { name: name.to_owned(), child, log, place, readers: Some((stderr, stdout)) }
     }
 
     /// Its process id.
@@ -167,6 +184,9 @@ impl Running {
         let (stderr, stdout) = self.readers.take().unwrap();
         stderr.join().unwrap();
         let stdout = stdout.join().unwrap();
+        if let Some(place) = self.place.as_ref().filter(|_| !stdout.is_empty()) {
+            fs::write(place.with_extension("json"), &stdout).unwrap();
+        }
         let stderr = std::mem::take(&mut *self.log.lock().unwrap());
         Outcome { code: status.code().unwrap_or(-1), stdout, stderr }
     }
@@ -198,10 +218,28 @@ impl Running {
         let find = || log.lock().unwrap().lines().find(|line| line.contains(text)).map(str::to_owned);
         self.wait_for(&format!("the line {text:?}"), find)
     }
+
+    /// Lets it end what it has begun: programs that it has started, and what it was about to publish.
+    fn end_in_order(&mut self) {
+        let runs = |child: &mut Child| child.try_wait().is_ok_and(|ended| ended.is_none());
+        if !runs(&mut self.child) {
+            return;
+        }
+        let end = Instant::now() + GRACE;
+        // Where there is no `kill`, it is only ended the hard way.
+        let _ = Command::new("kill").args(["-TERM", &self.id().to_string()]).stderr(Stdio::null()).status();
+        while runs(&mut self.child) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // In a test it is killed on purpose; on the way out of one that fails, or after a signal, nothing is to be left.
+        if std::thread::panicking() {
+            self.end_in_order();
+        }
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -375,10 +375,7 @@ fn the_secrets_come_from_vault_or_a_password_and_are_told_nowhere() {
     vault.put_policies();
     let proxy = Proxy::start(&given.mlflow.address(), |_| Verdict::Pass);
     let secret = json!({ "mlflow_uri": format!("http://{}", proxy.address()), "mlflow_token": TOKEN });
-    vault.put("secret/prowl/staging/trainer", &secret);
-    let token = vault.folder().join("token");
-    fs::write(&token, vault.allow("trainer")).unwrap();
-    let mut environment = vault.environment("trainer", &token);
+    let mut environment = vault.let_in("trainer", &secret);
     // With Vault there, this is looked at by nobody.
     environment.push(("MLFLOW_URI", "http://planted.invalid".to_owned()));
     let names = ["--mlflow-experiment", "secrets", "--mlflow-model", "secrets"];

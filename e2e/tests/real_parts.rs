@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use prowl_e2e::servers::{OpenBao, ROOT_TOKEN, Seaweedfs};
-use prowl_e2e::{Cluster, Outcome, Running, Variable, digests, run_with};
+use prowl_e2e::servers::{OpenBao, Seaweedfs};
+use prowl_e2e::{Cluster, Outcome, Running, Variable, digests, run_with, texts_below};
 use prowl_platform::{Folder, Kind, Store};
 use serde_json::{Value, json};
 
@@ -35,13 +34,9 @@ impl Parts {
     async fn start() -> Self {
         let (s3, vault) = (Seaweedfs::start(), OpenBao::start());
         vault.put_policies();
-        let secret = s3.environment().into_iter().map(|(name, value)| (name.to_lowercase(), json!(value)));
-        vault.put("secret/prowl/staging/cluster", &Value::Object(secret.collect()));
         vault.put("secret/prowl/staging/trainer", &json!({ "mlflow_token": OF_ANOTHER_STAGE }));
-        let token = vault.allow("cluster");
-        let file = vault.folder().join("token");
-        fs::write(&file, &token).unwrap();
-        let mut environment = vault.environment("cluster", &file);
+        let mut environment = vault.let_in("cluster", &s3.secret().into());
+        let token = vault.token_of("cluster");
         environment.push(("PROWL_LOG", "debug".to_owned()));
         let mut parts = Self { url: s3.url("deep/store"), s3, vault, environment, token, expected: BTreeMap::new() };
         let synth = ["synth", "--count", "6000", "--part-size", "500", "--seed", "5", "--store", &parts.url];
@@ -97,8 +92,8 @@ impl Parts {
     /// Whether a text gives a secret away.
     fn is_given_away_by(&self, text: &str) -> bool {
         Seaweedfs::is_given_away_by(text)
-            || [&self.token, ROOT_TOKEN, OF_ANOTHER_STAGE].iter().any(|secret| text.contains(secret))
-            || holds_token_of_vault(text)
+            || OpenBao::is_given_away_by(text)
+            || [&self.token, OF_ANOTHER_STAGE].iter().any(|secret| text.contains(secret))
     }
 
     /// The same outcome, if it gives no secret away.
@@ -106,16 +101,6 @@ impl Parts {
         assert!(!self.is_given_away_by(&ended.stderr) && !self.is_given_away_by(&ended.stdout), "{ended:?}");
         ended
     }
-}
-
-/// Whether a text holds what Vault gives to one who has logged in, such as `s.` and 24 letters and digits.
-fn holds_token_of_vault(text: &str) -> bool {
-    let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '.');
-    words.into_iter().any(|word| {
-        word.strip_prefix("s.")
-            .or_else(|| word.strip_prefix("hvs."))
-            .is_some_and(|rest| rest.len() >= 24 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-    })
 }
 
 /// What others can see of the processes while they work.
@@ -175,17 +160,6 @@ impl Seen {
     }
 }
 
-/// Every file below a folder, as text.
-fn texts_below(folder: &Path, texts: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
-            texts_below(&entry.path(), texts);
-        } else {
-            texts.extend(fs::read(entry.path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_whole_run_shows_no_secret_to_anyone() {
     let parts = Parts::start().await;
@@ -208,7 +182,7 @@ async fn a_whole_run_shows_no_secret_to_anyone() {
     }
     let mut texts: Vec<String> = seen.texts.into_iter().chain(cluster.processes().map(Running::log)).collect();
     let before = texts.len();
-    texts_below(cluster.work(), &mut texts);
+    texts.extend(texts_below(cluster.work()));
     assert!(texts.len() > before, "no shuffle file was seen");
     for text in &texts {
         assert!(!parts.is_given_away_by(text), "{text}");

@@ -114,7 +114,7 @@ pub struct Config {
 pub enum Task {
     /// Bring a collection up to date with GitHub.
     Github {
-        /// What to collect; its privacy is that of `keep`, once the key is there.
+        /// What to collect.
         config: github::Config,
         /// Whether it is only to say what it would cost.
         dry_run: bool,

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+/// How GitHub ends the login of an app in REST.
+pub(crate) const BOT: &str = "[bot]";
+
 /// One version of one pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "the fields are GitHub's, documented in its REST reference")]
@@ -85,7 +88,7 @@ pub enum UserKind {
 impl User {
     /// The user of that login; a bot when GitHub's naming says so.
     pub fn new(login: String) -> Self {
-        let kind = if login.ends_with("[bot]") { UserKind::Bot } else { UserKind::User };
+        let kind = if login.ends_with(BOT) { UserKind::Bot } else { UserKind::User };
         Self { login, kind }
     }
 }

@@ -16,6 +16,15 @@ pub enum Error {
     /// The writer failed or was stopped while a source worked. Its own error is the one that is reported.
     #[error("nobody takes the documents any more")]
     Cancelled,
+    /// A file to read is not there, or is damaged.
+    #[error("cannot read {file}")]
+    File {
+        /// Its path or URL, or standard input.
+        file: String,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
 
     // ---- `git` ----
     /// `git` cannot be started.
@@ -48,7 +57,7 @@ pub enum Error {
         reason: String,
     },
     /// Reading from or writing to `git` failed.
-    #[error("lost the connection to `git {command}`")]
+    #[error("lost the connection to `git {command}`: run it again")]
     Pipe {
         /// Its first argument.
         command: &'static str,
@@ -104,16 +113,7 @@ pub enum Error {
         first: String,
     },
 
-    // ---- `events`, `privacy`, `metrics` ----
-    /// A file of events is not there, or is damaged.
-    #[error("cannot read {file}")]
-    EventFile {
-        /// Its path, or standard input.
-        file: String,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
+    // ---- `events`, `privacy` ----
     /// A folder has no files of events.
     #[error(
         "{folder} holds no file of events: looked for names that end in .json, .ndjson, .jsonl or .log, with or without .gz \
@@ -188,18 +188,6 @@ pub enum Error {
         /// The collection and its hosts.
         collection: String,
     },
-    /// Imports of which not the same is hidden.
-    #[error("{one} has {with}, and {other} has {and}: import them into two collections, by --collection")]
-    ImportsDiffer {
-        /// Name of the first of them.
-        one: String,
-        /// What is left out and hidden of its documents.
-        with: String,
-        /// Name of another.
-        other: String,
-        /// What is left out and hidden of those.
-        and: String,
-    },
     /// A document that is of no pull request.
     #[error(
         "a document has no base.repo.full_name or no number, which every pull request has: nothing of its batch was \
@@ -231,7 +219,7 @@ pub enum Error {
 
     // ---- `publish`, `export`, `import`, `extjson` ----
     /// A document that BSON cannot hold.
-    #[error("{document} cannot be stored: {reason}")]
+    #[error("{document} cannot be written as BSON: {reason}; correct it where it comes from")]
     NoBson {
         /// Which one.
         document: String,
@@ -269,14 +257,17 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A file to import is not there, or is damaged.
-    #[error("cannot read {file}")]
-    ImportFile {
-        /// Its path or URL.
-        file: String,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
+    /// Imports of which not the same is hidden.
+    #[error("{one} has {with}, and {other} has {and}: import them into two collections, by --collection")]
+    ImportsDiffer {
+        /// Name of the first of them.
+        one: String,
+        /// What is left out and hidden of its documents.
+        with: String,
+        /// Name of another.
+        other: String,
+        /// What is left out and hidden of those.
+        and: String,
     },
     /// A folder has no files to import.
     #[error(

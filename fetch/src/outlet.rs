@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use prowl_platform::Input;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use crate::{
     Error,
@@ -66,10 +69,23 @@ pub(crate) struct Batch {
     ends: Vec<usize>,
 }
 
-/// An outlet, and where its batches come out. When the receiver is dropped, the source is told to stop.
-pub(crate) fn pipe(form: Form, privacy: Privacy) -> (Outlet, mpsc::Receiver<Batch>) {
+/// A source at work: what it tells of itself when it is through, and what its documents are about.
+pub(crate) type Running = JoinHandle<Result<(Origin, Coverage), Error>>;
+
+/// Runs a source in a thread of its own, and gives where its batches come out. When the receiver is dropped, the source is
+/// told to stop at its next.
+pub(crate) fn run(
+    form: Form,
+    privacy: Privacy,
+    source: impl FnOnce(&mut Outlet) -> Result<Origin, Error> + Send + 'static,
+) -> (Running, mpsc::Receiver<Batch>) {
     let (channel, batches) = mpsc::channel(BATCHES_WAITING);
-    (Outlet { form, privacy, batch: Batch::default(), channel, coverage: Coverage::default() }, batches)
+    let mut outlet = Outlet { form, privacy, batch: Batch::default(), channel, coverage: Coverage::default() };
+    let running = spawn_blocking(move || {
+        let origin = source(&mut outlet)?;
+        Ok::<_, Error>((origin, outlet.finish()?))
+    });
+    (running, batches)
 }
 
 impl Outlet {
@@ -105,7 +121,7 @@ impl Outlet {
     }
 
     /// Hands on what is left, after the last document, and tells what all of them are about.
-    pub(crate) fn finish(mut self) -> Result<Coverage, Error> {
+    fn finish(mut self) -> Result<Coverage, Error> {
         self.flush()?;
         Ok(self.coverage)
     }

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     Error,
-    document::{Document, Head, HeadRepository},
+    document::{BOT, Document, Head, HeadRepository},
 };
 
 /// The secret that holds the key for logins.
@@ -25,9 +25,6 @@ pub(crate) const MARK: char = '~';
 
 /// Bytes of the code that are kept: among a billion names two are alike with a probability of 3%.
 const KEPT: usize = 8;
-
-/// How GitHub ends the login of an app.
-const BOT: &str = "[bot]";
 
 /// What to leave out or to hide of each document.
 #[derive(Clone, Debug, Default)]

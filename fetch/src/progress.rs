@@ -1,8 +1,11 @@
-//! Progress on a terminal; nothing elsewhere.
+//! What a person is told: progress on a terminal, and how many there are of a thing.
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+/// How often a log says how far it is, where there is no terminal.
+pub(crate) const LOGGED_EVERY: Duration = Duration::from_secs(30);
 
 /// A bar for work whose length is known. Hidden when stderr is no terminal.
 pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
@@ -16,4 +19,9 @@ pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     let spinner = ProgressBar::new_spinner().with_message(what);
     spinner.enable_steady_tick(Duration::from_millis(100));
     spinner
+}
+
+/// A number with what it counts.
+pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
 }

@@ -13,8 +13,9 @@ pub use self::compression::Compression;
 pub(crate) use self::parts::{PartWriter, Parts, Totals};
 use crate::{
     Error,
-    outlet::{Coverage, Form, Origin, Outlet, pipe},
+    outlet::{self, Coverage, Form, Origin, Outlet},
     privacy::Privacy,
+    progress::plural,
 };
 
 /// What of a manifest's details tells what is left out and hidden of its documents, [`Privacy::mode`].
@@ -82,11 +83,7 @@ pub async fn publish(
     let stop = shutdown::signal();
     let mode = privacy.mode();
     let parts = Arc::new(Parts::new(store.draft(Kind::Exports).await?, part_size, compression));
-    let (mut outlet, mut batches) = pipe(Form::Json, privacy);
-    let source = spawn_blocking(move || {
-        let origin = source(&mut outlet)?;
-        Ok::<_, Error>((origin, outlet.finish()?))
-    });
+    let (source, mut batches) = outlet::run(Form::Json, privacy, source);
     let (shared, runtime) = (Arc::clone(&parts), Handle::current());
     let writer = spawn_blocking(move || {
         let mut writer = PartWriter::new(&shared, runtime);
@@ -184,11 +181,8 @@ impl Report {
 
     /// The summary for a person.
     pub fn text(&self) -> String {
-        use indicatif::{HumanBytes, HumanCount};
+        use indicatif::HumanBytes;
         let day = |time: &Option<String>| time.as_deref().map_or("-", |time| &time[..10]).to_owned();
-        let plural = |count: u64, one: &str, many: &str| {
-            format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
-        };
         let Some(snapshot) = &self.snapshot else {
             let notes = self.notes.iter().map(|note| format!("  {note}"));
             return std::iter::once("nothing new: nothing was published".to_owned())

@@ -73,15 +73,15 @@ impl Task {
     pub async fn run(self) -> Result<Report, Error> {
         let secrets = Secrets::open(&self.secrets()).await?;
         match self {
-            Self::Github { mut config, dry_run, keep, collection } => {
-                config.privacy = keep.privacy(&secrets)?;
+            Self::Github { config, dry_run, keep, collection } => {
+                let privacy = keep.privacy(&secrets)?;
                 let mongo = connect(collection, &secrets).await?;
                 // Much is kept of a visit while it waits, which is nothing for the stack.
                 let visit = async {
                     if dry_run {
                         github::estimate(config, &mongo, secrets).await.map(Report::Estimate)
                     } else {
-                        github::collect(config, &mongo, secrets).await.map(Report::Visit)
+                        github::collect(config, privacy, &mongo, secrets).await.map(Report::Visit)
                     }
                 };
                 closing(&mongo, Box::pin(visit)).await

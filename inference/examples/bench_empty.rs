@@ -16,8 +16,11 @@ use prowl_proto::v1::{
     score_batch_result::Outcome,
 };
 use tokio::net::TcpListener;
-use tokio_stream::{StreamExt, wrappers::TcpListenerStream};
-use tonic::{Request, Response, Status, Streaming, service::Routes, transport::Server};
+use tonic::{
+    Request, Response, Status, Streaming,
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
 use tonic_health::{
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
@@ -73,11 +76,7 @@ async fn main() -> anyhow::Result<()> {
     let scoring = ScoringServer::new(Empty(answer)).max_decoding_message_size(limits.request_bytes);
     // A reporter that nobody told otherwise says SERVING.
     let health = HealthServer::new(HealthService::from_health_reporter(HealthReporter::new()));
-    let connections = TcpListenerStream::new(TcpListener::bind(grpc_addr).await?).map(|accepted| {
-        let stream = accepted?;
-        stream.set_nodelay(true)?;
-        std::io::Result::Ok(stream)
-    });
+    let connections = TcpIncoming::from(TcpListener::bind(grpc_addr).await?).with_nodelay(Some(true));
     Server::builder()
         .max_concurrent_streams(limits.in_flight as u32)
         .http2_keepalive_interval(Some(limits.idle_time / 2))

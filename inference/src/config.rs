@@ -57,7 +57,7 @@ pub struct Limits {
     pub in_flight: usize,
     /// Most streams of requests at one time.
     pub streams: usize,
-    /// Longest time for that, so that neither a slow sender nor a slow reader keeps its place.
+    /// Longest time for one request, so that neither a slow sender nor a slow reader keeps its place.
     pub request_time: Duration,
     /// Most open connections on each port; more wait to be accepted.
     pub connections: usize,

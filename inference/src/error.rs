@@ -73,7 +73,7 @@ pub enum Error {
     #[error("the body has the content-encoding {0:?}, which this server does not read: send it as plain JSON")]
     Encoded(String),
     /// The HTTP body does not say that it is JSON, where it has to.
-    #[error("the body has another content-type than application/json, the one that is taken here")]
+    #[error("the body does not say that it is JSON: send it with the header `content-type: application/json`")]
     Untyped,
     /// The answer has no form in JSON: a fault of ours.
     #[error("the answer cannot be written as JSON: {0}")]
@@ -97,6 +97,11 @@ impl Violation {
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self { field: field.into(), description: description.into() }
     }
+}
+
+/// One field is wrong.
+pub(crate) fn wrong(field: &str, description: &str) -> Error {
+    Error::Invalid(vec![Violation::new(field, description)])
 }
 
 fn one_line(violations: &[Violation]) -> String {
@@ -154,8 +159,7 @@ impl Error {
 
     /// More in one request than the server takes; `instead` says of what, and what to send.
     pub(crate) fn too_many(field: &str, found: usize, things: &str, most: usize, instead: &str) -> Self {
-        let description = format!("{found} {things}, this server takes {most} {instead}");
-        Self::Invalid(vec![Violation::new(field, description)])
+        wrong(field, &format!("{found} {things}, this server takes {most} {instead}"))
     }
 
     /// The same error for a request whose document is the field `parent`.
@@ -168,7 +172,7 @@ impl Error {
                     .map(|v| Violation::new(format!("{parent}.{}", v.field), v.description))
                     .collect(),
             ),
-            Self::NotJson(message) => Self::Invalid(vec![Violation::new(parent, message)]),
+            Self::NotJson(message) => wrong(parent, &message),
             other => other,
         }
     }

@@ -4,6 +4,8 @@
 //! or effects, are added up under one subject, and the plainest of its strong ones speaks for it. A feature that is not known, or
 //! a flag that is as in most pull requests, says nothing by itself, even where the model expected something else.
 
+mod subjects;
+
 use std::f32::consts::TAU;
 
 use prost_types::Timestamp;
@@ -11,26 +13,8 @@ use prowl_features::{FEATURES, Feature, Unit};
 use prowl_model::{Contribution, Effect, FeatureInfo, Habit, Input, Model, Usual};
 use prowl_proto::v1;
 
-/// Features that tell a reviewer one thing, the plainest first. A feature that is not listed is a subject of its own.
-const SUBJECTS: &[&[&str]] = &[
-    &["churn", "additions", "churn_to_median", "churn_per_file", "churn_in_spreads"],
-    &["changed_files", "files_added", "files_to_median", "files_in_spreads"],
-    &["directories", "subsystems", "files_per_directory"],
-    &["largest_file_share", "entropy"],
-    &["deletions", "share_added"],
-    &["source_without_tests", "share_test", "share_source"],
-    &["author_is_new", "author_opened", "author_days_since_last"],
-    &["author_knows_files", "author_file_experience", "author_knows_directories"],
-    &["file_merges_max", "file_authors_max", "file_merges_mean", "file_authors_mean", "directory_merges_max"],
-    &["file_days_min", "file_days_mean"],
-    &["file_fixes_max", "file_fixes_mean"],
-    &["file_reverts_max", "file_reverts_mean", "directory_reverts_max", "path_revert_ratio"],
-    &["author_reverted_share", "author_revert_ratio"],
-    &["hour_sin", "hour_cos"],
-    &["weekend", "weekday_sin", "weekday_cos"],
-    &["title_length", "title_words"],
-    &["body_is_missing", "body_length"],
-];
+use self::subjects::Subjects;
+use crate::words::day;
 
 /// Less than this share of the score is no reason.
 const LEAST_SHARE: f32 = 0.02;
@@ -61,7 +45,7 @@ const WORDED: &str = "is worded unlike other pull requests (title, description a
 pub struct Reasons {
     /// By the index of the feature in the model.
     features: Vec<Known>,
-    subjects: usize,
+    subjects: Subjects,
     /// What the wording counts in the anomaly score: the share of it that a wording like any other has.
     text_weight: f32,
     most: usize,
@@ -71,9 +55,6 @@ pub struct Reasons {
 struct Known {
     feature: &'static Feature,
     group: String,
-    subject: usize,
-    /// Place within the subject, the plainest first.
-    rank: usize,
     counts_reverts: bool,
 }
 
@@ -88,15 +69,11 @@ impl Reasons {
     }
 
     fn with(features: &[FeatureInfo], text_weight: f32, most: usize) -> Self {
-        let listed = SUBJECTS.len();
-        let known = features.iter().zip(FEATURES).enumerate().map(|(index, (info, feature))| {
-            let places = SUBJECTS.iter().map(|names| names.iter().position(|name| *name == feature.name));
-            let listed_at = places.enumerate().find_map(|(subject, rank)| Some((subject, rank?)));
-            let (subject, rank) = listed_at.unwrap_or((listed + index, 0));
+        let known = features.iter().zip(FEATURES).map(|(info, feature)| {
             let counts_reverts = COUNTS_REVERTS.contains(&feature.name);
-            Known { feature, group: info.group.clone(), subject, rank, counts_reverts }
+            Known { feature, group: info.group.clone(), counts_reverts }
         });
-        Self { features: known.collect(), subjects: listed + features.len() + 1, text_weight, most }
+        Self { features: known.collect(), subjects: Subjects::of(features.len()), text_weight, most }
     }
 
     /// The reasons, the strongest first. `contributions` come strongest first, as the model gives them. `counted_up_to`
@@ -112,7 +89,7 @@ impl Reasons {
             }
             reason
         };
-        self.speakers(contributions, LEAST_SHARE, part, tells).map(reason).take(self.most).collect()
+        self.subjects.speakers(contributions, LEAST_SHARE, part, tells).map(reason).take(self.most).collect()
     }
 
     /// The reasons of the risk, the strongest first. `effects` come strongest first, as the model gives them;
@@ -155,41 +132,7 @@ impl Reasons {
                 sentence,
             })
         };
-        self.speakers(effects, LEAST_EFFECT, part, tells).filter_map(reason).take(self.most).collect()
-    }
-
-    /// The sum of each subject that reaches `least`, either way, with the part that speaks for it: the plainest of its
-    /// strong ones that tell anything. The largest sum comes first. `parts` come strongest first; `part` gives the input
-    /// and the weight of one, `tells` whether it may speak for a subject of that sum.
-    fn speakers<'a, T>(
-        &self,
-        parts: &'a [T],
-        least: f32,
-        part: impl Fn(&T) -> (Input, f32),
-        tells: impl Fn(&T, f32) -> bool,
-    ) -> impl Iterator<Item = (f32, &'a T)> {
-        let mut sums = vec![0.0f32; self.subjects];
-        // Of each subject its strongest part, and of each part the next one of its subject.
-        let (mut first, mut next) = (vec![parts.len(); self.subjects], vec![parts.len(); parts.len()]);
-        for (input, weight) in parts.iter().map(&part) {
-            sums[self.subject(input)] += weight;
-        }
-        for (place, one) in parts.iter().enumerate().rev() {
-            next[place] = std::mem::replace(&mut first[self.subject(part(one).0)], place);
-        }
-        let mut subjects: Vec<usize> = (0..self.subjects).filter(|&subject| sums[subject].abs() >= least).collect();
-        // Stable, so that equal sums stay in the order of the subjects.
-        subjects.sort_by(|a, b| sums[*b].abs().total_cmp(&sums[*a].abs()));
-        let speaker = move |subject: usize| {
-            let sum = sums[subject];
-            let of_it = |place: usize| Some(place).filter(|&place| place < parts.len());
-            let of_it = std::iter::successors(of_it(first[subject]), |&place| of_it(next[place]));
-            let mut telling = of_it.map(|place| &parts[place]).filter(|one| tells(one, sum)).peekable();
-            let strongest = telling.peek().map(|one| part(one).1.abs())?;
-            let strong = telling.take_while(|one| 2.0 * part(one).1.abs() >= strongest);
-            Some((sum, strong.min_by_key(|one| self.rank(part(one).0))?))
-        };
-        subjects.into_iter().filter_map(speaker)
+        self.subjects.speakers(effects, LEAST_EFFECT, part, tells).filter_map(reason).take(self.most).collect()
     }
 
     /// Says up to when a sentence counts, where it counts events of the history. A number of days does not: it is measured
@@ -198,20 +141,6 @@ impl Reasons {
         let feature = self.features[feature].feature;
         if let (Some(day), true) = (day, feature.source.ends_with("history") && feature.unit != Unit::Days) {
             sentence.extend([", counted up to ", day]);
-        }
-    }
-
-    fn rank(&self, input: Input) -> usize {
-        match input {
-            Input::Feature(index) => self.features[index].rank,
-            Input::Text => 0,
-        }
-    }
-
-    fn subject(&self, input: Input) -> usize {
-        match input {
-            Input::Feature(index) => self.features[index].subject,
-            Input::Text => self.subjects - 1,
         }
     }
 
@@ -299,13 +228,6 @@ fn message(&Usual { low, median, high, .. }: &Usual) -> v1::Usual {
     v1::Usual { low, median, high }
 }
 
-/// The day of a time: the first ten characters of RFC 3339.
-fn day(time: &Timestamp) -> String {
-    let mut day = time.to_string();
-    day.truncate(10);
-    day
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,14 +252,8 @@ mod tests {
     }
 
     #[test]
-    fn every_subject_is_made_of_features_each_of_one_subject() {
-        let mut all: Vec<_> = SUBJECTS.iter().copied().flatten().collect();
-        assert!(all.iter().all(|name| FEATURES.iter().any(|feature| feature.name == **name)), "{all:?}");
+    fn what_counts_reverts_is_a_feature() {
         assert!(COUNTS_REVERTS.iter().all(|name| FEATURES.iter().any(|feature| feature.name == *name)));
-        let count = all.len();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), count);
     }
 
     #[test]

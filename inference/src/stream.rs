@@ -23,7 +23,7 @@ use crate::{
     admission::Gate,
     config::Limits,
     connection::Cut,
-    error::{Error, Violation},
+    error::{Error, wrong},
     readiness::Readiness,
     scorer::Scorer,
 };
@@ -101,7 +101,7 @@ impl Open {
             self.cut.not_before(Instant::now() + self.streams.patience);
             let place = self.streams.gate.place_of_stream().await;
             let outcome = match request {
-                None => Err(Error::Invalid(vec![Violation::new("request", "missing")])),
+                None => Err(wrong("request", "missing")),
                 Some(request) => {
                     let engine = self.streams.readiness.engine()?;
                     self.streams.scorer.score(&engine, request.into()).await

@@ -10,8 +10,10 @@ use prowl_proto::v1::{self, score_request::Source};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::checks::Checks;
-use crate::error::{Error, Violation};
+use crate::{
+    checks::Checks,
+    error::{Error, wrong},
+};
 
 /// One pull request to score.
 #[derive(Clone, Debug)]
@@ -44,7 +46,7 @@ impl TryFrom<v1::ScoreRequest> for Task {
             Some(Source::GithubJson(text)) => {
                 Facts::of(&read_json(&text).map_err(|error| error.within("github_json"))?)
             }
-            None => return Err(Error::Invalid(vec![Violation::new("source", "set pull_request or github_json")])),
+            None => return Err(wrong("source", "set pull_request or github_json")),
         };
         let history = request.history.map(|message| history(message, &facts)).transpose()?;
         Ok(Self { facts, history, include_features: request.include_features })

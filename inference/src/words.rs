@@ -1,17 +1,8 @@
 //! The words for an answer, or for what is wrong with a request, that every text for people has in common: the client's, a check
-//! run's, a tensor's.
+//! run's, a reason's.
 
-use prowl_proto::v1::{Band, Reference, RiskBand, ScoreResponse};
-
-/// The name of a band; nothing where there was nothing to judge.
-pub fn band(band: Band) -> Option<&'static str> {
-    match band {
-        Band::Unspecified => None,
-        Band::Routine => Some("routine"),
-        Band::Unusual => Some("unusual"),
-        Band::VeryUnusual => Some("very unusual"),
-    }
-}
+use prost_types::Timestamp;
+use prowl_proto::v1::{Reference, RiskBand, ScoreResponse};
 
 /// How many are less unusual, and of what: `99.9% of pull requests of this repository`; nothing where nothing was judged.
 pub fn among(response: &ScoreResponse) -> Option<String> {
@@ -33,6 +24,16 @@ pub fn probability(share: f32) -> String {
 pub fn of_risk(RiskBand { from, to, .. }: &RiskBand) -> String {
     let from = probability(*from);
     if *to < 1.0 { format!("with {from} to {}", probability(*to)) } else { format!("with {from} or more") }
+}
+
+/// The day of a time: the first ten characters of RFC 3339.
+pub fn day(time: &Timestamp) -> String {
+    time.to_string().chars().take(10).collect()
+}
+
+/// Whether a character turns the direction of what stands beside it: what comes from outside is shown without these.
+pub fn turns(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What is wrong with a field of a request; without a name, with the request as a whole.

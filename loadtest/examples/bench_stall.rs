@@ -23,8 +23,10 @@ use tokio::{
     net::TcpListener,
     time::{Instant, sleep, sleep_until},
 };
-use tokio_stream::{StreamExt as _, wrappers::TcpListenerStream};
-use tonic::{Request, Response, Status, Streaming, transport::Server};
+use tonic::{
+    Request, Response, Status, Streaming,
+    transport::{Server, server::TcpIncoming},
+};
 use tonic_health::{
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
@@ -132,11 +134,7 @@ async fn main() -> anyhow::Result<()> {
     let Args { grpc_addr, service_time } = Args::parse();
     let stop = shutdown::signal();
     let listener = TcpListener::bind(grpc_addr).await?;
-    let connections = TcpListenerStream::new(listener).map(|accepted| {
-        let stream = accepted?;
-        stream.set_nodelay(true)?;
-        std::io::Result::Ok(stream)
-    });
+    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stalling = Arc::new(Stalling { begun: Instant::now(), service_time, account: Mutex::default() });
     // A reporter that nobody told otherwise says SERVING.
     let health = HealthServer::new(HealthService::from_health_reporter(HealthReporter::new()));

@@ -1,6 +1,8 @@
 //! One call of each kind that a client makes, and what came of it: an answer counts only if it is whole, finite, within its
 //! range, and of the model that is expected.
 
+mod unsent;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -12,9 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use prowl_proto::{
-    inference::{
-        ModelInferRequest, ModelInferResponse, infer_parameter::ParameterChoice, model_infer_request::InferInputTensor,
-    },
+    inference::{ModelInferResponse, infer_parameter::ParameterChoice},
     v1::{
         Band, ModelId, ScoreBatchRequest, ScoreRequest, ScoreResponse, ScoreStreamRequest, score_batch_result,
         score_request::Source, score_stream_response,
@@ -24,12 +24,12 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
+pub(crate) use self::unsent::never_begun;
 use crate::{
-    outputs::{floats, place_of, texts},
-    rehearse::never_begun,
     sample::{Fault, Outcome},
     skimmed::{Said, Skimmed},
     target::Target,
+    tensors::{Input, floats, place_of, question, raw_texts, texts},
 };
 
 /// How often a call is made that no server begins.
@@ -265,23 +265,9 @@ impl Caller {
     }
 
     async fn oip(&self, document: Bytes) -> Outcome {
-        // Each text is preceded by its length.
-        let mut raw = Vec::with_capacity(4 + document.len());
-        raw.extend_from_slice(&(document.len() as u32).to_le_bytes());
-        raw.extend_from_slice(&document);
-        let input = InferInputTensor {
-            name: "pull_request".to_owned(),
-            datatype: "BYTES".to_owned(),
-            shape: vec![1],
-            ..InferInputTensor::default()
-        };
-        let question = ModelInferRequest {
-            model_name: "prowl".to_owned(),
-            inputs: vec![input],
-            raw_input_contents: vec![raw.into()],
-            ..ModelInferRequest::default()
-        };
-        let answer = match self.target.inference().model_infer(question).await {
+        let raw = raw_texts([&document[..]]);
+        let asked = question([Input { name: "pull_request", datatype: "BYTES", shape: vec![1], raw }]);
+        let answer = match self.target.inference().model_infer(asked).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => return refused(&status),
         };

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! This crate never scores by itself, and never lets what it could not find out pass for a go. A call that failed is never made
-//! again, so that it counts; with one exception: the load of a rehearsal makes those again that no server has begun, as clients of
-//! gRPC do, and counts how often.
+//! again, so that it counts; with one exception: a load test that is told so (`--again`) and the load of a rehearsal make those
+//! again that no server has begun, as clients of gRPC do, and count how often.
 
 pub mod args;
 pub mod arrivals;
@@ -22,7 +22,6 @@ mod generator;
 pub mod holding;
 pub mod load;
 mod open;
-mod outputs;
 pub mod rehearse;
 pub mod report;
 pub mod sample;
@@ -30,6 +29,7 @@ pub mod scenarios;
 mod skimmed;
 pub mod stats;
 pub mod target;
+mod tensors;
 pub mod thresholds;
 pub mod trend;
 pub mod verdict;

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
+use prowl_platform::innermost;
 use prowl_proto::{
+    Bearer,
     inference::grpc_inference_service_client::GrpcInferenceServiceClient,
     v1::{GetModelRequest, GetModelResponse, ScoreRequest, scoring_client::ScoringClient},
 };
@@ -19,8 +21,7 @@ use tonic::{
     Code, GrpcMethod, Request, Status,
     client::Grpc,
     codegen::http::uri::PathAndQuery,
-    metadata::AsciiMetadataValue,
-    service::{Interceptor, interceptor::InterceptedService},
+    service::interceptor::InterceptedService,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -78,21 +79,8 @@ pub struct Target {
     http: Option<(Url, reqwest::Client)>,
 }
 
-/// The token that each call brings.
-#[derive(Clone)]
-pub struct Bearer(Option<AsciiMetadataValue>);
-
 /// A channel whose calls bring a token.
 pub type Authorized = InterceptedService<Channel, Bearer>;
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
-        }
-        Ok(request)
-    }
-}
 
 impl Target {
     /// Prepares to speak to a server over so many connections.
@@ -112,19 +100,17 @@ impl Target {
             };
             endpoint = endpoint.tls_config(tls).map_err(|error| wrong(format!("{error}; {NO_CERTIFICATES}")))?;
         }
-        let token = address.token.as_ref().map(|token| {
-            let mut value = AsciiMetadataValue::try_from(format!("Bearer {}", token.expose_secret().trim()))
-                // The error would show it.
-                .map_err(|_| wrong(format!("the token holds other than visible characters{TOKEN_HINT}")))?;
-            value.set_sensitive(true);
-            Ok::<_, Error>(value)
-        });
+        let bearer = match &address.token {
+            Some(token) => Bearer::of(token.expose_secret())
+                .ok_or_else(|| wrong(format!("the token holds other than visible characters{TOKEN_HINT}")))?,
+            None => Bearer::default(),
+        };
         Ok(Self {
             name: address.name,
             url: address.url.clone(),
             channels: (0..connections.max(1)).map(|_| endpoint.connect_lazy()).collect(),
             next: AtomicUsize::new(0),
-            bearer: Bearer(token.transpose()?),
+            bearer,
             http: address.http.clone().map(|url| Ok::<_, Error>((url, client(address)?))).transpose()?,
         })
     }
@@ -173,9 +159,8 @@ impl Target {
             reason: format!("{error}; write http://HOST:PORT for its HTTP port"),
         })?;
         let request = client.request(method, url);
-        Ok(match &self.bearer.0 {
-            // It was made of visible characters.
-            Some(token) => request.header(reqwest::header::AUTHORIZATION, token.to_str().unwrap_or_default()),
+        Ok(match self.bearer.header() {
+            Some(token) => request.header(reqwest::header::AUTHORIZATION, token),
             None => request,
         })
     }
@@ -305,7 +290,7 @@ pub(crate) fn said(status: &Status) -> String {
         };
         return format!("{words}; {hint}");
     }
-    let words = innermost(status);
+    let words = first_words(status);
     let is_broken = std::error::Error::source(status).is_some() || words.contains("connection error");
     let hint = match status.code() {
         Code::Unauthenticated => TOKEN_HINT,
@@ -322,17 +307,14 @@ pub(crate) fn said(status: &Status) -> String {
 
 /// Why TLS did not come about.
 fn certificate(status: &Status) -> Option<String> {
-    let words = innermost(status);
+    let words = first_words(status);
     let mut marks = ["certificate", "HandshakeFailure", "CaUsedAsEndEntity"].into_iter().chain(NO_TLS);
     marks.any(|mark| words.contains(mark)).then_some(words)
 }
 
 /// The words of the first cause: the outer ones say only that the transport failed.
-fn innermost(status: &Status) -> String {
-    let mut cause: &(dyn std::error::Error + 'static) = status;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
+fn first_words(status: &Status) -> String {
+    let cause = innermost(status);
     match cause.downcast_ref::<Status>() {
         Some(status) => status.message().to_owned(),
         None => cause.to_string(),

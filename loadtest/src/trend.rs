@@ -2,10 +2,7 @@
 
 use prowl_platform::Store;
 
-use crate::{
-    Error,
-    verdict::{Decision, Verdict},
-};
+use crate::{Error, verdict::Verdict};
 
 /// Keeps a verdict.
 ///
@@ -36,7 +33,7 @@ pub fn text(verdicts: &[Verdict]) -> String {
         return "no verdict is kept there: let the gate keep them by --keep".to_owned();
     }
     let mut lines = vec![format!(
-        "{:<20}  {:<8}  {:<17}  {:>8}  {:>8}  {:>6}  {}",
+        "{:<20}  {:<14}  {:<17}  {:>8}  {:>8}  {:>6}  {}",
         "when", "verdict", "version", "p99 ms", "to active", "PSI", "what did not hold"
     )];
     lines.extend(verdicts.iter().map(line));
@@ -46,16 +43,12 @@ pub fn text(verdicts: &[Verdict]) -> String {
 fn line(verdict: &Verdict) -> String {
     let number = |number: Option<f64>| number.map_or("-".to_owned(), |number| format!("{number:.2}"));
     let race = verdict.race.as_ref();
-    let decision = match verdict.decision {
-        Decision::Go => "go",
-        Decision::NoGo => "no go",
-        Decision::Unknown => "unknown",
-    };
     let broken: Vec<&str> =
         verdict.checks.iter().filter(|check| check.holds != Some(true)).map(|check| check.name.as_str()).collect();
     format!(
-        "{:<20}  {decision:<8}  {:<17}  {:>8}  {:>8}  {:>6}  {}",
+        "{:<20}  {:<14}  {:<17}  {:>8}  {:>8}  {:>6}  {}",
         verdict.began_at.get(..19).unwrap_or(&verdict.began_at),
+        verdict.decision.words(),
         verdict.expected,
         number(race.map(|race| race.preview.p99)),
         number(race.and_then(|race| race.p99_ratio.as_ref()).map(|ratio| ratio.at)),

@@ -27,6 +27,15 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// What a person is told.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Go => "go",
+            Self::NoGo => "no go",
+            Self::Unknown => "could not tell",
+        }
+    }
+
     /// What the program ends with, so that a job of Kubernetes tells it by itself.
     pub fn exit_code(self) -> u8 {
         match self {

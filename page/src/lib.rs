@@ -4,6 +4,8 @@
 //! This crate never knows what a page tells of, and never reads or writes a file. What it makes never fetches and never
 //! scripts anything.
 
+#![deny(missing_docs)]
+
 mod axis;
 mod document;
 mod escape;

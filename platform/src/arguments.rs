@@ -1,4 +1,4 @@
-//! The command line of a program.
+//! The command line of a program, and what is said beside it by variables of the environment.
 
 use std::{
     fmt::Display,
@@ -41,6 +41,15 @@ pub fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `0.05` or `5%`: at most all. For `#[arg(value_parser = …)]`.
+pub fn share(text: &str) -> Result<f64, String> {
+    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    let share = number.trim().parse::<f64>().ok().map(|number| number / whole);
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "write a share from 0 to 1, or from 0% to 100%, such as 0.05 or 5%".to_owned())
+}
+
 /// Where to listen: `HOST:PORT`, of which the host may be a name; that stands for one address. For `#[arg(value_parser = …)]`.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     let wrong = |why: &dyn Display| format!("write HOST:PORT, such as 127.0.0.1:8080 or localhost:8080 ({why})");
@@ -50,8 +59,8 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     Ok([first].into_iter().chain(found).find(SocketAddr::is_ipv4).unwrap_or(first))
 }
 
-/// An environment variable, by the same rule: one that is empty is not set.
-pub(crate) fn variable(name: &str) -> Option<String> {
+/// An environment variable that no argument stands for, by the rule of [`parse`]: one that is empty is not set.
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -61,4 +70,17 @@ fn without_empty_variables(command: Command) -> Command {
         if value.is_some_and(|value| value.is_empty()) { arg.env(None) } else { arg }
     });
     command.mut_subcommands(without_empty_variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_part_of_all() {
+        assert_eq!((share("5%"), share("0.05"), share("0"), share("100%")), (Ok(0.05), Ok(0.05), Ok(0.0), Ok(1.0)));
+        for wrong in ["", "%", "101%", "-1%", "1.5", "NaN", "much"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -19,6 +19,14 @@ pub fn innermost<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> &'a (d
     error
 }
 
+/// What an error says and, where it has one, its source: all of it for one line of a log.
+pub fn told_in_full(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
 impl Error {
     /// What was to be read at `path` could not be.
     pub(crate) fn read(path: impl Display, error: &object_store::Error) -> Self {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Store};
@@ -53,14 +53,7 @@ impl Store {
             serde_json::to_writer(&mut lines, verdict).expect("texts, numbers and times have a form in JSON");
             lines.push(b'\n');
         }
-        // Files of one moment come from different servers.
-        let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%6fZ");
-        let file = format!("{FOLDER}/{time}-{:016x}.ndjson", rand::random::<u64>());
-        let content = bytes::Bytes::from(lines);
-        match self.create(&self.path(&file), &content).await {
-            Ok(_) => Ok(file),
-            Err(error) => Err(Error::write(format_args!("{}/{file}", self.url()), &error)),
-        }
+        self.add(FOLDER, "ndjson", &lines.into()).await
     }
 
     /// The last verdict on each pull request of those that were received before `moment`, by its repository in lower case and
@@ -69,18 +62,13 @@ impl Store {
     /// # Errors
     /// [`Error::Read`], [`Error::S3`], and [`Error::Feedback`] for a line that is none.
     pub async fn feedback(&self, moment: Timestamp) -> Result<BTreeMap<(String, u64), Verdict>, Error> {
-        let folder = self.path(FOLDER);
-        let objects = self.object_store();
-        let failed = |error: &object_store::Error| Error::read(format_args!("{}/{FOLDER}", self.url()), error);
-        let mut files: Vec<_> =
-            objects.list(Some(&folder)).map_ok(|file| file.location).try_collect().await.map_err(|e| failed(&e))?;
-        files.retain(|file| file.extension() == Some("ndjson"));
-        files.sort_unstable();
-        let objects = &objects;
+        let files = self.added(FOLDER, "ndjson").await?;
+        let objects = &self.object_store();
         let read = |file: object_store::path::Path| async move {
             let content = objects.get(&file).await?.bytes().await?;
             Ok((file, content))
         };
+        let failed = |error: &object_store::Error| Error::read(format_args!("{}/{FOLDER}", self.url()), error);
         let mut contents = stream::iter(files.into_iter().map(read)).buffered(AT_ONCE);
         let mut verdicts = BTreeMap::<(String, u64), Verdict>::new();
         while let Some(content) = contents.next().await {

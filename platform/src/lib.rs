@@ -6,8 +6,11 @@
 //!
 //! This crate never knows what is inside a file, never changes a published folder, and depends on no stage.
 
+#![deny(missing_docs)]
+
 pub mod arguments;
 mod backoff;
+mod body;
 mod draft;
 mod error;
 pub mod exit;
@@ -29,8 +32,9 @@ mod vault;
 mod verdicts;
 
 pub use backoff::Backoff;
+pub use body::whole_body;
 pub use draft::{Draft, DraftWriter, MARKER};
-pub use error::{Cause, Error, innermost};
+pub use error::{Cause, Error, innermost, told_in_full};
 pub use folder::Folder;
 pub use manifest::{FileEntry, Input, Manifest};
 pub use prune::{Keep, Pruned};

@@ -48,8 +48,8 @@ pub struct Input {
     pub kind: String,
     /// Its name: of the folder, or for example `owner/repo`.
     pub name: String,
-    /// Its digest, where it has one: of a folder the SHA-256 of its manifest, of a file `blake3:` and its BLAKE3, of a clone its
-    /// commit.
+    /// Its digest, where it has one: of a folder the SHA-256 of its manifest, of a file `blake3:` and its BLAKE3, of a
+    /// clone its commit.
     pub digest: Option<String>,
 }
 

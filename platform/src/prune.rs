@@ -50,8 +50,8 @@ impl Store {
     /// ours are left alone.
     ///
     /// # Errors
-    /// There is no store, or it cannot be read or written, or a manifest of the next stage cannot be understood, so that what it needs is
-    /// not known. Nothing was removed then, or only folders that are whole in no reader's eyes.
+    /// There is no store, or it cannot be read or written, or a manifest of the next stage cannot be understood, so
+    /// that what it needs is not known. Nothing was removed then, or only folders that are whole in no reader's eyes.
     pub async fn prune(&self, kind: Kind, keep: Keep) -> Result<Pruned, Error> {
         self.check_there(kind)?;
         let needed = self.needed(kind).await?;

@@ -112,7 +112,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`Error::SecretMissing`], which names all that are not there and says where to put them.
-    pub fn need_all<const N: usize>(&self, names: [&str; N]) -> Result<[SecretString; N], Error> {
+    pub(crate) fn need_all<const N: usize>(&self, names: [&str; N]) -> Result<[SecretString; N], Error> {
         let all = |values: &BTreeMap<String, SecretString>| {
             let missing: Vec<_> = names.iter().filter(|name| !values.contains_key(**name)).copied().collect();
             if missing.is_empty() { Ok(names.map(|name| values[name].clone())) } else { Err(missing.join(", ")) }

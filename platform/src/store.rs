@@ -256,6 +256,28 @@ impl Store {
         }
     }
 
+    /// Adds a file to a folder of files that stand each by themselves, and tells its path below the store. Its name begins
+    /// with the time; files of one moment come from different programs.
+    pub(crate) async fn add(&self, folder: &str, ending: &str, content: &Bytes) -> Result<String, Error> {
+        let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%6fZ");
+        let file = format!("{folder}/{time}-{:016x}.{ending}", rand::random::<u64>());
+        match self.create(&self.path(&file), content).await {
+            Ok(_) => Ok(file),
+            Err(error) => Err(Error::write(format_args!("{}/{file}", self.url), &error)),
+        }
+    }
+
+    /// The files of such a folder, by their names and so by their times.
+    pub(crate) async fn added(&self, folder: &str, ending: &str) -> Result<Vec<Path>, Error> {
+        let path = self.path(folder);
+        let listed: Result<Vec<Path>, _> =
+            self.objects.list(Some(&path)).map_ok(|file| file.location).try_collect().await;
+        let mut files = listed.map_err(|error| Error::read(format_args!("{}/{folder}", self.url), &error))?;
+        files.retain(|file| file.extension() == Some(ending));
+        files.sort_unstable();
+        Ok(files)
+    }
+
     /// Removes files; one that is not there any more is as good as removed.
     pub(crate) async fn delete(&self, paths: Vec<Path>) -> Result<(), object_store::Error> {
         let mut deleted = self.objects.delete_stream(stream::iter(paths).map(Ok).boxed());

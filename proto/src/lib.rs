@@ -1,13 +1,19 @@
 //! The protocols of the service: the messages and the client and server code generated from `proto/`, the descriptors
-//! that reflection serves, and the JSON form of an answer.
+//! that reflection serves, the JSON form of an answer, what a band is called, and the token that a call brings.
 //!
 //! The code in `src/generated/` is checked in, so that building Prowl needs no protocol compiler. The test in
 //! `tests/generated.rs` generates it anew and compares; `PROWL_PROTO_WRITE=1 cargo test -p prowl-proto` rewrites it.
 //!
 //! This crate never computes anything: a client that links it links no model and no feature.
 
+#![deny(missing_docs)]
+
+mod band;
+mod bearer;
 pub mod json;
 pub mod schema;
+
+pub use bearer::Bearer;
 
 #[allow(
     clippy::all,

@@ -13,7 +13,7 @@ use prowl_platform::{
 pub use table::{TableArgs, TableConfig};
 
 use crate::Settings;
-use crate::backtest::{BacktestConfig, FOLDS};
+use crate::backtest::FOLDS;
 use crate::mlflow::Tracking;
 
 /// Learns from a features run what a repository's normal change looks like, and publishes the model.
@@ -162,6 +162,21 @@ pub struct BacktestArgs {
     pub seed: u64,
     /// Print all figures as JSON on stdout
     #[arg(long)]
+    pub json: bool,
+}
+
+/// A backtest that can be started.
+#[derive(Debug)]
+pub struct BacktestConfig {
+    /// Where the run is.
+    pub store: StoreUrl,
+    /// Name of the run, or `latest`.
+    pub features: String,
+    /// Slices that the second half of the time is cut into.
+    pub folds: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Whether to print the figures as JSON.
     pub json: bool,
 }
 

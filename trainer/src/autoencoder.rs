@@ -40,9 +40,9 @@ pub struct Fitted {
 /// autoencoders", 2008): in each batch some inputs are hidden, set to 0 as unknown ones are, and the network has to give
 /// back the clean ones, hidden ones included.
 ///
-/// `training` and `validation` have the shape (rows, inputs), with one input or more, NaN where unknown. Stops when the validation loss made no
-/// progress for [`Settings::patience`] epochs, and keeps the best. `watch` sees each epoch and may break off. Works on all
-/// threads of the pool of rayon that it is called in; their number changes no bit.
+/// `training` and `validation` have the shape (rows, inputs), with one input or more, NaN where unknown. Stops when the
+/// validation loss made no progress for [`Settings::patience`] epochs, and keeps the best. `watch` sees each epoch and
+/// may break off. Works on all threads of the pool of rayon that it is called in; their number changes no bit.
 ///
 /// # Errors
 /// [`TrainError::Stopped`] when `watch` broke off, [`TrainError::Diverged`] when the loss is no number.

@@ -5,12 +5,12 @@ mod text;
 
 use std::ops::ControlFlow;
 
-use ndarray::Array2;
 use prowl_model::{Inputs, Linear, RiskBand};
-use prowl_platform::{Kind, Store, StoreUrl};
+use prowl_platform::{Kind, Store};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde::Serialize;
 
+use crate::args::BacktestConfig;
 use crate::category::{self, Reads};
 use crate::evaluate::{accuracy, macro_f1, majority};
 use crate::feedback::Feedback;
@@ -33,21 +33,6 @@ const TRAINING: usize = 85;
 
 /// Share of the features that a mixture has from another pull request.
 const MIXED: f64 = 0.25;
-
-/// A backtest that can be started.
-#[derive(Debug)]
-pub struct BacktestConfig {
-    /// Where the run is.
-    pub store: StoreUrl,
-    /// Name of the run, or `latest`.
-    pub features: String,
-    /// Slices that the second half of the time is cut into.
-    pub folds: usize,
-    /// Seed of every random choice.
-    pub seed: u64,
-    /// Whether to print the figures as JSON.
-    pub json: bool,
-}
 
 /// All figures of a backtest.
 #[derive(Clone, Debug, Serialize)]
@@ -200,8 +185,8 @@ pub fn measure(
     Ok(Backtest { run, folds, anomaly: anomaly.collect(), risk: risk.collect(), risk_bands, category, missing })
 }
 
-/// Ours and the isolation forest that is one of its views on the rows of a slice, and on as many mixtures of two of them: nobody knows which pull
-/// requests are odd, but what has a quarter of its features from another one is.
+/// Ours and the isolation forest that is one of its views on the rows of a slice, and on as many mixtures of two of
+/// them: nobody knows which pull requests are odd, but what has a quarter of its features from another one is.
 fn anomaly_fold(
     data: &Dataset,
     before: &[usize],
@@ -254,7 +239,7 @@ fn risk_fold(
     let judged = data.mature(later, end);
     let told: Vec<(f32, bool)> = judged.iter().map(|&(row, was)| (head.probability(data.row(row)), was)).collect();
     info.count_test(told.iter().copied());
-    let probability = |log_odds: f32| 1.0 / (1.0 + (-f64::from(log_odds)).exp());
+    let probability = |log_odds: f32| logistic::probability(f64::from(log_odds));
     let all = [
         Judged::probabilities(told.into_iter().map(|(told, was)| (f64::from(told), was))),
         Judged::scores(judged.iter().map(|&(row, was)| (churn.as_ref().map_or(0.0, |churn| churn(row)), was))),
@@ -276,16 +261,8 @@ fn sizes(data: &Dataset, before: &[usize], origin: i64) -> Option<Linear> {
     let (values, outcomes): (Vec<&[f32]>, Vec<bool>) = known.unzip();
     let named = |(_, feature): &(usize, &prowl_model::FeatureInfo)| SIZES.contains(&feature.name.as_str());
     let features = data.features.iter().enumerate().filter(named);
-    let mut terms: Vec<_> = features.filter_map(|(feature, _)| curves::logarithmic(&values, feature)).collect();
-    let inputs = Array2::from_shape_fn((values.len(), terms.len()), |(row, term)| {
-        terms[term].height(values[row][terms[term].feature])
-    });
-    let prior = Prior { mean: 0.0, strength: 1.0, positive: false };
-    let fitted = logistic::fit(inputs.view(), &outcomes, &vec![1.0; outcomes.len()], prior);
-    for (term, &weight) in terms.iter_mut().zip(&fitted.weights) {
-        term.weight = weight as f32;
-    }
-    (!terms.is_empty()).then_some(Linear { terms, bias: fitted.bias as f32 })
+    let terms = features.filter_map(|(feature, _)| curves::logarithmic(&values, feature)).collect();
+    logistic::on_curves(terms, &values, &outcomes, Prior { mean: 0.0, strength: 1.0, positive: false })
 }
 
 /// The mean over slices; its interval is that of means of resamples of each.

@@ -8,6 +8,8 @@
 use prowl_model::{Split, TreeNode, Trees};
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::index};
 
+use crate::logistic;
+
 /// How trees are grown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Growth {
@@ -169,7 +171,7 @@ pub fn fit(
 ) -> Trees {
     let positive: f64 = counts.iter().zip(outcomes).filter(|row| *row.1).map(|row| row.0).sum();
     let total: f64 = counts.iter().sum();
-    let usual = ((positive + 0.5) / (total - positive + 0.5)).ln();
+    let usual = logistic::usual(positive, total);
     let mut trees = Trees { nodes: vec![TreeNode { value: usual as f32, split: None }], roots: vec![0] };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let features = rows.cuts.len();
@@ -186,7 +188,7 @@ pub fn fit(
     for tree in 1..=growth.trees {
         for (((slope, log_odds), &positive), count) in grower.slopes.iter_mut().zip(&log_odds).zip(outcomes).zip(counts)
         {
-            let probability = 1.0 / (1.0 + (-log_odds).exp());
+            let probability = logistic::probability(*log_odds);
             let residual = probability - f64::from(u8::from(positive));
             *slope = (count * residual, count * probability * (1.0 - probability));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ndarray::{Array2, ArrayView1};
+use ndarray::Array2;
 use prowl_model::FeatureInfo;
 
 /// What became of a row, and from when on that was known, in milliseconds since 1970, UTC.
@@ -70,11 +70,6 @@ impl Dataset {
     }
 
     /// Features of a row in their own units, NaN where unknown; shape (features).
-    pub fn values(&self, row: usize) -> ArrayView1<'_, f32> {
-        self.values.row(row)
-    }
-
-    /// Features of a row as a slice.
     pub fn row(&self, row: usize) -> &[f32] {
         self.values.row(row).to_slice().expect("rows of the matrix are contiguous")
     }
@@ -239,11 +234,6 @@ impl Builder {
     /// The list of features.
     pub fn features(&self) -> &[FeatureInfo] {
         &self.features
-    }
-
-    /// The digest of the list of features.
-    pub fn features_digest(&self) -> &str {
-        &self.features_digest
     }
 
     /// Adds a row. What is not finite is taken as unknown.

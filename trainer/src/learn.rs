@@ -256,7 +256,7 @@ pub(crate) fn detect<'a>(
     watch: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
 ) -> Result<Detected<'a>, TrainError> {
     let first = Detector::fit(data, training, validation, settings, &mut |epoch| watch(Step::First(epoch)))?;
-    let (calibration, repositories) = first.calibrate(newest(validation));
+    let (calibration, repositories) = first.calibrate(newer_half(validation));
     let detector =
         Detector::again(data, &recent(training, validation), &first, settings, &mut |epoch| watch(Step::Final(epoch)))?;
     Ok(Detected { detector, calibration, repositories, validation_error: first.error(validation) })
@@ -269,7 +269,7 @@ fn recent(training: &[usize], validation: &[usize]) -> Vec<usize> {
 }
 
 /// The newer half of these rows, in the order of time, where that is enough to calibrate by; what is usual drifts.
-fn newest(rows: &[usize]) -> &[usize] {
+fn newer_half(rows: &[usize]) -> &[usize] {
     let half = &rows[rows.len() / 2..];
     if half.len() < CALIBRATION_ROWS { rows } else { half }
 }
@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn percentiles_come_from_the_newer_half_where_it_is_large_enough() {
         let rows: Vec<usize> = (0..2 * CALIBRATION_ROWS).collect();
-        assert_eq!(newest(&rows), &rows[CALIBRATION_ROWS..]);
-        assert_eq!(newest(&rows[2..]), &rows[2..]);
+        assert_eq!(newer_half(&rows), &rows[CALIBRATION_ROWS..]);
+        assert_eq!(newer_half(&rows[2..]), &rows[2..]);
     }
 }

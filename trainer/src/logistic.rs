@@ -1,6 +1,7 @@
 //! Logistic regression around a prior: what the weights are thought to be before any row is seen.
 
 use ndarray::{Array1, Array2, ArrayView2};
+use prowl_model::{Linear, Term};
 
 /// What is known of the weights beforehand. With few rows they stay there; with many the rows tell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +39,7 @@ pub fn fit(inputs: ArrayView2<'_, f32>, outcomes: &[bool], counts: &[f64], prior
     let total: f64 = counts.iter().sum();
     let positive: f64 = counts.iter().zip(outcomes).filter(|row| *row.1).map(|row| row.0).sum();
     let mut point = Array1::from_elem(width + 1, prior.mean);
-    point[width] = ((positive + 0.5) / (total - positive + 0.5)).ln();
+    point[width] = usual(positive, total);
     let (mut loss, mut gradient, mut curvature) = problem.look(&point);
     for _ in 0..STEPS {
         let step = problem.step(&point, &gradient, &curvature);
@@ -66,6 +67,34 @@ pub fn fit(inputs: ArrayView2<'_, f32>, outcomes: &[bool], counts: &[f64], prior
     Fitted { bias: point[width], weights: point.iter().copied().take(width).collect() }
 }
 
+/// The regression on these curves, whatever their weights are: on the height of each at the values of the rows, all of
+/// which count alike. `None` without a curve.
+pub(crate) fn on_curves(mut terms: Vec<Term>, values: &[&[f32]], outcomes: &[bool], prior: Prior) -> Option<Linear> {
+    if terms.is_empty() {
+        return None;
+    }
+    let height = |(row, term): (usize, usize)| {
+        let term: &Term = &terms[term];
+        term.height(values[row][term.feature])
+    };
+    let inputs = Array2::from_shape_fn((values.len(), terms.len()), height);
+    let fitted = fit(inputs.view(), outcomes, &vec![1.0; outcomes.len()], prior);
+    for (term, &weight) in terms.iter_mut().zip(&fitted.weights) {
+        term.weight = weight as f32;
+    }
+    Some(Linear { terms, bias: fitted.bias as f32 })
+}
+
+/// The probability that log-odds stand for.
+pub(crate) fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+/// Log-odds of a positive row, of so many that are positive and of all; half a row of each kind is added.
+pub(crate) fn usual(positive: f64, total: f64) -> f64 {
+    ((positive + 0.5) / (total - positive + 0.5)).ln()
+}
+
 /// The function to make small.
 struct Problem<'a> {
     inputs: ArrayView2<'a, f32>,
@@ -86,7 +115,7 @@ impl Problem<'_> {
                 *place = f64::from(input);
             }
             let log_odds: f64 = row.iter().zip(point).map(|(input, weight)| input * weight).sum();
-            let probability = 1.0 / (1.0 + (-log_odds).exp());
+            let probability = probability(log_odds);
             // ln(1 + e^z) without overflow.
             loss += count * (log_odds.max(0.0) + (-log_odds.abs()).exp().ln_1p());
             let residual = probability - f64::from(u8::from(positive));

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::autoencoder::Epoch;
 use crate::{Settings, Step};
 
-/// Shows one bar for each of the two fits and for the category head.
+/// Shows one bar for each fit, and one for each head and for the clusters.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -29,19 +29,18 @@ impl Progress {
             Step::Final(epoch) => self.epoch("fit 2 of 2", epoch),
             Step::Only(epoch) => self.epoch("fit", epoch),
             Step::Category => {
-                self.turn_to("category head", "{prefix} {spinner} {elapsed}");
-                self.bar.tick();
+                self.tick("category head");
                 tracing::debug!("a look at the examples of the category head");
             }
-            Step::Clusters => {
-                self.turn_to("clusters", "{prefix} {spinner} {elapsed}");
-                self.bar.tick();
-            }
-            Step::Risk => {
-                self.turn_to("risk head", "{prefix} {spinner} {elapsed}");
-                self.bar.tick();
-            }
+            Step::Clusters => self.tick("clusters"),
+            Step::Risk => self.tick("risk head"),
         }
+    }
+
+    /// A step of work of which nobody knows how long it takes.
+    fn tick(&mut self, title: &'static str) {
+        self.turn_to(title, "{prefix} {spinner} {elapsed}");
+        self.bar.tick();
     }
 
     fn epoch(&mut self, title: &'static str, epoch: &Epoch) {

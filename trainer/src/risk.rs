@@ -6,7 +6,6 @@ mod choice;
 
 use std::ops::ControlFlow;
 
-use ndarray::Array2;
 use prowl_model::{Candidate, Linear, Member, RiskHead, RiskInfo, Term, Trees};
 
 use crate::boost::{self, Binned, Growth};
@@ -301,21 +300,9 @@ impl Learner<'_, '_> {
 
     /// The regression of a kind that is one, where any feature varies.
     fn linear(&self, kind: Kind, values: &[&[f32]], outcomes: &[bool]) -> Option<Linear> {
-        let mut terms = strongest(self.terms(kind, values), values, outcomes);
-        if terms.is_empty() {
-            return None;
-        }
+        let terms = strongest(self.terms(kind, values), values, outcomes);
         let prior = if kind == Kind::Factors { OF_FACTORS } else { OF_FEATURES };
-        let height = |(row, term): (usize, usize)| {
-            let term: &Term = &terms[term];
-            term.height(values[row][term.feature])
-        };
-        let inputs = Array2::from_shape_fn((values.len(), terms.len()), height);
-        let fitted = logistic::fit(inputs.view(), outcomes, &vec![1.0; outcomes.len()], prior);
-        for (term, &weight) in terms.iter_mut().zip(&fitted.weights) {
-            term.weight = weight as f32;
-        }
-        Some(Linear { terms, bias: fitted.bias as f32 })
+        logistic::on_curves(terms, values, outcomes, prior)
     }
 
     /// The curves that a regression reads; none for trees.

@@ -29,7 +29,7 @@ pub fn fit(data: &Dataset, rows: &[usize]) -> Scaler {
             return Column::UNKNOWN;
         }
         known.clear();
-        known.extend(rows.iter().map(|&row| data.values(row)[feature]).filter(|value| value.is_finite()));
+        known.extend(rows.iter().map(|&row| data.row(row)[feature]).filter(|value| value.is_finite()));
         known.sort_unstable_by(f32::total_cmp);
         column(&known, finest(&data.features[feature].unit))
     };

@@ -149,7 +149,7 @@ impl<'a> Spreads<'a> {
 fn moments(data: &Dataset, scaler: &Scaler, feature: usize, rows: &[usize]) -> Option<(f64, f64)> {
     let (mut sum, mut squares, mut known) = (0.0, 0.0, 0.0_f64);
     for &row in rows {
-        if let Some(value) = scaler.columns[feature].scale(data.values(row)[feature]).map(f64::from) {
+        if let Some(value) = scaler.columns[feature].scale(data.row(row)[feature]).map(f64::from) {
             sum += value;
             squares += value * value;
             known += 1.0;

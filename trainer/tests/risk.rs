@@ -94,7 +94,8 @@ fn what_follows_a_line_is_found_and_calibrated() {
     }
 }
 
-/// The rate rises from 5% to 12% half way: the head begins where the rows that it learnt from are, and follows to where they went.
+/// The rate rises from 5% to 12% half way: the head begins where the rows that it learnt from are, and follows to where
+/// they went.
 #[test]
 fn a_rate_that_rises_is_followed() {
     let rises = |row: usize, x: &[f32]| x[0] + if row < 8_000 { -3.5 } else { -2.4 };

@@ -134,7 +134,7 @@ pub(crate) fn split_title(title: &str) -> Title<'_> {
 }
 
 /// The category that the title's type declares, else the one that its labels agree on.
-pub fn declared_category(pull_request: &PullRequest<'_>) -> Option<Category> {
+pub(crate) fn declared_category(pull_request: &PullRequest<'_>) -> Option<Category> {
     let by_title = pull_request.title.as_deref().and_then(|title| split_title(title).declares);
     by_title.or_else(|| {
         let labels = pull_request.labels.as_deref().unwrap_or_default();
@@ -168,7 +168,9 @@ mod tests {
         for category in Category::ALL {
             assert_eq!(split(&format!("{}: x", category.as_str())), ("x", Some(category)));
             assert_eq!(Category::from_label(&format!("kind/{}", category.as_str())), Some(category));
+            assert_eq!(Category::parse(category.as_str()), Some(category));
         }
+        assert_eq!(Category::parse("perf"), None, "a type, and not the name");
         assert_eq!(split("perf: x"), ("x", Some(Category::Performance)));
         assert_eq!(split("style: x"), ("x", Some(Category::Chore)));
     }
@@ -189,5 +191,12 @@ mod tests {
         assert_eq!(declared_category(&pull_request), None);
         pull_request.title = Some("test: cover it".into());
         assert_eq!(declared_category(&pull_request), Some(Category::Test));
+    }
+
+    #[test]
+    fn what_is_too_long_is_no_scope() {
+        let scoped = |length: usize| format!("feat({}): x", "s".repeat(length));
+        assert_eq!(split(&scoped(64)), ("x", Some(Category::Feature)));
+        assert_eq!(split(&scoped(65)), (scoped(65).as_str(), None));
     }
 }

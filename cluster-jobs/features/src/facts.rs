@@ -1,8 +1,8 @@
-//! All that is read off the pull request alone: numbers and hashed keys, and no text but the title.
+//! All that is read off the pull request alone: numbers and hashed keys, and no text but the name of its repository and the
+//! beginning of its title.
 
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
-
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::catalog::{Compute, FEATURE_COUNT, FEATURES, Missing};

@@ -22,8 +22,8 @@ pub fn repository_key(full_name: &str) -> u64 {
     name_key(full_name)
 }
 
-/// The key of two keys together, such as an author and a file. In halves: with a count of four bytes beside it that makes twelve
-/// bytes instead of sixteen, and there are more of these than of all else.
+/// The key of two keys together, such as an author and a file. In halves: with a count of four bytes beside it that
+/// makes twelve bytes instead of sixteen, and there are more of these than of all else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair([u32; 2]);
 
@@ -122,6 +122,8 @@ impl Hasher for KeyHasher {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
     use super::*;
 
     #[test]
@@ -139,5 +141,22 @@ mod tests {
 
     fn key_of(number: u64) -> u64 {
         key(&number.to_string())
+    }
+
+    #[test]
+    fn the_key_of_two_keys_stays_what_is_stored() {
+        // 0x3_0000_0001 ^ 0x7_0000_0000 is 0x4_0000_0001; its product with the constant is 0x9B61_6A0D_7F4A_7C15.
+        let (pair, stored) = (Pair::of(0x0003_0000_0001, 7), 0x9B61_6A0D_7F4A_7C12_u64);
+        assert_eq!(u64::from(pair), stored);
+        assert_eq!(Pair::from(stored), pair);
+    }
+
+    #[test]
+    fn a_key_is_its_own_hash() {
+        let hash = BuildHasherDefault::<KeyHasher>::default();
+        assert_eq!([hash.hash_one(7_u64), hash.hash_one(Pair::from(7_u64))], [7; 2]);
+        let mut hasher = KeyHasher::default();
+        hasher.write(b"a");
+        assert_eq!(hasher.finish(), key("a"));
     }
 }

@@ -64,7 +64,7 @@ pub(crate) struct DirectoryState {
 }
 
 /// The part of a pull request that later histories need.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Deed {
     author: Option<u64>,
     files: Vec<u64>,
@@ -357,5 +357,29 @@ impl Histogram {
             below += count;
         }
         (self.0.len() as f64 / Self::STEPS_PER_DOUBLING) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_by_their_time_alone() {
+        let event = |at: i64, what: What| Pending { at, what, deed: Arc::default() };
+        assert_eq!(event(1, What::Opened), event(1, What::Merged));
+        assert_ne!(event(1, What::Opened), event(2, What::Opened));
+        assert!(event(1, What::Reverted) < event(2, What::Opened));
+    }
+
+    #[test]
+    fn the_largest_sizes_share_the_last_bin() {
+        let mut histogram = Histogram::default();
+        for value in [Some(0), Some(u64::MAX), Some(u64::MAX), None] {
+            histogram.add(value);
+        }
+        assert_eq!((histogram.0.len(), histogram.0[0], histogram.0[127]), (128, 1, 2));
+        assert_eq!(histogram.quartiles(), None, "three are too few");
+        assert_eq!(histogram.quantile(2.0, 3), 32.0, "beyond all: where the last bin ends");
     }
 }

@@ -141,4 +141,24 @@ mod tests {
         // One byte of length, the tag, and a value that is cut.
         assert!(postcard::from_bytes::<Row>(&[4, super::mostly_small::WIDE, 0, 0, 0]).is_err());
     }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Keys(#[serde(with = "super::as_bytes")] Vec<u64>, #[serde(with = "super::as_bytes")] Vec<u32>);
+
+    #[test]
+    fn keys_take_their_width_and_come_back() {
+        let keys = Keys(vec![0, 1, u64::MAX], vec![7, u32::MAX]);
+        let bytes = postcard::to_stdvec(&keys).unwrap();
+        assert_eq!(bytes.len(), (1 + 3 * 8) + (1 + 2 * 4), "a byte of length before the numbers");
+        assert_eq!(postcard::from_bytes::<Keys>(&bytes).unwrap(), keys);
+        assert!(postcard::from_bytes::<Keys>(&[7, 0, 0, 0, 0, 0, 0, 0, 0]).is_err(), "seven bytes are no key");
+    }
+
+    #[test]
+    fn what_is_expected_is_said() {
+        let row = serde_json::from_str::<Row>("5").map(drop).unwrap_err().to_string();
+        assert!(row.contains("expected values of one byte or five"), "{row}");
+        let keys = serde_json::from_str::<Keys>("[5, 5]").unwrap_err().to_string();
+        assert!(keys.contains("expected numbers of 8 bytes each"), "{keys}");
+    }
 }

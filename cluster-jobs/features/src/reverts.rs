@@ -253,3 +253,16 @@ impl Outcomes {
 fn first_seven(commit: u64) -> u32 {
     (commit >> 36) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_told_apart_by_their_first_digits() {
+        assert_eq!(first_seven(0x0123_4567_89AB_CDEF), 0x0012_3456);
+        assert_eq!(commit("0123456 and more"), Some(RevertReference::Commit(0x0123_4560_0000_0000, 7)));
+        assert_eq!(commit_key("0123456789abcdef01"), Some(0x0123_4567_89AB_CDEF));
+        assert_eq!(commit_key("0123456789abcde"), None, "a digit too few");
+    }
+}

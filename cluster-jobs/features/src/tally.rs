@@ -47,14 +47,11 @@ impl Recent {
     fn at(self, moment: i64) -> Counts {
         let now = window(moment).max(self.window);
         let passed = (moment - i64::from(now) * WINDOW).max(0) as f64 / WINDOW as f64;
-        let ([this, before], remains) = match now - self.window {
-            0 => ([1.0, 1.0 - passed], true),
-            1 => ([1.0 - passed, 0.0], true),
-            _ => ([0.0; 2], false),
+        let [this, before] = match now - self.window {
+            0 => [1.0, 1.0 - passed],
+            1 => [1.0 - passed, 0.0],
+            _ => return Counts::default(),
         };
-        if !remains {
-            return Counts::default();
-        }
         Counts {
             merged: f64::from(self.merged[0]) * this + f64::from(self.merged[1]) * before,
             reverted: f64::from(self.reverted[0]) * this + f64::from(self.reverted[1]) * before,

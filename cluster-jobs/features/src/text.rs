@@ -213,4 +213,11 @@ mod tests {
         assert!(facts.issue_link && facts.code_block && !facts.says_security);
         assert!(!has_issue_number("&#39; and a/#3"));
     }
+
+    #[test]
+    fn a_sign_that_comes_twice_is_still_one() {
+        let body = "# Why\n# How\n- [x] done\n- [ ] tested\n```\n```";
+        let facts = TextFacts::of(&PullRequest { body: Some(body.into()), ..PullRequest::default() });
+        assert!(facts.headings && facts.checklist && facts.code_block && !facts.issue_link);
+    }
 }

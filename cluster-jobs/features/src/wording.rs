@@ -116,8 +116,8 @@ impl Feature {
         })
     }
 
-    /// Whether two values differ by so little that nobody would look twice: a twentieth of all, a fifth of the larger, or one of
-    /// some things.
+    /// Whether two values differ by so little that nobody would look twice: a twentieth of all, a fifth of the larger,
+    /// or one of some things.
     fn is_near(&self, a: f32, b: f32) -> bool {
         let difference = (a - b).abs();
         match self.unit {
@@ -180,12 +180,6 @@ impl Feature {
     }
 
     /// A value in the feature's unit, such as `1,204 lines`.
-    pub fn amount(&self, value: f32) -> String {
-        let mut text = String::new();
-        self.measured(value).push_to(&mut text);
-        text
-    }
-
     fn measured(&self, value: f32) -> Amount {
         let number = Numeral::of(value);
         match self.unit {
@@ -307,6 +301,41 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_at_a_limit_is_usual() {
+        let usual = Usual { low: 2.0, median: 20.0, high: 610.0, mean: 90.0 };
+        let additions = |value: f32, expected: f32| feature("additions").sentence(value, expected, &usual);
+        assert_eq!(additions(2.0, f32::NAN), "adds 2 lines (usual: 20 lines)");
+        assert_eq!(additions(610.0, f32::NAN), "adds 610 lines (usual: 20 lines)");
+        for limit in [2.0, 610.0] {
+            let expected = format!("adds 20 lines, where about {limit} lines would fit the rest of the change");
+            assert_eq!(additions(20.0, limit), expected);
+        }
+        let half_known = Usual { low: f32::NAN, ..usual };
+        assert_eq!(feature("additions").sentence(20.0, 99.0, &half_known), "adds 20 lines (usual: 20 lines)");
+        let same = Usual { low: 0.02, median: 0.02, high: 0.03, mean: 0.02 };
+        let stands_out = |value: f32| feature("path_revert_ratio").stands_out(value, f32::NAN, &same);
+        assert!(!stands_out(0.02) && !stands_out(0.03), "they read alike");
+    }
+
+    #[test]
+    fn what_would_fit_is_told_from_a_difference_on_that_counts_in_its_unit() {
+        let usual = Usual { low: 0.0, median: 1.0, high: 610.0, mean: 90.0 };
+        let sentence = |name: &str, value: f32, expected: f32| feature(name).sentence(value, expected, &usual);
+        let fits = |says: &str, amount: &str| format!("{says}, where {amount} would fit the rest of the change");
+        // Of things a fifth, and one where that is none.
+        assert_eq!(sentence("additions", 100.0, 80.0), fits("adds 100 lines", "about 80 lines"));
+        assert_eq!(sentence("additions", 100.0, 81.0), "adds 100 lines (usual: 1 line)");
+        assert_eq!(sentence("deletions", 1.0, 0.0), fits("deletes 1 line", "none"));
+        // Of shares a twentieth of all.
+        assert_eq!(sentence("share_source", 0.05, 0.0), fits("is 5% source code", "about 0%"));
+        assert_eq!(sentence("share_source", 0.07, 0.03), "is 7% source code (usual: 100%)");
+        // Of logarithms 0.15, which is a tenth of the number.
+        let spread = "is spread as widely as over 1.1 files changed alike";
+        assert_eq!(sentence("entropy", 0.2, 0.5), fits(spread, "about 1.4 files"));
+        assert_eq!(sentence("entropy", 0.2, 0.3), format!("{spread} (usual: 2 files)"));
+    }
+
+    #[test]
     fn one_and_none_read_as_such() {
         assert_eq!(feature("requested_reviewers").says(1.0), "waits for 1 reviewer");
         assert_eq!(feature("requested_reviewers").says(12.0), "waits for 12 reviewers");
@@ -354,18 +383,27 @@ mod tests {
         let (ratio, spread) = (feature("files_to_median"), feature("files_in_spreads"));
         assert_eq!(ratio.says(5.0), "changes 32 times the files of this repository's median change");
         assert_eq!(ratio.says(-2.0), "changes 25% of the files of this repository's median change");
-        assert_eq!(ratio.amount(0.5), "1.4 times");
+        let amount = |value: f32| {
+            let mut text = String::new();
+            ratio.measured(value).push_to(&mut text);
+            text
+        };
+        assert_eq!(amount(0.5), "1.4 times");
         let usual = Usual { low: -3.0, median: 0.0, high: 4.0, mean: 0.1 };
         assert_eq!(
             ratio.sentence(5.0, 0.0, &usual),
             "changes 32 times the files of this repository's median change, more than 95% of changes"
         );
         assert_eq!(
+            ratio.sentence(-4.0, 0.0, &usual),
+            "changes 6% of the files of this repository's median change, less than 95% of changes"
+        );
+        assert_eq!(
             ratio.sentence(1.0, -2.0, &usual),
             "changes 2 times the files of this repository's median change, where about 25% would fit the rest of the change"
         );
         for same in [0.0, 0.05, -0.05] {
-            assert_eq!(ratio.amount(same), "1.0 times");
+            assert_eq!(amount(same), "1.0 times");
         }
         let reverts = feature("path_revert_ratio");
         let usual = Usual { low: -0.4, median: 0.05, high: 1.1, mean: 0.1 };
@@ -379,7 +417,7 @@ mod tests {
              changes: at least 0.76 times)"
         );
         let spreads = "(a spread holds the middle half of its changes)";
-        for (value, side) in [(2.5, "2.5 spreads above"), (-1.0, "1 spread below")] {
+        for (value, side) in [(2.5, "2.5 spreads above"), (0.0, "0 spreads above"), (-1.0, "1 spread below")] {
             let expected = format!("has a number of files {side} this repository's median {spreads}");
             assert_eq!(spread.says(value), expected);
         }

@@ -162,7 +162,9 @@ fn identity_and_creation_must_be_there() {
         assert_eq!(error_with(pointer, Value::Null).field, "base.repo.full_name");
     }
     assert_eq!(error_with("/base/repo/full_name", json!("")).field, "base.repo.full_name");
-    assert_eq!(error("{}").field, "base.repo.full_name");
+    let all = error("{}");
+    let further: Vec<_> = all.further.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!((all.field.as_str(), further), ("base.repo.full_name", vec!["number", "created_at"]));
 }
 
 #[test]

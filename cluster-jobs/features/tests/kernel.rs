@@ -5,8 +5,8 @@ mod common;
 
 use common::{DAY, HOUR, MONDAY, bare, file, value};
 use prowl_features::{
-    AuthorHistory, ChangedFile, DirectoryHistory, FileHistory, History, PullRequest, Quartiles, RepositoryHistory,
-    RevertRatios, User, features,
+    AuthorHistory, ChangedFile, DirectoryHistory, Facts, FileHistory, History, PullRequest, Quartiles,
+    RepositoryHistory, RevertRatios, User, features,
 };
 
 /// 32 lines over three files, half of them in one; opened on a Saturday at six in the morning.
@@ -280,6 +280,47 @@ fn files_count_alike_where_no_line_is_known() {
             ("share_asset", 0.25),
         ],
     );
+}
+
+#[test]
+fn a_file_without_a_changed_line_has_no_share() {
+    let files = vec![file("a.rs", 4, 0), file("b.rs", 0, 4), file("c.md", 0, 0)];
+    assert_values(
+        &PullRequest { files: Some(files), ..bare(1, MONDAY) },
+        &History::default(),
+        &[("entropy", 1.0), ("largest_file_share", 0.5), ("share_source", 1.0), ("share_docs", 0.0)],
+    );
+}
+
+#[test]
+fn a_place_that_is_touched_twice_is_touched() {
+    let files = [
+        "auth/a.rs",
+        "auth/b.rs",
+        "tls/a.rs",
+        "tls/b.rs",
+        "migrations/1.sql",
+        "migrations/2.sql",
+        ".github/workflows/a.yml",
+        ".github/workflows/b.yml",
+    ];
+    let files = files.iter().map(|name| file(name, 1, 1)).collect();
+    let touched = ["touches_authentication", "touches_cryptography", "touches_migration", "touches_workflow"];
+    assert_values(
+        &PullRequest { files: Some(files), ..bare(1, MONDAY) },
+        &History::default(),
+        &touched.map(|name| (name, 1.0)),
+    );
+}
+
+#[test]
+fn a_title_is_kept_as_far_as_256_bytes() {
+    let kept = |title: String| Facts::of(&PullRequest { title: Some(title.into()), ..change() }).title;
+    assert_eq!(kept("fix: tabs".to_owned()).as_deref(), Some("fix: tabs"));
+    // One byte and then two each: the 128th of these would end at 257.
+    let long = |characters: usize| format!("a{}", "\u{e9}".repeat(characters));
+    assert_eq!(kept(long(200)), Some(long(127)));
+    assert_eq!(Facts::of(&bare(1, MONDAY)).title, None);
 }
 
 #[test]

@@ -248,5 +248,5 @@ fn profiles_answer_for_each_repository_by_itself() {
     let history = profiles.ledger(&here.repository).unwrap().history(&here);
     assert_eq!(value(&here.vector(&history), "file_merges_max").to_bits(), 1.0f32.to_bits());
     assert!(profiles.ledger("prowl/elsewhere").is_none());
-    assert_eq!((profiles.len(), profiles.as_of()), (1, Some(MONDAY + DAY)));
+    assert_eq!((profiles.len(), profiles.is_empty(), profiles.as_of()), (1, false, Some(MONDAY + DAY)));
 }

@@ -99,6 +99,6 @@ fn hide_logging(arg: Arg) -> Arg {
 fn ip_address(host: &str) -> Result<String, String> {
     match format!("{host}:0").parse::<SocketAddr>() {
         Ok(_) => Ok(host.to_owned()),
-        Err(_) => Err("an IP address is needed, such as 127.0.0.1, 0.0.0.0 or [::1]".to_owned()),
+        Err(_) => Err("write an IP address, such as 127.0.0.1, 0.0.0.0 or [::1]".to_owned()),
     }
 }

@@ -58,7 +58,7 @@ impl LocalCluster {
         let producer: ConfigProducer = Arc::new(move || producer.clone());
         let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> =
             BallistaCodec::new(config.ballista_logical_extension_codec(), config.ballista_physical_extension_codec());
-        let listener = TcpListener::bind("localhost:0").await.context("cannot open a port on loopback")?;
+        let listener = port().await?;
         let scheduler = Scheduler { host: "localhost".to_owned(), port: listener.local_addr()?.port() };
         // An executor that polls needs no port that it is called back on.
         let policy = SchedulerConfig::default().with_scheduler_policy(TaskSchedulingPolicy::PullStaged);
@@ -71,7 +71,7 @@ impl LocalCluster {
         let engine = Engine::new(Arc::new(Figures::new(Arc::clone(&pool))?));
         let runtime = super::runtime(pool, files.path(), Stores::new(secrets.clone()))?;
 
-        let listener = TcpListener::bind("localhost:0").await.context("cannot open a port on loopback")?;
+        let listener = port().await?;
         let folder = files.path().to_string_lossy().into_owned();
         let registration = ExecutorRegistration {
             id: new_instance_id(),
@@ -135,4 +135,11 @@ fn files_in(work_dir: Option<&Path>) -> anyhow::Result<Scratch> {
     std::fs::create_dir_all(&parent)
         .and_then(|()| Scratch::new_in(&parent, "prowl-preprocess-"))
         .with_context(|| format!("cannot use the work folder {}; give another with --work-dir", parent.display()))
+}
+
+/// A port that only this machine reaches.
+async fn port() -> anyhow::Result<TcpListener> {
+    TcpListener::bind("localhost:0")
+        .await
+        .context("cannot open a port on loopback; see that localhost is this machine, and has ports left")
 }

@@ -62,7 +62,8 @@ impl Mlflow {
         }
         // Without the first one it starts ten processes.
         command.env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false").env("MLFLOW_DISABLE_TELEMETRY", "true");
-        command.current_dir(folder.path());
+        // Its temporary files would outlive it, since it is killed.
+        command.current_dir(folder.path()).env("TMPDIR", folder.path());
         // It starts another process, which does not end with it.
         command.process_group(0);
         let process = Process::start(&mut command);

@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::signals;
+
 pub use go::{go, go_program};
 pub use mlflow::Mlflow;
 pub use mongo::{DATABASE, Mongo, PULL_REQUESTS};
@@ -93,6 +95,7 @@ fn cache() -> PathBuf {
 
 fn succeed(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    signals::look();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -121,6 +124,7 @@ impl Process {
     /// Starts it. What it writes to either output is kept as its log.
     pub fn start(command: &mut Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        signals::shield(command);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let log = Arc::new(Mutex::new(String::new()));
         keep(child.stdout.take().unwrap(), &log);
@@ -142,6 +146,7 @@ impl Process {
     pub fn wait_for_end(&mut self) {
         let end = Instant::now() + PATIENCE;
         while self.child.try_wait().unwrap().is_none() {
+            signals::look();
             assert!(Instant::now() < end, "waited {PATIENCE:?} for the end of the server:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -151,6 +156,7 @@ impl Process {
     pub fn wait_for<T>(&mut self, what: &str, mut find: impl FnMut(&str) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         loop {
+            signals::look();
             if let Some(found) = find(&self.log()) {
                 return found;
             }

@@ -1,6 +1,7 @@
 //! OpenBao, the open Vault: a server in memory, with a KV engine of version 2 at `secret/`.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -161,9 +162,12 @@ impl OpenBao {
 
     /// Lets `stage` log in by JWT, and gives the token of it.
     pub fn allow(&self, stage: &str) -> String {
-        let key = self.signing_key();
-        self.write("sys/auth/jwt", &json!({ "type": "jwt" }));
-        self.write("auth/jwt/config", &json!({ "jwt_validation_pubkeys": [key] }));
+        // Once for all stages.
+        if self.read("sys/auth")["data"]["jwt/"].is_null() {
+            let key = self.signing_key();
+            self.write("sys/auth/jwt", &json!({ "type": "jwt" }));
+            self.write("auth/jwt/config", &json!({ "jwt_validation_pubkeys": [key] }));
+        }
         let role = json!({ "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"],
             "bound_subject": format!("system:serviceaccount:prowl:{stage}"),
             "token_policies": [format!("prowl-staging-{stage}")] });
@@ -171,15 +175,38 @@ impl OpenBao {
         self.service_account_token(stage, 3_600)
     }
 
-    /// Variables for a program of `stage` that logs in by the token in a file: none of them is a secret.
-    pub fn environment(&self, stage: &str, token: &Path) -> Vec<Variable> {
+    /// Gives `stage` its secret and a token to log in with, in a file. These are the variables of its programs: none of them is a
+    /// secret.
+    pub fn let_in(&self, stage: &str, secret: &Value) -> Vec<Variable> {
+        self.put(&format!("secret/prowl/staging/{stage}"), secret);
+        let file = self.token_file(stage);
+        fs::write(&file, self.allow(stage)).unwrap();
         vec![
             ("VAULT_ADDR", self.address()),
             ("VAULT_SECRET_PATH", format!("secret/prowl/staging/{stage}")),
             ("VAULT_AUTH_MOUNT", "jwt".to_owned()),
             ("VAULT_ROLE", stage.to_owned()),
-            ("VAULT_JWT_FILE", token.display().to_string()),
+            ("VAULT_JWT_FILE", file.display().to_string()),
         ]
+    }
+
+    /// The token that a stage logs in with, which was let in.
+    pub fn token_of(&self, stage: &str) -> String {
+        fs::read_to_string(self.token_file(stage)).unwrap()
+    }
+
+    fn token_file(&self, stage: &str) -> PathBuf {
+        self.folder.path().join(format!("token-of-{stage}"))
+    }
+
+    /// Whether a text gives away what its root has, or one who has logged in: such as `s.` and 24 letters and digits.
+    pub fn is_given_away_by(text: &str) -> bool {
+        let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '.');
+        let is_token = |word: &str| {
+            let rest = word.strip_prefix("s.").or_else(|| word.strip_prefix("hvs."));
+            rest.is_some_and(|rest| rest.len() >= 24 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        };
+        text.contains(ROOT_TOKEN) || words.into_iter().any(is_token)
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use prowl_platform::{Secrets, Store, StoreUrl};
+use serde_json::{Map, Value};
 
 use super::{Process, free_port, program};
 use crate::{Variable, get};
@@ -116,6 +117,11 @@ impl Seaweedfs {
     /// Variables for a program that may do all.
     pub fn environment(&self) -> Vec<Variable> {
         self.environment_of(KEY, SECRET)
+    }
+
+    /// What the secret of a stage holds whose programs may do all.
+    pub fn secret(&self) -> Map<String, Value> {
+        self.environment().into_iter().map(|(name, value)| (name.to_lowercase(), value.into())).collect()
     }
 
     /// Variables for a program that may only read.

@@ -46,10 +46,8 @@ fn with_a_vault_secrets_come_from_there_alone() {
     let mut given = Given::of(small(1, 10));
     let vault = OpenBao::start();
     vault.put_policies();
-    vault.put("secret/prowl/staging/fetch", &json!({ "github_token": TOKEN, "mongo_uri": given.mongo.uri() }));
-    let file = vault.folder().join("token");
-    std::fs::write(&file, vault.allow("fetch")).unwrap();
-    given.environment.extend(vault.environment("fetch", &file));
+    let secret = json!({ "github_token": TOKEN, "mongo_uri": given.mongo.uri() });
+    given.environment.extend(vault.let_in("fetch", &secret));
     // What lies about in the environment is not looked at.
     given.set("GITHUB_TOKEN", "ghp_plantedtokenthatnobodyknows");
     given.set("MONGO_URI", "mongodb://127.0.0.1:1/");

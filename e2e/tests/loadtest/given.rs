@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+pub(crate) use prowl_e2e::WIDE;
 use prowl_e2e::{Outcome, Running, Server, TestStore, Variable, run};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,17 +19,6 @@ const NAMES: [&str; 3] = ["verdict.json", "verdict.md", "report.html"];
 /// Two seconds of it look for the knee.
 const SHORT: [[&str; 2]; 5] =
     [["--rate", "100"], ["--run-time", "3s"], ["--load-time", "1s"], ["--highest-rate", "120"], ["--step", "1s"]];
-/// How fast a machine is that runs other tests, too, is no matter of these.
-pub(crate) const WIDE: [[&str; 2]; 8] = [
-    ["--max-p99", "60000"],
-    ["--max-first-p99", "60000"],
-    ["--max-p99-ratio", "1000"],
-    ["--max-p50-ratio", "1000"],
-    ["--max-cpu-ratio", "1000"],
-    ["--min-throughput", "0.5"],
-    ["--max-memory-growth", "1000000"],
-    ["--max-lag", "60000"],
-];
 
 /// Two models of the same pull requests in one store.
 pub(crate) struct Models {

@@ -2,7 +2,7 @@
 
 use bson::RawDocumentBuf;
 use clap::Args as Group;
-use prowl_platform::arguments::within;
+use prowl_platform::arguments::{share, within};
 
 use super::{
     common::{CollectionArgs, Common, Parts, Waiting},
@@ -79,7 +79,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "URL", env = "PROWL_STORE")]
     pub store: Option<String>,
     /// Fail when more than this share of the documents cannot be used, such as 0.05 or 5%
-    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = values::share)]
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
     pub max_reject_share: f64,
     /// The collection.
     #[command(flatten)]

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args as Group;
+use prowl_platform::arguments::wrong_use;
 
 use super::{
     common::{Common, DestinationArgs, Keep},
     values,
 };
-use crate::{events, git};
+use crate::{events, git, synth};
 
 /// What becomes of what a source gives.
 #[derive(Debug, Clone, Group)]
@@ -71,6 +72,33 @@ pub struct SynthArgs {
     /// What becomes of it.
     #[command(flatten)]
     pub output: Output,
+}
+
+impl TryFrom<SynthArgs> for synth::Config {
+    type Error = clap::Error;
+
+    fn try_from(args: SynthArgs) -> Result<Self, clap::Error> {
+        let count = args.count;
+        let repositories = args.repositories.map_or_else(|| (count / 600).clamp(3, 200) as usize, |r| r as usize);
+        let enough =
+            |repositories: usize| ((count / 45) as usize).clamp(6 * repositories, 20_000.max(6 * repositories));
+        let authors = args.authors.map_or_else(|| enough(repositories), |a| a as usize);
+        let mut config = Self { count, seed: args.seed, repositories, authors, oddities: 0 };
+        let room = count - config.oddities_from();
+        config.oddities = args.oddities.unwrap_or_else(|| (count / 200).max(5).min(count / 20));
+        if config.oddities > room {
+            let oddities = config.oddities;
+            return Err(wrong_use(format!(
+                "--oddities {oddities} does not fit: {count} pull requests have room for {room}"
+            )));
+        }
+        if config.authors < repositories {
+            return Err(wrong_use(format!(
+                "--authors {authors} does not fit: {repositories} repositories need at least one each"
+            )));
+        }
+        Ok(config)
+    }
 }
 
 /// `prowl-fetch webhook` and `prowl-fetch gharchive`

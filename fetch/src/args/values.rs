@@ -51,14 +51,6 @@ pub(super) fn lease(text: &str) -> Result<Duration, String> {
     time.ok_or_else(|| "write a time from 1s to 10m, for example 30s".to_owned())
 }
 
-pub(super) fn share(text: &str) -> Result<f64, String> {
-    let share = match text.strip_suffix('%') {
-        Some(percent) => percent.parse::<f64>().map(|percent| percent / 100.0),
-        None => text.parse(),
-    };
-    share.ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "write 0.05 or 5%, at most all".to_owned())
-}
-
 /// The address of a Pushgateway.
 pub(super) fn push_url(text: &str) -> Result<Url, String> {
     let url = text.parse::<Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -140,14 +132,6 @@ mod tests {
         }
         assert_eq!(lease("2s"), Ok(Duration::from_secs(2)));
         assert!(lease("0s").is_err() && lease("11m").is_err());
-    }
-
-    #[test]
-    fn a_share_is_a_part_of_all() {
-        assert_eq!((share("5%"), share("0.05"), share("0")), (Ok(0.05), Ok(0.05), Ok(0.0)));
-        for wrong in ["", "101%", "-1%", "NaN", "much"] {
-            assert!(share(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

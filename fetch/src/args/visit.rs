@@ -13,10 +13,7 @@ use super::{
     common::{CollectionArgs, Common, Keep, Waiting},
     values,
 };
-use crate::{
-    github::{Config, Target},
-    privacy::Privacy,
-};
+use crate::github::{Config, Target};
 
 /// `prowl-fetch github`
 #[derive(Debug, Group)]
@@ -114,7 +111,7 @@ fn lines(text: &str) -> Result<Vec<Target>, String> {
 }
 
 impl GithubArgs {
-    /// What to collect, all of it kept until [`Keep::privacy`] is known.
+    /// What to collect.
     pub(super) fn config(self) -> Result<Config, clap::Error> {
         Ok(Config {
             api: self.api_url,
@@ -124,7 +121,6 @@ impl GithubArgs {
             patience: self.patience,
             lease: self.lease,
             since: self.since,
-            privacy: Privacy::default(),
             validator: self.validator,
         })
     }

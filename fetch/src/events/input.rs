@@ -52,8 +52,8 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
         if path.as_os_str() == "-" {
             sources.push(Source::Stdin);
         } else if path.is_dir() {
-            let files = files::of(path, &ENDS)
-                .map_err(|source| Error::EventFile { file: path.display().to_string(), source })?;
+            let files =
+                files::of(path, &ENDS).map_err(|source| Error::File { file: path.display().to_string(), source })?;
             if files.is_empty() {
                 return Err(Error::NoEventFiles { folder: path.clone() });
             }

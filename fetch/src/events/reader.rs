@@ -90,7 +90,7 @@ fn read(sources: &[Source], batches: &SyncSender<Batch>) -> Result<String, Error
     let mut digest = Context::new(&SHA256);
     for source in sources {
         let file: Arc<str> = source.to_string().into();
-        let failed = |source| Error::EventFile { file: file.to_string(), source: told(source) };
+        let failed = |source| Error::File { file: file.to_string(), source: told(source) };
         let packed = Digesting { inner: source.open().map_err(failed)?, digest: &mut digest };
         let mut lines = Lines { input: unpack(packed).map_err(failed)?, limit: LONGEST_LINE, number: 0 };
         loop {

@@ -46,8 +46,6 @@ const USUAL_BATCH: usize = 2 << 10;
 const LARGEST_BATCH: usize = 17 << 10;
 /// The longest wait for an answer: a filter may find nothing in millions of documents.
 const ANSWER: Duration = Duration::from_mins(10);
-/// Where there is no terminal, progress is told so often.
-const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// What all readers share.
 pub(super) struct Work {
@@ -249,7 +247,7 @@ pub(super) async fn all(work: Arc<Work>, readers: usize) -> Result<Read, Error> 
         tasks.spawn(read_and_write(Arc::clone(&work)));
     }
     let mut sum = Ok(Read { ranges: vec![0; work.ranges.len()], ..Read::default() });
-    let mut tell = tokio::time::interval(TOLD_EVERY);
+    let mut tell = tokio::time::interval(progress::LOGGED_EVERY);
     tell.reset();
     loop {
         let ended = tokio::select! {

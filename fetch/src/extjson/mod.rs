@@ -24,11 +24,10 @@ pub use self::{
 };
 
 /// How numbers and dates are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// As JSON numbers, and as text where a date lies in the years 1970 to 9999: easy to read for people and programs,
     /// but 5 may have been an `int`, a `long` or, of another writer, a `double`.
-    #[default]
     Relaxed,
     /// With their type: what is read back is what was there.
     Canonical,

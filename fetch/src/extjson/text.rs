@@ -41,7 +41,7 @@ impl Text<'_> {
         Ok(())
     }
 
-    /// Whether this word comes next, which is then read.
+    /// Reads this word, which has to come next.
     pub(super) fn word(&mut self, word: &[u8]) -> Result<(), Wrong> {
         if !self.bytes[self.at..].starts_with(word) {
             return Err("a value is expected here".into());

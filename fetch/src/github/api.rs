@@ -127,6 +127,12 @@ impl GitHub {
         self.accounts.host()
     }
 
+    /// The id of a repository's state. That of `owner/` is what the ids of all of an owner's begin with, and that of nothing
+    /// what all do.
+    pub(super) fn id(&self, name: &str) -> String {
+        format!("github:{}:{}", self.host(), name.to_lowercase())
+    }
+
     pub(super) fn accounts(&self) -> &Accounts {
         &self.accounts
     }

@@ -9,12 +9,9 @@ use super::queries::{
     },
 };
 use crate::document::{
-    Base, BaseRepository, Date, Document, File, Head, HeadRepository, Label, Login, Milestone, State, Status, User,
-    UserKind,
+    BOT, Base, BaseRepository, Date, Document, File, Head, HeadRepository, Label, Login, Milestone, State, Status,
+    User, UserKind,
 };
-
-/// How GitHub gives the login of an app in REST, and not in GraphQL.
-const BOT: &str = "[bot]";
 
 /// A document, perhaps not with all of its files yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +128,7 @@ fn reviewer(asked: RequestedReviewer) -> Option<Login> {
     Some(Login { login })
 }
 
+/// GraphQL gives the login of an app without its ending.
 fn bot(login: String) -> String {
     if login.ends_with(BOT) { login } else { login + BOT }
 }

@@ -44,11 +44,9 @@ pub async fn estimate(config: Config, mongo: &Mongo, secrets: Secrets) -> Result
 
 async fn look_at_all(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<Estimate, Error> {
     let Config { api, targets, concurrency, overlap, patience, since, .. } = config;
-    let concurrency = concurrency.max(1);
     let manner = Manner { overlap, since, patience };
     let github = GitHub::new(api, secrets, concurrency, patience, mongo.clone(), false);
-    let prefix = format!("github:{}:", github.host());
-    let states = mongo.repositories(&prefix).await?;
+    let states = mongo.repositories(&github.id("")).await?;
     let states: HashMap<String, Repository> = states.into_iter().map(|state| (state.id.clone(), state)).collect();
     let mut estimate = Estimate::default();
     let jobs = jobs(&github, targets, &mut estimate).await?;
@@ -57,10 +55,9 @@ async fn look_at_all(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<
     let begun = Instant::now();
     let mut looks = stream::iter(jobs)
         .map(|job| {
-            let (github, states, prefix) = (&github, &states, &prefix);
+            let (github, states) = (&github, &states);
             async move {
-                let state = states.get(&format!("{prefix}{}", job.name.to_lowercase()));
-                let look = look(github, &job.name, state, manner).await;
+                let look = look(github, &job.name, states.get(&github.id(&job.name)), manner).await;
                 Ok::<_, Error>((job, look))
             }
         })
@@ -154,19 +151,8 @@ async fn look(github: &GitHub, name: &str, state: Option<&Repository>, manner: M
     {
         return Ok(look(None));
     }
-    let mut patience = github.patience();
-    let place = Place { after: None, first: PAGE as u32, files: false };
-    loop {
-        let says = match github.outline(name, place, &mut patience).await {
-            Ok(outlined) => return Ok(look(Some(count(&outlined, state, manner)))),
-            Err(Unanswered::Gone) => return Ok(None),
-            Err(Unanswered::Failed(error)) => return Err(error),
-            Err(Unanswered::TooMuch(says) | Unanswered::BadCursor(says)) => says,
-        };
-        if !patience.wait(Duration::ZERO).await {
-            return Err(github.gives_up(says, &patience));
-        }
-    }
+    let newest = github.newest(name, PAGE as u32).await?;
+    Ok(newest.and_then(|outlined| look(Some(count(&outlined, state, manner)))))
 }
 
 /// How many pull requests a walk would fetch, as far as the newest hundred tell.

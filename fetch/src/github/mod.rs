@@ -42,7 +42,6 @@ pub use self::{
     targets::Target,
     trouble::Trouble,
 };
-use crate::privacy::Privacy;
 
 /// What to collect, and how.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ pub struct Config {
     pub api: Url,
     /// What to collect.
     pub targets: Vec<Target>,
-    /// Most requests at once; twice as many repositories are under way.
+    /// Most requests at once, at least one; twice as many repositories are under way.
     pub concurrency: usize,
     /// How far behind its watermark a repository is read again: GitHub's lists may lag behind its clock.
     pub overlap: Duration,
@@ -59,8 +58,6 @@ pub struct Config {
     pub patience: Duration,
     /// Down to which update the first walk through a repository goes.
     pub since: Option<jiff::Timestamp>,
-    /// What is not to be stored.
-    pub privacy: Privacy,
     /// Whether the collection gets a validator.
     pub validator: bool,
     /// How long a repository stays taken by a collector that was killed.

@@ -13,10 +13,7 @@ use std::{
 use indicatif::{HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use crate::mongo::Written;
-
-/// How often the log tells.
-const LOG: Duration = Duration::from_secs(30);
+use crate::{mongo::Written, progress::LOGGED_EVERY};
 
 /// What was counted so far.
 #[derive(Debug, Default)]
@@ -32,6 +29,18 @@ pub(super) struct Counts {
     pub(super) done: AtomicU64,
     /// Repositories that another collector has, and that are waited for.
     pub(super) busy: AtomicU64,
+}
+
+impl Counts {
+    /// What became of the pull requests that were fetched.
+    pub(super) fn written(&self) -> Written {
+        Written {
+            inserted: self.inserted.load(Relaxed),
+            changed: self.changed.load(Relaxed),
+            refreshed: self.refreshed.load(Relaxed),
+            unchanged: self.unchanged.load(Relaxed),
+        }
+    }
 }
 
 /// A run that is under way.
@@ -99,7 +108,7 @@ impl Progress {
             return;
         }
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.elapsed() >= LOG {
+        if logged.elapsed() >= LOGGED_EVERY {
             *logged = Instant::now();
             tracing::info!("{text}");
         }
@@ -124,15 +133,12 @@ impl Progress {
         let busy = if busy > 0 { format!("; waiting for {busy} that another collector has") } else { String::new() };
         // What a narrow terminal cuts off comes last.
         format!(
-            "{} of {} repositories{busy}{rest}{}; {} pull requests: {} new, {} changed, {} refreshed, {} unchanged",
+            "{} of {} repositories{busy}{rest}{}; {} pull requests: {}",
             count(&counts.done),
             count(&counts.found),
             left.unwrap_or_default(),
             count(&counts.fetched),
-            count(&counts.inserted),
-            count(&counts.changed),
-            count(&counts.refreshed),
-            count(&counts.unchanged),
+            counts.written(),
         )
     }
 

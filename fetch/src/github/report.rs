@@ -6,7 +6,7 @@ use indicatif::{HumanCount, HumanDuration};
 use serde::Serialize;
 
 use super::{api::GitHub, progress::Counts};
-use crate::Error;
+use crate::{Error, mongo::Written, progress::plural};
 
 /// Problems that are told one by one.
 const TOLD: usize = 100;
@@ -62,14 +62,9 @@ pub struct Repositories {
 pub struct PullRequests {
     /// Those that were read.
     pub fetched: u64,
-    /// Those of them that are new in the collection.
-    pub inserted: u64,
-    /// Those that are there in a newer version now.
-    pub changed: u64,
-    /// Those that were there with the same last update, and are there as they were fetched now.
-    pub refreshed: u64,
-    /// Those that were there already, from a later time.
-    pub unchanged: u64,
+    /// What became of these.
+    #[serde(flatten)]
+    pub written: Written,
     /// Those that GitHub could not give, or not all of them. The next run asks again.
     pub missed: u64,
 }
@@ -117,14 +112,8 @@ impl Report {
         let of = |counter: &AtomicU64| counter.load(Relaxed);
         let spent = github.spent();
         self.repositories.found = of(&counts.found);
-        self.pull_requests = PullRequests {
-            fetched: of(&counts.fetched),
-            inserted: of(&counts.inserted),
-            changed: of(&counts.changed),
-            refreshed: of(&counts.refreshed),
-            unchanged: of(&counts.unchanged),
-            missed: of(&counts.missed),
-        };
+        self.pull_requests =
+            PullRequests { fetched: of(&counts.fetched), written: counts.written(), missed: of(&counts.missed) };
         self.calls = Calls { graphql: of(&spent.graphql), rest: of(&spent.rest) };
         self.requests = self.calls.graphql + self.calls.rest;
         self.retries =
@@ -142,13 +131,7 @@ impl Report {
             plural(pull_requests.fetched, "pull request", "pull requests"),
             plural(repositories.found, "repository", "repositories"),
         )];
-        lines.push(format!(
-            "  {} new, {} changed, {} refreshed, {} unchanged",
-            HumanCount(pull_requests.inserted),
-            HumanCount(pull_requests.changed),
-            HumanCount(pull_requests.refreshed),
-            HumanCount(pull_requests.unchanged),
-        ));
+        lines.push(format!("  {}", pull_requests.written));
         let others = [
             (repositories.unchanged, "without a change"),
             (repositories.missing, "not there"),
@@ -242,10 +225,6 @@ fn incomplete(problems: &[Problem], failures: u64, missed: u64) -> Option<Error>
     (failures + missed > 0).then_some(Error::Incomplete { failures, missed, first })
 }
 
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", HumanCount(count), if count == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,10 +235,7 @@ mod tests {
             repositories: Repositories { found: 3, walked: 1, unchanged: 1, missing: 1, ..Repositories::default() },
             pull_requests: PullRequests {
                 fetched: 1_200,
-                inserted: 1_000,
-                changed: 1,
-                refreshed: 198,
-                unchanged: 1,
+                written: Written { inserted: 1_000, changed: 1, refreshed: 198, unchanged: 1 },
                 missed: 0,
             },
             requests: 14,

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     Error,
     mongo::{Mongo, Settings, Status},
+    privacy::Privacy,
 };
 
 /// How long a run that was told to end waits for what is being written.
@@ -42,18 +43,18 @@ const TICK: Duration = Duration::from_secs(1);
 /// A lease that its holder does not renew is over after one time of its own; this is for what comes on top.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Brings the pull requests of all targets up to date.
+/// Brings the pull requests of all targets up to date, without what is not to be stored of them.
 ///
 /// The indexes and settings of the collection are made first. A repository that cannot be read is told in the report and
 /// costs no other. When a signal comes, the run ends as soon as what is being written is, and the report says so.
 ///
 /// # Errors
 /// What no repository could do without: the collection, or a token that GitHub takes.
-pub async fn collect(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<Report, Error> {
+pub async fn collect(config: Config, privacy: Privacy, mongo: &Mongo, secrets: Secrets) -> Result<Report, Error> {
     let mut stop = pin!(shutdown::signal());
     let begun = Instant::now();
     let prepare = async {
-        mongo.settings(&Settings::from(&config.privacy)).await?;
+        mongo.settings(&Settings::from(&privacy)).await?;
         mongo.prepare(config.validator).await
     };
     tokio::select! {
@@ -63,10 +64,9 @@ pub async fn collect(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<
             return Ok(Report { stopped: Some(signal), seconds, ..Report::default() });
         }
     }
-    let Config { api, targets, concurrency, overlap, patience, since, privacy, lease, .. } = config;
-    let concurrency = concurrency.max(1);
+    let Config { api, targets, concurrency, overlap, patience, since, lease, .. } = config;
     let github = GitHub::new(api, secrets, concurrency, patience, mongo.clone(), true);
-    let states = mongo.repositories(&format!("github:{}:", github.host())).await?;
+    let states = mongo.repositories(&github.id("")).await?;
     let visitor = Arc::new(Visitor {
         known: states.into_iter().filter_map(|state| Some((state.node_id?, state.id))).collect(),
         github,
@@ -156,7 +156,7 @@ impl Run {
                 }
             };
             for job in owned.jobs {
-                if ids.insert(visitor.id(&job.name)) {
+                if ids.insert(visitor.github.id(&job.name)) {
                     self.send(job).await?;
                 }
             }
@@ -267,7 +267,7 @@ impl Run {
 
     /// Sees what became of repositories that an owner has no more.
     async fn look_for_the_vanished(&mut self, login: &str, listed: &HashSet<String>) -> Result<(), Error> {
-        let states = self.visitor.mongo.repositories(&self.visitor.id(&format!("{login}/"))).await?;
+        let states = self.visitor.mongo.repositories(&self.visitor.github.id(&format!("{login}/"))).await?;
         for state in states {
             if listed.contains(&state.id) || state.status == Status::Missing || state.node_id.is_none() {
                 continue;

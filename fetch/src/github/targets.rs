@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use super::{
     api::{GitHub, Unanswered},
-    doors::{self, Place, Source},
+    doors::{self, Outlined, Place, Source},
     patience::Patience,
     queries::{OwnedRepositories, RepositoryById, owned_repositories, repository_by_id},
     trouble::Trouble,
@@ -78,13 +78,17 @@ impl GitHub {
 
     /// The repository that has a name by now, or had it before it was renamed; nothing where there is none.
     pub(super) async fn by_name(&self, name: &str) -> Result<Option<Known>, Error> {
+        let newest = self.newest(name, 1).await?;
+        Ok(newest.map(|Outlined { node_id, full_name, .. }| Known { node_id, full_name }))
+    }
+
+    /// That repository with the pull requests that were updated last, at most so many.
+    pub(super) async fn newest(&self, name: &str, first: u32) -> Result<Option<Outlined>, Error> {
         let mut patience = self.patience();
+        let place = Place { after: None, first, files: false };
         loop {
-            let place = Place { after: None, first: 1, files: false };
             let says = match self.outline(name, place, &mut patience).await {
-                Ok(outlined) => {
-                    return Ok(Some(Known { node_id: outlined.node_id, full_name: outlined.full_name }));
-                }
+                Ok(outlined) => return Ok(Some(outlined)),
                 Err(Unanswered::Gone) => return Ok(None),
                 Err(Unanswered::Failed(error)) => return Err(error),
                 Err(Unanswered::TooMuch(says) | Unanswered::BadCursor(says)) => says,

@@ -63,11 +63,6 @@ enum Step {
 }
 
 impl Visitor {
-    /// The id of a repository's state.
-    pub(super) fn id(&self, name: &str) -> String {
-        format!("github:{}:{}", self.github.host(), name.to_lowercase())
-    }
-
     /// Brings what is stored of a repository up to date.
     ///
     /// # Errors
@@ -75,7 +70,7 @@ impl Visitor {
     pub(super) async fn visit(&self, job: &Job) -> Result<Visited, Error> {
         let mut name = job.name.clone();
         for _ in 0..NAMES {
-            let id = self.id(&name);
+            let id = self.github.id(&name);
             let mut repository = match self.leases.take(&id).await? {
                 Taken::Yes(repository) => repository,
                 Taken::Busy => return Ok(Visited::Busy),
@@ -110,7 +105,7 @@ impl Visitor {
                 Outcome::Unchanged => Step::Done(Visited::Unchanged),
                 Outcome::Lost => Step::Done(Visited::Busy),
                 // Only letters became large or small.
-                Outcome::Renamed { to } if self.id(&to) == repository.id => {
+                Outcome::Renamed { to } if self.github.id(&to) == repository.id => {
                     self.mongo.rename_repository(&repository.full_name, &to).await?;
                     repository.full_name = to;
                     if self.leases.save(repository).await? {
@@ -137,7 +132,7 @@ impl Visitor {
             self.leases.forget(&repository.id).await?;
             return Ok(Some(Step::Done(Visited::Missing)));
         };
-        if self.id(&full_name) != repository.id {
+        if self.github.id(&full_name) != repository.id {
             self.leases.forget(&repository.id).await?;
             return Ok(Some(Step::GoOn(full_name)));
         }
@@ -163,7 +158,7 @@ impl Visitor {
 
     /// Moves documents and state to the name that the repository has now.
     async fn follow(&self, repository: &Repository, to: String) -> Result<Step, Error> {
-        let id = self.id(&to);
+        let id = self.github.id(&to);
         match self.leases.take(&id).await? {
             // Here the name is still another repository's, which has to leave it first.
             Taken::Yes(other) if other.node_id.is_some() && other.node_id != repository.node_id => {
@@ -201,7 +196,7 @@ impl Visitor {
     async fn make_room(&self, repository: &mut Repository) -> Result<Step, Error> {
         let name = repository.full_name.clone();
         match self.present_name(repository).await? {
-            Some(to) if self.id(&to) != repository.id => match self.follow(repository, to).await? {
+            Some(to) if self.github.id(&to) != repository.id => match self.follow(repository, to).await? {
                 Step::GoOn(_) => {}
                 other => return Ok(other),
             },
@@ -220,7 +215,7 @@ impl Visitor {
     /// The name leads nowhere any more.
     async fn look_for(&self, repository: &mut Repository) -> Result<Step, Error> {
         match self.present_name(repository).await? {
-            Some(to) if self.id(&to) != repository.id => self.follow(repository, to).await,
+            Some(to) if self.github.id(&to) != repository.id => self.follow(repository, to).await,
             _ => {
                 self.is_missing(repository).await?;
                 Ok(Step::Done(Visited::Missing))
@@ -233,7 +228,7 @@ impl Visitor {
         let Taken::Yes(mut repository) = self.leases.take(id).await? else { return Ok(()) };
         let sought = match self.present_name(&repository).await {
             // It is there, and only not on the list.
-            Ok(Some(name)) if self.id(&name) == id => Ok(()),
+            Ok(Some(name)) if self.github.id(&name) == id => Ok(()),
             Ok(Some(name)) => self.follow(&repository, name).await.map(|_| ()),
             Ok(None) => self.is_missing(&mut repository).await,
             Err(error) => Err(error),

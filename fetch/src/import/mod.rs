@@ -21,7 +21,7 @@ use crate::{
     Error, extjson,
     files::told,
     mongo::{Identity, Mongo, Written},
-    progress,
+    progress::{self, plural},
     publish::joined,
 };
 
@@ -59,14 +59,9 @@ pub struct Report {
     pub read: u64,
     /// Those that are no pull requests, or no documents at all.
     pub rejected: u64,
-    /// Pull requests that were not stored before.
-    pub inserted: u64,
-    /// Those that were stored in an older version.
-    pub changed: u64,
-    /// Those that were stored with the same last update, and are there as they were fetched later now.
-    pub refreshed: u64,
-    /// Those that were stored in this version or a newer one.
-    pub unchanged: u64,
+    /// What became of the pull requests of the others.
+    #[serde(flatten)]
+    pub written: Written,
     /// The first of the rejected: file, line and reason.
     pub rejects: Vec<String>,
 }
@@ -105,10 +100,7 @@ pub async fn import(config: &Config, mongo: &Mongo, store: Option<&Store>) -> Re
         files: tally.files,
         read: tally.read,
         rejected: tally.rejects.count(),
-        inserted: written.inserted,
-        changed: written.changed,
-        refreshed: written.refreshed,
-        unchanged: written.unchanged,
+        written,
         rejects: tally.rejects.told().to_vec(),
     })
 }
@@ -146,7 +138,7 @@ fn read(
     let is_stopped = || batches.is_closed();
     for source in sources {
         let file = source.to_string();
-        let failed = |source| Error::ImportFile { file: file.clone(), source: told(source) };
+        let failed = |source| Error::File { file: file.clone(), source: told(source) };
         let mut documents =
             Documents::of(source.open(runtime, &is_stopped).map_err(failed)?, LONGEST).map_err(failed)?;
         tally.files += 1;
@@ -204,15 +196,10 @@ impl Report {
         let mut lines = vec![
             format!("imported into {} at {}", self.collection, self.hosts),
             format!(
-                "  {} {} of {} {}: {} new, {} changed, {} refreshed, {} unchanged, {} rejected",
-                HumanCount(self.read),
-                if self.read == 1 { "document" } else { "documents" },
-                HumanCount(self.files),
-                if self.files == 1 { "file" } else { "files" },
-                HumanCount(self.inserted),
-                HumanCount(self.changed),
-                HumanCount(self.refreshed),
-                HumanCount(self.unchanged),
+                "  {} of {}: {}, {} rejected",
+                plural(self.read, "document", "documents"),
+                plural(self.files, "file", "files"),
+                self.written,
                 HumanCount(self.rejected),
             ),
         ];

@@ -22,13 +22,14 @@ use crate::{
     files::{self, unpack},
     mongo::Settings,
     publish::PRIVACY,
+    synth::PLANTED,
 };
 
 /// How files of a folder end that are taken, packed or not.
 const ENDS: [&str; 3] = [".json", ".ndjson", ".jsonl"];
 
 /// What the store and the generator write beside the documents.
-const BESIDE: [&str; 2] = ["manifest.json", "planted.json"];
+const BESIDE: [&str; 2] = ["manifest.json", PLANTED];
 
 /// Bytes of standard input that travel together.
 const PIECE: u64 = 256 << 10;
@@ -139,8 +140,7 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<(Vec
         } else if name == "-" {
             sources.push(Source::Stdin);
         } else if path.is_dir() {
-            let mut files =
-                files::of(path, &ENDS).map_err(|source| Error::ImportFile { file: name.clone(), source })?;
+            let mut files = files::of(path, &ENDS).map_err(|source| Error::File { file: name.clone(), source })?;
             files.retain(|file| !is_beside(file));
             privacy = told_beside(path);
             if files.is_empty() {
@@ -149,7 +149,7 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<(Vec
             sources.extend(files.into_iter().map(Source::File));
         } else {
             // Before anything is stored.
-            fs::metadata(path).map_err(|source| Error::ImportFile { file: name.clone(), source })?;
+            fs::metadata(path).map_err(|source| Error::File { file: name.clone(), source })?;
             sources.push(Source::File(path.to_owned()));
         }
         let settings = privacy.map(|privacy| Settings { privacy }).unwrap_or_default();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use bson::RawDocumentBuf;
 use futures::{StreamExt, TryStreamExt, stream};
-use indicatif::HumanCount;
 use prowl_platform::shutdown;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -12,8 +11,10 @@ use tokio::sync::mpsc;
 use super::{Mongo, Settings, Written};
 use crate::{
     Error,
-    outlet::{Batch, Form, Origin, Outlet, pipe},
+    outlet::{self, Batch, Form, Origin, Outlet},
     privacy::Privacy,
+    progress::plural,
+    publish::joined,
 };
 
 /// Batches on their way at the same time: the way there and back is no time lost.
@@ -33,14 +34,9 @@ pub struct LoadReport {
     pub documents: u64,
     /// Distinct repositories among them.
     pub repositories: u64,
-    /// Pull requests that were not stored before.
-    pub inserted: u64,
-    /// Those that were stored in an older version.
-    pub changed: u64,
-    /// Those that were stored with the same last update, and are there as they were fetched later now.
-    pub refreshed: u64,
-    /// Those that were stored in this version or a newer one.
-    pub unchanged: u64,
+    /// What became of their pull requests.
+    #[serde(flatten)]
+    pub written: Written,
     /// What the source counted.
     pub counts: BTreeMap<String, u64>,
     /// What the source has to say.
@@ -63,11 +59,7 @@ pub async fn load(
 ) -> Result<LoadReport, Error> {
     let stop = shutdown::signal();
     let settings = Settings::from(&privacy);
-    let (mut outlet, mut batches) = pipe(Form::Bson, privacy);
-    let source = tokio::task::spawn_blocking(move || {
-        let origin = source(&mut outlet)?;
-        Ok::<_, Error>((origin, outlet.finish()?))
-    });
+    let (source, mut batches) = outlet::run(Form::Bson, privacy, source);
     let stored = async {
         mongo.prepare(false).await?;
         mongo.settings(&settings).await?;
@@ -79,7 +71,7 @@ pub async fn load(
     };
     // Without a receiver the source notices at its next batch that nobody listens.
     drop(batches);
-    let made = source.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
+    let made = joined(source.await);
     let (documents, written) = stored?;
     let (Origin { mut counts, notes, .. }, coverage) = made?;
     counts.insert("documents".to_owned(), documents);
@@ -88,10 +80,7 @@ pub async fn load(
         hosts: mongo.hosts().to_owned(),
         documents,
         repositories: coverage.repositories.len() as u64,
-        inserted: written.inserted,
-        changed: written.changed,
-        refreshed: written.refreshed,
-        unchanged: written.unchanged,
+        written,
         counts,
         notes,
         next: format!("prowl-fetch export{}", mongo.flags()),
@@ -144,15 +133,10 @@ impl LoadReport {
         let mut lines = vec![
             format!("stored in {} at {}", self.collection, self.hosts),
             format!(
-                "  {} {} of {} {}: {} new, {} changed, {} refreshed, {} unchanged",
-                HumanCount(self.documents),
-                if self.documents == 1 { "document" } else { "documents" },
-                HumanCount(self.repositories),
-                if self.repositories == 1 { "repository" } else { "repositories" },
-                HumanCount(self.inserted),
-                HumanCount(self.changed),
-                HumanCount(self.refreshed),
-                HumanCount(self.unchanged)
+                "  {} of {}: {}",
+                plural(self.documents, "document", "documents"),
+                plural(self.repositories, "repository", "repositories"),
+                self.written,
             ),
         ];
         lines.extend(self.notes.iter().map(|note| format!("  {note}")));

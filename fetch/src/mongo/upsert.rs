@@ -10,6 +10,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
+    fmt,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
@@ -18,7 +19,9 @@ use bson::{
     raw::{CStr, cstr},
     rawdoc,
 };
+use indicatif::HumanCount;
 use mongodb::error::{ErrorKind, InsertManyError};
+use serde::Serialize;
 
 use super::{
     Mongo,
@@ -35,7 +38,7 @@ const BYTES: usize = 8 << 20;
 const ROUNDS: usize = 20;
 
 /// What became of documents.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Written {
     /// Pull requests that were not stored before.
     pub inserted: u64,
@@ -53,6 +56,15 @@ impl std::ops::AddAssign for Written {
         self.changed += other.changed;
         self.refreshed += other.refreshed;
         self.unchanged += other.unchanged;
+    }
+}
+
+/// The same for a person.
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inserted, changed, refreshed, unchanged } = *self;
+        let [new, changed, refreshed, unchanged] = [inserted, changed, refreshed, unchanged].map(HumanCount);
+        write!(f, "{new} new, {changed} changed, {refreshed} refreshed, {unchanged} unchanged")
     }
 }
 

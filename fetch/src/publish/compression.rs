@@ -13,10 +13,9 @@ const GZIP_LEVEL: flate2::Compression = flate2::Compression::new(2);
 const ZSTD_LEVEL: i32 = 3;
 
 /// How a part is compressed. The result holds no time, so the same documents give the same bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// `.json.gz`: everything reads it.
-    #[default]
     Gzip,
     /// `.json.zst`: smaller, and faster to write and to read.
     Zstd,

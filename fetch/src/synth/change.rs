@@ -1,5 +1,7 @@
 //! What a change of a kind touches: which files, how many lines, and what that means for its fate.
 
+pub(crate) use prowl_features::Category as Kind;
+
 use super::{
     dice::Dice,
     layout::stem,
@@ -9,61 +11,26 @@ use super::{
 };
 use crate::document::{File, Status};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Feature,
-    Fix,
-    Docs,
-    Test,
-    Refactor,
-    Performance,
-    Build,
-    Ci,
-    Dependency,
-    Chore,
-    Revert,
-}
+/// What people open, and how often. Reverts follow from what was merged.
+const BY_PEOPLE: [(Kind, f64); 10] = [
+    (Kind::Fix, 0.29),
+    (Kind::Feature, 0.26),
+    (Kind::Refactor, 0.12),
+    (Kind::Docs, 0.09),
+    (Kind::Test, 0.06),
+    (Kind::Chore, 0.06),
+    (Kind::Ci, 0.04),
+    (Kind::Build, 0.03),
+    (Kind::Performance, 0.03),
+    (Kind::Dependency, 0.02),
+];
 
-impl Kind {
-    /// What people open, and how often. Reverts follow from what was merged.
-    const BY_PEOPLE: [(Self, f64); 10] = [
-        (Self::Fix, 0.29),
-        (Self::Feature, 0.26),
-        (Self::Refactor, 0.12),
-        (Self::Docs, 0.09),
-        (Self::Test, 0.06),
-        (Self::Chore, 0.06),
-        (Self::Ci, 0.04),
-        (Self::Build, 0.03),
-        (Self::Performance, 0.03),
-        (Self::Dependency, 0.02),
-    ];
-
-    pub(crate) fn of(author: &Author, dice: &mut Dice) -> Self {
-        match (author.bot, author.login.contains("-release")) {
-            (false, _) => dice.weighted(&Self::BY_PEOPLE),
-            (true, true) => dice.weighted(&[(Self::Chore, 0.8), (Self::Docs, 0.2)]),
-            (true, false) => dice.weighted(&[(Self::Dependency, 0.93), (Self::Ci, 0.07)]),
-        }
-    }
-
-    /// Source files, median and spread of their number; lines of each, as a multiple of the usual; how many of the
-    /// changed lines are new; what it adds to the log-odds of a revert.
-    fn shape(self) -> Shape {
-        let shape = |files, lines, added, risk| Shape { files, lines, added, risk };
-        match self {
-            Self::Feature => shape((2.7, 0.95), 2.2, 0.85, 0.25),
-            Self::Fix => shape((1.3, 0.7), 0.8, 0.68, 0.0),
-            Self::Docs => shape((0.0, 0.0), 1.0, 0.8, -3.0),
-            Self::Test => shape((0.0, 0.0), 2.0, 0.85, -2.0),
-            Self::Refactor => shape((3.2, 1.15), 1.5, 0.48, 0.2),
-            Self::Performance => shape((1.3, 0.6), 1.6, 0.62, 0.7),
-            Self::Build => shape((0.0, 0.0), 1.0, 0.6, 0.2),
-            Self::Ci => shape((0.0, 0.0), 1.0, 0.6, -0.2),
-            Self::Dependency => shape((0.0, 0.0), 0.5, 0.5, -0.3),
-            Self::Chore => shape((0.5, 0.6), 0.6, 0.45, -0.8),
-            Self::Revert => shape((0.0, 0.0), 1.0, 0.5, -1.2),
-        }
+/// What an author opens next.
+pub(crate) fn next_kind(author: &Author, dice: &mut Dice) -> Kind {
+    match (author.bot, author.login.contains("-release")) {
+        (false, _) => dice.weighted(&BY_PEOPLE),
+        (true, true) => dice.weighted(&[(Kind::Chore, 0.8), (Kind::Docs, 0.2)]),
+        (true, false) => dice.weighted(&[(Kind::Dependency, 0.93), (Kind::Ci, 0.07)]),
     }
 }
 
@@ -72,6 +39,27 @@ struct Shape {
     lines: f64,
     added: f64,
     risk: f64,
+}
+
+impl Shape {
+    /// Source files, median and spread of their number; lines of each, as a multiple of the usual; how many of the
+    /// changed lines are new; what it adds to the log-odds of a revert.
+    fn of(kind: Kind) -> Self {
+        let shape = |files, lines, added, risk| Self { files, lines, added, risk };
+        match kind {
+            Kind::Feature => shape((2.7, 0.95), 2.2, 0.85, 0.25),
+            Kind::Fix => shape((1.3, 0.7), 0.8, 0.68, 0.0),
+            Kind::Docs => shape((0.0, 0.0), 1.0, 0.8, -3.0),
+            Kind::Test => shape((0.0, 0.0), 2.0, 0.85, -2.0),
+            Kind::Refactor => shape((3.2, 1.15), 1.5, 0.48, 0.2),
+            Kind::Performance => shape((1.3, 0.6), 1.6, 0.62, 0.7),
+            Kind::Build => shape((0.0, 0.0), 1.0, 0.6, 0.2),
+            Kind::Ci => shape((0.0, 0.0), 1.0, 0.6, -0.2),
+            Kind::Dependency => shape((0.0, 0.0), 0.5, 0.5, -0.3),
+            Kind::Chore => shape((0.5, 0.6), 0.6, 0.45, -0.8),
+            Kind::Revert => shape((0.0, 0.0), 1.0, 0.5, -1.2),
+        }
+    }
 }
 
 /// Files and the words that go with them.
@@ -163,7 +151,7 @@ impl Change {
             worst = worst.max(0.6 * file.fragility + 2.4 * (past.min(1.2) - USUAL));
         }
         let sensitive = if self.sensitive { 0.35 } else { 0.0 };
-        self.kind.shape().risk
+        Shape::of(self.kind).risk
             + 0.17 * (churn.ln_1p() - 3.0)
             + 0.4 * (self.subsystems as f64).log2()
             + untested
@@ -173,7 +161,7 @@ impl Change {
     }
 
     fn touch_sources(&mut self, author: &Author, repository: &mut Repository, dice: &mut Dice) {
-        let shape = self.kind.shape();
+        let shape = Shape::of(self.kind);
         let (median, spread) = shape.files;
         if median == 0.0 {
             return;
@@ -222,8 +210,8 @@ impl Change {
 
     /// What is not source: documents, tests alone, workflows, manifests.
     fn touch_others(&mut self, repository: &mut Repository, dice: &mut Dice) {
-        let lines = self.kind.shape().lines;
-        let added = self.kind.shape().added;
+        let lines = Shape::of(self.kind).lines;
+        let added = Shape::of(self.kind).added;
         let some = |list: &[usize], dice: &mut Dice| list[dice.early(list.len())];
         match self.kind {
             Kind::Feature => {

@@ -21,61 +21,38 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use prowl_platform::{Input, arguments::wrong_use};
+use prowl_platform::Input;
 use serde_json::json;
 
 use crate::{
     Error,
-    args::SynthArgs,
     outlet::{Origin, Outlet},
     progress,
 };
 
 /// File beside the parts that lists the oddities.
-const PLANTED: &str = "planted.json";
+pub(crate) const PLANTED: &str = "planted.json";
 
 /// What to generate.
 #[derive(Debug, Clone)]
 pub struct Config {
-    count: u64,
-    seed: u64,
-    repositories: usize,
-    authors: usize,
-    oddities: u64,
+    /// Pull requests.
+    pub count: u64,
+    /// The same seed gives the same documents.
+    pub seed: u64,
+    /// Repositories.
+    pub repositories: usize,
+    /// Regular authors, at least one for each repository.
+    pub authors: usize,
+    /// Planted oddities: no more than there are pull requests among which they are planted.
+    pub oddities: u64,
 }
 
 impl Config {
     /// First pull request of those among which oddities are planted: the last seventh, so that whoever learns from
     /// what came before and looks at what came later finds all of them there.
-    fn oddities_from(&self) -> u64 {
+    pub(crate) fn oddities_from(&self) -> u64 {
         self.count - self.count.div_ceil(7)
-    }
-}
-
-impl TryFrom<SynthArgs> for Config {
-    type Error = clap::Error;
-
-    fn try_from(args: SynthArgs) -> Result<Self, clap::Error> {
-        let count = args.count;
-        let repositories = args.repositories.map_or_else(|| (count / 600).clamp(3, 200) as usize, |r| r as usize);
-        let enough =
-            |repositories: usize| ((count / 45) as usize).clamp(6 * repositories, 20_000.max(6 * repositories));
-        let authors = args.authors.map_or_else(|| enough(repositories), |a| a as usize);
-        let mut config = Self { count, seed: args.seed, repositories, authors, oddities: 0 };
-        let room = count - config.oddities_from();
-        config.oddities = args.oddities.unwrap_or_else(|| (count / 200).max(5).min(count / 20));
-        if config.oddities > room {
-            let oddities = config.oddities;
-            return Err(wrong_use(format!(
-                "--oddities {oddities} does not fit: {count} pull requests have room for {room}"
-            )));
-        }
-        if config.authors < repositories {
-            return Err(wrong_use(format!(
-                "--authors {authors} does not fit: {repositories} repositories need at least one each"
-            )));
-        }
-        Ok(config)
     }
 }
 

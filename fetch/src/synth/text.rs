@@ -9,7 +9,7 @@ use super::{
     repository::{Repository, Template},
     words::{RELEASES, phrases},
 };
-use crate::document::Label;
+use crate::document::{BOT, Label};
 
 /// What the reader of a pull request sees.
 pub(crate) struct Text {
@@ -28,7 +28,7 @@ pub(crate) fn write(change: &Change, author: &Author, repository: &Repository, d
         if !author.bot && !change.release && dice.chance(0.16) { with_reason(&plain, change, dice) } else { plain };
     let branch = if author.bot && change.kind == Kind::Dependency {
         let (name, _, version) = &change.dependency;
-        format!("{}/{}/{name}-{version}", author.login.trim_end_matches("[bot]"), repository.language.ecosystem())
+        format!("{}/{}/{name}-{version}", author.login.trim_end_matches(BOT), repository.language.ecosystem())
     } else {
         slug(&plain, author, dice)
     };
@@ -136,7 +136,7 @@ fn slug(title: &str, author: &Author, dice: &mut Dice) -> String {
     let name = words.join("-");
     match dice.below(5) {
         0 | 1 => name,
-        2 => format!("{}/{name}", author.login.trim_end_matches("[bot]")),
+        2 => format!("{}/{name}", author.login.trim_end_matches(BOT)),
         3 => format!("patch-{}", dice.between(1, 9)),
         _ => format!("{name}-{}", dice.between(2, 4)),
     }
@@ -215,7 +215,7 @@ fn log(change: &Change, dice: &mut Dice) -> String {
 }
 
 fn bump_body(change: &Change, login: &str) -> String {
-    let bot = login.trim_end_matches("[bot]");
+    let bot = login.trim_end_matches(BOT);
     let (name, from, to) = &change.dependency;
     format!(
         "Bumps [{name}](https://example.org/{name}) from {from} to {to}.\n<details>\n<summary>Release notes</summary>\n\n\

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Config,
     calendar::{DAY, DAYS, END, HOUR, is_weekend, midnight},
-    change::{Change, Kind},
+    change::{Change, Kind, next_kind},
     dice::Dice,
     fate::Fate,
     oddity::{self, Oddity, Planted, Stranger},
@@ -238,7 +238,7 @@ impl World {
         let Place { repository, team, .. } = &mut self.places[place];
         let dice = &mut self.dice;
         let number = repository.next_number(dice);
-        let kind = Kind::of(&author, dice);
+        let kind = next_kind(&author, dice);
         let change = Change::new(kind, &author, repository, dice);
         let text = text::write(&change, &author, repository, dice);
         let fate = Fate::new(&change, &author, repository, at, dice);

@@ -285,7 +285,21 @@ pub(super) fn keep<M: Collector + Clone + 'static>(registry: &Registry, made: pr
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
     use super::*;
+
+    #[test]
+    fn each_method_of_the_protocols_is_counted() {
+        let files = FileDescriptorSet::decode(prowl_proto::FILE_DESCRIPTOR_SET).unwrap().file;
+        for (file, service) in files.iter().flat_map(|file| file.service.iter().map(move |service| (file, service))) {
+            for method in &service.method {
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                assert!(Method::of(&path).is_some(), "{path}");
+            }
+        }
+    }
 
     #[test]
     fn a_method_is_known_by_its_path() {

@@ -12,9 +12,9 @@ use prowl_proto::inference::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{INPUTS, MODEL, OUTPUTS, PLATFORM, Signature, Tensor, Values, check_model, infer, tensor, wrong};
+use super::{INPUTS, MODEL, OUTPUTS, PLATFORM, Signature, Tensor, Values, check_model, infer, tensor};
 use crate::{
-    error::Error,
+    error::{Error, wrong},
     readiness::{Phase, Readiness},
     scorer::Scorer,
 };

@@ -22,9 +22,8 @@ pub(crate) use tensor::{Kind, Tensor, Values};
 
 use crate::{
     engine::{Asked, Engine},
-    error::{Error, Violation},
+    error::{Error, wrong},
     scorer::Scorer,
-    words,
 };
 
 /// The name of the model that is served: its version tells which one it is.
@@ -163,7 +162,7 @@ fn output(signature: &Signature, responses: &[v1::ScoreResponse]) -> Tensor {
         "score" => floats(|response| response.anomaly),
         "percentile" => floats(|response| response.percentile),
         "risk" => floats(|response| response.risk),
-        "band" => texts(|response| words::band(response.band()).unwrap_or_default().to_owned()),
+        "band" => texts(|response| response.band().words().unwrap_or_default().to_owned()),
         "category" => texts(|response| response.category.as_ref().map_or_else(String::new, |it| it.name.clone())),
         _ => texts(|response| {
             let sentences: Vec<&str> = response.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
@@ -171,8 +170,4 @@ fn output(signature: &Signature, responses: &[v1::ScoreResponse]) -> Tensor {
         }),
     };
     Tensor { name: signature.name.to_owned(), shape: vec![responses.len() as i64], values }
-}
-
-pub(crate) fn wrong(field: &str, description: &str) -> Error {
-    Error::Invalid(vec![Violation::new(field, description)])
 }

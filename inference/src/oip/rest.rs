@@ -17,10 +17,10 @@ use serde::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{INPUTS, MODEL, OUTPUTS, PLATFORM, Request, Signature, Tensor, Values, check_model, infer, tensor, wrong};
+use super::{INPUTS, MODEL, OUTPUTS, PLATFORM, Request, Signature, Tensor, Values, check_model, infer, tensor};
 use crate::{
     engine::Engine,
-    error::Error,
+    error::{Error, wrong},
     http::{Server, problem::advised},
     readiness::Phase,
 };

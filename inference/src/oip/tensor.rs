@@ -2,8 +2,8 @@
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{Signature, wrong};
-use crate::error::Error;
+use super::Signature;
+use crate::error::{Error, wrong};
 
 /// What the values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

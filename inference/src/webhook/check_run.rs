@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, ScoreResponse};
 
-use crate::words::{self, among, of_risk, probability};
+use crate::words::{among, day, of_risk, probability, turns};
 
 /// Longest text that GitHub takes, in characters; no text has fewer bytes than characters.
 const LONGEST: usize = 65_535;
@@ -71,7 +71,7 @@ fn list<'a>(title: &str, sentences: impl Iterator<Item = (String, &'a str)>) -> 
 
 /// The name of the band, as a sentence begins.
 fn band(response: &ScoreResponse) -> Option<String> {
-    let name = words::band(response.band())?;
+    let name = response.band().words()?;
     Some(format!("{}{}", name[..1].to_uppercase(), &name[1..]))
 }
 
@@ -122,7 +122,6 @@ fn notes(response: &ScoreResponse) -> Vec<String> {
 fn origin(response: &ScoreResponse) -> String {
     let model = response.model.as_ref();
     let model = model.map(|model| format!("Model {}, digest {}", code(&model.version), code(&model.digest)));
-    let day = |time: &prost_types::Timestamp| time.to_string().chars().take(10).collect::<String>();
     let history = response.history_as_of.as_ref().map(|time| format!("history up to {}", day(time)));
     model.into_iter().chain(history).collect::<Vec<_>>().join(", ")
 }
@@ -153,11 +152,6 @@ fn escaped(text: &str) -> String {
 fn code(text: &str) -> String {
     let plain = text.chars().filter(|c| !turns(*c)).map(|c| if c == '`' || c.is_control() { ' ' } else { c });
     format!("`{}`", plain.collect::<String>().trim())
-}
-
-/// Whether a character turns the direction of what stands beside it.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn bounded(mut text: String) -> String {

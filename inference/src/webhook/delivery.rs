@@ -8,7 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Violation};
+use crate::{
+    door::REQUEST_ID,
+    error::{Error, wrong},
+};
 
 /// What happened to a pull request when it is looked at anew.
 const ACTIONS: [&str; 5] = ["opened", "reopened", "synchronize", "edited", "ready_for_review"];
@@ -154,7 +157,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Event, Error> {
         installation: installation.map(|installation| installation.id),
         document: pull_request.to_owned(),
         id: id(headers),
-        request_id: of("x-request-id").to_owned(),
+        request_id: of(REQUEST_ID.as_str()).to_owned(),
     })))
 }
 
@@ -163,10 +166,6 @@ pub(super) fn id(headers: &HeaderMap) -> String {
     let id = headers.get("x-github-delivery").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let is_name = id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_graphic());
     if is_name { id.to_owned() } else { String::new() }
-}
-
-fn wrong(field: &str, description: &str) -> Error {
-    Error::Invalid(vec![Violation::new(field, description)])
 }
 
 #[cfg(test)]

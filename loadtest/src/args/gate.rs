@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args as Group;
-use prowl_platform::arguments::{positive_duration, within, wrong_use};
+use prowl_platform::arguments::{positive_duration, share, within, wrong_use};
 use url::Url;
 
 use super::{RequestArgs, ServerArgs, rate, server};
@@ -17,6 +17,9 @@ use crate::{
 
 /// The highest rate of a preview, by the one at which it is compared: beyond what anybody will ask of it, and soon tried.
 const HIGHEST: f64 = 5.0;
+
+/// Pull requests whose answers are compared.
+pub(super) const COMPARED: u64 = 2_000;
 
 /// `prowl-loadtest gate`
 #[derive(Debug, Group)]
@@ -67,7 +70,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = positive_duration)]
     pub step: Duration,
     /// Pull requests whose answers are compared
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = within(1, 100_000))]
+    #[arg(long, value_name = "N", default_value_t = COMPARED, value_parser = within(1, 100_000))]
     pub compare: u64,
     /// Folder for verdict.json, verdict.md, report.html and goose.html
     #[arg(long, value_name = "FOLDER", default_value = "verdict")]
@@ -109,10 +112,10 @@ pub struct LimitArgs {
     #[arg(long, value_name = "MS", default_value_t = Limits::default().first_ms, value_parser = positive)]
     pub max_first_p99: f64,
     /// Share of calls that may fail, from 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().error_rate, value_parser = a_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().error_rate, value_parser = share)]
     pub max_error_rate: f64,
     /// Share of the calls that has to be answered before the race is over, from 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().throughput, value_parser = a_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().throughput, value_parser = share)]
     pub min_throughput: f64,
     /// Population stability index (PSI) of the percentiles against the active version's
     #[arg(long, value_name = "X", default_value_t = Limits::default().psi, value_parser = positive)]
@@ -124,7 +127,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "X", default_value_t = Limits::default().rank_correlation, value_parser = positive)]
     pub min_rank_correlation: f64,
     /// Share of pull requests whose band may be another, or that one version alone judges, from 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().bands_changed, value_parser = a_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = Limits::default().bands_changed, value_parser = share)]
     pub max_bands_changed: f64,
     /// Highest growth of its memory for 1,000 calls, in kB
     #[arg(long, value_name = "kB", default_value_t = Limits::default().memory_kb, value_parser = positive)]
@@ -224,11 +227,6 @@ impl GateArgs {
             json: self.json,
         })
     }
-}
-
-fn a_share(text: &str) -> Result<f64, String> {
-    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "write a share from 0 to 1, such as 0.0005 for 0.05%".to_owned())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

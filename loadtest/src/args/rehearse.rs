@@ -9,17 +9,17 @@ use prowl_platform::{
 };
 use url::Url;
 
-use super::{LimitArgs, RequestArgs, rate, server};
+use super::{
+    LimitArgs, RequestArgs,
+    gate::COMPARED,
+    rate,
+    server::{self, CONNECTIONS},
+};
 use crate::{
     Error, gate,
     rehearse::{Break, Candidates, Config, Ports, Served, StandIn},
     target::Address,
 };
-
-/// Pull requests whose answers the gate compares.
-const COMPARED: usize = 2_000;
-/// Its connections to each side.
-const CONNECTIONS: usize = 4;
 
 /// `prowl-loadtest rehearse`
 #[derive(Debug, Group)]
@@ -168,8 +168,8 @@ impl RehearseArgs {
             test: None,
             highest: None,
             step: Duration::ZERO,
-            compared: COMPARED,
-            connections: CONNECTIONS,
+            compared: COMPARED as usize,
+            connections: CONNECTIONS as usize,
             seed: self.requests.seed,
             limits: self.limits.into(),
         }

@@ -8,6 +8,9 @@ use url::Url;
 
 use crate::target::Address;
 
+/// Connections to a server.
+pub(super) const CONNECTIONS: u64 = 4;
+
 /// How a server is spoken to.
 #[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Server")]
@@ -16,7 +19,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// Connections to each server, used in turns: a few for each of its replicas
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = within(1, 1_000))]
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS, value_parser = within(1, 1_000))]
     pub connections: u64,
     /// When an answer is given up
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]

@@ -4,7 +4,10 @@ use prowl_proto::inference::{InferParameter, model_infer_response::InferOutputTe
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{outputs, target::Address};
+use crate::{
+    target::Address,
+    tensors::{set_floats, set_texts},
+};
 
 fn caller(expected: Option<(&str, &str)>) -> Caller {
     caller_of("http://127.0.0.1:1", expected)
@@ -68,9 +71,9 @@ fn tensors(figures: [f32; 3], band: &'static str) -> ModelInferResponse {
         ..ModelInferResponse::default()
     };
     for (place, figure) in figures.into_iter().enumerate() {
-        outputs::set_floats(&mut answer, place, vec![figure]);
+        set_floats(&mut answer, place, vec![figure]);
     }
-    outputs::set_texts(&mut answer, 3, &[band]);
+    set_texts(&mut answer, 3, &[band]);
     answer
 }
 

@@ -93,15 +93,9 @@ fn moved(both: &[(usize, &ScoreResponse, &ScoreResponse)], deck: &Deck) -> Vec<M
 }
 
 fn judged(answer: &ScoreResponse) -> Judged {
-    let band = match answer.band() {
-        Band::Unspecified => "not judged",
-        Band::Routine => "routine",
-        Band::Unusual => "unusual",
-        Band::VeryUnusual => "very unusual",
-    };
     Judged {
         percentile: answer.percentile,
-        band: band.to_owned(),
+        band: answer.band().words().unwrap_or_default().to_owned(),
         risk: answer.risk,
         reasons: answer.reasons.iter().take(REASONS).map(|reason| reason.sentence.clone()).collect(),
     }
@@ -174,6 +168,7 @@ mod tests {
         let moved: Vec<_> = found.moved.iter().map(|moved| (moved.number, moved.title.as_str())).collect();
         assert_eq!(moved, [(7, "Change 7"), (400, "Change 400")]);
         assert_eq!((found.moved[1].preview.band.as_str(), found.moved[1].active.band.as_str()), ("unusual", "routine"));
+        assert_eq!(found.moved[0].preview.band, "", "it was not judged");
         assert!((found.bands_changed - 2.0 / 500.0).abs() < 1e-9);
         assert_eq!((found.compared, found.judged_by_one), (499, 1));
     }

@@ -87,9 +87,8 @@ impl Checks {
     /// Whether it is the model that is expected.
     pub(super) fn model(&mut self, found: &ModelId, version: &str, digest: Option<&str>) -> bool {
         let is_right = found.version == version && digest.is_none_or(|digest| found.digest == digest);
-        let short = |digest: &str| digest.chars().take(12).collect::<String>();
-        let observed = format!("{} ({})", found.version, short(&found.digest));
-        let limit = digest.map_or_else(|| version.to_owned(), |digest| format!("{version} ({})", short(digest)));
+        let observed = format!("{} ({:.12})", found.version, found.digest);
+        let limit = digest.map_or_else(|| version.to_owned(), |digest| format!("{version} ({digest:.12})"));
         self.add("expected model", is_right, observed, limit, || {
             "the preview serves another model than the one that is to go live".to_owned()
         });

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use prowl_platform::Folder;
-use prowl_proto::inference::{ModelInferRequest, ModelInferResponse, model_infer_request::InferInputTensor};
+use prowl_proto::inference::{ModelInferRequest, ModelInferResponse};
 use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::Status;
 
 use crate::{
     Error,
-    outputs::{floats, place_of},
     target::Target,
+    tensors::{Input, floats, place_of, question, raw_texts},
 };
 
 /// Name of the panel in the folder of a model.
@@ -94,25 +94,15 @@ impl Panel {
     fn question(&self) -> ModelInferRequest {
         let width = self.rows.first().map_or(0, |row| row.features.len());
         let mut features = BytesMut::with_capacity(4 * width * self.rows.len());
-        let mut repositories = BytesMut::new();
-        for row in &self.rows {
-            row.features.iter().for_each(|value| features.put_f32_le(value.unwrap_or(f32::NAN)));
-            repositories.put_u32_le(row.repository.len() as u32);
-            repositories.put_slice(row.repository.as_bytes());
+        for value in self.rows.iter().flat_map(|row| &row.features) {
+            features.put_f32_le(value.unwrap_or(f32::NAN));
         }
-        let rows = self.rows.len() as i64;
-        let input = |name: &str, datatype: &str, shape: Vec<i64>| InferInputTensor {
-            name: name.to_owned(),
-            datatype: datatype.to_owned(),
-            shape,
-            ..InferInputTensor::default()
-        };
-        ModelInferRequest {
-            model_name: "prowl".to_owned(),
-            inputs: vec![input("features", "FP32", vec![rows, width as i64]), input("repository", "BYTES", vec![rows])],
-            raw_input_contents: vec![features.freeze(), repositories.freeze()],
-            ..ModelInferRequest::default()
-        }
+        let repositories = raw_texts(self.rows.iter().map(|row| row.repository.as_bytes()));
+        let (rows, width) = (self.rows.len() as i64, width as i64);
+        question([
+            Input { name: "features", datatype: "FP32", shape: vec![rows, width], raw: features.freeze() },
+            Input { name: "repository", datatype: "BYTES", shape: vec![rows], raw: repositories },
+        ])
     }
 }
 

@@ -68,7 +68,7 @@ pub enum Error {
         found: String,
     },
     /// No signal can be sent.
-    #[error("cannot send SIGTERM to {name} by the program kill")]
+    #[error("cannot send SIGTERM to {name}: install the program kill (procps)")]
     Signal {
         /// To which one.
         name: String,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 
-use crate::outputs::{floats, place_of, set_floats, set_texts};
+use crate::tensors::{floats, place_of, set_floats, set_texts};
 
 /// What `slow` adds to each call.
 const SLOW: Duration = Duration::from_millis(15);
@@ -153,11 +153,9 @@ impl Planted {
         if self.fault == Some(Break::Drifted)
             && let Some(place) = place_of("band", answer)
         {
-            let word = |percentile: &f32| match self.band(*percentile) {
-                _ if percentile.is_nan() => "",
-                Band::VeryUnusual => "very unusual",
-                Band::Unusual => "unusual",
-                Band::Routine | Band::Unspecified => "routine",
+            let word = |percentile: &f32| {
+                let band = if percentile.is_nan() { Band::Unspecified } else { self.band(*percentile) };
+                band.words().unwrap_or_default()
             };
             set_texts(answer, place, &percentiles.iter().map(word).collect::<Vec<_>>());
         }
@@ -212,7 +210,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::outputs::tests::answer as answer_of_tensors;
+    use crate::tensors::tests::answer as answer_of_tensors;
 
     fn planted(fault: Break, seed: u64) -> Planted {
         Planted::new(Some(fault), Bands { unusual: 95.0, very_unusual: 99.0 }, seed)

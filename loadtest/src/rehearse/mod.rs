@@ -24,7 +24,6 @@ mod report;
 mod stage;
 mod stand_in;
 mod switch;
-mod unsent;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, pin::pin, time::Duration};
 
@@ -41,7 +40,6 @@ pub use self::{
     report::{Rehearsal, Turn},
     stand_in::{StandIn, stand_in},
     switch::Switch,
-    unsent::never_begun,
 };
 use self::{
     report::Circumstances,

@@ -116,8 +116,8 @@ impl Rehearsal {
         self.gate.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision)
     }
 
-    /// Whether all is as it has to be: a planted fault was caught, by a check that is there for it; or, without one, green passed, no call failed, no stranger
-    /// answered, and each old server ended by itself when it had answered all.
+    /// Whether all is as it has to be: a planted fault was caught, by a check that is there for it; or, without one, green passed,
+    /// no call failed, no stranger answered, and each old server ended by itself when it had answered all.
     pub fn holds(&self) -> bool {
         if let Some(fault) = self.fault {
             let checks = self.gate.iter().flat_map(|verdict| &verdict.checks);
@@ -133,11 +133,7 @@ impl Rehearsal {
 /// A few lines for a person.
 impl fmt::Display for Rehearsal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decided = match self.decision() {
-            Decision::Go => "go",
-            Decision::NoGo => "no go",
-            Decision::Unknown => "could not tell",
-        };
+        let decided = self.decision().words();
         match self.fault {
             None => writeln!(f, "rehearsal: {}", if self.holds() { "holds" } else { "does not hold" })?,
             Some(fault) => {

@@ -33,11 +33,11 @@ use prowl_proto::{
     },
 };
 use tokio::net::TcpListener;
-use tokio_stream::{Stream, StreamExt as _, wrappers::TcpListenerStream};
+use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{
     Extensions, Request, Response, Status, Streaming,
-    transport::{Channel, Server},
+    transport::{Channel, Server, server::TcpIncoming},
 };
 use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse,
@@ -98,11 +98,7 @@ pub async fn stand_in(settings: &StandIn, signal: impl Future<Output = &'static 
 }
 
 async fn serve(forward: Forward, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), Error> {
-    let connections = TcpListenerStream::new(listener).map(|accepted| {
-        let stream = accepted?;
-        stream.set_nodelay(true)?;
-        std::io::Result::Ok(stream)
-    });
+    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
     let scoring = ScoringServer::new(forward.clone()).max_decoding_message_size(LONGEST);
     let inference = GrpcInferenceServiceServer::new(forward.clone()).max_decoding_message_size(LONGEST);
     let served = Server::builder()

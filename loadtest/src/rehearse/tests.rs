@@ -17,6 +17,7 @@ use tonic_health::pb::{
 };
 
 use super::{replica::channel, *};
+use crate::call::never_begun;
 
 fn served(model: &str) -> Served {
     Served {

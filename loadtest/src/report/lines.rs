@@ -35,16 +35,14 @@ fn missing() -> String {
 }
 
 fn decision(verdict: &Verdict) -> String {
-    let name = words::decision(verdict.decision).to_lowercase();
-    format!("{name} for {}, exit code {}", verdict.expected, verdict.decision.exit_code())
+    format!("{} for {}, exit code {}", verdict.decision.words(), verdict.expected, verdict.decision.exit_code())
 }
 
 fn side(side: &Side) -> String {
     if side.version.is_empty() {
         return format!("at {}", side.url);
     }
-    let digest: String = side.digest.chars().take(12).collect();
-    format!("{} ({digest}) at {}, ready after {} s", side.version, side.url, number(side.ready_seconds))
+    format!("{} ({:.12}) at {}, ready after {} s", side.version, side.digest, side.url, number(side.ready_seconds))
 }
 
 fn checks(verdict: &Verdict) -> String {

@@ -58,7 +58,7 @@ fn sides(verdict: &Verdict) -> String {
         if side.version.is_empty() {
             return format!("{name} is at {url}");
         }
-        let digest = side.digest.chars().take(12).collect::<String>();
+        let digest = format!("{:.12}", side.digest);
         format!("{name} is {} ({}) at {url}", code(&side.version), code(&digest))
     };
     let active = verdict.active.as_ref().map_or(String::new(), |active| format!(", {}", side("active", active)));

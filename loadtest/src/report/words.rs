@@ -21,12 +21,9 @@ const LONGEST: usize = 300;
 const SETTINGS: (usize, usize) = (60, 120);
 
 /// A decision as a sentence begins.
-pub(super) fn decision(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Go => "Go",
-        Decision::NoGo => "No go",
-        Decision::Unknown => "Could not tell",
-    }
+pub(super) fn decision(decision: Decision) -> String {
+    let words = decision.words();
+    format!("{}{}", words[..1].to_uppercase(), &words[1..])
 }
 
 /// What a check came to, in a word.

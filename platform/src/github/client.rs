@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::{
     Method, StatusCode, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -19,7 +19,7 @@ use super::{
     refusal::{Again, Failure, Kind, refusal},
     tries::Tries,
 };
-use crate::innermost;
+use crate::{innermost, whole_body};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -119,7 +119,7 @@ impl Client {
 
     /// Where the GraphQL API is: `https://api.github.com/graphql`, and at GitHub Enterprise Server, whose REST API is
     /// at `https://HOST/api/v3`, `https://HOST/api/graphql`.
-    pub fn graphql_url(&self) -> Url {
+    fn graphql_url(&self) -> Url {
         let mut url = self.api.clone();
         let enterprise = url.path().trim_end_matches('/').ends_with("/api/v3");
         let mut path = url.path_segments_mut().expect("an http address has a path");
@@ -171,8 +171,9 @@ impl Client {
     /// # Errors
     /// There is none, it is larger than 16 MiB, or it is a refusal: anything but 2xx and 304. Redirects are refusals, too.
     pub async fn send(&self, request: &Request<'_>, token: &SecretString, limit: Duration) -> Result<Answer, Failure> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret().trim()))
-            .map_err(|_| Failure::lasting("the token for GitHub holds what no header can"))?;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret().trim())).map_err(|_| {
+            Failure::lasting("the token for GitHub holds what no header can: correct the secret that it is from")
+        })?;
         bearer.set_sensitive(true);
         let mut sent = self
             .http()
@@ -188,14 +189,8 @@ impl Client {
         }
         let answered = timeout(limit, async {
             let mut response = sent.send().await?;
-            let mut body = BytesMut::new();
-            while let Some(piece) = response.chunk().await? {
-                if body.len() + piece.len() > LARGEST_ANSWER {
-                    return Ok(None);
-                }
-                body.extend_from_slice(&piece);
-            }
-            Ok::<_, reqwest::Error>(Some((response.status(), response.headers().clone(), body.freeze())))
+            let body = whole_body(&mut response, LARGEST_ANSWER).await?;
+            Ok::<_, reqwest::Error>(body.map(|body| (response.status(), response.headers().clone(), body)))
         });
         let failed = |kind, again, error: String| Err(Failure { error, again, kind });
         match answered.await {

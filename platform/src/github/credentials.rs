@@ -124,7 +124,7 @@ impl Credentials {
             (Some(id), Some(key)) => Ok(Some(App { id, key })),
             (None, None) => Ok(None),
             _ => {
-                let error = "of the secrets github_app_id and github_app_key one is there without the other";
+                let error = "of the secrets github_app_id and github_app_key one is there without the other: set both or neither";
                 Err(Failure::lasting(error))
             }
         }

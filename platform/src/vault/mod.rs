@@ -23,6 +23,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use crate::told_in_full;
+
 /// What a secret holds: a text under each of the keys that were asked for and are there.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -127,20 +129,13 @@ impl Asking {
                 Err(error) => {
                     let kind = mem::discriminant(&*error);
                     if told.replace(kind) != Some(kind) {
-                        let error = told_in_full(&error);
+                        let error = told_in_full(&*error);
                         tracing::warn!(path = self.path, error, "the secrets stay as they were last read");
                     }
                     None
                 }
             };
         }
-    }
-}
-
-fn told_in_full(error: &VaultError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
 

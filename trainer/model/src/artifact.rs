@@ -295,6 +295,7 @@ mod tests {
         assert!(refused(|parts| parts.views.surprise.habits[0].error = 0.0).contains("habits"));
         assert!(refused(|parts| parts.views.neighbours.points = Array2::zeros((LARGE, 3))).contains("neighbours"));
         assert!(refused(|parts| parts.views.neighbours.points = Array2::zeros((7, 7))).contains("neighbours"));
+        assert!(refused(|parts| parts.views.neighbours.points = Array2::zeros((0, 7))).contains("neighbours"));
         assert!(refused(|parts| parts.views.covariance.centre = array![0.0]).contains("covariance"));
         assert!(refused(|parts| parts.views.covariance.relations = Array2::zeros((7, 6))).contains("covariance"));
         assert!(refused(|parts| parts.views.covariance.error[3] = 0.0).contains("covariance.error"));

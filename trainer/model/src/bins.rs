@@ -67,9 +67,6 @@ impl Bins {
 
     /// Where a bin begins, and below what it ends; nothing where it has no end, or is that of the unknown.
     pub fn range(&self, feature: usize, bin: usize) -> (Option<f32>, Option<f32>) {
-        if bin >= BINS - 1 {
-            return (None, None);
-        }
         let edge = |place: Option<usize>| self.edges.row(feature).get(place?).copied();
         (edge(bin.checked_sub(1)), edge(Some(bin)))
     }
@@ -126,5 +123,18 @@ mod tests {
         let nothing = of(&[f32::NAN]);
         assert_eq!(nothing.shares(0)[BINS - 1], 1.0);
         assert!(nothing.check(1).is_ok() && nothing.check(2).is_err() && of(&[]).check(1).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_spread_is_refused() {
+        let refused = |change: fn(&mut Bins)| {
+            let mut bins = of(&[1.0, 2.0]);
+            bins.check(1).unwrap();
+            change(&mut bins);
+            bins.check(1).is_err()
+        };
+        assert!(refused(|bins| bins.edges[[0, EDGES - 1]] = -1.0), "edges that fall");
+        assert!(refused(|bins| bins.shares[[0, 0]] = 1.5), "more than all");
+        assert!(refused(|bins| bins.shares[[0, 3]] = -0.5), "less than none");
     }
 }

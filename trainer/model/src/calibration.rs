@@ -166,8 +166,8 @@ mod tests {
     fn views_that_are_sure_are_heard_and_share_out_what_they_say() {
         let (calibration, _) = Calibration::of(&rows(600)).unwrap();
         let calm = || opinion(0.0, [0.0, 1.0]);
-        let (none, _) = calibration.anomaly(&[calm(), calm(), calm(), calm(), calm()]);
-        assert_eq!(none, 0.0);
+        let (none, shares) = calibration.anomaly(&[calm(), calm(), calm(), calm(), calm()]);
+        assert_eq!((none, shares), (0.0, vec![0.0; 2]));
         let (one, shares) = calibration.anomaly(&[opinion(5.99, [1.0, 0.0]), calm(), calm(), calm(), calm()]);
         assert!((shares[0] - 1.0).abs() < 1e-6, "{shares:?}");
         let sure = || opinion(5.99, [0.0, 1.0]);
@@ -202,6 +202,34 @@ mod tests {
         };
         assert!(refused(|_, names| drop(names.pop())));
         assert!(refused(|_, names| names.reverse()));
+        assert!(refused(|_, names| names[1] = names[0].clone()));
         assert!(refused(|calibration, _| drop(calibration.opinions.pop())));
+    }
+
+    #[test]
+    fn a_view_that_gives_no_input_a_share_is_not_shared_out() {
+        let (calibration, _) = Calibration::of(&rows(600)).unwrap();
+        let calm = || opinion(0.0, [0.0, 1.0]);
+        let silent = opinion(5.99, [0.0, 0.0]);
+        let (_, shares) = calibration.anomaly(&[silent, opinion(5.99, [0.25, 0.75]), calm(), calm(), calm()]);
+        assert!((shares[0] - 0.25).abs() < 1e-6 && (shares[1] - 0.75).abs() < 1e-6, "{shares:?}");
+    }
+
+    #[test]
+    fn scores_alone_are_joined_as_the_opinions_are() {
+        let (calibration, _) = Calibration::of(&rows(600)).unwrap();
+        let scores = [0.3, 0.9, 5.5, 0.1, 2.0];
+        let (anomaly, _) = calibration.anomaly(&scores.map(|score| opinion(score, [1.0, 0.0])));
+        assert_eq!(calibration.joined(&scores), anomaly);
+        // The fourth root of 81, and of a quarter of it.
+        assert_eq!([power_mean(&[3.0; 4]), power_mean(&[0.0, 0.0, 0.0, 3.0])], [3.0, 4.5_f32.sqrt()]);
+    }
+
+    #[test]
+    fn the_quantiles_are_those_of_each_percent() {
+        let (calibration, _) = Calibration::of(&rows(600)).unwrap();
+        let quantiles = calibration.anomaly_quantiles();
+        assert_eq!((quantiles.len(), quantiles[95]), (101, calibration.anomaly.score_at(95.0)));
+        assert!(quantiles.is_sorted() && quantiles[0] < quantiles[100], "{quantiles:?}");
     }
 }

@@ -100,4 +100,23 @@ mod tests {
         let far = CategoryHead { bias: array![2000.0, -2000.0], ..head.clone() };
         assert_eq!(far.probabilities(&[0.0, 0.0], &[]), [1.0, 0.0]);
     }
+
+    #[test]
+    fn weights_that_do_not_fit_are_refused() {
+        let refused = |change: fn(&mut CategoryHead)| {
+            let (tokens, features) = (Array2::zeros((2, 3)), Array2::zeros((4, 3)));
+            let mut head = CategoryHead { idf: array![0.0, 1.5], tokens, features, bias: Array1::zeros(3) };
+            head.check(3, 4).unwrap();
+            change(&mut head);
+            head.check(3, 4).unwrap_err().to_string()
+        };
+        assert!(refused(|head| head.bias = Array1::zeros(2)).contains("3 classes"));
+        assert!(refused(|head| head.tokens = Array2::zeros((3, 3))).contains("2 buckets"));
+        assert!(refused(|head| head.features = Array2::zeros((3, 3))).contains("4 features"));
+        let without_buckets = |head: &mut CategoryHead| {
+            (head.idf, head.tokens) = (Array1::zeros(0), Array2::zeros((0, 3)));
+        };
+        assert!(refused(without_buckets).contains("0 buckets"));
+        assert!(refused(|head| head.idf[0] = -1.0).contains("category.idf"));
+    }
 }

@@ -12,9 +12,8 @@ pub(crate) fn ln_1p(x: f32) -> f32 {
     let shifted = sum.to_bits().wrapping_add(1.0_f32.to_bits() - ROOT_OF_HALF);
     let exponent = (shifted >> 23) as i32 - 127;
     let mantissa = f32::from_bits((shifted & 0x007f_ffff) + ROOT_OF_HALF);
-    // What the sum has lost of x; it counts while the sum is near 1.
-    let lost = (1.0 - (sum - (sum - 1.0))) + (x - (sum - 1.0));
-    let lost = if exponent == 0 { lost } else { 0.0 };
+    // What the sum has lost of x; it counts while the sum is near 1, where `sum - 1` is exact.
+    let lost = if exponent == 0 { x - (sum - 1.0) } else { 0.0 };
     // ln(m) = 2 artanh(s), with |s| below 0.172.
     let excess = mantissa - 1.0;
     let s = excess / (2.0 + excess);

@@ -120,6 +120,8 @@ pub(crate) fn usual_length(rows: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::SafeTensors;
+
     use super::*;
     use crate::views::tests::view;
 
@@ -160,6 +162,50 @@ mod tests {
         assert!(refused(|nodes| nodes[0].input = Some(2)), "no such input");
         assert!(refused(|nodes| nodes[0].rows = 0.0), "nothing to split");
         assert!(refused(|nodes| nodes[9].rows = -1.0), "below 0");
+        assert!(refused(|nodes| nodes[PLACES / 2] = Node { input: Some(0), threshold: 0.0, rows: 2.0 }), "too deep");
         assert!(refused(|nodes| nodes[PLACES - 1] = Node { input: Some(0), threshold: 0.0, rows: 2.0 }), "too deep");
+    }
+
+    #[test]
+    fn paths_have_the_usual_length_of_random_splits() {
+        assert_eq!([0.0, 1.0, 2.0].map(usual_length), [0.0, 0.0, 1.0]);
+        let single = Forest { nodes: vec![Node { rows: 1.0, ..Node::default() }; PLACES] };
+        let opinion = single.opinion(&view(&[0.0], &[true]));
+        assert_eq!(opinion, Opinion { score: 0.0, shares: vec![0.0] }, "where no path has a length");
+    }
+
+    #[test]
+    fn a_path_ends_at_the_deepest_place_even_where_that_splits() {
+        let nodes = vec![Node { input: Some(0), threshold: 1.0, rows: 4.0 }; PLACES];
+        let opinion = Forest { nodes }.opinion(&view(&[0.0], &[true]));
+        let usual = usual_length(4.0);
+        assert!((opinion.score - 2.0_f32.powf(-(DEPTH as f32 + usual) / usual)).abs() < 1e-6, "{opinion:?}");
+    }
+
+    #[test]
+    fn only_tensors_that_are_trees_are_read() {
+        let read = |inputs: Array2<f32>, thresholds: Array2<f32>, rows: Array2<f32>| {
+            let mut tensors = Writer::default();
+            tensors.matrix("forest.inputs", &inputs);
+            tensors.matrix("forest.thresholds", &thresholds);
+            tensors.matrix("forest.rows", &rows);
+            let bytes = tensors.finish(String::new()).unwrap();
+            Forest::read(&Reader(SafeTensors::deserialize(&bytes).unwrap()))
+        };
+        let leaves = || Array2::from_elem((1, PLACES), -1.0);
+        let zeros = |trees: usize| Array2::zeros((trees, PLACES));
+        assert_eq!(read(leaves(), zeros(1), zeros(1)).unwrap().nodes, vec![Node::default(); PLACES]);
+        let with = |input: f32| {
+            let mut inputs = leaves();
+            inputs[[0, 3]] = input;
+            read(inputs, zeros(1), zeros(1))
+        };
+        assert_eq!([0.0, 2.0].map(|input| with(input).unwrap().nodes[3].input), [Some(0), Some(2)]);
+        for wrong in [0.5, -2.0, 1e6] {
+            assert!(with(wrong).unwrap_err().to_string().contains("forest.inputs"), "{wrong}");
+        }
+        let five = || Array2::zeros((1, 5));
+        assert!(read(five(), five(), five()).is_err());
+        assert!(read(leaves(), zeros(2), zeros(1)).is_err() && read(leaves(), zeros(1), zeros(2)).is_err());
     }
 }

@@ -7,6 +7,8 @@
 //! This crate never learns: gradients, optimisers and splits live in `prowl-trainer`. It never reads a file, opens a
 //! socket, or knows what a feature means.
 
+#![deny(missing_docs)]
+
 mod artifact;
 mod bins;
 mod calibration;

@@ -68,7 +68,7 @@ impl Linear {
     }
 
     /// Adds each term to its feature's place, times `factor`: with the bias they sum to [`Linear::score`], which it gives.
-    pub fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
+    pub(crate) fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
         let mut sum = 0.0;
         for (term, height) in self.heights(values) {
             contributions[term.feature] += factor * term.weight * height;
@@ -121,6 +121,9 @@ impl Linear {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array1;
+    use safetensors::SafeTensors;
+
     use super::*;
 
     fn term(feature: usize, weight: f32, unknown: f32, points: &[[f32; 2]]) -> Term {
@@ -157,5 +160,37 @@ mod tests {
         assert!(!check(vec![term(2, 1.0, 0.0, &[[0.0, 0.0]])]));
         assert!(!check(vec![term(1, 1.0, 0.0, &[])]));
         assert!(!check(vec![term(1, 1.0, 0.0, &[[1.0, 0.0], [1.0, 1.0]])]));
+    }
+
+    #[test]
+    fn a_line_is_read_off_between_any_two_points() {
+        let points = [[1.0, 2.0], [3.0, 6.0], [4.0, 6.0]];
+        assert_eq!([0.0, 1.0, 2.0, 3.5, 9.0].map(|place| along(&points, place)), [2.0, 2.0, 4.0, 6.0, 6.0]);
+    }
+
+    #[test]
+    fn only_tensors_that_fit_each_other_are_read() {
+        let read = |terms: Array2<f32>, points: Array2<f32>, bias: Array1<f32>| {
+            let mut tensors = Writer::default();
+            tensors.matrix("l.terms", &terms);
+            tensors.matrix("l.points", &points);
+            tensors.vector("l.bias", &bias);
+            let bytes = tensors.finish(String::new()).unwrap();
+            Linear::read("l", &Reader(SafeTensors::deserialize(&bytes).unwrap()))
+        };
+        let terms = || array![[1.0, 3.0, 0.5, 2.0], [0.0, -2.0, 0.0, 1.0]];
+        let points = || array![[0.0, -1.0], [1.0, 1.0], [0.0, 0.25]];
+        let expected = vec![term(1, 3.0, 0.5, &[[0.0, -1.0], [1.0, 1.0]]), term(0, -2.0, 0.0, &[[0.0, 0.25]])];
+        let linear = read(terms(), points(), array![0.125]).unwrap();
+        assert_eq!(linear, Linear { terms: expected, bias: 0.125 });
+
+        let refused = |terms, points, bias| read(terms, points, bias).unwrap_err().to_string();
+        let wide = array![[1.0, 3.0, 0.5, 3.0, 0.0]];
+        assert!(refused(wide, points(), array![0.0]).contains("it has 5 columns"));
+        assert!(refused(array![[1.0, 3.0, 0.5, 1.0]], array![[0.0, 0.0, 0.0]], array![0.0]).contains("its points 3"));
+        assert!(refused(terms(), points(), array![0.0, 0.0]).contains("and 2 biases"));
+        assert!(refused(terms(), array![[0.0, -1.0], [1.0, 1.0]], array![0.0]).contains("too short"));
+        assert!(refused(array![[1.0, 3.0, 0.5, 2.0]], points(), array![0.0]).contains("too long"));
+        assert!(refused(array![[0.5, 3.0, 0.5, 3.0]], points(), array![0.0]).contains("0.5 is no index"));
     }
 }

@@ -409,4 +409,18 @@ mod tests {
         assert_eq!([at(95.0), at(98.99)], [Band::Unusual; 2]);
         assert_eq!([at(99.0), at(99.99)], [Band::VeryUnusual; 2]);
     }
+
+    #[test]
+    fn what_never_varied_is_unknown_in_another_repository() {
+        let mut parts = fixture::parts();
+        parts.scaler.columns[2].largest = 0.0;
+        let values = Model::from_parts(parts).unwrap().comparable(&[1.0, 2.0, 1.0, 3.0]);
+        assert!(values[2].is_nan(), "0 in all rows of training: {values:?}");
+        assert_eq!([values[0], values[1], values[3]], [1.0, 2.0, 3.0], "the last was never known: it is not looked at");
+    }
+
+    #[test]
+    fn the_largest_come_first_and_equal_ones_in_their_order() {
+        assert_eq!(largest_first([0.0, -0.0, 1.0, 0.0, 0.5].into_iter()), [2, 4, 0, 1, 3]);
+    }
 }

@@ -335,4 +335,44 @@ mod tests {
             assert!((distance - plain).abs() < 1e-6, "{length}");
         }
     }
+
+    #[test]
+    fn of_two_that_are_as_near_the_first_counts() {
+        let (first, second, nearest) = (Some((2, 1.0)), Some((3, 1.0)), Some((4, 0.5)));
+        assert_eq!([nearer(first, second), nearer(second, first)], [first; 2]);
+        assert_eq!([nearer(first, nearest), nearer(nearest, first)], [nearest; 2]);
+        assert_eq!([nearer(None, first), nearer(first, None), nearer(None, None)], [first, first, None]);
+    }
+
+    #[test]
+    fn registers_of_any_width_find_the_same() {
+        fn found<S: Simd>(simd: S, neighbours: &Neighbours, view: &View<'_>) -> [Opinion; 2] {
+            let points = neighbours.points.as_slice().unwrap();
+            Search { points, sketched: None, view, padded: PaddedView::of(view) }.with_simd(simd)
+        }
+        let mut numbers = Numbers::new(4);
+        let neighbours = Neighbours { points: numbers.matrix(2 * LARGE, 19) };
+        let (scaled, known) = (numbers.vector(19).to_vec(), vec![true; 19]);
+        let view = view(&scaled, &known);
+        let expected = found(pulp::Scalar::new(), &neighbours, &view);
+        assert_eq!(found(pulp::Scalar128b, &neighbours, &view), expected);
+        assert_eq!(found(pulp::Scalar256b, &neighbours, &view), expected);
+        assert_eq!(found(pulp::Scalar512b, &neighbours, &view), expected);
+        assert_eq!(neighbours.opinions(&view), expected, "and those of this machine");
+    }
+
+    #[test]
+    fn an_input_has_its_part_of_the_distances_as_its_share() {
+        // Each sample begins with the row that is nearest to -1; the second half of them lies 4 away in the other input.
+        let place = |(row, column): (usize, usize)| match column {
+            0 => row as f32,
+            _ => f32::from(u8::from(row >= LARGE / 2)) * 4.0,
+        };
+        let neighbours = Neighbours { points: Array2::from_shape_fn((LARGE, 2), place) };
+        let [small, large] = neighbours.opinions(&view(&[-1.0, 0.0], &[true; 2]));
+        // 1 + 9 + 17 + … + 57, and four times 4.
+        assert!((small.shares[0] - 232.0 / 248.0).abs() < 1e-6, "{small:?}");
+        assert!((small.shares[1] - 16.0 / 248.0).abs() < 1e-6, "{small:?}");
+        assert_eq!(large.shares, [1.0, 0.0]);
+    }
 }

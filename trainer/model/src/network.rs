@@ -179,6 +179,7 @@ mod tests {
         assert_eq!(rest.reconstruct(&code), network.reconstruct(&input));
         let alone = Network { layers: rest.layers[2..].to_vec() };
         assert_eq!(alone.code(&[0.5, 0.5]), alone.reconstruct(&[0.5, 0.5]), "of a single layer");
+        assert_eq!(alone.code_length(), 6);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Percentiles {
     }
 
     /// Share of the sample below `score`, in percent, 0 to 99.99.
-    pub fn of_score(&self, score: f32) -> f32 {
+    pub(crate) fn of_score(&self, score: f32) -> f32 {
         let (inside, excess) = self.place(score);
         (100.0 - (100.0 - inside) * libm::expf(-excess)).min(HIGHEST)
     }
@@ -58,7 +58,7 @@ impl Percentiles {
     }
 
     /// The score that has this percentile, linear between the points; the first or last score outside of them.
-    pub fn score_at(&self, percentile: f32) -> f32 {
+    pub(crate) fn score_at(&self, percentile: f32) -> f32 {
         let (scores, percentiles) = (self.points.column(0), self.points.column(1));
         let above = partition(scores.len(), |point| percentiles[point] <= percentile);
         if above == 0 {
@@ -74,7 +74,7 @@ impl Percentiles {
 
     /// The same curve with at most this many points, evenly spread over them.
     #[must_use]
-    pub fn thinned(&self, most: usize) -> Self {
+    pub(crate) fn thinned(&self, most: usize) -> Self {
         let count = self.points.nrows();
         let kept = count.min(most.max(2));
         let rows: Vec<usize> = (0..kept).map(|point| point * (count - 1) / (kept - 1).max(1)).collect();
@@ -226,5 +226,23 @@ mod tests {
     fn a_sample_without_a_number_has_no_distribution() {
         assert_eq!(Percentiles::of(vec![]), None);
         assert_eq!(Percentiles::of(vec![1.0, f32::NAN]), None);
+    }
+
+    #[test]
+    fn between_two_points_the_curve_is_straight() {
+        // Of two scores the lower is at 25%, the higher at 75%.
+        let curve = Percentiles::of(vec![3.0, 1.0]).unwrap();
+        assert_eq!([1.0, 2.0, 3.0].map(|score| curve.of_score(score)), [25.0, 50.0, 75.0]);
+        assert_eq!([25.0, 50.0, 75.0].map(|percentile| curve.score_at(percentile)), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn the_tail_is_as_long_as_the_highest_tenth_is_on_average() {
+        let tail = |scores: Vec<f32>| Percentiles::of(scores).unwrap().tail;
+        // From 181 to 200: half of 19 above the lowest of them.
+        assert!((tail((1..=200_u8).map(f32::from).collect()) - 9.5).abs() < 1e-5);
+        // Alike ones have no length of their own: a thousandth of them, and a little where they are 0.
+        assert!((tail(vec![3.0; 50]) - 3.001e-3).abs() < 1e-7);
+        assert!((tail(vec![0.0; 50]) - 1e-6).abs() < 1e-9);
     }
 }

@@ -252,4 +252,31 @@ mod tests {
         add_product(&mut other, &[0.3; 9], &columns_first);
         assert_eq!(one, other);
     }
+
+    #[test]
+    fn registers_of_any_width_give_the_bits_of_a_loop() {
+        fn compare<S: Simd>(simd: S) {
+            let (height, mut numbers) = (5, Numbers::new(6));
+            for width in [16, 17, 64, 70] {
+                let (matrix, factors) = (numbers.matrix(height, width), numbers.vector(ABREAST * height).to_vec());
+                let begin = numbers.vector(ABREAST * width).to_vec();
+                let mut expected = begin.clone();
+                for (sums, factors) in expected.chunks_exact_mut(width).zip(factors.chunks_exact(height)) {
+                    add_by_a_loop(sums, factors, &matrix);
+                }
+                let matrix = matrix.as_slice().unwrap();
+                let mut sums = begin.clone();
+                AddProducts { sums: &mut sums, factors: &factors, matrix }.with_simd(simd);
+                assert_eq!(sums, expected, "{width}, {} at a time", S::F32_LANES);
+                let mut sums = begin[..width].to_vec();
+                let rows = factors[..height].iter().copied().enumerate();
+                AddRows { sums: &mut sums, rows, matrix }.with_simd(simd);
+                assert_eq!(sums, expected[..width], "{width}, {} at a time", S::F32_LANES);
+            }
+        }
+        compare(pulp::Scalar::new());
+        compare(pulp::Scalar128b);
+        compare(pulp::Scalar256b);
+        compare(pulp::Scalar512b);
+    }
 }

@@ -253,6 +253,7 @@ impl RiskInfo {
 mod tests {
     use super::*;
     use crate::fixture;
+    use crate::linear::Term;
     use crate::trees::TreeNode;
 
     fn head() -> (RiskHead, RiskInfo) {
@@ -346,9 +347,24 @@ mod tests {
         assert!(refused(&|head, _| head.calibration[0][1] = 50.0).contains("rising"));
         assert!(refused(&|_, info| info.bands.clear()).contains("bands"));
         assert!(refused(&|_, info| info.bands[0].from = 0.0).contains("bands"));
+        assert!(refused(&|_, info| info.bands[0].from = 1.0).contains("bands"));
+        assert!(refused(&|_, info| info.bands[1].from = info.bands[0].from).contains("bands"));
         assert!(refused(&|_, info| info.bands[2].from = 0.01).contains("bands"));
         assert!(refused(&|_, info| info.bands[0].reverted = 11).contains("bands"));
         assert!(refused(&|_, info| info.bands[1].test_reverted = 3).contains("bands"));
         assert!(refused(&|_, info| info.candidates[0].auc = f64::NAN).contains("not finite"));
+    }
+
+    #[test]
+    fn over_a_short_way_the_calibration_is_read_around_both_scores() {
+        let term = Term { feature: 0, weight: 1.0, unknown: 0.2, points: vec![[0.0, 0.0]] };
+        let head = RiskHead {
+            members: vec![Member::Linear(Linear { terms: vec![term], bias: 0.0 })],
+            calibration: vec![[-0.15, 0.0], [0.0, 3.0], [0.35, 3.5]],
+        };
+        let (effects, probability) = head.effects_and_probability(&[f32::NAN]);
+        // From 0 to 0.2, and 0.15 farther on either side: 3.5 over 0.5.
+        assert!((effects[0] - 7.0 * 0.2).abs() < 1e-4, "{effects:?}");
+        assert_eq!(probability, head.probability(&[f32::NAN]));
     }
 }

@@ -64,7 +64,7 @@ impl Column {
     }
 
     /// Whether it had but one value in training.
-    pub fn is_constant(&self) -> bool {
+    pub(crate) fn is_constant(&self) -> bool {
         self.known && self.smallest == self.largest
     }
 
@@ -259,5 +259,18 @@ mod tests {
             assert_eq!(signed_log(-value), -signed_log(value));
             assert!((signed_exp(signed_log(value)) - value).abs() <= 1e-4 * value, "{value}");
         }
+    }
+
+    #[test]
+    fn all_columns_at_once_are_scaled_as_each_by_itself() {
+        let plain = Column { known: true, centre: 2.0, spread: 3.0, smallest: -10.0, largest: 20.0, ..Column::UNKNOWN };
+        let scaler = Scaler { columns: vec![plain, HEAVY, Column::UNKNOWN, plain] };
+        let scaled = scaler.scale(&[7.0, 250.0, 4.0, f32::NAN]);
+        assert_eq!(scaled, [5.0 / 3.0, HEAVY.scale(250.0).unwrap(), 0.0, 0.0]);
+        let back = scaler.unscale(&scaled);
+        for ((value, column), scaled) in back.iter().zip(&scaler.columns).zip(&scaled) {
+            assert_eq!(value.to_bits(), column.unscale(*scaled).to_bits(), "{scaled} by {column:?}");
+        }
+        assert!((back[0] - 7.0).abs() < 1e-5 && (back[1] - 250.0).abs() < 0.03 && back[3] == 2.0, "{back:?}");
     }
 }

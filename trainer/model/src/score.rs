@@ -5,8 +5,8 @@ use crate::Membership;
 /// What the model says of one vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// How surprising the vector is, in nats, from 0: a mean of the views' surprises that leans to the largest. Comparable within one
-    /// model only.
+    /// How surprising the vector is, in nats, from 0: a mean of the views' surprises that leans to the largest.
+    /// Comparable within one model only.
     pub anomaly: f32,
     /// Share of validation pull requests that are less surprising, 0 to below 100.
     pub percentile: f32,
@@ -59,7 +59,8 @@ pub struct Contribution {
     pub expected: f32,
     /// What was usual in training, in the same unit.
     pub usual: Usual,
-    /// Share of the anomaly score, 0 to 1: the mean of the shares that the views give it, by how surprised they are. All shares sum to 1, or to 0 where nothing is surprising at all.
+    /// Share of the anomaly score, 0 to 1: the mean of the shares that the views give it, by how surprised they are.
+    /// All shares sum to 1, or to 0 where nothing is surprising at all.
     pub share: f32,
 }
 

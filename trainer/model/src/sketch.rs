@@ -1,8 +1,8 @@
 //! Points in one byte an input: enough to tell of most that they are not the nearest.
 //!
-//! The bytes are read in order and are a quarter as many as those of the points themselves, and only of points that may be
-//! the nearest the exact distance is worked out: the vector-approximation file of Weber, Schek and Blott, "A quantitative analysis and
-//! performance study for similarity-search methods in high-dimensional spaces" (1998).
+//! The bytes are read in order and are a quarter as many as those of the points themselves, and only of points that may
+//! be the nearest the exact distance is worked out: the vector-approximation file of Weber, Schek and Blott, "A
+//! quantitative analysis and performance study for similarity-search methods in high-dimensional spaces" (1998).
 
 #![expect(
     clippy::inline_always,
@@ -158,5 +158,49 @@ impl Sketched<'_> {
             places |= u8::from(least <= limit) << place;
         }
         places
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::views::tests::view;
+
+    /// One large sample of one input that counts half, from 0 to 6.3.
+    fn sketch() -> Sketch {
+        Sketch::of(&Array2::from_shape_fn((LARGE, 1), |(row, _)| row as f32 / 10.0), &[0.5]).unwrap()
+    }
+
+    #[test]
+    fn the_finest_step_that_cuts_nothing_off_is_taken() {
+        let sketch = sketch();
+        assert_eq!((sketch.step, sketch.codes.len(), sketch.errors.len()), (0.04 * 0.5, 1, LARGE));
+        assert!((sketch.middle[0] - 0.5 * 3.15).abs() < 1e-5, "{:?}", sketch.middle);
+        // Two points are two and a half steps apart, and each a quarter of one off its code.
+        let near = |error: &f32| (error - 0.25 * sketch.step).abs() < 1e-5;
+        assert!(sketch.errors.iter().all(near), "{:?}", sketch.errors);
+    }
+
+    #[test]
+    fn there_is_a_step_without_weights_and_no_sketch_of_too_many_inputs() {
+        let of = |inputs: usize, weight: f32| Sketch::of(&Array2::zeros((LARGE, inputs)), &vec![weight; inputs]);
+        assert_eq!(of(1, 0.0).unwrap().step, 0.16);
+        assert!(of(MOST_INPUTS, 1.0).is_some() && of(MOST_INPUTS + 1, 1.0).is_none());
+    }
+
+    #[test]
+    fn the_nearest_is_the_likeliest_and_what_is_surely_farther_is_left_out() {
+        let sketch = sketch();
+        let sketched = sketch.look(&view(&[2.0], &[true]));
+        assert!((sketched.error - 0.25 * sketch.step).abs() < 1e-5, "{}", sketched.error);
+        assert_eq!(sketched.weight, 0.5);
+        // Points 16 to 23 of the third sample lie around the vector, those of the others on one side.
+        assert_eq!([0, 16, 24].map(|begin| sketched.likeliest(begin)), [7, 4, 0]);
+        // Points 19 and 21 are 0.1 away, 18 and 22 are 0.2.
+        assert_eq!(sketched.within(0.1, 16), 0b0011_1000);
+        assert_eq!(sketched.within(0.2, 16), 0b0111_1100);
+        assert_eq!(sketched.within(0.1, 24), 0);
+        let unknown = sketch.look(&view(&[2.0], &[false]));
+        assert_eq!((unknown.error, unknown.weight, unknown.within(0.0, 24)), (0.0, 0.0, 0xff));
     }
 }

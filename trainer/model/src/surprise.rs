@@ -24,17 +24,6 @@ pub struct Habit {
 }
 
 impl Habit {
-    /// Surprise of one value in nats, by its distance from the network's reconstruction.
-    ///
-    /// The surprise of a distance that is z times the usual one is `ln(1 + z²)`, the negative logarithm of a Cauchy
-    /// density but for a constant. By Chebyshev's inequality such a distance has at most the probability 1 / z², whatever
-    /// the distribution. So a flag that is raised once in a hundred and a size that is reached once in a hundred surprise
-    /// alike, and one wild input cannot outweigh all others.
-    #[inline]
-    pub fn surprise(&self, value: f32, reconstruction: f32) -> f32 {
-        surprise(self.distance(value, reconstruction))
-    }
-
     /// How many usual errors a value lies from what is expected of it.
     #[inline]
     fn distance(self, value: f32, expected: f32) -> f32 {
@@ -42,6 +31,12 @@ impl Habit {
     }
 }
 
+/// Surprise in nats, by how many usual errors a value lies from what is expected of it.
+///
+/// That of z usual errors is `ln(1 + z²)`, the negative logarithm of a Cauchy density but for a constant. By
+/// Chebyshev's inequality such a distance has at most the probability 1 / z², whatever the distribution. So a flag that
+/// is raised once in a hundred and a size that is reached once in a hundred surprise alike, and one wild input cannot
+/// outweigh all others.
 #[inline(always)]
 fn surprise(distance: f32) -> f32 {
     ln_1p(distance * distance)
@@ -120,9 +115,10 @@ mod tests {
 
     #[test]
     fn surprise_grows_with_the_distance() {
-        assert_eq!(HABIT.surprise(1.0, 1.0), 0.0);
-        assert!((HABIT.surprise(1.0, 1.5) - 2.0_f32.ln()).abs() < 1e-6, "one usual error off");
-        assert!((HABIT.surprise(1.0, 2.5) - 10.0_f32.ln()).abs() < 1e-6, "three of them");
+        let surprise = |expected: f32| surprise(HABIT.distance(1.0, expected));
+        assert_eq!(surprise(1.0), 0.0);
+        assert!((surprise(1.5) - 2.0_f32.ln()).abs() < 1e-6, "one usual error off");
+        assert!((surprise(2.5) - 10.0_f32.ln()).abs() < 1e-6, "three of them");
     }
 
     #[test]

@@ -87,3 +87,36 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn an_index_is_a_whole_number_that_a_float_holds() {
+        assert_eq!([0.0, 3.0, 16_777_215.0].map(|value| index("x", value).unwrap()), [0, 3, 16_777_215]);
+        for wrong in [-1.0, 0.5, 16_777_216.0, f32::NAN] {
+            assert!(index("x", wrong).unwrap_err().to_string().contains("is no index"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_tensor_is_read_with_its_own_dimensions_alone() {
+        let (matrix, vector) = (array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], array![7.0]);
+        let mut tensors = Writer::default();
+        tensors.matrix("m", &matrix);
+        tensors.vector("v", &vector);
+        let bytes = tensors.finish(String::new()).unwrap();
+        let reader = Reader(SafeTensors::deserialize(&bytes).unwrap());
+        assert_eq!((reader.matrix("m").unwrap(), reader.vector("v").unwrap()), (matrix, vector));
+        assert!(reader.has("m") && !reader.has("x"));
+        let refused = [reader.vector("m").map(drop), reader.matrix("v").map(drop), reader.vector("x").map(drop)];
+        let says = ["it has 2 dimensions and should have 1", "it has 1 dimensions and should have 2", "it is missing"];
+        for (refused, says) in refused.into_iter().zip(says) {
+            let message = refused.unwrap_err().to_string();
+            assert!(message.contains(says), "{message}");
+        }
+    }
+}

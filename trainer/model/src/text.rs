@@ -145,4 +145,22 @@ mod tests {
         assert_eq!(text().project(&[(0, 0.6), (1, 0.8)]), Some(vec![(0.6 - 0.5) / 0.5, 0.8]));
         assert_eq!(text().project(&[(0, 1e6)]), Some(vec![CLIP, 0.0]));
     }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        assert_eq!((text().buckets(), text().dimensions()), (4, 2));
+        let refused = |change: fn(&mut Text)| {
+            let mut text = text();
+            text.check().unwrap();
+            change(&mut text);
+            text.check().unwrap_err().to_string()
+        };
+        assert!(refused(|text| text.components = Array2::zeros((3, 2))).contains("4 buckets"));
+        assert!(refused(|text| text.centre = array![0.5]).contains("2 dimensions"));
+        assert!(refused(|text| text.spread = array![0.5]).contains("2 dimensions"));
+        let without_buckets = |text: &mut Text| (text.idf, text.components) = (Array1::zeros(0), Array2::zeros((0, 2)));
+        assert!(refused(without_buckets).contains("0 buckets"));
+        assert!(refused(|text| text.idf[2] = -1.0).contains("text.idf"));
+        assert!(refused(|text| text.spread[1] = 0.0).contains("text.spread"));
+    }
 }

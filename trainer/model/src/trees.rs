@@ -58,7 +58,7 @@ impl Trees {
 
     /// Adds to each feature's place what its splits changed on the way to the leaves, times `factor`: with
     /// [`Trees::usual`] they sum to [`Trees::score`], which it gives (Saabas, "Interpreting random forests", 2014).
-    pub fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
+    pub(crate) fn contribute(&self, values: &[f32], factor: f32, contributions: &mut [f32]) -> f32 {
         let answer = |&root: &usize| {
             let mut place = root;
             while let Some(split) = &self.nodes[place].split {
@@ -130,6 +130,8 @@ impl Split {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::SafeTensors;
+
     use super::*;
 
     /// Below 2 of feature 1, or unknown: 1; else by feature 0 below 5, -1 or 3. And a tree that always says 0.5.
@@ -185,5 +187,14 @@ mod tests {
         for roots in [vec![], vec![6]] {
             assert!(Trees { roots, ..trees() }.check("t", 2).unwrap_err().to_string().contains("roots"));
         }
+    }
+
+    #[test]
+    fn trees_come_back_from_their_tensors() {
+        let mut tensors = Writer::default();
+        trees().write("t", &mut tensors);
+        let bytes = tensors.finish(String::new()).unwrap();
+        let reader = Reader(SafeTensors::deserialize(&bytes).unwrap());
+        assert_eq!(Trees::read("t", &reader).unwrap(), trees());
     }
 }

@@ -110,9 +110,9 @@ impl Views {
         [self.surprise.opinion(&view, reconstruction), most, all, covariance, forest]
     }
 
-    /// The opinions on each of some vectors, whose reconstructions stand one after the other. The same, but for the last bits of
-    /// shares, with tables that make it faster. Each view looks at all of them before the next does, so that what it looks
-    /// up stays in the cache.
+    /// The opinions on each of some vectors, whose reconstructions stand one after the other. The same, but for the
+    /// last bits of shares, with tables that make it faster. Each view looks at all of them before the next does, so
+    /// that what it looks up stays in the cache.
     pub fn opinions_by(&self, tables: &Tables, inputs: &[Inputs], reconstructions: &[f32]) -> Vec<[Opinion; OPINIONS]> {
         let views: Vec<_> = inputs.iter().map(|inputs| self.view(inputs)).collect();
         let reconstructions = reconstructions.chunks_exact(self.surprise.habits.len().max(1));
@@ -173,6 +173,14 @@ pub(crate) mod tests {
         let count = known.iter().filter(|known| **known).count().max(1);
         let weights = known.iter().map(|&known| if known { 1.0 / count as f32 } else { 0.0 }).collect();
         View { scaled, known, weights }
+    }
+
+    #[test]
+    fn lanes_hold_all_values() {
+        for count in [0_u8, 7, 8, 20] {
+            let values: Vec<f32> = (1..=count).map(f32::from).collect();
+            assert_eq!(sum(&values), f32::from(count) * f32::from(count + 1) / 2.0, "{count}");
+        }
     }
 
     #[test]

@@ -140,4 +140,16 @@ mod tests {
             assert!(found.shares.iter().zip(&expected.shares).all(near), "{found:?} {expected:?}");
         }
     }
+
+    #[test]
+    fn a_value_at_the_threshold_is_not_below_it() {
+        let mut nodes = vec![Node::default(); PLACES];
+        nodes[0] = Node { input: Some(0), threshold: 1.0, rows: 4.0 };
+        (nodes[1].rows, nodes[2].rows) = (3.0, 1.0);
+        let forest = Forest { nodes };
+        for value in [[0.5], [1.0]] {
+            let view = view(&value, &[true]);
+            assert_eq!(Walks::of(&forest).opinion(&view), forest.opinion(&view), "{value:?}");
+        }
+    }
 }

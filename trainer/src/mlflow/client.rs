@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use prowl_platform::{Backoff, innermost};
+use bytes::Bytes;
+use prowl_platform::{Backoff, innermost, whole_body};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, StatusCode, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -182,14 +182,8 @@ impl Client {
         let request = self.address.authorize(builder)?;
         let answered = self.until(Instant::now() + time, async {
             let mut response = request.send().await?;
-            let mut body = BytesMut::new();
-            while let Some(piece) = response.chunk().await? {
-                if body.len() + piece.len() > LARGEST_ANSWER {
-                    return Ok(None);
-                }
-                body.extend_from_slice(&piece);
-            }
-            Ok::<_, reqwest::Error>(Some((response.status(), body.freeze())))
+            let body = whole_body(&mut response, LARGEST_ANSWER).await?;
+            Ok::<_, reqwest::Error>(body.map(|body| (response.status(), body)))
         });
         let failure = match answered.await {
             None => Failure::passing(MlflowError::Late { host: self.address.host(), what }),

@@ -110,10 +110,6 @@ pub enum MlflowError {
 impl MlflowError {
     /// What was published cannot be read again.
     pub(super) fn unreadable(error: &prowl_platform::Error) -> Self {
-        let reason = match std::error::Error::source(error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        };
-        Self::File { reason }
+        Self::File { reason: prowl_platform::told_in_full(error) }
     }
 }

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use prowl_model::Metadata;
-use prowl_platform::{Folder, Input};
+use prowl_platform::{Folder, Input, arguments::variable};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::batch::{Batch, Metric, Param, Tag, cut};
-use crate::Settings;
+use crate::{Settings, card};
 
 /// The tag that names the model of the store, of its run and its version in MLflow.
 pub(super) const VERSION_TAG: &str = "prowl.version";
-/// The file that describes a model, where its folder has one.
-const MODEL_CARD: &str = "model_card.md";
 /// A model card is not larger, in bytes.
 const LARGEST_CARD: u64 = 1 << 20;
 /// What a registry keeps of a description, in characters.
@@ -62,15 +60,14 @@ impl Dataset {
 impl Beginning {
     /// Of a training on `run`, whose model will be called `version`.
     pub fn new(version: &str, store: &str, run: &Folder, settings: &Settings) -> Self {
-        let set = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         let built = option_env!("PROWL_COMMIT").filter(|commit| !commit.is_empty());
         // A list of reverts is an input, too, and no export.
         let inputs: Vec<&Input> = run.manifest().inputs.iter().filter(|input| input.kind != "reverts").collect();
         let tags = [
             ("mlflow.source.name", Some("prowl-trainer".to_owned())),
             ("mlflow.source.type", Some("LOCAL".to_owned())),
-            ("mlflow.source.git.commit", set(COMMIT).or_else(|| built.map(str::to_owned))),
-            ("mlflow.user", set("USER").or_else(|| set("LOGNAME"))),
+            ("mlflow.source.git.commit", variable(COMMIT).or_else(|| built.map(str::to_owned))),
+            ("mlflow.user", variable("USER").or_else(|| variable("LOGNAME"))),
             ("prowl.program", Some(concat!("prowl-trainer ", env!("CARGO_PKG_VERSION")).to_owned())),
             ("prowl.store", Some(store.to_owned())),
             (VERSION_TAG, Some(version.to_owned())),
@@ -137,8 +134,9 @@ impl Product {
             Tag::new("prowl.features_digest", &metadata.features_digest),
             Tag::new("prowl.model_url", folder.url().as_str()),
         ];
-        let card = folder.files(MODEL_CARD).any(|entry| entry.path == MODEL_CARD && entry.bytes <= LARGEST_CARD);
-        let card = if card { folder.read(MODEL_CARD).await.ok() } else { None };
+        let name = card::FILE_NAME;
+        let card = folder.files(name).any(|entry| entry.path == name && entry.bytes <= LARGEST_CARD);
+        let card = if card { folder.read(name).await.ok() } else { None };
         let description = match &card {
             Some(card) => String::from_utf8_lossy(card).into_owned(),
             None => figures(metadata),

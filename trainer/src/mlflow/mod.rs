@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prowl_platform::Secrets;
+use prowl_platform::{Secrets, arguments::variable};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -121,8 +121,7 @@ impl Tracker {
         beginning: Beginning,
     ) -> Option<Result<Self, MlflowError>> {
         let Some(address) = Address::of(secrets) else {
-            let other = std::env::var("MLFLOW_TRACKING_URI").is_ok_and(|uri| !uri.is_empty());
-            if other && secrets.version().is_none() {
+            if variable("MLFLOW_TRACKING_URI").is_some() && secrets.version().is_none() {
                 tracing::info!("MLFLOW_TRACKING_URI is not looked at: to log this training to MLflow, set MLFLOW_URI");
             }
             return None;

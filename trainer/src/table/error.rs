@@ -17,7 +17,7 @@ pub enum TableError {
         problem: String,
     },
     /// There is nothing to learn from or to score.
-    #[error("{} has no rows", file.display())]
+    #[error("{} has no rows: give a table that has some", file.display())]
     NoRows {
         /// The file.
         file: PathBuf,
@@ -31,7 +31,7 @@ pub enum TableError {
         reasons: String,
     },
     /// Every value is unknown.
-    #[error("no value in {} is known", file.display())]
+    #[error("no value in {} is known: give a table that holds numbers", file.display())]
     NothingKnown {
         /// The file.
         file: PathBuf,

@@ -104,17 +104,24 @@ impl World {
     /// One that holds these documents, each in its newest version, under ids of its own.
     pub fn of_documents(documents: &[Value]) -> Self {
         let mut world = Self::empty();
+        world.add_documents(documents);
+        world
+    }
+
+    /// Adds what documents tell: pull requests that are new, and newer versions of those that are there, under their ids.
+    pub fn add_documents(&mut self, documents: &[Value]) {
         let mut sorted: Vec<&Value> = documents.iter().collect();
         sorted.sort_by_key(|document| date(document, "updated_at"));
         for document in sorted {
             let name = text(&document["base"]["repo"]["full_name"]);
-            if world.find(&name, false).is_none() {
-                world.add_repository(&name);
+            if self.find(&name, false).is_none() {
+                self.add_repository(&name);
             }
-            let id = world.id();
-            world.repository_mut(&name).put(of_document(document, id));
+            let known = &self.repository(&name).pull_requests;
+            let known = document["number"].as_u64().and_then(|number| known.get(&number)).map(|known| known.id);
+            let id = known.unwrap_or_else(|| self.id());
+            self.repository_mut(&name).put(of_document(document, id));
         }
-        world
     }
 }
 

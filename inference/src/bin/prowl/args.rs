@@ -5,12 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use prowl_platform::arguments::positive_duration;
+use prowl_proto::Bearer;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
-use crate::{
-    ceiling::Ceiling,
-    server::{Server, Token},
-};
+use crate::{ceiling::Ceiling, server::Server};
 
 /// Where a server is that was started without saying where.
 const SERVER: &str = "http://127.0.0.1:50051";
@@ -116,7 +114,7 @@ impl Common {
     /// Connects to the server.
     ///
     /// # Errors
-    /// Nothing listens there, or the certificates cannot be used.
+    /// Nothing listens there, or the certificates or the token cannot be used.
     pub(crate) async fn connect(&self) -> anyhow::Result<Server> {
         let mut endpoint = self.server.clone();
         if endpoint.uri().scheme_str() == Some("https") {
@@ -127,8 +125,17 @@ impl Common {
             }
             endpoint = endpoint.tls_config(tls).context("cannot speak TLS with these certificates")?;
         }
-        Server::connect(endpoint, Token::from_environment()?, self.timeout).await
+        Server::connect(endpoint, token()?, self.timeout).await
     }
+}
+
+/// That of `PROWL_TOKEN`: an argument could be read in the list of processes.
+fn token() -> anyhow::Result<Bearer> {
+    let token = std::env::var("PROWL_TOKEN").unwrap_or_default();
+    if token.is_empty() {
+        return Ok(Bearer::default());
+    }
+    Bearer::of(&token).context("PROWL_TOKEN holds other than visible characters: set it to the token alone")
 }
 
 /// A pull request as GitHub writes it.

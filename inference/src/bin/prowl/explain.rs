@@ -28,9 +28,12 @@ pub(crate) fn failed(url: &str, status: &Status) -> anyhow::Error {
         _ if is_http(status) => anyhow!(
             "{url} answers HTTP and not gRPC: give --server the server's gRPC port, 50051 where it was not told another"
         ),
-        _ if is_unknown(status) => anyhow!("what answers at {url} is no Prowl server of this version"),
+        _ if is_unknown(status) => anyhow!(
+            "what answers at {url} is no Prowl server of this version: name another with --server, or take the client that \
+             came with it"
+        ),
         Code::Unavailable if is_broken(status) => {
-            anyhow!("the server at {url} is gone ({})", innermost(status))
+            anyhow!("the server at {url} is gone ({}): look at the end of its log", innermost(status))
         }
         _ if is_broken(status) => anyhow!(
             "what listens at {url} does not speak gRPC ({}): give --server the server's gRPC port, 50051 where it was \

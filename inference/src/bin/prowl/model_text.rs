@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use anstyle::Style;
+use prowl_inference::words::day;
 use prowl_proto::v1::{GetModelResponse, RiskBand};
 
-use crate::score_text::{date, printable};
+use crate::score_text::printable;
 
 /// So many times the nominal share of unusual test rows tells that what is usual has changed since the training.
 const DRIFTED: f64 = 2.0;
@@ -28,7 +29,7 @@ pub(crate) fn model(model: &GetModelResponse) -> String {
     row("features digest", id.features_digest);
     if let Some(training) = &model.training {
         let span = match (&training.from, &training.to) {
-            (Some(from), Some(to)) => format!(", opened {} to {}", date(from), date(to)),
+            (Some(from), Some(to)) => format!(", opened {} to {}", day(from), day(to)),
             _ => String::new(),
         };
         row("trained on", format!("{} pull requests of run {}{span}", training.rows, training.run));
@@ -49,7 +50,7 @@ pub(crate) fn model(model: &GetModelResponse) -> String {
         let name = if place == 0 { "clusters" } else { "" };
         row(name, format!("{} ({} without a category)", cluster.name, cluster.rows));
     }
-    row("history up to", model.history_as_of.as_ref().map_or_else(|| "nothing known".to_owned(), date));
+    row("history up to", model.history_as_of.as_ref().map_or_else(|| "nothing known".to_owned(), day));
     for (head, reason) in model.missing_heads.iter().collect::<BTreeMap<_, _>>() {
         row(&format!("no {head}"), reason.clone());
     }

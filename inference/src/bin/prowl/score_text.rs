@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use prowl_inference::words::{among, of_risk, probability};
+use prowl_inference::words::{among, day, of_risk, probability, turns};
 use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, RiskReason, ScoreResponse};
 use serde::Deserialize;
 
@@ -85,22 +85,21 @@ fn line(text: &mut String, line: &str) {
 
 /// Text from outside must not command the terminal, nor turn the direction of what is written beside it.
 pub(crate) fn printable(text: &str) -> String {
-    let commands = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().filter(|c| !commands(*c)).collect()
+    text.chars().filter(|c| !(c.is_control() || turns(*c))).collect()
 }
 
 /// Band, bar and percentile.
 fn verdict(response: &ScoreResponse) -> String {
-    let (name, color) = match response.band() {
-        Band::Unspecified => {
-            let style = WARNING.bold();
-            return format!(
-                "{style}NOT JUDGED{style:#}  the document says nothing of the change: give its size and its files"
-            );
-        }
-        Band::Routine => ("ROUTINE", AnsiColor::Green),
-        Band::Unusual => ("UNUSUAL", AnsiColor::Yellow),
-        Band::VeryUnusual => ("VERY UNUSUAL", AnsiColor::Red),
+    let Some(name) = response.band().words().map(str::to_uppercase) else {
+        let style = WARNING.bold();
+        return format!(
+            "{style}NOT JUDGED{style:#}  the document says nothing of the change: give its size and its files"
+        );
+    };
+    let color = match response.band() {
+        Band::Unspecified | Band::Routine => AnsiColor::Green,
+        Band::Unusual => AnsiColor::Yellow,
+        Band::VeryUnusual => AnsiColor::Red,
     };
     let style = color.on_default().bold();
     let full = (response.percentile() / 100.0 * BAR as f32).round().clamp(0.0, BAR as f32) as usize;
@@ -173,7 +172,7 @@ fn later_history(response: &ScoreResponse) -> Option<String> {
     later.then(|| {
         format!(
             "its history holds what happened since it was opened (known up to {}), its own fate perhaps",
-            date(as_of)
+            day(as_of)
         )
     })
 }
@@ -182,13 +181,12 @@ fn later_history(response: &ScoreResponse) -> Option<String> {
 fn origin(response: &ScoreResponse) -> String {
     let mut parts = Vec::new();
     if let Some(model) = &response.model {
-        let digest = model.digest.get(..12).unwrap_or(&model.digest);
-        parts.push(printable(&format!("model {} ({digest})", model.version)));
+        parts.push(printable(&format!("model {} ({:.12})", model.version, model.digest)));
     }
     match (response.history_source(), &response.history_as_of) {
         (HistorySource::Request, _) => parts.push("history from the request".to_owned()),
         (HistorySource::Profiles, Some(as_of)) => {
-            parts.push(format!("history up to {}", date(as_of)));
+            parts.push(format!("history up to {}", day(as_of)));
         }
         // The absence of a history is told in a line of its own.
         (HistorySource::Profiles | HistorySource::None | HistorySource::Unspecified, _) => {}
@@ -198,11 +196,6 @@ fn origin(response: &ScoreResponse) -> String {
         parts.push(format!("{milliseconds:.2} ms"));
     }
     parts.join(" · ")
-}
-
-/// The day of a time.
-pub(crate) fn date(time: &prost_types::Timestamp) -> String {
-    time.to_string().chars().take(10).collect()
 }
 
 #[cfg(test)]

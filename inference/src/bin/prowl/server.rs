@@ -5,17 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::anyhow;
 use bytes::Bytes;
 use prowl_platform::Backoff;
-use prowl_proto::v1::{
-    GetModelRequest, GetModelResponse, ScoreRequest, ScoreResponse, SendFeedbackRequest, SendFeedbackResponse,
-    score_request::Source, scoring_client::ScoringClient,
+use prowl_proto::{
+    Bearer,
+    v1::{
+        GetModelRequest, GetModelResponse, ScoreRequest, ScoreResponse, SendFeedbackRequest, SendFeedbackResponse,
+        score_request::Source, scoring_client::ScoringClient,
+    },
 };
 use tonic::{
-    Code, Request, Response, Status,
-    metadata::AsciiMetadataValue,
-    service::{Interceptor, interceptor::InterceptedService},
+    Code, Response, Status,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 
@@ -30,40 +31,10 @@ const KNOCK: Duration = Duration::from_millis(50);
 /// How long nobody may listen, as where the line before started the server. A wrong address is told after that, too.
 const START: Duration = Duration::from_secs(5);
 
-/// What a caller is known by, where the server asks for it.
-#[derive(Clone)]
-pub(crate) struct Token(Option<AsciiMetadataValue>);
-
-impl Token {
-    /// That of `PROWL_TOKEN`: an argument could be read in the list of processes.
-    ///
-    /// # Errors
-    /// It holds what no header may.
-    pub(crate) fn from_environment() -> anyhow::Result<Self> {
-        let token = std::env::var("PROWL_TOKEN").ok().filter(|token| !token.is_empty());
-        let value = token.map(|token| AsciiMetadataValue::try_from(format!("Bearer {}", token.trim())));
-        // The error would show it.
-        let mut value = value.transpose().map_err(|_| anyhow!("PROWL_TOKEN holds other than visible characters"))?;
-        if let Some(value) = &mut value {
-            value.set_sensitive(true);
-        }
-        Ok(Self(value))
-    }
-}
-
-impl Interceptor for Token {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
-        }
-        Ok(request)
-    }
-}
-
 /// A connection to a server.
 pub(crate) struct Server {
     url: String,
-    client: ScoringClient<InterceptedService<Channel, Token>>,
+    client: ScoringClient<InterceptedService<Channel, Bearer>>,
     /// How long one question may take, with all of its tries.
     timeout: Duration,
     /// Whether it is known to be a Prowl server.
@@ -75,7 +46,7 @@ impl Server {
     ///
     /// # Errors
     /// Nothing listens there, and nothing begins to.
-    pub(crate) async fn connect(endpoint: Endpoint, token: Token, timeout: Duration) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(endpoint: Endpoint, bearer: Bearer, timeout: Duration) -> anyhow::Result<Self> {
         let url = endpoint.uri().to_string().trim_end_matches('/').to_owned();
         let start = timeout.min(START);
         let endpoint = endpoint.connect_timeout(start).tcp_nodelay(true);
@@ -89,7 +60,7 @@ impl Server {
                 Err(_) => tokio::time::sleep(KNOCK).await,
             }
         };
-        Ok(Self { url, client: ScoringClient::with_interceptor(channel, token), timeout, answered: Cell::new(false) })
+        Ok(Self { url, client: ScoringClient::with_interceptor(channel, bearer), timeout, answered: Cell::new(false) })
     }
 
     /// The answer for a document, or why the server refuses it.

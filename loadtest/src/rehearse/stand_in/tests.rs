@@ -4,7 +4,7 @@ use tonic::Code;
 use tonic_health::{pb::health_check_response::ServingStatus, server::HealthReporter};
 
 use super::*;
-use crate::outputs;
+use crate::tensors;
 
 /// The real server: it answers with the number of bytes that it was sent, and knows who asks.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ impl GrpcInferenceService for Real {
     }
 
     async fn model_infer(&self, request: Request<ModelInferRequest>) -> Result<Response<ModelInferResponse>, Status> {
-        Ok(Response::new(outputs::tests::answer(!request.get_ref().raw_input_contents.is_empty())))
+        Ok(Response::new(tensors::tests::answer(!request.get_ref().raw_input_contents.is_empty())))
     }
 }
 
@@ -127,7 +127,7 @@ async fn before(fault: Option<Break>) -> Before {
         .add_service(ScoringServer::new(Real))
         .add_service(GrpcInferenceServiceServer::new(Real))
         .add_service(reported);
-    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(real)));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(real)));
     let (listen, http) = (listener.local_addr().unwrap(), listener.local_addr().unwrap());
     let forward = Forward::new(&StandIn { of, of_http: None, fault, listen, http, seed: 1 }).await.unwrap();
     let (end, ended) = oneshot::channel::<()>();
@@ -185,12 +185,12 @@ async fn the_open_inference_protocol_is_handed_on_too() {
     assert_eq!(client.model_metadata(asked).await.unwrap().into_inner().name, "prowl");
     let raw = || ModelInferRequest { raw_input_contents: vec![vec![1_u8].into()], ..ModelInferRequest::default() };
     let answer = client.model_infer(raw()).await.unwrap().into_inner();
-    assert_eq!(answer, outputs::tests::answer(true));
+    assert_eq!(answer, tensors::tests::answer(true));
 
     let drifted = self::before(Some(Break::Drifted)).await;
     let mut client = GrpcInferenceServiceClient::new(drifted.channel.clone());
     let answer = client.model_infer(raw()).await.unwrap().into_inner();
-    assert_eq!(outputs::floats(&answer, 0)[0], 99.99);
+    assert_eq!(tensors::floats(&answer, 0)[0], 99.99);
 }
 
 #[tokio::test]

@@ -1,7 +1,41 @@
-//! The values of an output of the Open Inference Protocol: raw beside the outputs, where the question came so, or else in them.
+//! Tensors of the Open Inference Protocol: the question, whose values are raw beside the inputs, and the values of an output, raw
+//! beside the outputs, where the question came so, or else in them.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use prowl_proto::inference::ModelInferResponse;
+use prowl_proto::inference::{ModelInferRequest, ModelInferResponse, model_infer_request::InferInputTensor};
+
+/// What the service calls its model.
+const MODEL: &str = "prowl";
+
+/// An input with its values in raw form.
+pub(crate) struct Input {
+    pub(crate) name: &'static str,
+    pub(crate) datatype: &'static str,
+    pub(crate) shape: Vec<i64>,
+    pub(crate) raw: Bytes,
+}
+
+/// Asks for all outputs.
+pub(crate) fn question(inputs: impl IntoIterator<Item = Input>) -> ModelInferRequest {
+    let mut question = ModelInferRequest { model_name: MODEL.to_owned(), ..ModelInferRequest::default() };
+    for Input { name, datatype, shape, raw } in inputs {
+        let (name, datatype) = (name.to_owned(), datatype.to_owned());
+        question.inputs.push(InferInputTensor { name, datatype, shape, ..InferInputTensor::default() });
+        question.raw_input_contents.push(raw);
+    }
+    question
+}
+
+/// Texts in raw form: each is preceded by its length.
+pub(crate) fn raw_texts<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
+    let mut raw = BytesMut::new();
+    for text in texts {
+        raw.reserve(4 + text.len());
+        raw.put_u32_le(text.len() as u32);
+        raw.put_slice(text);
+    }
+    raw.freeze()
+}
 
 /// Where the output of a name is.
 pub(crate) fn place_of(name: &str, answer: &ModelInferResponse) -> Option<usize> {
@@ -47,12 +81,7 @@ pub(crate) fn set_floats(answer: &mut ModelInferResponse, place: usize, values: 
 /// Puts other texts in the place of those of an output.
 pub(crate) fn set_texts(answer: &mut ModelInferResponse, place: usize, texts: &[&'static str]) {
     if let Some(raw) = answer.raw_output_contents.get_mut(place) {
-        let mut values = BytesMut::new();
-        for text in texts {
-            values.put_u32_le(text.len() as u32);
-            values.put_slice(text.as_bytes());
-        }
-        *raw = values.freeze();
+        *raw = raw_texts(texts.iter().map(|text| text.as_bytes()));
     } else if let Some(contents) = answer.outputs.get_mut(place).and_then(|output| output.contents.as_mut()) {
         contents.bytes_contents = texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
     }

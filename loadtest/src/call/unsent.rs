@@ -12,7 +12,7 @@ use tonic::Status;
 
 /// Whether no server has begun this call, so that it can be made again, also where it changes something. A status that a server
 /// sent is never such.
-pub fn never_begun(status: &Status) -> bool {
+pub(crate) fn never_begun(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
