@@ -22,8 +22,8 @@ const OF_THE_LOAD: &str = "planted-token-of-the-load-test";
 const OF_THE_REVIEWER: &str = "planted-token-of-the-reviewer";
 
 /// Pull requests that are at GitHub at first, and of all how many there will be; some of them come in two versions.
-const FIRST: usize = 2_000;
-const ALL: u32 = 2_600;
+const FIRST: usize = 4_500;
+const ALL: u32 = 5_000;
 
 /// Where the store lies in the bucket.
 const PREFIX: &str = "whole";
