@@ -20,6 +20,6 @@ pub use documents::{Documents, known_before, revert_of};
 pub use limits::WIDE;
 pub use programs::{Outcome, Running, Server, Variable, get, get_as, run, run_unheard, run_with, wait_for};
 pub use runs::{RejectRow, Row, Run, publish_model, read_run, reject_rows};
-pub use signals::{Signal, heed_signals, signal_that_came};
+pub use signals::{Signal, heed_signals, send, signal_that_came};
 pub use store::{TestStore, digests, open};
 pub use words::{keep_words_in, texts_below};

@@ -19,15 +19,20 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Waits until `find` finds something.
-pub fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+pub fn wait_for<T>(what: &str, find: impl FnMut() -> Option<T>) -> T {
+    wait_up_to(PATIENCE, Duration::from_millis(1), find).unwrap_or_else(|| panic!("waited {PATIENCE:?} for {what}"))
+}
+
+/// The same for so long at the most, looking after each such pause.
+pub(crate) fn wait_up_to<T>(patience: Duration, pause: Duration, mut find: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + patience;
     loop {
         signals::look();
-        if let Some(found) = find() {
+        let found = find();
+        if found.is_some() || Instant::now() >= end {
             return found;
         }
-        assert!(Instant::now() < end, "waited {PATIENCE:?} for {what}");
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(pause);
     }
 }
 
@@ -199,7 +204,7 @@ impl Running {
 
     /// Sends SIGTERM.
     pub fn tell_to_stop(&self) {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        signals::send("TERM", self.id()).unwrap();
     }
 
     /// Waits until `find` finds something, while the program runs.
@@ -221,15 +226,10 @@ impl Running {
 
     /// Lets it end what it has begun: programs that it has started, and what it was about to publish.
     fn end_in_order(&mut self) {
-        let runs = |child: &mut Child| child.try_wait().is_ok_and(|ended| ended.is_none());
-        if !runs(&mut self.child) {
-            return;
-        }
-        let end = Instant::now() + GRACE;
-        // Where there is no `kill`, it is only ended the hard way.
-        let _ = Command::new("kill").args(["-TERM", &self.id().to_string()]).stderr(Stdio::null()).status();
-        while runs(&mut self.child) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(10));
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            // Where there is no `kill`, it is only ended the hard way.
+            let _ = signals::send("TERM", self.id());
+            wait_up_to(GRACE, Duration::from_millis(10), || self.child.try_wait().ok().flatten());
         }
     }
 }

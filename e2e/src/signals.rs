@@ -1,7 +1,9 @@
-//! Signals, for a program of this kit that is no test: they end every wait, so that whatever was started is ended on the way out.
+//! Signals: those that are sent to what was started, and, for a program of this kit that is no test, those that come to it. They end
+//! every wait, so that whatever was started is ended on the way out.
 
+use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::{panic, thread};
@@ -66,6 +68,14 @@ pub fn heed_signals() {
 /// The signal that came, if one did.
 pub fn signal_that_came() -> Option<Signal> {
     CAME.get().copied()
+}
+
+/// Sends a signal, such as `TERM`, to a process, and tells how that went.
+///
+/// # Errors
+/// There is no `kill`.
+pub fn send(name: &str, id: u32) -> io::Result<ExitStatus> {
+    Command::new("kill").args([format!("-{name}"), id.to_string()]).stderr(Stdio::null()).status()
 }
 
 /// Unwinds if a signal came, unless this thread does so already.

@@ -192,7 +192,7 @@ fn a_pipe_that_says_nothing_does_not_keep_it_from_ending() {
     let begun = || std::fs::read_dir(store.root.join("exports")).is_ok_and(|mut entries| entries.next().is_some());
     prowl_e2e::wait_for("the draft of the export", || begun().then_some(()));
     let asked = Instant::now();
-    Command::new("kill").args(["-TERM", &piped.id().to_string()]).status().unwrap();
+    prowl_e2e::send("TERM", piped.id()).unwrap();
     let ended = piped.wait_with_output().unwrap();
     drop(stdin);
     let told = String::from_utf8(ended.stderr).unwrap();

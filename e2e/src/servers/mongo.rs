@@ -11,6 +11,7 @@ use mongodb::{Client, Database};
 
 use super::{Process, free_port, program, python, succeed};
 use crate::programs::Variable;
+use crate::signals::send;
 
 /// The database that Prowl uses when nobody names another.
 pub const DATABASE: &str = "prowl";
@@ -237,5 +238,5 @@ impl Mongo {
 }
 
 fn signal(process: &Process, name: &str) {
-    succeed(Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]));
+    assert!(send(name, process.id()).unwrap().success(), "SIG{name} cannot be sent");
 }

@@ -8,6 +8,7 @@ use prowl_platform::{Secrets, Store, StoreUrl};
 use serde_json::{Map, Value};
 
 use super::{Process, free_port, program};
+use crate::signals::send;
 use crate::{Variable, get};
 
 const BUCKET: &str = "prowl-test";
@@ -92,7 +93,7 @@ impl Seaweedfs {
     /// Stops it by SIGTERM. It keeps what it holds.
     pub fn stop(&mut self) {
         let Some(mut process) = self.process.take() else { return };
-        Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+        send("TERM", process.id()).unwrap();
         process.wait_for_end();
     }
 
