@@ -102,11 +102,13 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
 async fn prepare(ask: &Preprocess) -> anyhow::Result<Result<Prepared, Done>> {
     let secrets = Secrets::open(&Store::SECRETS).await?;
     let store = Store::open(&ask.store, &secrets)?;
-    // A clock starts this before the first export is there, and a failure each hour would be a false alarm.
-    if ask.if_new && ask.export == ["latest"] && store.newest(Kind::Exports, |_| true).await?.is_none() {
-        return Ok(Err(Done::NothingYet { store: store.url().to_string() }));
-    }
-    let export = Export::resolve(&store, &ask.export).await?;
+    let export = match Export::resolve(&store, &ask.export).await {
+        // A clock starts this before the first export is there, and a failure each hour would be a false alarm.
+        Err(error) if ask.if_new && ask.export == ["latest"] && is_nothing_yet(&error) => {
+            return Ok(Err(Done::NothingYet { store: store.url().to_string() }));
+        }
+        resolved => resolved?,
+    };
     let list = ask.reverts.as_deref().map(List::read).transpose()?;
     if ask.if_new
         && let Some(same) = same(ask, &store, &export, list.as_ref()).await?
@@ -115,6 +117,10 @@ async fn prepare(ask: &Preprocess) -> anyhow::Result<Result<Prepared, Done>> {
     }
     let previous = previous(ask, &store).await?;
     Ok(Ok(Prepared { secrets, store, export, list, previous }))
+}
+
+fn is_nothing_yet(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(prowl_platform::Error::is_nothing_yet)
 }
 
 /// The newest run that was made of the same, on the same terms.

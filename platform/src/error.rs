@@ -28,6 +28,11 @@ pub fn told_in_full(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 impl Error {
+    /// Whether there is nothing to read yet, as before the stage in front has published for the first time.
+    pub fn is_nothing_yet(&self) -> bool {
+        matches!(self, Self::StoreMissing { .. } | Self::NothingPublished { .. })
+    }
+
     /// What was to be read at `path` could not be.
     pub(crate) fn read(path: impl Display, error: &object_store::Error) -> Self {
         let path = path.to_string();

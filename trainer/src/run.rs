@@ -68,11 +68,13 @@ pub async fn train(config: &TrainConfig) -> Result<Trained, TrainError> {
     let mut signal = pin!(shutdown::signal());
     let secrets = Secrets::open(&[&Store::SECRETS[..], &mlflow::SECRETS].concat()).await?;
     let store = Store::open(&config.store, &secrets)?;
-    // A clock starts this before the first features are there, and a failure each hour would be a false alarm.
-    if config.if_new && config.features == "latest" && store.newest(Kind::Features, |_| true).await?.is_none() {
-        return Ok(Trained::NothingYet);
-    }
-    let run = store.folder(Kind::Features, &config.features).await?;
+    let run = match store.folder(Kind::Features, &config.features).await {
+        // A clock starts this before the first features are there, and a failure each hour would be a false alarm.
+        Err(error) if config.if_new && config.features == "latest" && error.is_nothing_yet() => {
+            return Ok(Trained::NothingYet);
+        }
+        found => found?,
+    };
     if config.if_new
         && let Some(same) = same(&store, &run, config, &secrets).await?
     {

@@ -95,16 +95,19 @@ pub async fn export(config: &Config, mongo: &Mongo, store: &Store) -> Result<Rep
         return Ok(Report::nothing_new(format!("the export {name} holds all of it")));
     }
     let consistency = snapshot::ask(mongo).await?;
-    match attempt(config, mongo, store, &filter, consistency, &terms).await {
-        // A clock starts this before the first pull request is there, and a failure each time would be a false alarm.
-        Err(Error::NothingToExport { collection, filtered }) if config.if_new => {
-            let wanted = if filtered { " that is asked for" } else { "" };
-            Ok(Report::nothing_new(format!("{collection} holds no document{wanted} yet")))
-        }
+    let done = match attempt(config, mongo, store, &filter, consistency, &terms).await {
         Err(Error::SnapshotGone) => {
             let reason = "the server did not keep the snapshot for as long as the export took".to_owned();
             tracing::warn!("{reason}; exporting anew without one");
             attempt(config, mongo, store, &filter, Consistency::Live { reason }, &terms).await
+        }
+        done => done,
+    };
+    match done {
+        // A clock starts this before the first pull request is there, and a failure each time would be a false alarm.
+        Err(Error::NothingToExport { collection, filtered }) if config.if_new => {
+            let wanted = if filtered { " that is asked for" } else { "" };
+            Ok(Report::nothing_new(format!("{collection} holds no document{wanted} yet")))
         }
         done => done,
     }
