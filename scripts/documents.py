@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+import stages
+
 ROOT = Path(__file__).resolve().parent.parent
 # Those that are looked through.
 DOCUMENTS = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md"]
-STAGES = "executor fetch inference loadtest preprocess scheduler trainer".split()
-PROGRAMS = ["prowl", *(f"prowl-{name}" for name in STAGES)]
+PROGRAMS = ["prowl", *(f"prowl-{target}" for target in stages.TARGETS)]
 # Where programs lie that are no binaries of ours; their flags are looked for as words.
 SCRIPTS = ["bench", "e2e-kubernetes", "helm/vault", "images", "scripts/delivery", "scripts/environments"]
 # What stands without its program, which is somebody else's: Argo CD, mongoexport, mongoexport, MLflow, Helm.

@@ -210,8 +210,7 @@ impl Change {
 
     /// What is not source: documents, tests alone, workflows, manifests.
     fn touch_others(&mut self, repository: &mut Repository, dice: &mut Dice) {
-        let lines = Shape::of(self.kind).lines;
-        let added = Shape::of(self.kind).added;
+        let Shape { lines, added, .. } = Shape::of(self.kind);
         let some = |list: &[usize], dice: &mut Dice| list[dice.early(list.len())];
         match self.kind {
             Kind::Feature => {
