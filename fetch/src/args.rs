@@ -240,7 +240,7 @@ mod tests {
         assert!(matches!(to(&["--mongo", "mongodb://localhost/x"]), Destination::Mongo(_)));
         let both = config(&[&git[..], &["--store", "file:///s", "--mongo"]].concat()).unwrap_err().to_string();
         assert!(both.contains("one of them"), "{both}");
-        assert!(config(&git).unwrap_err().to_string().contains("--store <URL>"));
+        assert!(config(&git).unwrap_err().to_string().contains("--store URL or --mongo"));
     }
 
     #[test]

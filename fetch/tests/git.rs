@@ -655,7 +655,7 @@ fn what_cannot_be_read_is_said_in_one_line() {
 
     let output = program().args(["git", "--path", &path, "--repo", "o/r"]).env("PROWL_STORE", "").output().unwrap();
     assert_eq!(output.status.code(), Some(2), "an empty variable is none");
-    assert!(stderr(&output).contains("required arguments were not provided"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("say where to"), "{}", stderr(&output));
 
     let output = program()
         .args(["git", "--path", &path, "--repo", "o/r", "--store", &url(store)])

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args as Group;
-use prowl_platform::{Secrets, StoreUrl, arguments::wrong_use};
+use prowl_platform::{
+    Secrets, StoreUrl,
+    arguments::{variable, wrong_use},
+};
 use secrecy::SecretString;
 use url::Url;
 
@@ -105,8 +108,9 @@ pub struct CollectionArgs {
 #[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Where to")]
 pub struct DestinationArgs {
-    /// Publish an export there, a URL such as `file:///absolute/directory` or `s3://bucket/prefix`
-    #[arg(long, value_name = "URL", env = "PROWL_STORE", required_unless_present = "mongo")]
+    /// Publish an export there, a URL such as `file:///absolute/directory` or `s3://bucket/prefix` [env: PROWL_STORE]
+    // `clap` does not tell a variable from a flag, and beside `--mongo` only the flag contradicts.
+    #[arg(long, value_name = "URL")]
     pub store: Option<String>,
     /// Its parts.
     #[command(flatten)]
@@ -176,14 +180,15 @@ impl TryFrom<DestinationArgs> for Destination {
     fn try_from(args: DestinationArgs) -> Result<Self, clap::Error> {
         let DestinationArgs { store, parts: Parts { part_size, compression }, mongo, names, waiting } = args;
         match (mongo, store) {
-            (Some(_), Some(store)) if std::env::var("PROWL_STORE").ok().as_ref() != Some(&store) => Err(wrong_use(
+            (Some(_), Some(_)) => Err(wrong_use(
                 "--store and --mongo: the documents go to one of them; `prowl-fetch export` goes on from the collection",
             )),
-            (Some(uri), _) => Ok(Self::Mongo(Collection { uri, names, patience: waiting.mongo_patience })),
-            (None, Some(store)) => {
+            (Some(uri), None) => Ok(Self::Mongo(Collection { uri, names, patience: waiting.mongo_patience })),
+            (None, store) => {
+                let store = store.or_else(|| variable("PROWL_STORE"));
+                let store = store.ok_or_else(|| wrong_use("say where to, by --store URL or --mongo"))?;
                 Ok(Self::Store { store: StoreUrl::parse(&store).map_err(wrong_use)?, part_size, compression })
             }
-            (None, None) => Err(wrong_use("say where to, by --store URL or --mongo")),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use prowl_platform::arguments::positive_duration;
+use prowl_platform::arguments::{positive_duration, variable};
 use prowl_proto::Bearer;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
@@ -131,10 +131,7 @@ impl Common {
 
 /// That of `PROWL_TOKEN`: an argument could be read in the list of processes.
 fn token() -> anyhow::Result<Bearer> {
-    let token = std::env::var("PROWL_TOKEN").unwrap_or_default();
-    if token.is_empty() {
-        return Ok(Bearer::default());
-    }
+    let Some(token) = variable("PROWL_TOKEN") else { return Ok(Bearer::default()) };
     Bearer::of(&token).context("PROWL_TOKEN holds other than visible characters: set it to the token alone")
 }
 
