@@ -52,7 +52,7 @@ pub(crate) struct FileState {
     pub(crate) merged: u32,
     pub(crate) authors: u32,
     pub(crate) fixes: u32,
-    pub(crate) reverts: u32,
+    pub(crate) reverted: u32,
     pub(crate) last_merged_at: Option<i64>,
     pub(crate) recent: Recent,
 }
@@ -60,7 +60,7 @@ pub(crate) struct FileState {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct DirectoryState {
     pub(crate) merged: u32,
-    pub(crate) reverts: u32,
+    pub(crate) reverted: u32,
 }
 
 /// The part of a pull request that later histories need.
@@ -117,7 +117,7 @@ impl Ledger {
                     let state = self.directories.get(directory).copied().unwrap_or_default();
                     DirectoryHistory {
                         merged: state.merged,
-                        reverts: state.reverts,
+                        reverts: state.reverted,
                         by_author: by_author(&self.author_directories, *directory),
                     }
                 })
@@ -137,7 +137,7 @@ impl Ledger {
                     merged: state.merged,
                     authors: state.authors,
                     fixes: state.fixes,
-                    reverts: state.reverts,
+                    reverts: state.reverted,
                     last_merged_at: state.last_merged_at,
                     by_author: by_author(&self.author_files, *file),
                 })
@@ -202,11 +202,11 @@ impl Ledger {
                 }
                 for file in &deed.files {
                     let file = self.files.entry(*file).or_default();
-                    file.reverts += 1;
+                    file.reverted += 1;
                     file.recent.add_revert(at);
                 }
                 for directory in &deed.directories {
-                    self.directories.entry(*directory).or_default().reverts += 1;
+                    self.directories.entry(*directory).or_default().reverted += 1;
                 }
                 for area in deed.directories.iter().chain(&deed.areas) {
                     self.areas.entry(*area).or_default().add_revert(at);

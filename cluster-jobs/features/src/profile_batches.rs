@@ -156,11 +156,11 @@ pub fn repository_batch(repository: &str, ledger: &Ledger) -> Result<RecordBatch
         columns.push(About::Author, key, &Line { opened, merged, reverted, last_at, recent, ..Line::default() });
     }
     for (key, file) in sorted(files) {
-        let FileState { merged, authors, fixes, reverts: reverted, last_merged_at: last_at, recent } = *file;
+        let FileState { merged, authors, fixes, reverted, last_merged_at: last_at, recent } = *file;
         columns.push(About::File, key, &Line { opened: 0, merged, reverted, authors, fixes, last_at, recent });
     }
     for (key, directory) in sorted(directories) {
-        let DirectoryState { merged, reverts: reverted } = *directory;
+        let DirectoryState { merged, reverted } = *directory;
         columns.push(About::Directory, key, &Line { merged, reverted, ..Line::default() });
     }
     for (key, recent) in sorted(areas) {
@@ -283,14 +283,14 @@ pub fn push_batch(profiles: &mut Profiles, batch: &RecordBatch) -> Result<(), Pr
                     merged: merged.value(row),
                     authors: authors.value(row),
                     fixes: fixes.value(row),
-                    reverts: reverted.value(row),
+                    reverted: reverted.value(row),
                     last_merged_at: last_at,
                     recent: recent_of(row),
                 };
                 ledger.files.insert(key, file);
             }
             kind if kind == About::Directory as u8 => {
-                let directory = DirectoryState { merged: merged.value(row), reverts: reverted.value(row) };
+                let directory = DirectoryState { merged: merged.value(row), reverted: reverted.value(row) };
                 ledger.directories.insert(key, directory);
             }
             kind if kind == About::Area as u8 => {
