@@ -333,20 +333,20 @@ impl TryFrom<PreprocessArgs> for Preprocess {
 
     fn try_from(args: PreprocessArgs) -> Result<Self, clap::Error> {
         if let Some(most) = args.fail_on_drift.filter(|most| !(0.0..f64::INFINITY).contains(most)) {
-            return Err(wrong_use(format!("--fail-on-drift {most} is no bound; give a number from 0, such as 0.25")));
+            return Err(wrong_use(format!("--fail-on-drift {most} is no bound: give a number from 0, such as 0.25")));
         }
-        let store = args.store.ok_or_else(|| wrong_use("no store is named; give --store URL"))?;
+        let store = args.store.ok_or_else(|| wrong_use("no store is named: give --store URL"))?;
         let cluster = match args.scheduler {
             Some(url) => {
                 let scheduler = Scheduler::parse(&url)
-                    .ok_or_else(|| wrong_use(format!("--scheduler {url} names no scheduler; give df://HOST:PORT")))?;
+                    .ok_or_else(|| wrong_use(format!("--scheduler {url} names no scheduler: give df://HOST:PORT")))?;
                 Cluster::Remote(scheduler)
             }
             None => {
                 let cores = match args.cores {
                     Some(cores) => cores as usize,
                     None => std::thread::available_parallelism()
-                        .map_err(|error| wrong_use(format!("cannot tell the number of cores, give --cores: {error}")))?
+                        .map_err(|error| wrong_use(format!("cannot tell the number of cores: {error}; give --cores")))?
                         .get(),
                 };
                 let memory = memory::limit(args.memory_limit, cores, "--cores").map_err(wrong_use)?;

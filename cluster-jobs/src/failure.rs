@@ -26,22 +26,22 @@ pub(crate) const STOPPING: &str = "the scheduler is stopping";
 
 /// What the failures of executors say somewhere in their text, and what it means for the person who started the job.
 const KNOWN: [(&str, &str); 5] = [
-    ("ResourcesExhausted", "sorting needs more memory; raise --memory-limit, on a cluster that of prowl-executor"),
+    ("ResourcesExhausted", "sorting needs more memory: raise --memory-limit, on a cluster that of prowl-executor"),
     (
         "StorageFull",
-        "the disk for shuffle files and spills is full; free it, or give another folder with --work-dir \
+        "the disk for shuffle files and spills is full: free it, or give another folder with --work-dir \
          (on a cluster to prowl-executor)",
     ),
     (
         "Error connecting to Ballista scheduler or executor",
-        "an executor cannot be reached at the address that it gives; let prowl-executor give one that this program and the \
+        "an executor cannot be reached at the address that it gives: let prowl-executor give one that this program and the \
          other executors can reach with --external-host, and open its port (--bind-port) to them",
     ),
     (
         " failed: Cancelled",
-        "the scheduler gave the job up, as one that stops does, or one that is told to; run it again",
+        "the scheduler gave the job up, as one that stops does, or one that is told to: run it again",
     ),
-    ("all executors were lost", "the cluster has lost its last executor; start prowl-executor and run it again"),
+    ("all executors were lost", "the cluster has lost its last executor: start prowl-executor and run it again"),
 ];
 
 /// The message of the [`failure`] that `error` carries, else what it means, else what it says by itself.
@@ -51,11 +51,11 @@ pub(crate) fn retell(error: &DataFusionError, scheduler: &Scheduler) -> anyhow::
         return anyhow::anyhow!("{}", percent_decode_str(message).decode_utf8_lossy());
     }
     if text.contains(STOPPING) {
-        return anyhow::anyhow!("the scheduler {scheduler} is stopping; run it again when it is back");
+        return anyhow::anyhow!("the scheduler {scheduler} is stopping: run it again when it is back");
     }
     if is_without_answer(&text) {
         return anyhow::anyhow!(
-            "the scheduler {scheduler} does not answer; see that prowl-scheduler listens there and is well, then run it again"
+            "the scheduler {scheduler} does not answer: see that prowl-scheduler listens there and is well, then run it again"
         );
     }
     match KNOWN.iter().find(|(sign, _)| text.contains(sign)) {
@@ -112,10 +112,10 @@ mod tests {
             r#"Status { code: Cancelled, message: "Timeout expired", source: None }"#,
             "tonic::transport::Error(Transport, ConnectError(ConnectionRefused))",
         ] {
-            assert!(told(text).starts_with("the scheduler df://here:1 does not answer; "), "{}", told(text));
+            assert!(told(text).starts_with("the scheduler df://here:1 does not answer: "), "{}", told(text));
         }
         let stopping = told(&format!("{:?}", tonic::Status::unavailable(STOPPING)));
-        assert_eq!(stopping, "the scheduler df://here:1 is stopping; run it again when it is back");
+        assert_eq!(stopping, "the scheduler df://here:1 is stopping: run it again when it is back");
         for text in [
             r#"Status { code: Internal, message: "cannot plan it", source: None }"#,
             r#"Job a1 failed: FetchFailed(Status { code: Unavailable, message: "tcp connect error" })"#,

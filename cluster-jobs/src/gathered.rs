@@ -48,7 +48,7 @@ impl Gathered {
             self.memory.try_grow(bytes).map_err(|_| {
                 let name = rows.facts(row).map(|facts| facts.repository).unwrap_or_default();
                 failure(&format_args!(
-                    "the repository {name} has more pull requests, and older versions of them, than fit into memory; raise \
+                    "the repository {name} has more pull requests, and older versions of them, than fit into memory: raise \
                      --memory-limit, on a cluster that of prowl-executor"
                 ))
             })?;

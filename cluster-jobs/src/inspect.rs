@@ -53,7 +53,7 @@ pub async fn inspect(ask: &Inspect) -> anyhow::Result<Inspection> {
 
 fn details(run: &Folder) -> anyhow::Result<Details> {
     Details::deserialize(&run.manifest().details)
-        .with_context(|| format!("{}manifest.json has unusable details; make the run again", run.url()))
+        .with_context(|| format!("{}manifest.json has unusable details: make the run again", run.url()))
 }
 
 impl fmt::Display for Inspection {

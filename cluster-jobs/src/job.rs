@@ -126,7 +126,7 @@ fn is_nothing_yet(error: &anyhow::Error) -> bool {
 /// The newest run that was made of the same, on the same terms.
 async fn same(ask: &Preprocess, store: &Store, export: &Export, list: Option<&List>) -> anyhow::Result<Option<Folder>> {
     let Some(snapshot) = &export.snapshot else {
-        bail!("--if-new is for exports of the store, since of files it is not known what they hold; leave it out");
+        bail!("--if-new is for exports of the store, since of files it is not known what they hold: leave it out");
     };
     let inputs: Vec<&Input> = [snapshot].into_iter().chain(list.map(|list| &list.input)).collect();
     let terms = terms(ask);
@@ -157,7 +157,7 @@ struct Prepared {
 }
 
 fn stopped(signal: &str) -> anyhow::Error {
-    anyhow::anyhow!("stopped by {signal}; nothing was published")
+    anyhow::anyhow!("stopped by {signal}: nothing was published")
 }
 
 /// The run to compare with, before any work is done.
@@ -168,7 +168,7 @@ async fn previous(ask: &Preprocess, store: &Store) -> anyhow::Result<Option<Prev
             Ok(None)
         }
         found => found.context(
-            "there is nothing to measure drift from; remove the run that is named, or leave --fail-on-drift out",
+            "there is nothing to measure drift from: remove the run that is named, or leave --fail-on-drift out",
         ),
     }
 }
@@ -182,7 +182,7 @@ async fn examine(
 ) -> anyhow::Result<(Report, Option<Drift>)> {
     let found = std::mem::take(&mut report.statistics).finish();
     if found.rows != report.kept {
-        bail!("{} rows of features were made, but {} were written; run it again", report.kept, found.rows);
+        bail!("{} rows of features were made, but {} were written: run it again", report.kept, found.rows);
     }
     let drift = previous.map(|previous| previous.drift(&found));
     if let (Some(most), Some(drift)) = (ask.fail_on_drift, &drift) {
@@ -265,12 +265,12 @@ async fn run_into(
 /// Milliseconds since 1970 UTC.
 fn now() -> anyhow::Result<i64> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Ok(since.context("the clock of this machine stands before 1970; set it")?.as_millis() as i64)
+    Ok(since.context("the clock of this machine stands before 1970: set it")?.as_millis() as i64)
 }
 
 fn missing_executor(scheduler: &Scheduler) {
     tracing::warn!(
-        "waiting for an executor, the scheduler {scheduler} has none; start one with \
+        "waiting for an executor, the scheduler {scheduler} has none: start one with \
          prowl-executor --scheduler-host {} --scheduler-port {}",
         scheduler.host,
         scheduler.port
@@ -281,11 +281,11 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
     let Report { read, kept, superseded, rejected, .. } = report;
     if *read != kept + superseded + rejected {
         bail!(
-            "{read} documents were read, but {kept} kept + {superseded} superseded + {rejected} rejected is not as many; run it again"
+            "{read} documents were read, but {kept} kept + {superseded} superseded + {rejected} rejected is not as many: run it again"
         );
     }
     if *read == 0 {
-        bail!("the export {} holds no document; write one with prowl-fetch or mongoexport", ask.export.join(" "));
+        bail!("the export {} holds no document: write one with prowl-fetch or mongoexport", ask.export.join(" "));
     }
     let share = *rejected as f64 / *read as f64;
     let most = ask.max_reject_share;

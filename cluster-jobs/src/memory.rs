@@ -52,7 +52,7 @@ pub(crate) fn limit(asked: Option<u64>, cores: usize, fewer: &str) -> Result<usi
     }
     let (limit, least, s) = (limit / MIB, least / MIB, if cores == 1 { "" } else { "s" });
     Err(format!(
-        "--memory-limit {limit}MiB is too little for {cores} core{s}; give at least {least}MiB, or fewer {fewer}"
+        "--memory-limit {limit}MiB is too little for {cores} core{s}: give at least {least}MiB, or fewer {fewer}"
     ))
 }
 

@@ -70,16 +70,16 @@ impl List {
             Ok::<_, std::io::Error>((text, path.canonicalize()?))
         };
         let (text, absolute) = read().with_context(|| {
-            format!("cannot read the list of reverts {shown}; allow reading it, or give another with --reverts")
+            format!("cannot read the list of reverts {shown}: allow reading it, or give another with --reverts")
         })?;
         let reverts = parse(&text).with_context(|| {
             format!(
-                "the list of reverts {shown} cannot be used; give CSV with the columns repo, number, and reverted_at or \
+                "the list of reverts {shown} cannot be used: give CSV with the columns repo, number, and reverted_at or \
                  reverted_after_days"
             )
         })?;
         let Ok(url) = Url::from_file_path(absolute) else {
-            bail!("the list of reverts {shown} has no absolute path; give it by one")
+            bail!("the list of reverts {shown} has no absolute path: give it by one")
         };
         let digest = Some(format!("blake3:{}", blake3::hash(&text)));
         Ok(Self { reverts, input: Input { kind: "reverts".into(), name: url.into(), digest } })

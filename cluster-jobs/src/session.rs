@@ -76,7 +76,7 @@ pub(crate) async fn connect(cluster: &Cluster, partitions: usize, secrets: &Secr
 /// Makes sure that a scheduler is there before anything is sent to it.
 async fn reach(scheduler: &Scheduler) -> anyhow::Result<()> {
     readiness(scheduler).await.map(drop).with_context(|| {
-        format!("cannot reach the scheduler {scheduler}; start prowl-scheduler there, or leave --scheduler out")
+        format!("cannot reach the scheduler {scheduler}: start prowl-scheduler there, or leave --scheduler out")
     })
 }
 
@@ -151,7 +151,7 @@ fn free(host: &str, port: u16, option: &str) -> anyhow::Result<SocketAddr> {
     let address = format!("{host}:{port}");
     let listen = address.parse().with_context(|| format!("{address} is no address to listen on"))?;
     TcpListener::bind::<SocketAddr>(listen)
-        .with_context(|| format!("cannot listen on {listen}; free the port, or give another with {option}"))?;
+        .with_context(|| format!("cannot listen on {listen}: free the port, or give another with {option}"))?;
     Ok(listen)
 }
 

@@ -84,7 +84,7 @@ fn a_run_that_loses_its_scheduler_fails_and_the_next_one_does_not() {
     assert_eq!(lost.code, 1);
     assert!(
         lost.error()
-            .ends_with("does not answer; see that prowl-scheduler listens there and is well, then run it again")
+            .ends_with("does not answer: see that prowl-scheduler listens there and is well, then run it again")
     );
     assert_eq!(job.store.feature_files(), Vec::<PathBuf>::new());
     // The executors come back to the new one by themselves.
@@ -119,7 +119,7 @@ fn a_scheduler_that_is_told_to_stop_lets_jobs_finish_and_takes_no_more() {
     let refused = job.start(&cluster).wait();
     assert_eq!(refused.code, 1);
     let url = cluster.url();
-    assert_eq!(refused.error(), format!("error: the scheduler {url} is stopping; run it again when it is back"));
+    assert_eq!(refused.error(), format!("error: the scheduler {url} is stopping: run it again when it is back"));
     let finished = running.wait();
     assert!(!finished.stderr.contains("waiting for an executor"), "{}", finished.stderr);
     job.check(finished);
@@ -194,7 +194,7 @@ fn a_job_that_is_stopped_leaves_neither_files_nor_tasks() {
         job.wait_for("beginning", || begun().then_some(()));
         let stopped = job.stop();
         assert_eq!(stopped.code, 1, "{}", stopped.stderr);
-        assert_eq!(stopped.error(), "error: stopped by SIGTERM; nothing was published");
+        assert_eq!(stopped.error(), "error: stopped by SIGTERM: nothing was published");
     }
     std::thread::sleep(whole + Duration::from_secs(1));
     assert_eq!(store.feature_files(), Vec::<PathBuf>::new(), "tasks went on writing");
@@ -221,7 +221,7 @@ fn a_job_that_loses_its_scheduler_says_so() {
     let lost = job.wait();
     assert_eq!(lost.code, 1);
     let way_out = "see that prowl-scheduler listens there and is well, then run it again";
-    assert_eq!(lost.error(), format!("error: the scheduler {url} does not answer; {way_out}"));
+    assert_eq!(lost.error(), format!("error: the scheduler {url} does not answer: {way_out}"));
     assert_eq!(store.feature_files(), Vec::<PathBuf>::new());
 }
 
@@ -247,7 +247,7 @@ fn an_executor_waits_for_its_scheduler_comes_back_to_a_new_one_and_ends_without_
     cluster.kill_scheduler();
     let ended = executor.wait();
     assert_eq!(ended.code, 1);
-    let way_out = format!("error: the executor cannot work for the scheduler {url}; start prowl-scheduler there: ");
+    let way_out = format!("error: the executor cannot work for the scheduler {url}: start prowl-scheduler there: ");
     assert!(ended.error().starts_with(&way_out), "{}", ended.stderr);
 }
 
@@ -262,7 +262,7 @@ fn an_executor_without_a_scheduler_ends_when_it_is_told_or_has_waited_enough() {
     let ended = cluster.start_executor(&["--scheduler-connect-timeout-seconds", "1"]).process.wait();
     assert_eq!(ended.code, 1);
     let url = cluster.url();
-    let way_out = format!("error: the executor cannot work for the scheduler {url}; start prowl-scheduler there: ");
+    let way_out = format!("error: the executor cannot work for the scheduler {url}: start prowl-scheduler there: ");
     assert!(ended.error().starts_with(&way_out), "{}", ended.stderr);
 }
 
@@ -270,7 +270,7 @@ fn an_executor_without_a_scheduler_ends_when_it_is_told_or_has_waited_enough() {
 fn an_executor_without_memory_to_sort_with_says_so() {
     let ended = Cluster::planned().start_executor(&["--memory-limit", "383MiB"]).process.wait();
     assert_eq!(ended.code, 1);
-    let said = "error: --memory-limit 383MiB is too little for 1 core; give at least 384MiB, or fewer --vcores";
+    let said = "error: --memory-limit 383MiB is too little for 1 core: give at least 384MiB, or fewer --vcores";
     assert_eq!(ended.error(), said);
 }
 
@@ -323,7 +323,7 @@ fn a_port_that_is_taken_is_named() {
         }
         let said = run(program, &arguments);
         assert_eq!(said.code, 1, "{program} {option}: {}", said.stderr);
-        let told = format!("error: cannot listen on {address}; free the port, or give another with {option}");
+        let told = format!("error: cannot listen on {address}: free the port, or give another with {option}");
         assert!(said.stderr.contains(&told), "{}", said.stderr);
         assert!(!said.stderr.contains("Stack backtrace"), "{}", said.stderr);
     }

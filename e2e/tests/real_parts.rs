@@ -224,7 +224,7 @@ async fn whatever_happens_to_its_parts_the_cluster_publishes_the_same() {
     let lost = parts.checked(job.wait());
     assert!(killed.elapsed() < Duration::from_secs(30));
     assert_eq!(lost.code, 1);
-    assert!(lost.error().contains("does not answer; see that prowl-scheduler listens there"), "{}", lost.error());
+    assert!(lost.error().contains("does not answer: see that prowl-scheduler listens there"), "{}", lost.error());
     // The last writes of its tasks.
     thread::sleep(Duration::from_secs(1));
     parts.nothing_else().await;

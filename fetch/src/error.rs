@@ -214,7 +214,7 @@ pub enum Error {
         collection: String,
     },
     /// SIGINT or SIGTERM came before all was stored.
-    #[error("stopped by {0}: what was stored so far stays, run this again for the rest")]
+    #[error("stopped by {0}: what was stored so far stays; run this again for the rest")]
     StoppedLoading(&'static str),
 
     // ---- `publish`, `export`, `import`, `extjson` ----
@@ -228,7 +228,7 @@ pub enum Error {
     },
     /// What the database sent is no document.
     #[error(
-        "the database sent what is no document; see that nothing between it and this machine changes what it sends"
+        "the database sent what is no document: see that nothing between it and this machine changes what it sends"
     )]
     NoDocument(#[source] crate::extjson::Damaged),
     /// A part could not be compressed.

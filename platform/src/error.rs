@@ -1,4 +1,7 @@
 //! What can go wrong between a program and its store, in words for the person who started the program.
+//!
+//! A sentence of any program says what is wrong and, behind a colon, what to do; where the cause stands there, what to do follows
+//! a semicolon. It begins small and has no full stop.
 
 use std::{fmt::Display, sync::Arc};
 
@@ -111,7 +114,7 @@ pub enum Error {
         hint: String,
     },
     /// The manifest is there but cannot be understood.
-    #[error("{path} is no manifest of {kind}: {reason}; the folder is damaged: make it again with {}", kind.made_by())]
+    #[error("{path} is no manifest of {kind}: {reason}; make the folder again with {}", kind.made_by())]
     Manifest {
         /// Path of the manifest.
         path: String,
@@ -213,7 +216,7 @@ pub enum Error {
         reason: String,
     },
     /// Another program has published a folder of this name.
-    #[error("another program has published {folder} in the meantime; that one is left as it is: run this again")]
+    #[error("another program has published {folder} in the meantime: that one is left as it is; run this again")]
     Taken {
         /// URL of the folder.
         folder: String,

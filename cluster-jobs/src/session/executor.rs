@@ -60,7 +60,7 @@ async fn run(ExecutorArgs { ballista: options, drain_timeout }: ExecutorArgs) ->
     free(&options.bind_host, options.bind_grpc_port, "--bind-grpc-port")?;
     let http = free(&options.bind_host, options.bind_health_port, "--bind-health-port")?;
     let vcores = match options.concurrent_tasks.unwrap_or(options.vcores) {
-        0 => std::thread::available_parallelism().context("cannot tell the number of cores; give --vcores")?.get(),
+        0 => std::thread::available_parallelism().context("cannot tell the number of cores: give --vcores")?.get(),
         vcores => vcores,
     };
     let limit = memory::limit(options.memory_pool_size, vcores, "--vcores").map_err(anyhow::Error::msg)?;
@@ -115,7 +115,7 @@ async fn work(shared: &Shared, work_dir: &WorkDir) -> anyhow::Result<()> {
     let patience = Duration::from_secs(shared.options.scheduler_connect_timeout_seconds.into());
     loop {
         wait_for(scheduler, patience).await.with_context(|| {
-            format!("the executor cannot work for the scheduler {scheduler}; start prowl-scheduler there")
+            format!("the executor cannot work for the scheduler {scheduler}: start prowl-scheduler there")
         })?;
         // Ballista sets it for the whole process at each end.
         TERMINATING.store(false, Ordering::Release);
@@ -197,7 +197,7 @@ fn refused(scheduler: &Scheduler, error: &str) -> anyhow::Error {
         error.split_once("Failed to register executor at ").and_then(|(_, rest)| rest.split_once(", could not"));
     match called {
         Some((address, _)) => anyhow!(
-            "the scheduler {scheduler} cannot reach this executor at {address}; give an address that it can reach with \
+            "the scheduler {scheduler} cannot reach this executor at {address}: give an address that it can reach with \
              --external-host, and open the port (--bind-grpc-port) to it"
         ),
         None => anyhow!("the executor cannot work for the scheduler {scheduler}: {error}"),

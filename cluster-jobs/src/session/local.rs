@@ -134,12 +134,12 @@ fn files_in(work_dir: Option<&Path>) -> anyhow::Result<Scratch> {
     let parent = work_dir.map_or_else(std::env::temp_dir, Path::to_owned);
     std::fs::create_dir_all(&parent)
         .and_then(|()| Scratch::new_in(&parent, "prowl-preprocess-"))
-        .with_context(|| format!("cannot use the work folder {}; give another with --work-dir", parent.display()))
+        .with_context(|| format!("cannot use the work folder {}: give another with --work-dir", parent.display()))
 }
 
 /// A port that only this machine reaches.
 async fn port() -> anyhow::Result<TcpListener> {
     TcpListener::bind("localhost:0")
         .await
-        .context("cannot open a port on loopback; see that localhost is this machine, and has ports left")
+        .context("cannot open a port on loopback: see that localhost is this machine, and has ports left")
 }

@@ -37,8 +37,8 @@ impl Previous {
 /// The column statistics of a run.
 pub(crate) async fn read(run: &Folder) -> anyhow::Result<RunStatistics> {
     if run.files(FILE).next().is_none() {
-        bail!("the run {} has no column statistics, it is of an earlier version; make it again", run.name());
+        bail!("the run {} has no column statistics: it is of an earlier version; make it again", run.name());
     }
     let content = run.read(FILE).await?;
-    serde_json::from_slice(&content).with_context(|| format!("{}{FILE} is not usable; make the run again", run.url()))
+    serde_json::from_slice(&content).with_context(|| format!("{}{FILE} is not usable: make the run again", run.url()))
 }

@@ -22,10 +22,10 @@ impl WorkDir {
         if let Some(path) = path {
             std::fs::create_dir_all(path)
                 .and_then(|()| tempfile::tempfile_in(path))
-                .with_context(|| format!("cannot write into the work folder {path}; give another with --work-dir"))?;
+                .with_context(|| format!("cannot write into the work folder {path}: give another with --work-dir"))?;
             let lock = match scratch::lock(path.as_ref()) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    bail!("another executor works in the folder {path}; give this one another with --work-dir")
+                    bail!("another executor works in the folder {path}: give this one another with --work-dir")
                 }
                 // Some file systems know no locks.
                 lock => lock.ok(),
@@ -33,7 +33,7 @@ impl WorkDir {
             return Ok(Self { path: path.into(), _temporary: None, _lock: lock });
         }
         let temporary = Scratch::new_in(&std::env::temp_dir(), "prowl-executor-")
-            .context("cannot create a temporary folder; give one with --work-dir")?;
+            .context("cannot create a temporary folder: give one with --work-dir")?;
         Ok(Self { path: temporary.path().to_owned(), _temporary: Some(temporary), _lock: None })
     }
 
@@ -42,7 +42,7 @@ impl WorkDir {
         let emptied = |name: &str| {
             let folder = self.path.join(name);
             empty(&folder)
-                .with_context(|| format!("cannot empty {}; give another folder with --work-dir", folder.display()))?;
+                .with_context(|| format!("cannot empty {}: give another folder with --work-dir", folder.display()))?;
             anyhow::Ok(folder)
         };
         Ok((emptied("shuffle")?, emptied("spill")?))
