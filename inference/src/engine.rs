@@ -199,14 +199,14 @@ impl Engine {
     /// [`Error::Model`].
     pub fn answer_all(&self, questions: Vec<Question>) -> Vec<Result<Answer, Error>> {
         let seen = questions.iter().map(|Question { vector, about, .. }| (vector, &*about.repository, about.foreign));
-        let opinions = self.opinions(&seen.collect::<Vec<_>>());
-        let answers = questions.into_iter().zip(opinions);
+        let scores = self.scores(&seen.collect::<Vec<_>>());
+        let answers = questions.into_iter().zip(scores);
         answers.map(|(question, score)| score.map(|score| self.tell(question, &score))).collect()
     }
 
     /// What the model makes of each of some vectors: beside it its repository, and whether that is foreign, as the model has
     /// learnt nothing from it.
-    pub(crate) fn opinions(&self, seen: &[(&FeatureVector, &str, bool)]) -> Vec<Result<Score, Error>> {
+    pub(crate) fn scores(&self, seen: &[(&FeatureVector, &str, bool)]) -> Vec<Result<Score, Error>> {
         let model = &self.judge.model;
         let comparable = seen.iter().map(|&(vector, _, foreign)| {
             if foreign { Cow::Owned(model.comparable(&vector.values)) } else { Cow::Borrowed(&vector.values[..]) }

@@ -193,8 +193,8 @@ impl Found {
     /// Compares what the second model says of a sample with what the caller got.
     fn compare(&self, sample: Sample) -> Result<(), Error> {
         let Sample { served, shadow, vector, repository, number, foreign, verdict } = sample;
-        let mut opinions = shadow.opinions(&[(&vector, &repository, foreign)]);
-        let score = opinions.pop().expect("there is an opinion on each vector")?;
+        let mut scores = shadow.scores(&[(&vector, &repository, foreign)]);
+        let score = scores.pop().expect("there is a score of each vector")?;
         let second = Verdict { percentile: score.percentile, band: engine::band(score.band), risk: score.risk };
         let pair = Pair { pull_request: format!("{repository}#{number}"), served: verdict, shadow: second };
         let figures = &self.figures;
