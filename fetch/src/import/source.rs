@@ -13,23 +13,11 @@ use std::{
 };
 
 use futures::TryStreamExt;
-use prowl_platform::{Folder, Kind, Manifest, Store};
+use prowl_platform::{Folder, Kind, Manifest, Store, documents};
 use tokio::runtime::Handle;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use crate::{
-    Error,
-    files::{self, unpack},
-    mongo::Settings,
-    publish::PRIVACY,
-    synth::PLANTED,
-};
-
-/// How files of a folder end that are taken, packed or not.
-const ENDS: [&str; 3] = [".json", ".ndjson", ".jsonl"];
-
-/// What the store and the generator write beside the documents.
-const BESIDE: [&str; 2] = ["manifest.json", PLANTED];
+use crate::{Error, files::unpack, mongo::Settings, publish::PRIVACY};
 
 /// Bytes of standard input that travel together.
 const PIECE: u64 = 256 << 10;
@@ -140,8 +128,8 @@ pub(super) async fn find(asked: &[String], store: Option<&Store>) -> Result<(Vec
         } else if name == "-" {
             sources.push(Source::Stdin);
         } else if path.is_dir() {
-            let mut files = files::of(path, &ENDS).map_err(|source| Error::File { file: name.clone(), source })?;
-            files.retain(|file| !is_beside(file));
+            let files = documents::files(path, &documents::ENDS)
+                .map_err(|source| Error::File { file: name.clone(), source })?;
             privacy = told_beside(path);
             if files.is_empty() {
                 return Err(Error::NoImportFiles { folder: path.to_owned() });
@@ -176,11 +164,6 @@ fn told_beside(folder: &Path) -> Option<String> {
     manifest.details[PRIVACY].as_str().map(str::to_owned)
 }
 
-fn is_beside(file: &Path) -> bool {
-    let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    BESIDE.contains(&name.as_str())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +172,7 @@ mod tests {
     async fn names_are_exports_files_and_folders() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        for name in ["b.ndjson.zst", "a.json.gz", "manifest.json", "planted.json", ".c.json", "notes.txt", "D.JSONL"] {
+        for name in ["b.ndjson.zst", "a.json.gz", "manifest.json", "notes.txt"] {
             fs::write(path(name), "").unwrap();
         }
         fs::create_dir(path("nested.json")).unwrap();
@@ -197,7 +180,7 @@ mod tests {
             find(&[folder.path().to_str().unwrap().to_owned(), path("notes.txt")], None).await.unwrap();
         assert_eq!(settings, Settings::default());
         let found: Vec<_> = found.iter().map(Source::to_string).collect();
-        assert_eq!(found, ["D.JSONL", "a.json.gz", "b.ndjson.zst", "notes.txt"].map(path));
+        assert_eq!(found, ["a.json.gz", "b.ndjson.zst", "notes.txt"].map(path));
 
         let (piped, _) = find(&["-".to_owned()], None).await.unwrap();
         assert_eq!(piped.iter().map(Source::to_string).collect::<Vec<_>>(), ["standard input"]);

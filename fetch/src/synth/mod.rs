@@ -21,7 +21,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use prowl_platform::Input;
+use prowl_platform::{Input, documents::PLANTED};
 use serde_json::json;
 
 use crate::{
@@ -29,9 +29,6 @@ use crate::{
     outlet::{Origin, Outlet},
     progress,
 };
-
-/// File beside the parts that lists the oddities.
-pub(crate) const PLANTED: &str = "planted.json";
 
 /// What to generate.
 #[derive(Debug, Clone)]
