@@ -54,11 +54,12 @@ rehearse: ## Switch from the second newest model of STORE to the newest under lo
 readme-check: ## Run the commands of README.md word by word, and look up all that the documents name
 	@BIN='$(BIN)' scripts/readme-check
 
-lint: ## Formatting, clippy, crate boundaries, licenses
+lint: ## Formatting, clippy, crate boundaries, licenses, unused dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@.ci/boundaries
 	@.ci/deny
+	@.ci/machete
 
 # PROGRAMS=source compiles the programs in a container; prebuilt takes what cargo builds here, or release binaries in BIN.
 images: ## Build all images, with their SBOMs, and tell their sizes (PROGRAMS=prebuilt: without a second compilation)
