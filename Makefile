@@ -29,7 +29,7 @@ serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
 	$(build)
 	'$(bin)/prowl-inference' --store '$(STORE)' --model latest --insecure
 
-test: ## Build everything and run every test
+test: ## Build everything and run every test, `buf breaking` of prowl.v1 among them
 	@.ci/test
 
 e2e: ## The whole chain with real servers, without Kubernetes: from GitHub to a switch under load and a reviewer's label, on one page
