@@ -15,7 +15,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test images lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test images lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-all bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -86,6 +86,7 @@ bench: ## List the races against other programs; each is run by `make bench-<nam
 	@for race in $$(find bench -mindepth 2 -maxdepth 2 -name run | sort); do \
 	    name=$${race#bench/}; printf '  make bench-%-18s %s\n' "$${name%/run}" "$$(sed -n '2s/"""//gp' "$$race")"; done
 	@echo '  make bench-preprocess-large   Ten times the rows on two executors (30 GB of disk)'
+	@echo '  make bench-all                All of them, one after the other'
 
 # BIN names release binaries that are there already; without it they are built. COUNT and RUNS are handed on where they
 # were given, since the demo's own defaults do not fit.
@@ -94,6 +95,10 @@ race = BIN='$(or $(BIN),$(bin))' COUNT='$(if $(filter command line environment,$
 bench-%: bench/%/run
 	$(if $(BIN),,$(build))
 	@$(race) $<
+
+bench-all: ## Run all races that `make bench` lists, one after the other on an idle machine, and write BENCHMARKS.md
+	$(if $(BIN),,$(build) $(addprefix --example ,bench_github bench_cursor bench_train bench_load bench_empty bench_network bench_stall))
+	@$(race) bench/series.py
 
 bench-fetch:
 	$(if $(BIN),,$(build) --example bench_github --example bench_cursor)
