@@ -15,7 +15,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test images lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-all bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test images reproducible lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-all bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ images: ## Build all images, with their SBOMs, and tell their sizes (PROGRAMS=pr
 	@PROGRAMS='$(or $(PROGRAMS),source)' images/build
 	@images/sbom
 	@images/sizes
+
+reproducible: ## Build prowl-inference twice, from clones with other paths, and compare the two to the last byte
+	@scripts/reproducible
 
 lint-delivery: ## Dockerfile, workflows and scripts of delivery: hadolint, shellcheck, actionlint, zizmor, and their tests
 	@scripts/delivery/lint
