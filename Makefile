@@ -40,7 +40,7 @@ e2e-cluster: ## Kill and stop the parts of a cluster at work, with a real S3 ser
 	cargo build --workspace --all-targets
 	cargo test --workspace --test cluster --test real_parts
 
-fuzz: ## Read damaged exports, extended JSON, models and requests, each for SECONDS
+fuzz: ## Read the inputs in fuzz/, and exports, extended JSON, models and requests damaged by chance, each for SECONDS
 	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test --workspace --lib --bins --test service -- --nocapture fuzz::
 
 soak: ## Swap models and restart replicas of the service under load, then load it for MINUTES
