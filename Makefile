@@ -15,7 +15,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test images lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo serve test images reproducible lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-all bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +29,7 @@ serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
 	$(build)
 	'$(bin)/prowl-inference' --store '$(STORE)' --model latest --insecure
 
-test: ## Build everything and run every test
+test: ## Build everything and run every test, `buf breaking` of prowl.v1 among them
 	@.ci/test
 
 e2e: ## The whole chain with real servers, without Kubernetes: from GitHub to a switch under load and a reviewer's label, on one page
@@ -40,7 +40,7 @@ e2e-cluster: ## Kill and stop the parts of a cluster at work, with a real S3 ser
 	cargo build --workspace --all-targets
 	cargo test --workspace --test cluster --test real_parts
 
-fuzz: ## Read damaged exports, extended JSON, models and requests, each for SECONDS
+fuzz: ## Read the inputs in fuzz/, and exports, extended JSON, models and requests damaged by chance, each for SECONDS
 	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test --workspace --lib --bins --test service -- --nocapture fuzz::
 
 soak: ## Swap models and restart replicas of the service under load, then load it for MINUTES
@@ -54,11 +54,12 @@ rehearse: ## Switch from the second newest model of STORE to the newest under lo
 readme-check: ## Run the commands of README.md word by word, and look up all that the documents name
 	@BIN='$(BIN)' scripts/readme-check
 
-lint: ## Formatting, clippy, crate boundaries, licenses
+lint: ## Formatting, clippy, crate boundaries, licenses, unused dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@.ci/boundaries
 	@.ci/deny
+	@.ci/machete
 
 # PROGRAMS=source compiles the programs in a container; prebuilt takes what cargo builds here, or release binaries in BIN.
 images: ## Build all images, with their SBOMs, and tell their sizes (PROGRAMS=prebuilt: without a second compilation)
@@ -66,6 +67,9 @@ images: ## Build all images, with their SBOMs, and tell their sizes (PROGRAMS=pr
 	@PROGRAMS='$(or $(PROGRAMS),source)' images/build
 	@images/sbom
 	@images/sizes
+
+reproducible: ## Build prowl-inference twice, from clones with other paths, and compare the two to the last byte
+	@scripts/reproducible
 
 lint-delivery: ## Dockerfile, workflows and scripts of delivery: hadolint, shellcheck, actionlint, zizmor, and their tests
 	@scripts/delivery/lint
@@ -85,6 +89,7 @@ bench: ## List the races against other programs; each is run by `make bench-<nam
 	@for race in $$(find bench -mindepth 2 -maxdepth 2 -name run | sort); do \
 	    name=$${race#bench/}; printf '  make bench-%-18s %s\n' "$${name%/run}" "$$(sed -n '2s/"""//gp' "$$race")"; done
 	@echo '  make bench-preprocess-large   Ten times the rows on two executors (30 GB of disk)'
+	@echo '  make bench-all                All of them, one after the other'
 
 # BIN names release binaries that are there already; without it they are built. COUNT and RUNS are handed on where they
 # were given, since the demo's own defaults do not fit.
@@ -93,6 +98,10 @@ race = BIN='$(or $(BIN),$(bin))' COUNT='$(if $(filter command line environment,$
 bench-%: bench/%/run
 	$(if $(BIN),,$(build))
 	@$(race) $<
+
+bench-all: ## Run all races that `make bench` lists, one after the other on an idle machine, and write BENCHMARKS.md
+	$(if $(BIN),,$(build) $(addprefix --example ,bench_github bench_cursor bench_train bench_load bench_empty bench_network bench_stall))
+	@$(race) bench/series.py
 
 bench-fetch:
 	$(if $(BIN),,$(build) --example bench_github --example bench_cursor)

@@ -1,6 +1,9 @@
 """Tests of the races' own parts: `make bench-test`, with the Python that has DuckDB."""
 
+import contextlib
+import io
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -11,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "preprocess"))
 import agree
 import race
+import series
 from measure import Failed, measure
 
 
@@ -62,6 +66,39 @@ class Row(unittest.TestCase):
         self.assertAlmostEqual(row["spread"], 0.5)
         self.assertFalse(race.row("memory", "MiB", [101.0], 100, "limit", at_most=1.0)["holds"])
         self.assertIsNone(race.row("memory", "MiB", [101.0], 100, "limit")["holds"])
+
+
+class Series(unittest.TestCase):
+    def test_no_race_keeps_another_from_running(self):
+        waits = []
+        with tempfile.TemporaryDirectory() as folder:
+            code = "import pathlib, sys; pathlib.Path(sys.argv[1]).touch(); sys.exit(int(sys.argv[2]))"
+            commands = {name: [sys.executable, "-c", code, f"{folder}/{name}", name] for name in ["1", "3", "0"]}
+            self.assertEqual(series.hold(commands, lambda: waits.append(1)), {"1": 1, "3": 3, "0": 0})
+            self.assertEqual((len(waits), len(list(pathlib.Path(folder).iterdir()))), (3, 3))
+
+    def test_a_race_that_failed_outweighs_a_goal_that_is_missed(self):
+        self.assertEqual([series.verdict(dict(enumerate(codes)), {}) for codes in [(0, 0), (0, 3), (3, 1, 0), (-9, 0)]], [0, 3, 1, 1])
+
+    def test_only_lines_that_are_missed_are_told(self):
+        rows = [race.row(name, "s", [2.0], 1, "peer", at_most) for name, at_most in [("wall", 1), ("processor", 3), ("start", None)]]
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            series.verdict({"preprocess": 3}, {"preprocess": {"rows": rows}})
+        self.assertIn("preprocess, not reached", said.getvalue())
+        self.assertEqual([name in said.getvalue() for name in ["wall", "processor", "start"]], [True, False, False])
+
+    def test_a_race_waits_for_an_idle_machine_but_not_for_ever(self):
+        loads = iter([2.0, 2.0, 1.0, 0.4])
+        self.assertEqual(series.until_idle(lambda: next(loads), lambda _: None), 2 * series.PAUSE)
+        self.assertEqual(series.until_idle(lambda: 9.0, lambda _: None), series.PATIENCE)
+
+    def test_all_settings_of_races_belong_to_the_command(self):
+        for command in series.races().values():
+            text = command[0].read_text()
+            asked = re.findall(r'(?:setting|environ\.get)\("(\w+)"', text)
+            asked += re.findall(r'"(\w+)": ', "".join(re.findall(r"defaults = .*", text)))
+            self.assertTrue(asked)
+            self.assertLessEqual(set(asked), set(series.SETTINGS), command[0])
 
 
 if __name__ == "__main__":

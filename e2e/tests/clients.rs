@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -118,8 +119,8 @@ fn the_example_in_go_scores() {
         .collect();
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
     let path = std::env::join_paths(path).unwrap();
-    let mut buf = Command::new(servers::program(BUF.0, BUF.1, "buf"));
-    buf.arg("generate").arg(repository_file("proto")).arg("--path").arg(repository_file("proto/proto/prowl"));
+    let mut buf = buf("generate");
+    buf.arg("--path").arg(repository_file("proto/proto/prowl"));
     done(buf.env("PATH", path).current_dir(folder.path()));
     done(servers::go().args(["mod", "tidy"]).current_dir(folder.path()));
 
@@ -172,9 +173,50 @@ fn what_it_can_do_is_asked_of_it_itself() {
     assert!(answer["percentile"].is_number(), "{answer}");
 }
 
+fn buf(what: &str) -> Command {
+    let mut command = Command::new(servers::program(BUF.0, BUF.1, "buf"));
+    command.arg(what).arg(repository_file("proto"));
+    command
+}
+
+fn git() -> Command {
+    let mut command = Command::new("git");
+    // An export without a history may lie in a repository of somebody else's.
+    command.arg("--git-dir").arg(repository_file(".git"));
+    command
+}
+
+/// The commit whose clients have to keep working: the newest release that this one comes from, or, before the first, where it
+/// left `main`. None where there is no history that could tell.
+fn promised() -> Option<String> {
+    let told = |arguments: &[&str]| {
+        let Output { status, stdout, .. } = git().args(arguments).output().ok()?;
+        status.success().then(|| String::from_utf8(stdout).unwrap().trim().to_owned())
+    };
+    let release = told(&["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"]);
+    // One that is cut off may not know of the releases that there are.
+    let is_whole = told(&["rev-parse", "--is-shallow-repository"])? == "false";
+    if release.is_some() || !is_whole {
+        return release;
+    }
+    let left = |main: &str| told(&["merge-base", "HEAD", main]);
+    left("origin/main").or_else(|| left("main"))
+}
+
 #[test]
 fn the_protocols_are_in_the_style_of_their_kind() {
-    let protocols = repository_file("proto");
-    let lint = Command::new(servers::program(BUF.0, BUF.1, "buf")).arg("lint").arg(protocols).output().unwrap();
-    assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout));
+    done(&mut buf("lint"));
+}
+
+#[test]
+fn the_protocols_break_no_client_of_before() {
+    let Some(base) = promised() else {
+        let skipped = b"skipped: `buf breaking`, since no git history here tells what prowl.v1 was before\n";
+        // What `eprintln!` says of a test that passes is not shown.
+        return io::stderr().write_all(skipped).unwrap();
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let before = folder.path().join("before.tar");
+    done(git().args(["archive", "--output"]).arg(&before).args([base.as_str(), "proto"]));
+    done(buf("breaking").arg("--against").arg(format!("{}#subdir=proto", before.display())));
 }

@@ -7,21 +7,18 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::ExportFile;
+use self::corpus::Corpus;
 use super::ranges::Part;
 use super::read::read;
+use super::{ExportFile, Form, START};
 use crate::rows::{Reject, Row, RowReader};
 use crate::sources::Sources;
 
+#[path = "../../../fuzz/corpus.rs"]
+mod corpus;
+
 /// Files that are tried where no time is given.
 const ROUNDS: u64 = 300;
-
-/// A document as GitHub and our own programs write it, and one in canonical extended JSON.
-const SEEDS: [&str; 3] = [
-    r#"{"_id":"o/r#1","number":1,"created_at":{"$date":"2024-01-31T12:00:00Z"},"title":"Fix \"x\" \u00e9","body":"a\nb\\","base":{"ref":"main","repo":{"full_name":"o/r"}},"user":{"login":"ann","type":"User"},"labels":[{"name":"bug"}],"additions":5,"deletions":0,"merged_at":null,"files":[{"filename":"src/a.rs","status":"modified","additions":5,"deletions":0}]}"#,
-    r#"{"number":{"$numberInt":"2"},"created_at":{"$date":{"$numberLong":"1706702400500"}},"merged_at":{"$date":{"$numberLong":"1706702500500"}},"title":"Revert \"Fix\"","body":"Reverts #1","base":{"repo":{"full_name":"o/r"}},"additions":{"$numberLong":"7"},"deletions":{"$numberDouble":"7.0"},"files":[]}"#,
-    r#"{"number":3,"created_at":"2024-02-01T00:00:00.123456789+02:00","updated_at":"2024-02-02T00:00:00Z","base":{"repo":{"full_name":"o/s"}},"draft":true,"head":{"repo":null},"requested_reviewers":[{"login":"bob"}]}"#,
-];
 
 /// xorshift64*
 struct Dice(u64);
@@ -128,8 +125,9 @@ fn said(error: &datafusion::error::DataFusionError) -> String {
     error.to_string().split(" in or after line ").next().unwrap_or_default().to_owned()
 }
 
-fn round(dice: &mut Dice) {
-    let mut documents: Vec<Vec<u8>> = (0..dice.below(8)).map(|_| SEEDS[dice.below(3)].as_bytes().to_vec()).collect();
+fn round(corpus: &Corpus, dice: &mut Dice) {
+    let mut documents: Vec<Vec<u8>> =
+        (0..dice.below(8)).map(|_| corpus.inputs[dice.below(corpus.inputs.len())].clone()).collect();
     for document in &mut documents {
         for _ in 0..dice.below(3) {
             damage(document, dice);
@@ -144,18 +142,29 @@ fn round(dice: &mut Dice) {
     if dice.below(4) == 0 {
         damage(&mut text, dice);
     }
+    tried(corpus, &text, dice);
+}
+
+/// Reads a text as a whole, packed, and in ranges.
+fn tried(corpus: &Corpus, text: &[u8], dice: &mut Dice) {
+    let trying = corpus.trying(text);
     let at_once = 1 + dice.below(3000);
     let limit = [50, 700, 1 << 20][dice.below(3)];
-    let whole = outcome(&text, &[None], at_once, limit);
+    let whole = outcome(text, &[None], at_once, limit);
+    let form = Form::of(&text[..text.len().min(START)]);
+    // One that was kept may be packed already.
+    if matches!(form, Form::Gzip | Form::Zstd) {
+        return;
+    }
 
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(&text).unwrap();
+    packed.write_all(text).unwrap();
     let mut packed = packed.finish().unwrap();
     let unpacked = outcome(&packed, &[None], at_once, limit);
     let of_file = |bytes| vec![("file:///x".to_owned(), blake3::hash(bytes).to_string())];
     match (&unpacked, &whole) {
         (Ok(unpacked), Ok(whole)) => {
-            assert_eq!((&unpacked.digests, &whole.digests), (&of_file(&packed), &of_file(&text)));
+            assert_eq!((&unpacked.digests, &whole.digests), (&of_file(&packed), &of_file(text)));
             assert_eq!(
                 (unpacked.read, &unpacked.documents, &unpacked.rejects),
                 (whole.read, &whole.documents, &whole.rejects)
@@ -163,27 +172,34 @@ fn round(dice: &mut Dice) {
         }
         (unpacked, whole) => assert_eq!(unpacked, whole, "compressed"),
     }
-    damage(&mut packed, dice);
-    let _ = outcome(&packed, &[None], at_once, limit);
 
     let length = text.len() as u64;
     // As a range of a real file, each but the last is a subtree of the file's hash.
     let size = 1024 << dice.below(4);
     let ranges: Vec<_> =
         (0..length).step_by(size as usize).map(|start| Some(start..length.min(start + size))).collect();
-    let in_ranges = outcome(&text, &ranges, at_once, limit).unwrap();
-    let is_lines = super::Form::of(&text[..text.len().min(super::START)]) == super::Form::Lines;
+    let in_ranges = outcome(text, &ranges, at_once, limit).unwrap();
     // A file of one range is read as a whole.
-    if is_lines && ranges.len() > 1 {
-        assert_eq!(in_ranges, whole.unwrap(), "in ranges of {size}: {}", String::from_utf8_lossy(&text));
+    if form == Form::Lines && ranges.len() > 1 {
+        assert_eq!(in_ranges, whole.unwrap(), "in ranges of {size}: {}", String::from_utf8_lossy(text));
     }
+
+    drop(trying);
+    damage(&mut packed, dice);
+    let _trying = corpus.trying(&packed);
+    let _ = outcome(&packed, &[None], at_once, limit);
 }
 
 #[test]
 fn any_bytes_end_in_rows_that_add_up() {
+    let corpus = Corpus::of("exports");
+    let dice = |seed: u64| Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    for input in &corpus.inputs {
+        (1..=9).for_each(|seed| tried(&corpus, input, &mut dice(seed)));
+    }
     let seconds: Option<u64> = std::env::var("PROWL_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let Some(seconds) = seconds else {
-        (1..=ROUNDS).for_each(|seed| round(&mut Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        (1..=ROUNDS).for_each(|seed| round(&corpus, &mut dice(seed)));
         return;
     };
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -191,7 +207,7 @@ fn any_bytes_end_in_rows_that_add_up() {
     let mut rounds = 0;
     while Instant::now() < end {
         rounds += 1;
-        round(&mut Dice((first + rounds).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        round(&corpus, &mut dice(first + rounds));
     }
     println!("{rounds} damaged files in {seconds} s");
 }

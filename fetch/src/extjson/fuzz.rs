@@ -7,21 +7,18 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use bson::{Document, RawDocument};
+use bson::{Document, RawDocument, RawDocumentBuf};
 use serde_json::Value;
 
+use self::corpus::Corpus;
 use super::{Format, read, write};
 use crate::synth::dice::Dice;
 
+#[path = "../../../fuzz/corpus.rs"]
+mod corpus;
+
 /// Documents that are tried where no time is given.
 const ROUNDS: u64 = 3_000;
-
-/// Every type in every spelling.
-const SEEDS: [&str; 3] = [
-    r#"{"_id":"o/r#1","number":1,"created_at":{"$date":"2024-01-31T12:00:00.5Z"},"title":"Fix \"x\" \u00e9","body":"a\nb\\","base":{"ref":"main","repo":{"full_name":"o/r"}},"labels":[{"name":"bug"}],"merged_at":null,"draft":false,"score":-1.5e-3,"files":[{"filename":"src/a.rs","additions":5}]}"#,
-    r#"{"a":{"$numberInt":"2"},"b":{"$date":{"$numberLong":"-1706702400500"}},"c":{"$numberDouble":"NaN"},"d":{"$numberDecimal":"-1.5E+3"},"e":{"$oid":"00010203040506070809abff"},"f":{"$binary":{"base64":"AQI=","subType":"02"}},"g":{"$timestamp":{"t":1,"i":2}},"h":{"$regularExpression":{"pattern":"^a","options":"im"}},"i":{"$code":"f()","$scope":{"x":[1,2]}},"j":{"$minKey":1},"k":{"$maxKey":1}}"#,
-    r#"{"l":{"$date":1706702400500},"m":{"$binary":"AQIDBA==","$type":"80"},"n":{"$regex":"^a","$options":"i"},"o":{"$symbol":"s"},"p":{"$undefined":true},"q":{"$dbPointer":{"$ref":"d.c","$id":{"$oid":"00010203040506070809abff"}}},"r":{"$uuid":"c8edabc3-f738-4ca3-b68d-ab92a91478a3"},"s":{"$code":"g"},"t":{"$gt":{"$numberLong":"5"}}}"#,
-];
 
 fn piece(length: usize, dice: &mut Dice) -> Range<usize> {
     let (a, b) = (dice.below(length + 1), dice.below(length + 1));
@@ -87,25 +84,45 @@ fn is_stable(text: &[u8]) {
     written(document.as_bytes(), Format::Relaxed).expect("what was read is BSON");
 }
 
-fn round(dice: &mut Dice) {
-    let mut text = SEEDS[dice.below(3)].as_bytes().to_vec();
-    let mut bson = read(&text).unwrap().into_bytes();
-    is_stable(&text);
-
-    for _ in 0..=dice.below(3) {
-        damage(&mut text, dice);
-    }
-    is_stable(&text);
-    let parsed: serde_json::Result<Value> = serde_json::from_slice(&text);
-    let ours = read(&text);
+/// What is read as text is JSON.
+fn as_text(text: &[u8]) {
+    is_stable(text);
+    let parsed: serde_json::Result<Value> = serde_json::from_slice(text);
+    let ours = read(text);
     if ours.is_ok() {
-        assert!(is_json(&parsed), "{parsed:?} of {}", String::from_utf8_lossy(&text));
+        assert!(is_json(&parsed), "{parsed:?} of {}", String::from_utf8_lossy(text));
     }
     let is_plain = !text.contains(&b'$') && !text.windows(6).any(|escape| escape == br"\u0000");
     if is_plain && parsed.is_ok_and(|value| value.is_object()) {
-        assert!(ours.is_ok(), "{ours:?} of {}", String::from_utf8_lossy(&text));
+        assert!(ours.is_ok(), "{ours:?} of {}", String::from_utf8_lossy(text));
     }
+}
 
+/// What is BSON is written.
+fn as_bson(bson: &[u8]) {
+    let canonical = written(bson, Format::Canonical);
+    assert_eq!(written(bson, Format::Relaxed).is_some(), canonical.is_some());
+    let known = RawDocument::from_bytes(bson).ok().is_some_and(|raw| Document::try_from(raw).is_ok());
+    assert!(canonical.is_some() || !known, "{bson:?}");
+    if let Some(text) = canonical {
+        is_stable(&text);
+    }
+}
+
+fn tried(corpus: &Corpus, bytes: &[u8]) {
+    let _trying = corpus.trying(bytes);
+    as_text(bytes);
+    as_bson(bytes);
+}
+
+fn round(corpus: &Corpus, dice: &mut Dice) {
+    let mut text = corpus.inputs[dice.below(corpus.inputs.len())].clone();
+    // One that was kept may be BSON, or no document.
+    let mut bson = read(&text).map_or_else(|_| text.clone(), RawDocumentBuf::into_bytes);
+    for _ in 0..=dice.below(3) {
+        damage(&mut text, dice);
+    }
+    tried(corpus, &text);
     for _ in 0..=dice.below(3) {
         damage(&mut bson, dice);
         // The length alone should not give it away.
@@ -116,20 +133,17 @@ fn round(dice: &mut Dice) {
             *prefix = length;
         }
     }
-    let canonical = written(&bson, Format::Canonical);
-    assert_eq!(written(&bson, Format::Relaxed).is_some(), canonical.is_some());
-    let known = RawDocument::from_bytes(&bson).ok().is_some_and(|raw| Document::try_from(raw).is_ok());
-    assert!(canonical.is_some() || !known, "{bson:?}");
-    if let Some(text) = canonical {
-        is_stable(&text);
-    }
+    tried(corpus, &bson);
 }
 
 #[test]
 fn any_bytes_end_in_a_document_or_an_error() {
+    let corpus = Corpus::of("extjson");
+    assert!(corpus.inputs.iter().any(|input| read(input).is_ok()), "nothing to damage: this test could not fail");
+    corpus.inputs.iter().for_each(|input| tried(&corpus, input));
     let seconds: Option<u64> = std::env::var("PROWL_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let Some(seconds) = seconds else {
-        (1..=ROUNDS).for_each(|seed| round(&mut Dice::new(seed)));
+        (1..=ROUNDS).for_each(|seed| round(&corpus, &mut Dice::new(seed)));
         return;
     };
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -137,7 +151,7 @@ fn any_bytes_end_in_a_document_or_an_error() {
     let mut rounds = 0;
     while Instant::now() < end {
         rounds += 1;
-        round(&mut Dice::new(first + rounds));
+        round(&corpus, &mut Dice::new(first + rounds));
     }
     println!("{rounds} damaged documents in {seconds} s");
 }

@@ -2,10 +2,7 @@
 //!
 //! By default a fixed number is tried; `PROWL_FUZZ_SECONDS` (`make fuzz`) goes on for so long with others.
 
-use std::{
-    fmt::Write,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::http::{Request, Response, header};
 use bytes::Bytes;
@@ -32,10 +29,14 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use tokio::{net::TcpStream, time::timeout};
 
+use self::corpus::Corpus;
 use crate::{
     fixture::{TempStore, document, feature_names, new_document, odd_document},
     programs::Server,
 };
+
+#[path = "../../../fuzz/corpus.rs"]
+mod corpus;
 
 /// Requests of each kind that are tried where no time is given.
 const ROUNDS: u64 = 200;
@@ -330,6 +331,15 @@ impl Way {
         }
     }
 
+    fn corpus(self) -> Corpus {
+        Corpus::of(match self {
+            Self::Json => "requests/json",
+            Self::Score => "requests/score",
+            Self::Batch => "requests/batch",
+            Self::Infer => "requests/infer",
+        })
+    }
+
     fn path(self) -> &'static str {
         match self {
             Self::Json => "/v1/score",
@@ -388,24 +398,28 @@ impl Line {
 
 /// Tries requests of one kind until the time is over, or the rounds are; tells how many, and how many were scored.
 async fn tries(server: &Server, way: Way, end: Option<Instant>, seed: u64) -> (u64, u64) {
-    let mut line = Line::open(server, way).await;
+    let (mut line, corpus) = (Line::open(server, way).await, way.corpus());
     let (mut rounds, mut scored, mut warm) = (0, 0, 0);
     while end.map_or(rounds < ROUNDS, |end| Instant::now() < end) {
+        // Those that are kept come first, as they are.
+        let kept = corpus.inputs.get(rounds as usize);
         rounds += 1;
         let mut dice = StdRng::seed_from_u64(seed + rounds);
-        let mut bytes = way.request(&mut dice);
-        for _ in 0..dice.random_range(0..4) {
+        let mut bytes = match kept {
+            Some(input) => input.clone(),
+            None if dice.random_range(0..8) == 0 => corpus.inputs[dice.random_range(0..corpus.inputs.len())].clone(),
+            None => way.request(&mut dice),
+        };
+        let times = if kept.is_some() { 0 } else { dice.random_range(0..4) };
+        for _ in 0..times {
             damage(&mut bytes, &mut dice);
         }
         let answer = timeout(PATIENCE, line.ask(way, &bytes)).await;
         let told = answer.as_ref().ok().and_then(|answer| answer.as_deref().ok()).unwrap_or_default();
         // Well, or wrong in a way that is told; a message that is none at all is INTERNAL.
         if !matches!(told, "200" | "400" | "422" | "0" | "3" | "13" | "5") || server.count("panicked") > 0 {
-            let mut text = String::new();
-            for byte in &bytes {
-                write!(text, "{byte:02x}").unwrap();
-            }
-            panic!("{way:?} of seed {} is answered by {answer:?}: {text}", seed + rounds);
+            let _trying = corpus.trying(&bytes);
+            panic!("{way:?} of seed {} is answered by {answer:?}", seed + rounds);
         }
         scored += u64::from(matches!(told, "200" | "0"));
         if rounds == WARM {

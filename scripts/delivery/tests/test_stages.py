@@ -33,8 +33,9 @@ class Stages(unittest.TestCase):
         env = {"PATH": f"{fakes}:/usr/bin:/bin", "HOME": folder.name}
         ended = shell(tree / "scripts/delivery/check-stage", "loadtest", env=env)
         self.assertEqual(ended.returncode, 0, ended.stderr)
-        install, lint = calls(fakes)
-        self.assertRegex(install, rf"^cargo install --quiet --locked cargo-deny --version [0-9.]+ --root {folder.name}/.cache/prowl-tools$")
+        *installs, lint = calls(fakes)
+        for install, checker in zip(installs, ("cargo-deny", "cargo-machete"), strict=True):
+            self.assertRegex(install, rf"^cargo install --quiet --locked {checker} --version [0-9.]+ --root {folder.name}/.cache/prowl-tools$")
         self.assertEqual(lint, "make lint")
         self.assertEqual(calls(tree / ".ci"), ["test --lib --bins " + " ".join(f"--test={name}" for name in stages.tests("loadtest"))])
 

@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 
 use safetensors::{SafeTensors, tensor::TensorView};
 
+use self::corpus::Corpus;
 use crate::fixture::{self, vector};
 use crate::tensors::METADATA;
 use crate::{Model, Vector};
+
+#[path = "../../../fuzz/corpus.rs"]
+mod corpus;
 
 /// Files that are tried where no time is given.
 const ROUNDS: u64 = 200;
@@ -130,13 +134,22 @@ fn rewrite(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
 }
 
 /// Tries a damaged file, and tells whether it was read.
-fn round(whole: &[u8], dice: &mut Dice) -> bool {
-    let mut bytes = if dice.below(2) == 0 { rewrite(whole, dice) } else { whole.to_vec() };
+fn round(corpus: &Corpus, whole: &[u8], dice: &mut Dice) -> bool {
+    let mut bytes = match dice.below(8) {
+        0 => corpus.inputs[dice.below(corpus.inputs.len())].clone(),
+        1..5 => rewrite(whole, dice),
+        _ => whole.to_vec(),
+    };
     for _ in 0..dice.below(4) {
         damage(&mut bytes, dice);
     }
+    tried(corpus, &bytes)
+}
+
+fn tried(corpus: &Corpus, bytes: &[u8]) -> bool {
+    let _trying = corpus.trying(bytes);
     let began = Instant::now();
-    let model = Model::from_bytes(&bytes);
+    let model = Model::from_bytes(bytes);
     if let Ok(model) = &model {
         for values in [[4.5, 300.0, f32::NAN, 1.0], [f32::MAX, f32::MIN, f32::INFINITY, -0.0], [f32::NAN; 4]] {
             let tokens = [3, 9, u32::MAX];
@@ -149,14 +162,18 @@ fn round(whole: &[u8], dice: &mut Dice) -> bool {
 
 #[test]
 fn any_bytes_are_a_model_that_scores_or_an_error() {
-    let whole = fixture::model().to_bytes().unwrap();
+    let (corpus, whole) = (Corpus::of("models"), fixture::model().to_bytes().unwrap());
+    for input in &corpus.inputs {
+        tried(&corpus, input);
+    }
     let seconds: Option<u64> = std::env::var("PROWL_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let first = seconds.map_or(0, |seconds| u64::from(std::process::id()) | (seconds << 40));
     let end = Instant::now() + Duration::from_secs(seconds.unwrap_or_default());
     let (mut rounds, mut read) = (0, 0_u64);
     while if seconds.is_some() { Instant::now() < end } else { rounds < ROUNDS } {
         rounds += 1;
-        read += u64::from(round(&whole, &mut Dice((first + rounds).wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        let mut dice = Dice((first + rounds).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        read += u64::from(round(&corpus, &whole, &mut dice));
     }
     assert!(0 < read && read < rounds, "{read} of {rounds} were read: this test could not fail");
     println!("{rounds} damaged models, of which {read} were read");
