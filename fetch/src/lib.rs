@@ -1,8 +1,8 @@
 //! Collects pull requests, into MongoDB or straight into an export: the first stage of Prowl.
 //!
-//! Sources make documents: `github` asks GitHub's API, `git` reads a clone, `events` reads payloads of webhooks and hours
-//! of GH Archive, `synth` generates. An `outlet` takes them to one of two places: to `publish`, which writes them as
-//! `exports/<snapshot>/part-*.json.gz`, or to [`mongo`], which moves the collection forward. `export` publishes the
+//! Sources make documents: `github` asks GitHub's API, `git` reads a clone, `events` reads payloads of webhooks and
+//! hours of GH Archive, `synth` generates. An `outlet` takes them to one of two places: to `publish`, which writes them
+//! as `exports/<snapshot>/part-*.json.gz`, or to [`mongo`], which moves the collection forward. `export` publishes the
 //! collection, and `import` loads an export into one. `privacy` is applied before a document leaves its source.
 //!
 //! Documents stream from one to the other and are never held all at once; what grows is the graph of commits that
