@@ -9,11 +9,12 @@ mod visit;
 use clap::{Parser, Subcommand};
 use prowl_platform::{StoreUrl, arguments::wrong_use};
 
-pub use self::{
+pub use self::common::{Collection, Destination, Keep};
+use self::{
     collection::{ExportArgs, ImportArgs},
-    common::{Collection, CollectionArgs, Common, Destination, DestinationArgs, Keep, Names, Parts, Waiting},
+    common::DestinationArgs,
     sources::{EventsArgs, GitArgs, Output, SynthArgs},
-    visit::{GithubArgs, TargetArgs},
+    visit::GithubArgs,
 };
 use crate::{events, export, git, github, import, metrics, synth};
 
@@ -26,14 +27,13 @@ use crate::{events, export, git, github, import, metrics, synth};
                       S3.\n\nExit codes: 0 done, 1 failed, 2 wrong use."
 )]
 pub struct Args {
-    /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    command: Command,
 }
 
 /// The commands: sources of pull requests, and the two ways between a collection and an export.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     /// Bring the collection up to date with GitHub: only what changed since the last run
     #[command(
         after_help = "The first run reads everything, newest first; a later one reads what changed since. Stopped or \

@@ -13,8 +13,7 @@ pub(crate) const BOT: &str = "[bot]";
 
 /// One version of one pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the fields are GitHub's, documented in its REST reference")]
-pub struct Document {
+pub(crate) struct Document {
     /// `owner/repo#N`
     #[serde(rename = "_id")]
     pub key: String,
@@ -59,7 +58,7 @@ pub struct Document {
 /// Whether the pull request is still open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub(crate) enum State {
     /// Neither merged nor closed yet.
     Open,
     /// Merged, or closed without.
@@ -68,7 +67,7 @@ pub enum State {
 
 /// Who opened it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct User {
+pub(crate) struct User {
     /// Account name; from git, where no address of GitHub's tells it, the author's own name.
     pub login: String,
     /// `User` or `Bot`.
@@ -78,7 +77,7 @@ pub struct User {
 
 /// What kind of account opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum UserKind {
+pub(crate) enum UserKind {
     /// A person.
     User,
     /// An app; its login ends in `[bot]`.
@@ -87,7 +86,7 @@ pub enum UserKind {
 
 impl User {
     /// The user of that login; a bot when GitHub's naming says so.
-    pub fn new(login: String) -> Self {
+    pub(crate) fn new(login: String) -> Self {
         let kind = if login.ends_with(BOT) { UserKind::Bot } else { UserKind::User };
         Self { login, kind }
     }
@@ -95,28 +94,28 @@ impl User {
 
 /// A label by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Label {
+pub(crate) struct Label {
     /// Name as shown.
     pub name: String,
 }
 
 /// An account by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Login {
+pub(crate) struct Login {
     /// Account name.
     pub login: String,
 }
 
 /// A milestone by its title.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Milestone {
+pub(crate) struct Milestone {
     /// Title as shown.
     pub title: String,
 }
 
 /// Where the change goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Base {
+pub(crate) struct Base {
     /// Branch name.
     #[serde(rename = "ref")]
     pub branch: Option<String>,
@@ -128,14 +127,14 @@ pub struct Base {
 
 /// The repository a pull request belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BaseRepository {
+pub(crate) struct BaseRepository {
     /// `owner/name`
     pub full_name: String,
 }
 
 /// Where the change comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Head {
+pub(crate) struct Head {
     /// Branch name.
     #[serde(rename = "ref")]
     pub branch: Option<String>,
@@ -149,7 +148,7 @@ pub struct Head {
 /// The repository that holds the branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum HeadRepository {
+pub(crate) enum HeadRepository {
     /// The source does not know; the field is left out, since `null` says something else.
     Unknown,
     /// A fork that is gone: `null`, as at GitHub.
@@ -171,7 +170,7 @@ impl HeadRepository {
 
 /// One changed file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct File {
+pub(crate) struct File {
     /// Path; of a renamed file the new one.
     pub filename: String,
     /// What happened to it.
@@ -185,8 +184,7 @@ pub struct File {
 /// What happened to a file, in REST's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the variants are REST's words")]
-pub enum Status {
+pub(crate) enum Status {
     Added,
     Modified,
     Removed,
@@ -197,14 +195,14 @@ pub enum Status {
 
 /// A moment, as whole seconds since 1970 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Date(pub i64);
+pub(crate) struct Date(pub i64);
 
 impl Date {
     /// Relaxed extended JSON writes text for the years 1970 to 9999 only.
     const TEXT: std::ops::RangeInclusive<i64> = 0..=253_402_207_200;
 
     /// The moment in RFC 3339, `2026-11-24T21:45:00Z`; `None` outside of the years 1970 to 9999.
-    pub fn text(self) -> Option<String> {
+    pub(crate) fn text(self) -> Option<String> {
         let time = Self::TEXT.contains(&self.0).then(|| jiff::Timestamp::from_second(self.0).ok())??;
         Some(time.to_string())
     }

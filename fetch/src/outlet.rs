@@ -21,7 +21,7 @@ const BATCHES_WAITING: usize = 8;
 
 /// What a source tells of itself when it is through.
 #[derive(Debug)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// For the manifest: what the export was made from.
     pub input: Input,
     /// For the manifest: anything else worth knowing about the source.
@@ -36,7 +36,7 @@ pub struct Origin {
 
 /// What documents are made into, in the source's own thread, so that the other has only to store them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Extended JSON, one a line.
     Json,
     /// BSON, one after the other.
@@ -44,7 +44,7 @@ pub enum Form {
 }
 
 /// Where a source puts its documents.
-pub struct Outlet {
+pub(crate) struct Outlet {
     form: Form,
     privacy: Privacy,
     batch: Batch,
@@ -54,7 +54,7 @@ pub struct Outlet {
 
 /// What a number of documents is about.
 #[derive(Debug, Default)]
-pub struct Coverage {
+pub(crate) struct Coverage {
     /// Their repositories.
     pub repositories: HashSet<String>,
     /// Oldest and newest creation.
@@ -94,7 +94,7 @@ impl Outlet {
     /// # Errors
     /// [`Error::Cancelled`] when nobody takes documents any more and the source should stop; [`Error::NoBson`] when BSON
     /// cannot hold the document.
-    pub fn put(&mut self, document: Document) -> Result<(), Error> {
+    pub(crate) fn put(&mut self, document: Document) -> Result<(), Error> {
         let document = &self.privacy.apply(document);
         self.coverage.add(&document.base.repo.full_name, Some(document.created_at));
 
@@ -116,7 +116,7 @@ impl Outlet {
     ///
     /// # Errors
     /// [`Error::Cancelled`] when nobody takes documents any more.
-    pub fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if self.channel.is_closed() { Err(Error::Cancelled) } else { Ok(()) }
     }
 

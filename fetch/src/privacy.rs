@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The secret that holds the key for logins.
-pub const SECRET: &str = "login_hash_key";
+pub(crate) const SECRET: &str = "login_hash_key";
 
 /// Whoever knows the logins of GitHub could try all shorter keys.
 const SHORTEST_KEY: usize = 16;
@@ -28,7 +28,7 @@ const KEPT: usize = 8;
 
 /// What to leave out or to hide of each document.
 #[derive(Clone, Debug, Default)]
-pub struct Privacy {
+pub(crate) struct Privacy {
     /// Whether descriptions are left out. They become unknown, not empty.
     pub drop_bodies: bool,
     /// The key under which logins become tokens, where they do.
@@ -37,11 +37,11 @@ pub struct Privacy {
 
 /// The key under which logins become tokens. It is never printed.
 #[derive(Clone)]
-pub struct LoginKey(hmac::Key);
+pub(crate) struct LoginKey(hmac::Key);
 
 impl Privacy {
     /// The document as it may be stored.
-    pub fn apply(&self, mut document: Document) -> Document {
+    pub(crate) fn apply(&self, mut document: Document) -> Document {
         if self.drop_bodies {
             document.body = None;
         }
@@ -53,7 +53,7 @@ impl Privacy {
 
     /// A name for what is left out and hidden, by which a collection can tell that it is done alike at every run. It holds
     /// as much of the key as a token does.
-    pub fn mode(&self) -> String {
+    pub(crate) fn mode(&self) -> String {
         let bodies = if self.drop_bodies { "dropped" } else { "kept" };
         // No login holds a blank.
         let logins = self.hash_logins.as_ref().map(|key| format!("hashed by {}", key.token("this key")));
@@ -66,7 +66,7 @@ impl LoginKey {
     ///
     /// # Errors
     /// [`Error::WeakLoginKey`].
-    pub fn new(key: &SecretString) -> Result<Self, Error> {
+    pub(crate) fn new(key: &SecretString) -> Result<Self, Error> {
         let key = key.expose_secret().trim().as_bytes();
         if key.len() < SHORTEST_KEY {
             return Err(Error::WeakLoginKey { shortest: SHORTEST_KEY });

@@ -9,7 +9,7 @@ use prowl_platform::{Kind, Store, shutdown};
 use serde::Serialize;
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-pub use self::compression::Compression;
+pub(crate) use self::compression::Compression;
 pub(crate) use self::parts::{PartWriter, Parts, Totals};
 use crate::{
     Error,
@@ -73,7 +73,7 @@ pub(crate) struct Made {
 ///
 /// # Errors
 /// Those of the source and of the store.
-pub async fn publish(
+pub(crate) async fn publish(
     store: &Store,
     part_size: PartSize,
     compression: Compression,
@@ -180,7 +180,7 @@ impl Report {
     }
 
     /// The summary for a person.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         use indicatif::HumanBytes;
         let day = |time: &Option<String>| time.as_deref().map_or("-", |time| &time[..10]).to_owned();
         let Some(snapshot) = &self.snapshot else {

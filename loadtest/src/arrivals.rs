@@ -38,7 +38,7 @@ const AT_ONCE: u64 = 128;
 
 /// When calls become due.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Calls a second.
     pub rate: f64,
     /// How long.
@@ -52,7 +52,7 @@ pub struct Plan {
 
 /// What came of a plan.
 #[derive(Debug)]
-pub struct Arrived<T> {
+pub(crate) struct Arrived<T> {
     /// When it began.
     pub begun: Instant,
     /// One for each call that was made, in the order in which they were due, with what `call` gave beside.
@@ -63,13 +63,13 @@ pub struct Arrived<T> {
 
 impl<T> Arrived<T> {
     /// The samples alone.
-    pub fn into_samples(self) -> Samples {
+    pub(crate) fn into_samples(self) -> Samples {
         Samples(self.samples.into_iter().map(|(sample, _)| sample).collect())
     }
 }
 
 /// The moments of a plan, from its begin.
-pub fn moments(plan: Plan) -> impl Iterator<Item = Duration> {
+pub(crate) fn moments(plan: Plan) -> impl Iterator<Item = Duration> {
     let mut dice = ChaCha8Rng::seed_from_u64(plan.seed);
     let mut due = 0.0;
     std::iter::from_fn(move || {
@@ -202,7 +202,7 @@ where
 }
 
 /// Makes a call at each moment of the plan, or until it is told to end; `call` is given its number. Ends when all have ended.
-pub async fn arrive<T, F>(plan: Plan, until: &CancellationToken, mut call: impl FnMut(u64) -> F) -> Arrived<T>
+pub(crate) async fn arrive<T, F>(plan: Plan, until: &CancellationToken, mut call: impl FnMut(u64) -> F) -> Arrived<T>
 where
     T: Send + 'static,
     F: Future<Output = (Outcome, T)> + Send + 'static,

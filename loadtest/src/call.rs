@@ -54,10 +54,10 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Score, Self::Batch, Self::Stream, Self::Oip, Self::Http, Self::Abuse];
+    pub(crate) const ALL: [Self; 6] = [Self::Score, Self::Batch, Self::Stream, Self::Oip, Self::Http, Self::Abuse];
 
     /// As it is called in scenarios, rules and reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Score => "score",
             Self::Batch => "batch",
@@ -71,7 +71,7 @@ impl Kind {
 
 /// What a call is about.
 #[derive(Debug, Clone)]
-pub enum Documents {
+pub(crate) enum Documents {
     /// One pull request.
     One(Bytes),
     /// As many as a batch or a stream carries.
@@ -97,7 +97,7 @@ impl Documents {
 
 /// Makes calls.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// Who is asked.
     pub target: Arc<Target>,
     /// Who has to answer; anybody without.
@@ -110,7 +110,7 @@ pub struct Caller {
 
 /// Whose answers came, and how often calls were made again.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub(crate) struct Answers {
     by_digest: Mutex<BTreeMap<Bytes, u64>>,
     again: AtomicU64,
 }
@@ -125,13 +125,13 @@ impl Answers {
     }
 
     /// Answers by the digest of the model that gave them.
-    pub fn by_digest(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn by_digest(&self) -> BTreeMap<String, u64> {
         let kept = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().map(|(digest, count)| (String::from_utf8_lossy(digest).into_owned(), *count)).collect()
     }
 
     /// How often calls were made after the first time.
-    pub fn again(&self) -> u64 {
+    pub(crate) fn again(&self) -> u64 {
         self.again.load(Relaxed)
     }
 }
@@ -148,7 +148,7 @@ pub(crate) struct Persistent {
 
 impl Caller {
     /// Asks about these.
-    pub async fn call(&self, kind: Kind, documents: Documents) -> Outcome {
+    pub(crate) async fn call(&self, kind: Kind, documents: Documents) -> Outcome {
         match (kind, documents) {
             (Kind::Score, Documents::One(document)) => match &self.answers {
                 None => self.judge_score(document).await.0,
@@ -163,7 +163,7 @@ impl Caller {
     }
 
     /// Scores one pull request, and gives the answer, too.
-    pub async fn score(&self, document: Bytes) -> (Outcome, Option<ScoreResponse>) {
+    pub(crate) async fn score(&self, document: Bytes) -> (Outcome, Option<ScoreResponse>) {
         match timeout(self.deadline, self.target.scoring().score(request(document))).await {
             Err(_) => (Outcome::Silent, None),
             Ok(Err(status)) => (refused(&status), None),
@@ -175,7 +175,7 @@ impl Caller {
     }
 
     /// Scores one pull request, and reads of the answer only what is judged. Tells, too, whether the answer has a band.
-    pub async fn judge_score(&self, document: Bytes) -> (Outcome, bool) {
+    pub(crate) async fn judge_score(&self, document: Bytes) -> (Outcome, bool) {
         timeout(self.deadline, self.score_judged(document)).await.unwrap_or((Outcome::Silent, false))
     }
 

@@ -36,7 +36,7 @@ const TELL: Duration = Duration::from_secs(5);
 
 /// Where pull requests come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// `latest` or the name of an export of the store.
     Export(String),
     /// Files of one document a line, plain, gzip or zstd.
@@ -51,7 +51,7 @@ pub struct Deck {
 
 /// Documents without end: all of the deck in an order of its own, then all in another.
 #[derive(Debug)]
-pub struct Draws {
+pub(crate) struct Draws {
     deck: Arc<Deck>,
     order: Vec<u32>,
     place: usize,
@@ -63,7 +63,7 @@ impl Deck {
     ///
     /// # Errors
     /// What is to be read is not there or is damaged, or holds no document.
-    pub async fn draw(origin: &Origin, store: Option<&Store>, size: usize, seed: u64) -> Result<Self, Error> {
+    pub(crate) async fn draw(origin: &Origin, store: Option<&Store>, size: usize, seed: u64) -> Result<Self, Error> {
         let (name, inputs) = inputs(origin, store).await?;
         // Of files that somebody has named none is left out.
         let least = if matches!(origin, Origin::Files(_)) { inputs.len() } else { PARTS };
@@ -78,32 +78,27 @@ impl Deck {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.documents.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.documents.is_empty()
     }
 
     /// The others than those at these places; nothing where there are none.
     #[must_use]
-    pub fn without(&self, places: &BTreeSet<usize>) -> Option<Self> {
+    pub(crate) fn without(&self, places: &BTreeSet<usize>) -> Option<Self> {
         let others = self.documents.iter().enumerate().filter(|(place, _)| !places.contains(place));
         let documents: Vec<Bytes> = others.map(|(_, document)| document.clone()).collect();
         (!documents.is_empty()).then_some(Self { documents })
     }
 
     /// One of them.
-    pub fn document(&self, place: usize) -> &Bytes {
+    pub(crate) fn document(&self, place: usize) -> &Bytes {
         &self.documents[place]
     }
 }
 
 impl Draws {
     /// Draws of a seed.
-    pub fn of(deck: &Arc<Deck>, seed: u64) -> Self {
+    pub(crate) fn of(deck: &Arc<Deck>, seed: u64) -> Self {
         let order = (0..deck.len() as u32).collect();
         let mut draws = Self { deck: Arc::clone(deck), order, place: 0, dice: ChaCha8Rng::seed_from_u64(seed) };
         draws.shuffle();
@@ -111,7 +106,7 @@ impl Draws {
     }
 
     /// The next one, and its place in the deck.
-    pub fn draw(&mut self) -> (usize, Bytes) {
+    pub(crate) fn draw(&mut self) -> (usize, Bytes) {
         if self.place == self.order.len() {
             self.shuffle();
         }
@@ -121,7 +116,7 @@ impl Draws {
     }
 
     /// So many of the next.
-    pub fn take(&mut self, count: usize) -> Vec<Bytes> {
+    pub(crate) fn take(&mut self, count: usize) -> Vec<Bytes> {
         (0..count).map(|_| self.draw().1).collect()
     }
 

@@ -13,9 +13,9 @@
 //! again that no server has begun, as clients of gRPC do, and count how often.
 
 pub mod args;
-pub mod arrivals;
-pub mod call;
-pub mod deck;
+mod arrivals;
+mod call;
+mod deck;
 mod error;
 pub mod gate;
 mod generator;
@@ -24,13 +24,13 @@ pub mod load;
 mod open;
 pub mod rehearse;
 pub mod report;
-pub mod sample;
-pub mod scenarios;
+mod sample;
+mod scenarios;
 mod skimmed;
-pub mod stats;
-pub mod target;
+mod stats;
+mod target;
 mod tensors;
-pub mod thresholds;
+mod thresholds;
 pub mod trend;
 pub mod verdict;
 

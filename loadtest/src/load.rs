@@ -279,7 +279,7 @@ impl Report {
     }
 
     /// How many calls there were.
-    pub fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.rows.iter().map(|row| row.calls as u64).sum()
     }
 

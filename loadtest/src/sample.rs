@@ -106,7 +106,7 @@ pub struct Sample {
 impl Sample {
     /// From the moment at which it was sent: what the server and the way to it add. A stall of the server is in it for
     /// all who were due, too, since nobody waits for an answer before the next call; a pause of the generator is not.
-    pub fn served(&self) -> Duration {
+    pub(crate) fn served(&self) -> Duration {
         self.took.saturating_sub(self.lag)
     }
 }
@@ -118,51 +118,38 @@ pub struct Samples(pub Vec<Sample>);
 
 impl Samples {
     /// Milliseconds of each call that was answered, in the order in which they were due. A call that was not has no time of
-    /// its own: it counts in the [rate of errors](Self::error_rate).
-    pub fn answered_ms(&self) -> Vec<f64> {
+    /// its own: it counts among the [failures](Self::failures).
+    pub(crate) fn answered_ms(&self) -> Vec<f64> {
         self.answered().map(|sample| sample.took.as_secs_f64() * 1e3).collect()
     }
 
     /// The same [from when they were sent](Sample::served).
-    pub fn served_ms(&self) -> Vec<f64> {
+    pub(crate) fn served_ms(&self) -> Vec<f64> {
         self.answered().map(|sample| sample.served().as_secs_f64() * 1e3).collect()
     }
 
     /// Those that were answered.
-    pub fn answered(&self) -> impl Iterator<Item = &Sample> {
+    pub(crate) fn answered(&self) -> impl Iterator<Item = &Sample> {
         self.0.iter().filter(|sample| sample.outcome == Outcome::Answered)
     }
 
     /// How many calls were not answered, by what came of them instead.
-    pub fn failures(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn failures(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::<Outcome, u64>::new();
-        for sample in self.failed() {
+        for sample in self.0.iter().filter(|sample| sample.outcome != Outcome::Answered) {
             *counts.entry(sample.outcome).or_default() += 1;
         }
         counts.into_iter().map(|(outcome, count)| (outcome.to_string(), count)).collect()
     }
 
-    /// Share of the calls that were not answered. 1 where there are none at all: nothing was answered, and what is judged by
-    /// it must not pass for that.
-    pub fn error_rate(&self) -> f64 {
-        if self.is_empty() {
-            return 1.0;
-        }
-        self.failed().count() as f64 / self.len() as f64
-    }
-
     /// How many calls there were.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there were none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    fn failed(&self) -> impl Iterator<Item = &Sample> {
-        self.0.iter().filter(|sample| sample.outcome != Outcome::Answered)
     }
 }
 
@@ -239,17 +226,9 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_of_errors_is_the_share_of_what_failed() {
-        assert_eq!(samples(&ALL).error_rate(), 0.9);
-        assert_eq!(samples(&ALL[..1]).error_rate(), 0.0);
-        assert_eq!(samples(&ALL[1..]).error_rate(), 1.0);
-        assert_eq!((samples(&ALL).len(), samples(&ALL).is_empty()), (10, false));
-    }
-
-    #[test]
     fn nothing_called_is_nothing_answered() {
         let none = Samples::default();
-        assert_eq!((none.len(), none.is_empty(), none.error_rate()), (0, true, 1.0));
+        assert_eq!((none.len(), none.is_empty()), (0, true));
         assert!(none.answered_ms().is_empty() && none.failures().is_empty());
     }
 }

@@ -48,7 +48,7 @@ const DAY: [(Kind, u32); 5] =
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Only(Kind::Score),
         Self::Only(Kind::Batch),
         Self::Only(Kind::Stream),
@@ -61,7 +61,7 @@ impl Scenario {
     ];
 
     /// As it is named on the command line.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Only(kind) => kind.name(),
             Self::Mixed => "mixed",
@@ -71,7 +71,7 @@ impl Scenario {
     }
 
     /// What it does, as the command line tells it.
-    pub fn about(self) -> &'static str {
+    pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Only(Kind::Score) => "One pull request a call",
             Self::Only(Kind::Batch) => "Many in one call, as many as --batch-size",

@@ -70,7 +70,7 @@ pub struct Address {
 }
 
 /// A server that is spoken to over a number of connections. Nothing is connected before the first call.
-pub struct Target {
+pub(crate) struct Target {
     name: &'static str,
     url: Url,
     channels: Vec<Channel>,
@@ -80,14 +80,14 @@ pub struct Target {
 }
 
 /// A channel whose calls bring a token.
-pub type Authorized = InterceptedService<Channel, Bearer>;
+pub(crate) type Authorized = InterceptedService<Channel, Bearer>;
 
 impl Target {
     /// Prepares to speak to a server over so many connections.
     ///
     /// # Errors
     /// The certificates or the token cannot be used.
-    pub fn new(address: &Address, connections: usize) -> Result<Self, Error> {
+    pub(crate) fn new(address: &Address, connections: usize) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Target { name: address.name, url: address.url.to_string(), reason };
         let mut endpoint = Endpoint::from_shared(address.url.as_str().to_owned())
             .map_err(|error| wrong(format!("{error}; write http://HOST:PORT or https://HOST:PORT")))?
@@ -115,18 +115,13 @@ impl Target {
         })
     }
 
-    /// What it is called.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Where its gRPC port is.
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
     /// The service, over one of the connections, which take turns.
-    pub fn scoring(&self) -> ScoringClient<Authorized> {
+    pub(crate) fn scoring(&self) -> ScoringClient<Authorized> {
         ScoringClient::with_interceptor(self.channel(), self.bearer.clone()).max_decoding_message_size(LONGEST_ANSWER)
     }
 
@@ -142,7 +137,7 @@ impl Target {
     }
 
     /// The service of the Open Inference Protocol.
-    pub fn inference(&self) -> GrpcInferenceServiceClient<Authorized> {
+    pub(crate) fn inference(&self) -> GrpcInferenceServiceClient<Authorized> {
         GrpcInferenceServiceClient::with_interceptor(self.channel(), self.bearer.clone())
             .max_decoding_message_size(LONGEST_ANSWER)
     }
@@ -151,7 +146,7 @@ impl Target {
     ///
     /// # Errors
     /// No HTTP port was named.
-    pub fn http(&self, method: reqwest::Method, path: &str) -> Result<reqwest::RequestBuilder, Error> {
+    pub(crate) fn http(&self, method: reqwest::Method, path: &str) -> Result<reqwest::RequestBuilder, Error> {
         let (url, client) = self.http.as_ref().ok_or(Error::NoHttp { name: self.name })?;
         let url = url.join(path).map_err(|error| Error::Target {
             name: self.name,
@@ -187,7 +182,7 @@ impl Target {
     ///
     /// # Errors
     /// It is not ready after `patience`, or says something that no waiting mends.
-    pub async fn ready(&self, patience: Duration) -> Result<(GetModelResponse, Duration), Error> {
+    pub(crate) async fn ready(&self, patience: Duration) -> Result<(GetModelResponse, Duration), Error> {
         let (begun, until) = (Instant::now(), Instant::now() + patience);
         let mut last = SILENT.to_owned();
         loop {

@@ -17,7 +17,7 @@ pub(crate) fn method(kind: Kind) -> &'static str {
 ///
 /// # Errors
 /// It cannot be read, or a line is no rule.
-pub fn of_file(path: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn of_file(path: &Path) -> Result<Vec<String>, Error> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::File { what: "read", path: path.to_owned(), source })?;
     let lines = text.lines().enumerate().filter_map(|(place, line)| {
@@ -31,7 +31,7 @@ pub fn of_file(path: &Path) -> Result<Vec<String>, Error> {
 ///
 /// # Errors
 /// It is none.
-pub fn rewritten(rule: &str, place: impl Fn() -> String) -> Result<String, Error> {
+pub(crate) fn rewritten(rule: &str, place: impl Fn() -> String) -> Result<String, Error> {
     let wrong = |reason: String| Error::Rule { place: place(), rule: rule.to_owned(), reason };
     let written = match rule.split_once(" for ") {
         None => rule.to_owned(),

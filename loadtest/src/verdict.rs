@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::stats::Interval;
 
 /// Version of the form of `verdict.json`.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// Whether a version may take the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub enum Decision {
 
 impl Decision {
     /// What a person is told.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Go => "go",
             Self::NoGo => "no go",
@@ -49,7 +49,7 @@ impl Decision {
 /// What a gate found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// [`SCHEMA`], of the program that wrote it.
+    /// Version of the form, by the program that wrote it.
     pub schema: u32,
     /// What the checks come to. A `web` metric of Argo Rollouts reads `{$.decision}`.
     pub decision: Decision,
@@ -82,7 +82,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// What checks come to. Where nothing was checked, nothing is known.
-    pub fn decide(checks: &[Check]) -> Decision {
+    pub(crate) fn decide(checks: &[Check]) -> Decision {
         if checks.iter().any(|check| check.holds == Some(false)) {
             Decision::NoGo
         } else if checks.is_empty() || checks.iter().any(|check| check.holds.is_none()) {

@@ -8,17 +8,14 @@ use super::{
     common::{CollectionArgs, Common, Parts, Waiting},
     values,
 };
-use crate::{
-    export::{self, Format},
-    import,
-};
+use crate::{export, extjson::Format, import};
 
 /// Most readers of a collection at once.
 const MOST_READERS: u64 = 64;
 
 /// `prowl-fetch export`
 #[derive(Debug, Group)]
-pub struct ExportArgs {
+pub(super) struct ExportArgs {
     /// Where to publish, a URL such as `file:///absolute/directory` or `s3://bucket/prefix`
     #[arg(long, value_name = "URL", env = "PROWL_STORE")]
     pub store: String,
@@ -71,7 +68,7 @@ impl From<ExportArgs> for export::Config {
 
 /// `prowl-fetch import`
 #[derive(Debug, Group)]
-pub struct ImportArgs {
+pub(super) struct ImportArgs {
     /// Published exports by name, `latest`, files or folders of extended JSON, and `-` for standard input
     #[arg(value_name = "EXPORT|FILE|FOLDER", required = true)]
     pub exports: Vec<String>,

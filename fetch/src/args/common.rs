@@ -20,7 +20,7 @@ use crate::{
 /// What every command takes.
 #[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "What is told of the run")]
-pub struct Common {
+pub(super) struct Common {
     /// Print the summary as JSON on stdout
     #[arg(long)]
     pub json: bool,
@@ -55,7 +55,7 @@ impl Keep {
     ///
     /// # Errors
     /// There is no key, or it is too short.
-    pub fn privacy(self, secrets: &Secrets) -> Result<Privacy, Error> {
+    pub(crate) fn privacy(self, secrets: &Secrets) -> Result<Privacy, Error> {
         let key = |()| LoginKey::new(&secrets.need(privacy::SECRET)?);
         Ok(Privacy { drop_bodies: self.drop_bodies, hash_logins: self.hash_logins.then_some(()).map(key).transpose()? })
     }
@@ -63,7 +63,7 @@ impl Keep {
 
 /// How the parts of an export are written.
 #[derive(Debug, Clone, Group)]
-pub struct Parts {
+pub(super) struct Parts {
     /// Begin a new part file after this much JSON (64MiB) or this many documents (10000)
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = values::part_size)]
     pub part_size: PartSize,
@@ -74,7 +74,7 @@ pub struct Parts {
 
 /// Which collection.
 #[derive(Debug, Clone, Group)]
-pub struct Names {
+pub(super) struct Names {
     /// Database [default: that of the URI, else prowl]
     #[arg(long, value_name = "NAME")]
     pub database: Option<String>,
@@ -86,7 +86,7 @@ pub struct Names {
 /// How long a collection that is written to is waited for.
 #[derive(Debug, Clone, Copy, Group)]
 #[command(next_help_heading = "MongoDB")]
-pub struct Waiting {
+pub(super) struct Waiting {
     /// How long the database may be away, once it was there, before that ends the run
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = values::duration)]
     pub mongo_patience: Duration,
@@ -95,7 +95,7 @@ pub struct Waiting {
 /// A collection that a command cannot do without.
 #[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "MongoDB")]
-pub struct CollectionArgs {
+pub(super) struct CollectionArgs {
     /// The server, such as `mongodb://localhost` [default: the secret `mongo_uri`, which may hold a password]
     #[arg(long, value_name = "URI", value_parser = mongo::Uri)]
     pub mongo: Option<String>,
@@ -107,7 +107,7 @@ pub struct CollectionArgs {
 /// Where the documents of a source go: into an export, or into the collection.
 #[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Where to")]
-pub struct DestinationArgs {
+pub(super) struct DestinationArgs {
     /// Publish an export there, a URL such as `file:///absolute/directory` or `s3://bucket/prefix` [env: PROWL_STORE]
     // `clap` does not tell a variable from a flag, and beside `--mongo` only the flag contradicts.
     #[arg(long, value_name = "URL")]
@@ -117,6 +117,7 @@ pub struct DestinationArgs {
     pub parts: Parts,
     /// Bring the collection of this server forward instead; without a URI that of the secret `mongo_uri`
     #[arg(long, value_name = "URI", value_parser = mongo::Uri)]
+    #[allow(clippy::option_option, reason = "whether it is typed, and whether with a URI")]
     pub mongo: Option<Option<String>>,
     /// Its names.
     #[command(flatten)]
@@ -139,7 +140,7 @@ impl Collection {
     ///
     /// # Errors
     /// Neither has one.
-    pub fn with(self, secrets: &Secrets) -> Result<mongo::Config, Error> {
+    pub(crate) fn with(self, secrets: &Secrets) -> Result<mongo::Config, Error> {
         let uri = self.uri.map_or_else(|| secrets.need(mongo::SECRET), |uri| Ok(SecretString::from(uri)))?;
         let Names { database, collection } = self.names;
         Ok(mongo::Config { uri, database, collection, patience: self.patience })
@@ -148,12 +149,12 @@ impl Collection {
 
 impl CollectionArgs {
     /// The collection, which is not waited for once it was there.
-    pub fn once(self) -> Collection {
+    pub(super) fn once(self) -> Collection {
         Collection { uri: self.mongo, names: self.names, patience: Duration::ZERO }
     }
 
     /// The collection, and how long it is waited for.
-    pub fn waiting(self, waiting: Waiting) -> Collection {
+    pub(super) fn waiting(self, waiting: Waiting) -> Collection {
         Collection { patience: waiting.mongo_patience, ..self.once() }
     }
 }

@@ -13,7 +13,7 @@ use crate::{events, git, synth};
 
 /// What becomes of what a source gives.
 #[derive(Debug, Clone, Group)]
-pub struct Output {
+pub(super) struct Output {
     /// Where to.
     #[command(flatten)]
     pub to: DestinationArgs,
@@ -27,7 +27,7 @@ pub struct Output {
 
 /// `prowl-fetch git`
 #[derive(Debug, Group)]
-pub struct GitArgs {
+pub(super) struct GitArgs {
     /// Folder of the clone
     #[arg(long, value_name = "CLONE")]
     pub path: PathBuf,
@@ -53,7 +53,7 @@ impl From<GitArgs> for git::Config {
 
 /// `prowl-fetch synth`
 #[derive(Debug, Group)]
-pub struct SynthArgs {
+pub(super) struct SynthArgs {
     /// Number of pull requests; about 2% appear in an older version, too
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub count: u64,
@@ -103,7 +103,7 @@ impl TryFrom<SynthArgs> for synth::Config {
 
 /// `prowl-fetch webhook` and `prowl-fetch gharchive`
 #[derive(Debug, Group)]
-pub struct EventsArgs {
+pub(super) struct EventsArgs {
     /// Files, folders of such, or - for stdin
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,

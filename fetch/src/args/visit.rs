@@ -17,7 +17,7 @@ use crate::github::{Config, Target};
 
 /// `prowl-fetch github`
 #[derive(Debug, Group)]
-pub struct GithubArgs {
+pub(super) struct GithubArgs {
     /// What to collect.
     #[command(flatten)]
     pub targets: TargetArgs,
@@ -62,7 +62,7 @@ pub struct GithubArgs {
 /// What to collect.
 #[derive(Debug, Group)]
 #[group(required = true, multiple = true)]
-pub struct TargetArgs {
+pub(super) struct TargetArgs {
     /// These repositories
     #[arg(long, value_name = "OWNER/NAME", num_args = 1.., value_parser = values::repository)]
     pub repo: Vec<String>,

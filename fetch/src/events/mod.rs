@@ -80,7 +80,7 @@ impl From<serde_json::Error> for Told {
 ///
 /// # Errors
 /// A file cannot be read, holds no pull request, or too many lines are malformed.
-pub fn webhook(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
+pub(crate) fn webhook(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     read(&webhook::FORMAT, config, outlet)
 }
 
@@ -88,7 +88,7 @@ pub fn webhook(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
 ///
 /// # Errors
 /// A file cannot be read, holds no pull request, or too many lines are malformed.
-pub fn gharchive(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
+pub(crate) fn gharchive(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     read(&archive::FORMAT, config, outlet)
 }
 

@@ -24,9 +24,9 @@ use prowl_platform::{Folder, Input, Kind, Store, shutdown};
 use serde_json::{Map, Value, json};
 
 use self::{filter::Filter, plan::Plan, reader::Work, snapshot::Consistency};
-pub use crate::extjson::Format;
 use crate::{
-    Error, extjson,
+    Error,
+    extjson::{self, Format},
     mongo::{Mongo, Settings},
     outlet::Origin,
     publish::{Compression, Made, PRIVACY, PartSize, Parts, Report, complete, unless_signalled},
@@ -75,7 +75,7 @@ impl Config {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn query(text: &str) -> Result<RawDocumentBuf, String> {
+pub(crate) fn query(text: &str) -> Result<RawDocumentBuf, String> {
     let query = extjson::read(text.as_bytes()).map_err(|error| error.to_string())?;
     Document::try_from(&query).map_err(|error| error.to_string())?;
     Ok(query)
@@ -86,7 +86,7 @@ pub fn query(text: &str) -> Result<RawDocumentBuf, String> {
 ///
 /// # Errors
 /// Those of the database and of the store; [`Error::NothingToExport`].
-pub async fn export(config: &Config, mongo: &Mongo, store: &Store) -> Result<Report, Error> {
+pub(crate) async fn export(config: &Config, mongo: &Mongo, store: &Store) -> Result<Report, Error> {
     let filter = Filter::of(config)?;
     let terms = terms(config, mongo, &filter).await?;
     if config.if_new

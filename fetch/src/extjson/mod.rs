@@ -2,7 +2,7 @@
 //! (<https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md>).
 //!
 //! [`write`] prints what `mongoexport` prints, compact and in UTF-8, equal to what pymongo's `bson.json_util` means;
-//! types that pymongo no longer tells apart (symbol, undefined, `DBPointer`) keep their own form. [`read`] takes the
+//! types that pymongo no longer tells apart (symbol, undefined, `DBPointer`) keep their own form. `read` takes the
 //! relaxed, the canonical and the legacy forms. Any bytes end in a document or in an error.
 
 mod date;
@@ -16,9 +16,11 @@ mod write;
 
 use std::str::FromStr;
 
-pub(crate) use self::walk::{Elements, string};
+pub(crate) use self::{
+    read::read,
+    walk::{Elements, string},
+};
 pub use self::{
-    read::{Unreadable, read},
     walk::Damaged,
     write::{Unwritable, write},
 };

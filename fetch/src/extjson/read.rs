@@ -12,7 +12,7 @@ use super::{
 /// Why a text is no document of extended JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} (byte {at})")]
-pub struct Unreadable {
+pub(crate) struct Unreadable {
     what: Wrong,
     /// Where in the text, from 1.
     at: usize,
@@ -22,7 +22,7 @@ pub struct Unreadable {
 ///
 /// # Errors
 /// It is no JSON, not one object, or a name such as `$date` has another value than extended JSON gives it.
-pub fn read(text: &[u8]) -> Result<RawDocumentBuf, Unreadable> {
+pub(crate) fn read(text: &[u8]) -> Result<RawDocumentBuf, Unreadable> {
     let mut reader = Reader { text: Text { bytes: text, at: 0 }, out: Vec::with_capacity(text.len()) };
     let read = reader.whole();
     let at = reader.text.at.min(text.len()) + 1;

@@ -56,7 +56,7 @@ struct Head {
 /// # Errors
 /// `git` is missing, the path is no repository, the branch is unknown or empty, there is no pull request, or `git`
 /// fails half-way.
-pub fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
+pub(crate) fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     let git = Git::new(&config.path);
     let head = find_head(&git, config)?;
     let mut notes = Vec::new();

@@ -34,7 +34,7 @@ struct Look {
 ///
 /// # Errors
 /// As of [`super::collect`]; and a signal.
-pub async fn estimate(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<Estimate, Error> {
+pub(crate) async fn estimate(config: Config, mongo: &Mongo, secrets: Secrets) -> Result<Estimate, Error> {
     let stop = shutdown::signal();
     tokio::select! {
         estimate = look_at_all(config, mongo, secrets) => estimate,

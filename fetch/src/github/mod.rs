@@ -35,9 +35,9 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use self::{
+pub(crate) use self::{
     estimate::estimate,
-    report::{Calls, Estimate, Problem, PullRequests, Report, Repositories, Retries},
+    report::{Estimate, Report},
     run::collect,
     targets::Target,
     trouble::Trouble,

@@ -124,7 +124,7 @@ impl Report {
     }
 
     /// The summary for a person.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let Self { repositories, pull_requests, .. } = self;
         let mut lines = vec![format!(
             "collected {} of {}",
@@ -162,7 +162,7 @@ impl Report {
     }
 
     /// Why the run does not count as one that did all of its work, if it does not.
-    pub fn incomplete(&self) -> Option<Error> {
+    pub(crate) fn incomplete(&self) -> Option<Error> {
         if let Some(signal) = self.stopped {
             return Some(Error::Interrupted(signal));
         }
@@ -193,7 +193,7 @@ pub struct Estimate {
 
 impl Estimate {
     /// The same for a person.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut lines = vec![
             format!(
                 "would collect about {} of {}, of which {} did not change",
@@ -215,7 +215,7 @@ impl Estimate {
     }
 
     /// Why the estimate is not whole, if it is not.
-    pub fn incomplete(&self) -> Option<Error> {
+    pub(crate) fn incomplete(&self) -> Option<Error> {
         incomplete(&self.problems, self.problems.len() as u64, 0)
     }
 }

@@ -50,7 +50,12 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What no repository could do without: the collection, or a token that GitHub takes.
-pub async fn collect(config: Config, privacy: Privacy, mongo: &Mongo, secrets: Secrets) -> Result<Report, Error> {
+pub(crate) async fn collect(
+    config: Config,
+    privacy: Privacy,
+    mongo: &Mongo,
+    secrets: Secrets,
+) -> Result<Report, Error> {
     let mut stop = pin!(shutdown::signal());
     let begun = Instant::now();
     let prepare = async {

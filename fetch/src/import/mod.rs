@@ -71,7 +71,7 @@ pub struct Report {
 ///
 /// # Errors
 /// Those of the database and of the store; a source is missing or damaged; [`Error::TooManyRejects`].
-pub async fn import(config: &Config, mongo: &Mongo, store: Option<&Store>) -> Result<Report, Error> {
+pub(crate) async fn import(config: &Config, mongo: &Mongo, store: Option<&Store>) -> Result<Report, Error> {
     let stop = shutdown::signal();
     let (sources, settings) = source::find(&config.sources, store).await?;
     let (batches, waiting) = mpsc::channel(WAITING);
@@ -192,7 +192,7 @@ fn document(text: &[u8]) -> Result<RawDocumentBuf, String> {
 
 impl Report {
     /// The summary for a person.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut lines = vec![
             format!("imported into {} at {}", self.collection, self.hosts),
             format!(

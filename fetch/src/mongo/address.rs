@@ -29,7 +29,7 @@ const HARMLESS: [&str; 7] = [
 /// For `#[arg(value_parser = …)]`: a URI that holds no password, since everybody on a machine can read what programs are
 /// called with. Of one that is refused nothing is repeated, other than by clap's own parsers.
 #[derive(Debug, Clone)]
-pub struct Uri;
+pub(crate) struct Uri;
 
 impl TypedValueParser for Uri {
     type Value = String;

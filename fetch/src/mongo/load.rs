@@ -51,7 +51,7 @@ pub struct LoadReport {
 ///
 /// # Errors
 /// Those of the source and of the database; [`Error::StoppedLoading`].
-pub async fn load(
+pub(crate) async fn load(
     mongo: &Mongo,
     privacy: Privacy,
     in_order: bool,
@@ -129,7 +129,7 @@ async fn gather(batches: &mut mpsc::Receiver<Batch>) -> Option<Vec<RawDocumentBu
 
 impl LoadReport {
     /// The summary for a person.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut lines = vec![
             format!("stored in {} at {}", self.collection, self.hosts),
             format!(

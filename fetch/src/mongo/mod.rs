@@ -30,22 +30,21 @@ use mongodb::{
 use secrecy::SecretString;
 
 use self::failure::Failure;
+pub(crate) use self::{address::Uri, load::load, version::Identity};
 pub use self::{
-    address::Uri,
-    load::{LoadReport, load},
+    load::LoadReport,
     settings::Settings,
     state::{Missed, Repository, Status, Walk},
     upsert::Written,
-    version::Identity,
 };
 use crate::Error;
 
 /// The secret that holds the URI of the database.
-pub const SECRET: &str = "mongo_uri";
+pub(crate) const SECRET: &str = "mongo_uri";
 /// The database where neither the user nor the URI names one.
-pub const DATABASE: &str = "prowl";
+const DATABASE: &str = "prowl";
 /// The collection where the user names none.
-pub const COLLECTION: &str = "pull_requests";
+const COLLECTION: &str = "pull_requests";
 /// The collection of the state, beside that of the pull requests; beside another one it bears that one's name, too,
 /// since what is stored in the one is not stored in the other.
 const STATE: &str = "fetch_state";
@@ -59,9 +58,9 @@ const CLOSE: Duration = Duration::from_secs(5);
 pub struct Config {
     /// Where the database is, with user and password.
     pub uri: SecretString,
-    /// Its name; else the one in the URI, else [`DATABASE`].
+    /// Its name; else the one in the URI, else `prowl`.
     pub database: Option<String>,
-    /// The collection; else [`COLLECTION`].
+    /// The collection; else `pull_requests`.
     pub collection: Option<String>,
     /// How long it may be away, once it was there, before that ends the run.
     pub patience: Duration,
@@ -143,12 +142,12 @@ impl Mongo {
     }
 
     /// The collection, to be read as the URI says.
-    pub fn pull_requests(&self) -> &Collection<RawDocumentBuf> {
+    pub(crate) fn pull_requests(&self) -> &Collection<RawDocumentBuf> {
         &self.pull_requests
     }
 
     /// Names of the database and the collection, `prowl.pull_requests`.
-    pub fn namespace(&self) -> String {
+    pub(crate) fn namespace(&self) -> String {
         self.pull_requests.namespace().to_string()
     }
 
@@ -161,7 +160,7 @@ impl Mongo {
     }
 
     /// Where the database is: hosts and ports, nothing secret.
-    pub fn hosts(&self) -> &str {
+    pub(crate) fn hosts(&self) -> &str {
         &self.hosts
     }
 

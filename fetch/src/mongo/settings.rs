@@ -14,7 +14,8 @@ const ID: &str = "settings";
 /// What is written down at the first run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// [`Privacy::mode`]: a person who has a name in one half of the collection and a token in the other would be two.
+    /// What is left out and hidden: a person who has a name in one half of the collection and a token in the other
+    /// would be two.
     pub privacy: String,
 }
 

@@ -6,7 +6,7 @@ use super::moment::milliseconds;
 
 /// What a pull request is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity<'a> {
+pub(crate) struct Identity<'a> {
     /// `base.repo.full_name`
     pub repository: &'a str,
     /// `number`
@@ -15,7 +15,7 @@ pub struct Identity<'a> {
 
 impl<'a> Identity<'a> {
     /// That of a document, if it has one.
-    pub fn of(document: &'a RawDocument) -> Option<Self> {
+    pub(crate) fn of(document: &'a RawDocument) -> Option<Self> {
         let repository = document.get_document("base").ok()?.get_document("repo").ok()?.get_str("full_name").ok()?;
         let number = match document.get("number").ok()?? {
             RawBsonRef::Int32(number) => i64::from(number),

@@ -25,7 +25,7 @@ pub enum Compression {
 
 impl Compression {
     /// As it is typed.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Gzip => "gz",
             Self::Zstd => "zst",

@@ -57,7 +57,7 @@ impl Config {
 ///
 /// # Errors
 /// Only when the outlet takes no more.
-pub fn generate(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
+pub(crate) fn generate(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error> {
     let bar = progress::bar(config.count, "generating");
     let mut world = world::World::new(config);
     for (day, arrivals) in calendar::arrivals(config.count) {

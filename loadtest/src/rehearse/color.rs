@@ -16,11 +16,10 @@ pub enum Color {
 
 impl Color {
     /// Both.
-    pub const ALL: [Self; 2] = [Self::Blue, Self::Green];
+    pub(super) const ALL: [Self; 2] = [Self::Blue, Self::Green];
 
     /// The other one.
-    #[must_use]
-    pub fn other(self) -> Self {
+    pub(super) fn other(self) -> Self {
         match self {
             Self::Blue => Self::Green,
             Self::Green => Self::Blue,

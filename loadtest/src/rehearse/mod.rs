@@ -39,7 +39,6 @@ pub use self::{
     replica::Served,
     report::{Rehearsal, Turn},
     stand_in::{StandIn, stand_in},
-    switch::Switch,
 };
 use self::{
     report::Circumstances,

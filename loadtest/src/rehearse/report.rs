@@ -112,7 +112,7 @@ impl Rehearsal {
     }
 
     /// What the gate decided. Where it failed it could not tell.
-    pub fn decision(&self) -> Decision {
+    fn decision(&self) -> Decision {
         self.gate.as_ref().map_or(Decision::Unknown, |verdict| verdict.decision)
     }
 

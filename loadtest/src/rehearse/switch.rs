@@ -52,7 +52,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// A switch that runs. When it goes, so do its connections.
 #[derive(Debug)]
-pub struct Switch {
+pub(super) struct Switch {
     address: SocketAddr,
     shared: Arc<Shared>,
     connections: TaskTracker,
@@ -90,7 +90,7 @@ impl Switch {
     ///
     /// # Errors
     /// The address cannot be listened on.
-    pub async fn start(listen: SocketAddr, active: Color) -> io::Result<Self> {
+    pub(super) async fn start(listen: SocketAddr, active: Color) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let state = State { active, at: [None; 2], counts: [Counts::default(); 2], open: HashMap::new(), next: 0 };
@@ -100,43 +100,38 @@ impl Switch {
         Ok(Self { address, shared, connections, stop })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The same for clients.
-    pub fn url(&self) -> Url {
+    /// Where clients find it.
+    pub(super) fn url(&self) -> Url {
         url_of(self.address)
     }
 
     /// The side that new connections go to.
-    pub fn active(&self) -> Color {
+    pub(super) fn active(&self) -> Color {
         self.shared.state().active
     }
 
     /// Says where a side is from now on.
-    pub fn point(&self, color: Color, at: SocketAddr) {
+    pub(super) fn point(&self, color: Color, at: SocketAddr) {
         self.shared.state().at[color.place()] = Some(at);
     }
 
     /// Leads new connections to this side.
-    pub fn switch_to(&self, color: Color) {
+    pub(super) fn switch_to(&self, color: Color) {
         self.shared.state().active = color;
     }
 
     /// What became of the connections to a side.
-    pub fn counts(&self, color: Color) -> Counts {
+    pub(super) fn counts(&self, color: Color) -> Counts {
         self.shared.state().counts[color.place()]
     }
 
     /// How many connections to a side are open.
-    pub fn open(&self, color: Color) -> usize {
+    pub(super) fn open(&self, color: Color) -> usize {
         self.shared.state().open.values().filter(|connection| connection.color == color).count()
     }
 
     /// Waits until no connection to a side is open; tells whether that came.
-    pub async fn drained(&self, color: Color, patience: Duration) -> bool {
+    pub(super) async fn drained(&self, color: Color, patience: Duration) -> bool {
         let wait = async {
             while self.open(color) > 0 {
                 sleep(LOOK).await;
@@ -147,7 +142,7 @@ impl Switch {
 
     /// Closes the connections to a side on which nothing has moved for so long; tells how many these are. Both ends are told
     /// that it was all, but a call that is made just then is lost: see above.
-    pub fn close_idle(&self, color: Color, silent: Duration) -> u64 {
+    pub(super) fn close_idle(&self, color: Color, silent: Duration) -> u64 {
         let mut state = self.shared.state();
         let State { open, counts, .. } = &mut *state;
         let idle = |connection: &&Arc<Connection>| {
@@ -160,7 +155,7 @@ impl Switch {
 
     /// Takes no more connections, and waits for those that are open; what is left after `patience` is cut. Tells whether all
     /// have ended by themselves.
-    pub async fn close(&self, patience: Duration) -> bool {
+    pub(super) async fn close(&self, patience: Duration) -> bool {
         self.stop.cancel();
         self.connections.close();
         let ended = timeout(patience, self.connections.wait()).await.is_ok();

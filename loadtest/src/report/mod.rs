@@ -20,7 +20,7 @@ use crate::verdict::Verdict;
 const NAMES: [&str; 3] = ["verdict.json", "verdict.md", "report.html"];
 
 /// Beside them, goose's own report.
-pub const GOOSE: &str = "goose.html";
+pub(crate) const GOOSE: &str = "goose.html";
 
 /// What is in the files, with their [`NAMES`].
 fn files(verdict: &Verdict) -> Result<[(&'static str, Vec<u8>); 3], serde_json::Error> {

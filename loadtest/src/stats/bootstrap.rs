@@ -37,7 +37,7 @@ pub struct Interval {
 ///
 /// `None` where either side has calls in fewer than five slices, where the quantile of `theirs` is zero, as measured or in more
 /// than half of the rounds, and for a `q` that is no share, a `slice` that is no time, or no rounds.
-pub fn quantile_ratio(
+pub(crate) fn quantile_ratio(
     ours: &[(f64, f64)],
     theirs: &[(f64, f64)],
     q: f64,

@@ -13,7 +13,7 @@ const LEAST: f64 = 1e-3;
 /// own, so that values just below it count as moved. A value on the edge of two bins is in the lower one. What is not finite
 /// is left out. `None` where either sample is empty, and where there would be fewer than two bins; there are never more of them
 /// than expected values.
-pub fn psi(expected: &[f64], observed: &[f64], bins: usize) -> Option<f64> {
+pub(crate) fn psi(expected: &[f64], observed: &[f64], bins: usize) -> Option<f64> {
     let (expected, observed) = (ascending(expected), ascending(observed));
     let ends = ends(&expected, bins)?;
     let (expected, observed) = (shares(&expected, &ends)?, shares(&observed, &ends)?);
@@ -54,7 +54,7 @@ fn shares(values: &[f64], ends: &[f64]) -> Option<Vec<f64>> {
 
 /// What the test of Kolmogorov and Smirnov tells of two samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KolmogorovSmirnov {
+pub(crate) struct KolmogorovSmirnov {
     /// Most that the shares of values up to the same one differ: 0 to 1.
     pub statistic: f64,
     /// How probable it is that samples of the same spread differ so much or more.
@@ -64,7 +64,7 @@ pub struct KolmogorovSmirnov {
 /// The test of Kolmogorov and Smirnov for two samples, its `p` by the asymptotic formula with the correction of Stephens (Press
 /// et al., "Numerical Recipes", 3rd edition, 14.3.3): good from about `n m / (n + m)` of 4 on, and too large where many
 /// values are equal. What is not finite is left out; `None` where either sample is empty.
-pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> Option<KolmogorovSmirnov> {
+pub(crate) fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> Option<KolmogorovSmirnov> {
     let (a, b) = (ascending(a), ascending(b));
     if a.is_empty() || b.is_empty() {
         return None;

@@ -8,9 +8,9 @@ mod quantile;
 mod rank;
 mod slices;
 
-pub use self::{
+pub(crate) use self::{
     bootstrap::{Interval, quantile_ratio},
-    distance::{KolmogorovSmirnov, kolmogorov_smirnov, psi},
+    distance::{kolmogorov_smirnov, psi},
     quantile::quantile,
     rank::spearman,
 };

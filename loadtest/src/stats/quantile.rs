@@ -4,7 +4,7 @@
 /// packages", The American Statistician 50, 1996), which lies between two values by the distance of its rank from theirs.
 ///
 /// Values at either end that are not finite are left out. `None` without any other, and for a `q` that is no share.
-pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let first = sorted.iter().position(|value| value.is_finite())?;
     let last = sorted.iter().rposition(|value| value.is_finite())?;
     let finite = sorted.get(first..=last)?;

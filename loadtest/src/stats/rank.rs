@@ -5,7 +5,7 @@
 ///
 /// The two are of the same things in the same order: `None` where one has more of them. A pair with a value that is not finite
 /// is left out; `None` where fewer than two are left, and where all values of either are equal, so that they have no order.
-pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+pub(crate) fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     if a.len() != b.len() {
         return None;
     }

@@ -46,7 +46,7 @@ async fn blue_and_green() -> Switch {
 }
 
 async fn connect(switch: &Switch) -> TcpStream {
-    TcpStream::connect(switch.address()).await.unwrap()
+    TcpStream::connect(switch.address).await.unwrap()
 }
 
 /// A whole exchange on a connection of its own: the name of who answered.
@@ -65,7 +65,7 @@ async fn ask(address: SocketAddr) -> io::Result<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn through_a_hundred_switches_no_short_exchange_fails_and_each_new_one_goes_to_the_active_side() {
     let switch = blue_and_green().await;
-    let (address, over) = (switch.address(), Arc::new(AtomicBool::new(false)));
+    let (address, over) = (switch.address, Arc::new(AtomicBool::new(false)));
     let asking: Vec<_> = (0..4)
         .map(|_| {
             let over = Arc::clone(&over);
@@ -171,14 +171,14 @@ async fn of_a_side_that_is_down_the_client_knows_at_once() {
     switch.point(Color::Green, free);
     switch.switch_to(Color::Green);
     let begun = Instant::now();
-    assert!(ask(switch.address()).await.is_err());
+    assert!(ask(switch.address).await.is_err());
     assert!(begun.elapsed() < CONNECT, "{:?}", begun.elapsed());
     switch.switch_to(Color::Blue);
-    assert_eq!(ask(switch.address()).await.unwrap(), b'b');
+    assert_eq!(ask(switch.address).await.unwrap(), b'b');
     assert_eq!(switch.counts(Color::Green), Counts { refused: 1, ..Counts::default() });
     // The same where nobody has said yet where it is.
     let nowhere = Switch::start(ANYWHERE, Color::Green).await.unwrap();
-    assert!(ask(nowhere.address()).await.is_err());
+    assert!(ask(nowhere.address).await.is_err());
     assert_eq!(nowhere.counts(Color::Green).refused, 1);
 }
 
@@ -257,7 +257,7 @@ async fn a_switch_that_closes_takes_nobody_and_waits_for_those_who_are_there() {
     let (ended, answer) = tokio::join!(switch.close(PATIENCE), client);
     assert!(ended);
     assert_eq!(answer, 3);
-    assert!(ask(switch.address()).await.is_err());
+    assert!(ask(switch.address).await.is_err());
 
     let other = blue_and_green().await;
     let mut stays = connect(&other).await;
