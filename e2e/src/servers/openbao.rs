@@ -193,7 +193,7 @@ impl OpenBao {
 
     /// The token that a stage logs in with, which was let in.
     pub fn token_of(&self, stage: &str) -> String {
-        fs::read_to_string(self.token_file(stage)).unwrap()
+        fs::read_to_string(self.token_file(stage)).unwrap_or_else(|error| panic!("{stage} was not let in: {error}"))
     }
 
     fn token_file(&self, stage: &str) -> PathBuf {
