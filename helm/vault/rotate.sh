@@ -11,7 +11,7 @@
 #   rotate.sh token --environment NAME               a new token for the load test: the service knows both tokens before the load
 #                                                    test brings the new one, and forgets the old one last
 #
-#     --stage STAGE      fetch, export, cluster, trainer, inference, loadtest, or release, which is of the workflows
+#     --stage STAGE      whose secret (docs/secrets.md), or release, which is of the workflows
 #     --mount NAME       of the KV engine, version 2                              [secret]
 #     --name NAME        of the token in api_tokens                               [loadtest]
 #     --grace SECONDS    how long programs may take until they know of a change   [60]

@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
+use prowl_e2e::servers::OpenBao;
 use prowl_e2e::{get_as, texts_below};
 use serde_json::{Value, json};
 
 use crate::page::Step;
-use crate::parts::{Parts, STAGES, text};
+use crate::parts::{Parts, text};
 
 /// Each stage logs in with its own token, and tries the secrets of all.
 pub(crate) fn refusals(step: &mut Step, parts: &Parts) {
     let address = format!("127.0.0.1:{}", parts.vault.port());
     let (mut own, mut refused, mut wrong) = (0, 0, Vec::new());
-    for stage in STAGES {
+    let stages = OpenBao::stages();
+    for stage in &stages {
         let login = json!({ "role": stage, "jwt": parts.vault.token_of(stage) });
         let token = text(&parts.vault.write("auth/jwt/login", &login)["auth"]["client_token"]);
-        for other in STAGES {
+        for other in &stages {
             let path = format!("/v1/secret/data/prowl/staging/{other}");
             match get_as(&token, &address, &path).map(|(status, _)| status) {
                 Some(200) if other == stage => own += 1,

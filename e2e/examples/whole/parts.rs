@@ -14,9 +14,6 @@ use tokio::runtime::Runtime;
 
 use crate::page::Step;
 
-/// Who has a secret of its own.
-pub(crate) const STAGES: [&str; 6] = ["fetch", "export", "cluster", "trainer", "inference", "loadtest"];
-
 /// What the load test and the reviewer bring to the service. Planted: nobody may ever say them.
 const OF_THE_LOAD: &str = "planted-token-of-the-load-test";
 const OF_THE_REVIEWER: &str = "planted-token-of-the-reviewer";
@@ -61,12 +58,12 @@ impl Parts {
         };
         let api_tokens = format!("loadtest:{OF_THE_LOAD},reviewer:{OF_THE_REVIEWER}");
         let secrets = [
-            with(with(Map::new(), "github_token", TOKEN.to_owned()), "mongo_uri", mongo_uri.clone()),
-            with(s3.secret(), "mongo_uri", mongo_uri),
-            s3.secret(),
-            with(s3.secret(), "mlflow_uri", format!("http://{}", mlflow.address())),
-            with(s3.secret(), "api_tokens", api_tokens),
-            with(s3.secret(), "prowl_token", OF_THE_LOAD.to_owned()),
+            ("fetch", with(with(Map::new(), "github_token", TOKEN.to_owned()), "mongo_uri", mongo_uri.clone())),
+            ("export", with(s3.secret(), "mongo_uri", mongo_uri)),
+            ("cluster", s3.secret()),
+            ("trainer", with(s3.secret(), "mlflow_uri", format!("http://{}", mlflow.address()))),
+            ("inference", with(s3.secret(), "api_tokens", api_tokens)),
+            ("loadtest", with(s3.secret(), "prowl_token", OF_THE_LOAD.to_owned())),
         ];
         let url = s3.url(PREFIX);
         let environment = |(stage, secret): (&'static str, Map<String, Value>)| {
@@ -74,8 +71,9 @@ impl Parts {
             variables.push(("PROWL_STORE", url.clone()));
             (stage, variables)
         };
-        let environments = STAGES.into_iter().zip(secrets).map(environment).collect();
-        step.wrote(format!("a policy, a secret and a service account's token for each of {} stages", STAGES.len()));
+        let environments = BTreeMap::from(secrets.map(environment));
+        let count = environments.len();
+        step.wrote(format!("a policy, a secret and a service account's token for each of {count} stages"));
         let (store, runtime) = (s3.store(PREFIX), Runtime::new().unwrap());
         Self { github, mongo, vault, mlflow, s3, store, environments, later, runtime }
     }
@@ -165,7 +163,7 @@ impl Parts {
         servers.iter().any(|is_given_away_by| is_given_away_by(text))
             || self.github.is_given_away_by(text)
             || [OF_THE_LOAD, OF_THE_REVIEWER].iter().any(|token| text.contains(token))
-            || STAGES.iter().any(|stage| text.contains(&self.vault.token_of(stage)))
+            || self.environments.keys().any(|stage| text.contains(&self.vault.token_of(stage)))
     }
 }
 

@@ -127,13 +127,14 @@ impl OpenBao {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Gives it the policies that the documentation shows, each under the name in its first line.
+    /// The stages: those that the documentation shows a policy of.
+    pub fn stages() -> Vec<&'static str> {
+        policies().map(|(name, _)| name.strip_prefix("prowl-staging-").unwrap()).collect()
+    }
+
+    /// Gives it the policies that the documentation shows.
     pub fn put_policies(&self) {
-        let text = include_str!("../../../docs/secrets.md");
-        let shown: Vec<&str> = text.split("```hcl\n# ").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-        assert_eq!(shown.len(), 6, "one policy for each stage");
-        for policy in shown {
-            let (name, rules) = policy.split_once('\n').unwrap();
+        for (name, rules) in policies() {
             self.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": rules }));
         }
     }
@@ -192,7 +193,7 @@ impl OpenBao {
 
     /// The token that a stage logs in with, which was let in.
     pub fn token_of(&self, stage: &str) -> String {
-        fs::read_to_string(self.token_file(stage)).unwrap()
+        fs::read_to_string(self.token_file(stage)).unwrap_or_else(|error| panic!("{stage} was not let in: {error}"))
     }
 
     fn token_file(&self, stage: &str) -> PathBuf {
@@ -218,6 +219,12 @@ impl OpenBao {
         assert!(status < 300, "{method} {path}: {status} {body}");
         if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() }
     }
+}
+
+/// The policies that the documentation shows, and the name of each, which is in its first line.
+fn policies() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let parts = include_str!("../../../docs/secrets.md").split("```hcl\n# ").skip(1);
+    parts.map(|rest| rest.split("```").next().unwrap().split_once('\n').unwrap())
 }
 
 /// The first of two ports: it takes the next one for its cluster.

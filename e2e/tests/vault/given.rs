@@ -10,16 +10,6 @@ use prowl_platform::{Error, Secrets};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-/// The stages, and a key of the secret of each.
-pub(crate) const STAGES: [(&str, &str); 6] = [
-    ("fetch", "github_token"),
-    ("export", "mongo_uri"),
-    ("cluster", "spaces_key"),
-    ("trainer", "mlflow_token"),
-    ("inference", "api_tokens"),
-    ("loadtest", "prowl_token"),
-];
-
 /// The environment of a program.
 #[derive(Clone)]
 pub(crate) struct Given(Vec<(String, String)>);

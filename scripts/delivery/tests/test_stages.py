@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+import tomllib
 import unittest
 from pathlib import Path
 
@@ -14,6 +15,13 @@ class Stages(unittest.TestCase):
         for stage in stages.NAMES:
             self.assertTrue(stages.touches(stage, "e2e/tests/vault.rs"))
             self.assertNotIn("e2e/**", stages.paths(stage))
+
+    def test_images_are_built_from_each_member_of_the_workspace(self):
+        root = DELIVERY.parents[1]
+        members = tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["members"]
+        let_through = (root / ".dockerignore").read_text().splitlines()
+        missing = {member for member in members if f"!{member.split('/')[0]}" not in let_through}
+        self.assertEqual(missing, set(), "add the folders to .dockerignore")
 
     def test_a_stage_is_checked_with_all_that_checks_need(self):
         folder = tempfile.TemporaryDirectory()
