@@ -129,6 +129,11 @@ impl GitHub {
         self.shared.world.read().unwrap().documents()
     }
 
+    /// Where a cursor for pull requests points to: when one was last updated, and its id.
+    pub fn place(&self, cursor: &str) -> Vec<i64> {
+        page::place(&self.shared.world.read().unwrap(), cursor).unwrap()
+    }
+
     /// From now on this decides what goes wrong.
     pub fn rule(&self, rule: impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'static) {
         *self.shared.rule.write().unwrap() = Arc::new(rule);

@@ -176,7 +176,7 @@ fn cursor(world: &World, place: &[i64]) -> String {
 }
 
 /// The place that a cursor names.
-fn place(world: &World, text: &str) -> Option<Vec<i64>> {
+pub(super) fn place(world: &World, text: &str) -> Option<Vec<i64>> {
     let text = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
     let place = text.strip_prefix(&format!("cursor:v2:{}:", world.salt))?;
     place.split(':').map(|number| number.parse().ok()).collect()
