@@ -37,7 +37,7 @@ impl Export {
         }
         let mut seen = HashSet::new();
         if let Some(twice) = files.iter().find(|file| !seen.insert(&file.url)) {
-            bail!("--export names {} twice, by itself or in a folder; leave one out", twice.url);
+            bail!("--export names {} twice, by itself or in a folder: leave one out", twice.url);
         }
         Ok(Self { files, snapshot: None })
     }
@@ -49,7 +49,7 @@ impl Export {
             .files("part-")
             .map(|entry| {
                 let url = base.join(&entry.path).with_context(|| {
-                    format!("the export {base} lists {}, which names no file; write it again", entry.path)
+                    format!("the export {base} lists {}, which names no file: write it again", entry.path)
                 })?;
                 // The SHA-256 of the whole is to be checked, so the whole is read in one go.
                 Ok(ExportFile {
@@ -61,7 +61,7 @@ impl Export {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         if files.is_empty() {
-            bail!("the export {base} holds no part-* file; write it again");
+            bail!("the export {base} holds no part-* file: write it again");
         }
         let input = Input {
             kind: Kind::Exports.as_str().to_owned(),
@@ -77,7 +77,7 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
     let path = &match Url::parse(path).ok().filter(|url| url.scheme().len() > 1) {
         Some(url) if url.scheme() == "file" => {
             let Ok(path) = url.to_file_path() else {
-                bail!("the export {url} is no path of this machine; give one that is")
+                bail!("the export {url} is no path of this machine: give one that is")
             };
             path.to_string_lossy().into_owned()
         }
@@ -92,19 +92,19 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
         Err(_) if Path::new(path).exists() => Path::new(path).to_owned(),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             return Err(error)
-                .with_context(|| format!("cannot reach the export {path}; allow entering the folders above it"));
+                .with_context(|| format!("cannot reach the export {path}: allow entering the folders above it"));
         }
         found => found
-            .with_context(|| format!("cannot find the export {path}; give `latest`, a name in the store, or a path"))?,
+            .with_context(|| format!("cannot find the export {path}: give `latest`, a name in the store, or a path"))?,
     };
     if !here.is_dir() {
         return Ok(vec![file_at(&here)?]);
     }
     let files = documents::files(&here, &documents::ENDS)
-        .with_context(|| format!("cannot list the folder {path}; allow reading it, or name its files"))?;
+        .with_context(|| format!("cannot list the folder {path}: allow reading it, or name its files"))?;
     if files.is_empty() {
         bail!(
-            "the folder {path} holds no .json, .ndjson or .jsonl file (also .gz or .zst); name its files to have them read"
+            "the folder {path} holds no .json, .ndjson or .jsonl file (also .gz or .zst): name its files to have them read"
         );
     }
     files.iter().map(|file| file_at(file)).collect()
@@ -113,22 +113,22 @@ fn files_of(path: &str) -> anyhow::Result<Vec<ExportFile>> {
 /// The file at a path. Refuses what no task could read, such as a link that leads nowhere.
 fn file_at(file: &Path) -> anyhow::Result<ExportFile> {
     let shown = file.display();
-    let unreadable = || format!("cannot read the export file {shown}; restore it or allow reading it, or take it away");
+    let unreadable = || format!("cannot read the export file {shown}: restore it or allow reading it, or take it away");
     // Opening a pipe would wait for somebody to write into it.
     let about = std::fs::metadata(file).with_context(unreadable)?;
     if !about.is_file() {
-        bail!("the export {shown} is neither a file nor a folder; write what comes from a pipe into a file first");
+        bail!("the export {shown} is neither a file nor a folder: write what comes from a pipe into a file first");
     }
     let mut start = Vec::new();
     std::fs::File::open(file)
         .and_then(|file| file.take(START as u64).read_to_end(&mut start))
         .with_context(unreadable)?;
     let Ok(url) = Url::from_file_path(file) else {
-        bail!("the export file {shown} has no absolute path; give it by one")
+        bail!("the export file {shown} has no absolute path: give it by one")
     };
     let form = Form::of(&start);
     if let Form::Foreign(what) = form {
-        bail!("the export file {shown} is {what}; give JSON as mongoexport writes it, plain or packed by gzip or zstd");
+        bail!("the export file {shown} is {what}: give JSON as mongoexport writes it, plain or packed by gzip or zstd");
     }
     let divisible = form == Form::Lines && !Form::is_unclear(&start);
     Ok(ExportFile { url: url.into(), bytes: about.len(), sha256: None, divisible })

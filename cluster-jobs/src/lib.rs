@@ -13,8 +13,8 @@
 //! summary       tells what came of it                                      (summary.rs)
 //! ```
 //!
-//! [`plan`] holds the nodes as the planner sees them and the codec that carries them between the processes of a
-//! cluster; [`statistics`] says what the columns hold and how far that has drifted; [`session`] makes the sessions of client,
+//! `plan` holds the nodes as the planner sees them and the codec that carries them between the processes of a cluster;
+//! `statistics` says what the columns hold and how far that has drifted; [`session`] makes the sessions of client,
 //! scheduler and executor alike.
 //!
 //! This crate never defines a feature (that is `prowl-features`) and never calls another stage. Its functions return

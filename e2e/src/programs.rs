@@ -43,7 +43,7 @@ fn program(name: &str) -> PathBuf {
     path.pop();
     path.pop();
     path.push(name);
-    assert!(path.exists(), "{} is not built; run `cargo build --workspace` first", path.display());
+    assert!(path.exists(), "{} is not built: run `cargo build --workspace` first", path.display());
     path
 }
 

@@ -357,13 +357,13 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     std::fs::write(&array, "[\n{},\n{}\n").unwrap();
     let said = store.refuse(array.to_str().unwrap(), &[]);
     assert!(said.contains("array.json is damaged (its JSON array breaks in or after line 4, at or after"), "{said}");
-    assert!(said.contains("it does not end); copy or export it again"), "{said}");
+    assert!(said.contains("it does not end): copy or export it again"), "{said}");
 
     let good = store.root.join("good.ndjson");
     Documents(store.synth(100, 1).0).write(&good);
     let url = format!("file://{}", good.display());
     let said = store.refuse(good.to_str().unwrap(), &[&url]);
-    assert!(said.contains("good.ndjson twice, by itself or in a folder; leave one out"), "{said}");
+    assert!(said.contains("good.ndjson twice, by itself or in a folder: leave one out"), "{said}");
     assert!(store.refuse("s3://bucket/a.json", &[]).contains("copy it, or mount it"), "no path");
     assert!(store.refuse("latest", &[&url]).contains("stands alone"), "an export and a file");
 
@@ -385,7 +385,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let cut = store.root.join("cut.ndjson.gz");
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     let said = store.refuse(cut.to_str().unwrap(), &[]);
-    assert!(said.contains("cut.ndjson.gz ends too early; copy or export it again"), "{said}");
+    assert!(said.contains("cut.ndjson.gz ends too early: copy or export it again"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 
     // Bytes that are damaged: of the header, of the text, of its checksum.
@@ -394,7 +394,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
         damaged[byte] ^= 0xff;
         std::fs::write(&cut, damaged).unwrap();
         let said = store.refuse(cut.to_str().unwrap(), &[]);
-        assert!(said.contains("cut.ndjson.gz is damaged (") && said.contains("); copy or export it again"), "{said}");
+        assert!(said.contains("cut.ndjson.gz is damaged (") && said.contains("): copy or export it again"), "{said}");
     }
 
     // A folder of which a file is not there.

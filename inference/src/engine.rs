@@ -99,7 +99,7 @@ struct About {
 impl Engine {
     /// An engine of `model`, of the folder of this name, whose file has the hexadecimal SHA-256 `digest`; it gives at most
     /// `reasons` reasons. The caller has made sure that the model reads the features of this program.
-    pub fn new(model: Model, folder: String, digest: String, past: Past, reasons: usize) -> Self {
+    pub(crate) fn new(model: Model, folder: String, digest: String, past: Past, reasons: usize) -> Self {
         let metadata = model.metadata();
         let judge = Judge {
             id: v1::ModelId {
@@ -116,17 +116,17 @@ impl Engine {
 
     /// The same model with other histories.
     #[must_use]
-    pub fn with_past(&self, past: Arc<Past>) -> Self {
+    pub(crate) fn with_past(&self, past: Arc<Past>) -> Self {
         Self { judge: Arc::clone(&self.judge), past }
     }
 
     /// The name of the model.
-    pub fn id(&self) -> &v1::ModelId {
+    pub(crate) fn id(&self) -> &v1::ModelId {
         &self.judge.id
     }
 
     /// The name of the folder that the model is from.
-    pub fn folder(&self) -> &str {
+    pub(crate) fn folder(&self) -> &str {
         &self.judge.folder
     }
 
@@ -292,7 +292,7 @@ impl Engine {
     }
 
     /// Describes the model.
-    pub fn describe(&self) -> v1::GetModelResponse {
+    pub(crate) fn describe(&self) -> v1::GetModelResponse {
         let metadata = self.judge.model.metadata();
         let feature = |feature: &prowl_model::FeatureInfo| v1::Feature {
             name: feature.name.clone(),
@@ -332,7 +332,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Model`].
-    pub fn warm_up(&self) -> Result<(), Error> {
+    pub(crate) fn warm_up(&self) -> Result<(), Error> {
         let task = |number| {
             let pull_request = PullRequest {
                 repository: "prowl/warm-up".into(),

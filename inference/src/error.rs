@@ -94,7 +94,7 @@ pub struct Violation {
 
 impl Violation {
     /// A violation of `field`.
-    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+    pub(crate) fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self { field: field.into(), description: description.into() }
     }
 }
@@ -129,12 +129,12 @@ impl Error {
     }
 
     /// The HTTP status code.
-    pub fn http_status(&self) -> StatusCode {
+    pub(crate) fn http_status(&self) -> StatusCode {
         self.codes().1
     }
 
     /// The fields at fault.
-    pub fn violations(&self) -> Vec<Violation> {
+    pub(crate) fn violations(&self) -> Vec<Violation> {
         match self {
             Self::Invalid(violations) => violations.clone(),
             Self::NotJson(message) => vec![Violation::new("", message.clone())],
@@ -164,7 +164,7 @@ impl Error {
 
     /// The same error for a request whose document is the field `parent`.
     #[must_use]
-    pub fn within(self, parent: &str) -> Self {
+    pub(crate) fn within(self, parent: &str) -> Self {
         match self {
             Self::Invalid(violations) => Self::Invalid(
                 violations

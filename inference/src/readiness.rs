@@ -15,7 +15,7 @@ const SERVICES: [&str; 3] = ["", "prowl.v1.Scoring", "inference.GRPCInferenceSer
 
 /// Where the server stands between its start and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The model is being loaded.
     Loading,
     /// Requests are answered.
@@ -26,7 +26,7 @@ pub enum Phase {
 
 /// The engine, once there is one, and what is said of it.
 #[derive(Clone, Debug)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     shared: Arc<Shared>,
     health: HealthReporter,
 }
@@ -39,7 +39,7 @@ struct Shared {
 
 impl Readiness {
     /// Not ready yet; `health` says so from now on.
-    pub async fn new(health: HealthReporter) -> Self {
+    pub(crate) async fn new(health: HealthReporter) -> Self {
         let readiness = Self { shared: Arc::default(), health };
         readiness.report(ServingStatus::NotServing).await;
         readiness
@@ -47,7 +47,7 @@ impl Readiness {
 
     /// Lets requests in, or has those that come from now on answered by another engine. Those in flight are answered by the one
     /// that they began with.
-    pub async fn serve(&self, engine: Engine) {
+    pub(crate) async fn serve(&self, engine: Engine) {
         let first = self.shared.engine.swap(Some(Arc::new(engine))).is_none();
         if first && !self.shared.draining.load(Ordering::Acquire) {
             self.report(ServingStatus::Serving).await;
@@ -55,20 +55,20 @@ impl Readiness {
     }
 
     /// Says that new requests should go elsewhere.
-    pub async fn drain(&self) {
+    pub(crate) async fn drain(&self) {
         self.shared.draining.store(true, Ordering::Release);
         self.report(ServingStatus::NotServing).await;
     }
 
     /// Ends the streams of those who watch the health, which would keep their connections open for ever.
-    pub async fn forget(&self) {
+    pub(crate) async fn forget(&self) {
         for service in SERVICES {
             self.health.clone().clear_service_status(service).await;
         }
     }
 
     /// Where the server stands.
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         if self.shared.draining.load(Ordering::Acquire) {
             Phase::Draining
         } else if self.shared.engine.load().is_some() {
@@ -82,7 +82,7 @@ impl Readiness {
     ///
     /// # Errors
     /// [`Error::NotReady`] before a model is loaded.
-    pub fn engine(&self) -> Result<Arc<Engine>, Error> {
+    pub(crate) fn engine(&self) -> Result<Arc<Engine>, Error> {
         self.shared.engine.load_full().ok_or(Error::NotReady)
     }
 

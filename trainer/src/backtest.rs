@@ -26,7 +26,7 @@ const SIZES: [&str; 6] = ["additions", "deletions", "changed_files", "churn", "e
 const OURS: &str = "ours";
 
 /// Slices, unless another number is asked for.
-pub const FOLDS: usize = 5;
+pub(crate) const FOLDS: usize = 5;
 
 /// Percent of the rows before a slice that are the training slice; the rest is that of validation.
 const TRAINING: usize = 85;

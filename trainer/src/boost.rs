@@ -12,19 +12,19 @@ use crate::logistic;
 
 /// How trees are grown.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Growth {
+pub(crate) struct Growth {
     /// Trees at most.
-    pub trees: usize,
+    pub(crate) trees: usize,
     /// Leaves of a tree at most.
-    pub leaves: usize,
+    pub(crate) leaves: usize,
     /// Share of its answer that a tree gives.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Rows of a leaf at least.
-    pub rows: u32,
+    pub(crate) rows: u32,
     /// Share of the features that a tree may ask for, 0 to 1.
-    pub features: f64,
+    pub(crate) features: f64,
     /// Squared penalty of a leaf's answer, in rows of even odds times four.
-    pub penalty: f64,
+    pub(crate) penalty: f64,
 }
 
 impl Default for Growth {
@@ -42,7 +42,7 @@ const BINS: usize = UNKNOWN as usize;
 
 /// Rows as the trees see them: of each value the range that it lies in.
 #[derive(Clone, Debug)]
-pub struct Binned {
+pub(crate) struct Binned {
     /// The features that are looked at.
     features: Vec<usize>,
     /// Row by row.
@@ -54,7 +54,7 @@ pub struct Binned {
 impl Binned {
     /// Sorts the values of these features into at most 255 ranges of about as many rows each. What is not finite is
     /// unknown.
-    pub fn of(rows: &[&[f32]], features: &[usize]) -> Self {
+    pub(crate) fn of(rows: &[&[f32]], features: &[usize]) -> Self {
         let mut codes = vec![UNKNOWN; rows.len() * features.len()];
         let mut known = Vec::with_capacity(rows.len());
         let cuts = features.iter().enumerate().map(|(place, &feature)| {
@@ -161,7 +161,7 @@ struct Draft {
 ///
 /// `counts` says how much each row counts. After each tree `watch` hears how many there are, and may break off; the
 /// trees so far are given back.
-pub fn fit(
+pub(crate) fn fit(
     rows: &Binned,
     outcomes: &[bool],
     counts: &[f64],

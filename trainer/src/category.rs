@@ -10,7 +10,7 @@ use crate::figures::Judged;
 use crate::{Dataset, TrainError, lbfgs, temperature, words};
 
 /// A category needs this many declared pull requests in the training slice to be learnt.
-pub const FEWEST: usize = 20;
+const FEWEST: usize = 20;
 
 /// Buckets that tokens are hashed into.
 const BUCKETS: usize = 16_384;
@@ -36,13 +36,13 @@ const FEATURE_SIZE: f64 = 0.1;
 
 /// One declared pull request: what the head reads, and its category.
 #[derive(Clone, Debug)]
-pub struct Example<'a> {
+pub(crate) struct Example<'a> {
     /// Scaled features, 0 where unknown.
-    pub scaled: Vec<f32>,
+    pub(crate) scaled: Vec<f32>,
     /// Hashes of what tells its kind.
-    pub kind_tokens: &'a [u32],
+    pub(crate) kind_tokens: &'a [u32],
     /// Name of the declared category.
-    pub category: &'a str,
+    pub(crate) category: &'a str,
 }
 
 /// Fits a head for every category with at least [`FEWEST`] examples, sorted by name. Examples come in the order of time.
@@ -54,7 +54,7 @@ pub struct Example<'a> {
 ///
 /// # Errors
 /// [`TrainError::Stopped`] when `watch` broke off.
-pub fn fit(
+pub(crate) fn fit(
     training: &[Example<'_>],
     validation: &[Example<'_>],
     watch: &mut dyn FnMut() -> ControlFlow<()>,
@@ -103,10 +103,10 @@ fn classes<'a>(examples: &[&Example<'a>]) -> Vec<&'a str> {
 }
 
 /// Scaled features and tokens of a row, as a head reads them.
-pub type Reads<'r, 'a> = &'r dyn Fn(usize) -> (Vec<f32>, &'a [u32]);
+pub(crate) type Reads<'r, 'a> = &'r dyn Fn(usize) -> (Vec<f32>, &'a [u32]);
 
 /// The declared ones of these rows, in their order.
-pub fn examples<'a>(data: &'a Dataset, rows: &[usize], read: Reads<'_, 'a>) -> Vec<Example<'a>> {
+pub(crate) fn examples<'a>(data: &'a Dataset, rows: &[usize], read: Reads<'_, 'a>) -> Vec<Example<'a>> {
     let example = |&row: &usize| {
         let category = data.category(row)?;
         let (scaled, kind_tokens) = read(row);
@@ -116,7 +116,7 @@ pub fn examples<'a>(data: &'a Dataset, rows: &[usize], read: Reads<'_, 'a>) -> V
 }
 
 /// The declared categories.
-pub fn truth<'a>(examples: &[Example<'a>]) -> Vec<&'a str> {
+pub(crate) fn truth<'a>(examples: &[Example<'a>]) -> Vec<&'a str> {
     examples.iter().map(|example| example.category).collect()
 }
 
@@ -131,7 +131,7 @@ fn logits(head: &CategoryHead, classes: &[&str], examples: &[Example<'_>]) -> Ve
 }
 
 /// Mean difference between the probability of the most probable category and how often it is right, over ten bins.
-pub fn calibration_error<T: AsRef<str>>(head: &CategoryHead, classes: &[T], examples: &[Example<'_>]) -> f64 {
+pub(crate) fn calibration_error<T: AsRef<str>>(head: &CategoryHead, classes: &[T], examples: &[Example<'_>]) -> f64 {
     let of = |example: &Example<'_>| {
         let shares = head.probabilities(&example.scaled, example.kind_tokens);
         let class = first_largest(&shares);
@@ -141,14 +141,18 @@ pub fn calibration_error<T: AsRef<str>>(head: &CategoryHead, classes: &[T], exam
 }
 
 /// The most probable category of each example.
-pub fn predictions<'a, T: AsRef<str>>(head: &CategoryHead, classes: &'a [T], examples: &[Example<'_>]) -> Vec<&'a str> {
+pub(crate) fn predictions<'a, T: AsRef<str>>(
+    head: &CategoryHead,
+    classes: &'a [T],
+    examples: &[Example<'_>],
+) -> Vec<&'a str> {
     let most_probable =
         |example: &Example<'_>| classes[most_probable(head, &example.scaled, example.kind_tokens)].as_ref();
     examples.iter().map(most_probable).collect()
 }
 
 /// Index of the most probable class; of several the first.
-pub fn most_probable(head: &CategoryHead, scaled: &[f32], kind_tokens: &[u32]) -> usize {
+pub(crate) fn most_probable(head: &CategoryHead, scaled: &[f32], kind_tokens: &[u32]) -> usize {
     first_largest(&head.probabilities(scaled, kind_tokens))
 }
 

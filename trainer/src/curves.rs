@@ -13,7 +13,7 @@ const FEWEST: usize = 10;
 
 /// The rank of a value among these rows, from 0 to 1, or from 1 to 0 where less of the feature means more risk; unknown
 /// ones lie in the middle. `None` for a feature that never varies. The weight is 1.
-pub fn ranked(rows: &[&[f32]], feature: usize, falling: bool) -> Option<Term> {
+pub(crate) fn ranked(rows: &[&[f32]], feature: usize, falling: bool) -> Option<Term> {
     let sorted = known(rows, feature)?;
     let count = sorted.len() as f64;
     let mut points: Vec<[f32; 2]> = Vec::new();
@@ -35,7 +35,7 @@ pub fn ranked(rows: &[&[f32]], feature: usize, falling: bool) -> Option<Term> {
 
 /// Standard deviations of a value's [`signed_log`] from the mean, cut off at four; unknown ones count as the median.
 /// `None` for a feature that never varies. The weight is 1.
-pub fn logarithmic(rows: &[&[f32]], feature: usize) -> Option<Term> {
+pub(crate) fn logarithmic(rows: &[&[f32]], feature: usize) -> Option<Term> {
     let sorted = known(rows, feature)?;
     let count = sorted.len() as f64;
     let mean = sorted.iter().copied().map(f64::from).sum::<f64>() / count;

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Share of predictions that are right; 0 without any.
-pub fn accuracy(truth: &[&str], predicted: &[&str]) -> f64 {
+pub(crate) fn accuracy(truth: &[&str], predicted: &[&str]) -> f64 {
     let right = truth.iter().zip(predicted).filter(|(truth, predicted)| truth == predicted).count();
     right as f64 / truth.len().max(1) as f64
 }
 
 /// Mean over all classes, declared or predicted, of the harmonic mean of precision and recall; 0 without any.
-pub fn macro_f1(truth: &[&str], predicted: &[&str]) -> f64 {
+pub(crate) fn macro_f1(truth: &[&str], predicted: &[&str]) -> f64 {
     let classes: BTreeSet<&str> = truth.iter().chain(predicted).copied().collect();
     let f1 = |class: &str| {
         let pairs = || truth.iter().zip(predicted);
@@ -21,14 +21,14 @@ pub fn macro_f1(truth: &[&str], predicted: &[&str]) -> f64 {
 }
 
 /// Share of the rows of a class that are predicted so; `None` where there are none.
-pub fn recall(truth: &[&str], predicted: &[&str], class: &str) -> Option<f64> {
+pub(crate) fn recall(truth: &[&str], predicted: &[&str], class: &str) -> Option<f64> {
     let of_class: Vec<&str> = truth.iter().zip(predicted).filter(|pair| *pair.0 == class).map(|pair| *pair.1).collect();
     let right = of_class.iter().filter(|&&predicted| predicted == class).count();
     (!of_class.is_empty()).then(|| right as f64 / of_class.len() as f64)
 }
 
 /// The most frequent class; of several the first by name.
-pub fn majority<'a>(classes: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn majority<'a>(classes: &[&'a str]) -> Option<&'a str> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for &class in classes {
         *counts.entry(class).or_default() += 1;

@@ -10,10 +10,10 @@ use crate::dataset::Outcome;
 
 /// The last verdict on each pull request, and how many rows were judged by one.
 #[derive(Debug, Default)]
-pub struct Feedback {
+pub(crate) struct Feedback {
     verdicts: BTreeMap<(String, u64), Verdict>,
     /// Rows that one of them was on.
-    pub rows: u64,
+    pub(crate) rows: u64,
 }
 
 impl Feedback {
@@ -21,12 +21,12 @@ impl Feedback {
     ///
     /// # Errors
     /// The store cannot be read, or a line of it is none.
-    pub async fn of(store: &Store) -> Result<Self, Error> {
+    pub(crate) async fn of(store: &Store) -> Result<Self, Error> {
         Ok(Self { verdicts: store.feedback(Timestamp::now()).await?, rows: 0 })
     }
 
     /// What a model was made from, where anything was said.
-    pub fn input(&self) -> Option<Input> {
+    pub(crate) fn input(&self) -> Option<Input> {
         let digest = || {
             let verdicts: Vec<&Verdict> = self.verdicts.values().collect();
             digest(&serde_json::to_vec(&verdicts).expect("texts, numbers and times have a form in JSON"))

@@ -138,14 +138,14 @@ impl Judged {
     }
 
     /// The figures with their intervals.
-    pub fn with_intervals(&self, seed: u64) -> Option<Figures<Figure>> {
+    pub(crate) fn with_intervals(&self, seed: u64) -> Option<Figures<Figure>> {
         let measured = self.figures()?;
         let resamples = self.resamples(seed);
         Some(intervals(measured, &resamples))
     }
 
     /// The figures of each resample of the rows, drawn with replacement; those of one kind only are left out.
-    pub fn resamples(&self, seed: u64) -> Vec<Figures<f64>> {
+    pub(crate) fn resamples(&self, seed: u64) -> Vec<Figures<f64>> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut counts = vec![0; self.rows.len()];
         let mut resample = || {
@@ -238,7 +238,7 @@ impl Judged {
 }
 
 /// Each figure beside the interval of its resamples.
-pub fn intervals(measured: Figures<f64>, resamples: &[Figures<f64>]) -> Figures<Figure> {
+pub(crate) fn intervals(measured: Figures<f64>, resamples: &[Figures<f64>]) -> Figures<Figure> {
     let mut place = 0;
     measured.map(|value| {
         let of_resamples = resamples.iter().filter_map(|figures| figures.values().nth(place)).copied().collect();
@@ -249,14 +249,14 @@ pub fn intervals(measured: Figures<f64>, resamples: &[Figures<f64>]) -> Figures<
 
 /// A figure of rows, such as an accuracy, and what it is in resamples of them.
 #[derive(Clone, Debug)]
-pub struct Resampled {
+pub(crate) struct Resampled {
     value: f64,
     resamples: Vec<f64>,
 }
 
 impl Resampled {
     /// `of` gets the places of the rows that count, each as often as it counts.
-    pub fn of(rows: usize, seed: u64, mut of: impl FnMut(&[usize]) -> f64) -> Self {
+    pub(crate) fn of(rows: usize, seed: u64, mut of: impl FnMut(&[usize]) -> f64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut places: Vec<usize> = (0..rows).collect();
         let value = of(&places);
@@ -270,7 +270,7 @@ impl Resampled {
     }
 
     /// The mean of several, resample by resample.
-    pub fn mean(of: &[&Self]) -> Self {
+    pub(crate) fn mean(of: &[&Self]) -> Self {
         let mean = |sum: f64| sum / of.len() as f64;
         let rounds = of.iter().map(|figure| figure.resamples.len()).min().unwrap_or(0);
         let resample = |round: usize| mean(of.iter().map(|figure| figure.resamples[round]).sum());
@@ -278,7 +278,7 @@ impl Resampled {
     }
 
     /// The figure with its interval.
-    pub fn figure(&self) -> Figure {
+    pub(crate) fn figure(&self) -> Figure {
         interval(self.value, self.resamples.clone())
     }
 }

@@ -12,7 +12,7 @@ const MEMORY: usize = 10;
 /// there is no point.
 ///
 /// Two-loop recursion of Nocedal and Wright, "Numerical optimization", algorithm 7.4, with a backtracking line search.
-pub fn minimise(
+pub(crate) fn minimise(
     start: Array1<f64>,
     iterations: usize,
     tolerance: f64,

@@ -5,22 +5,22 @@ use prowl_model::{Linear, Term};
 
 /// What is known of the weights beforehand. With few rows they stay there; with many the rows tell.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prior {
+pub(crate) struct Prior {
     /// Where every weight begins. The bias is free.
-    pub mean: f64,
+    pub(crate) mean: f64,
     /// Inverse of the variance around it, above 0.
-    pub strength: f64,
+    pub(crate) strength: f64,
     /// Whether no weight may fall below 0.
-    pub positive: bool,
+    pub(crate) positive: bool,
 }
 
 /// Weights, one an input, and a bias.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fitted {
+pub(crate) struct Fitted {
     /// Shape (inputs).
-    pub weights: Array1<f64>,
+    pub(crate) weights: Array1<f64>,
     /// Log-odds where all inputs are 0.
-    pub bias: f64,
+    pub(crate) bias: f64,
 }
 
 /// Steps of Newton's method at most; a handful is usual.
@@ -33,7 +33,7 @@ const SWEEPS: usize = 5_000;
 ///
 /// `inputs` has shape (rows, inputs), `counts` says how much each row counts. Newton's method, in which each step is a
 /// quadratic problem with bounds, solved one weight at a time; the function is convex, so there is one solution.
-pub fn fit(inputs: ArrayView2<'_, f32>, outcomes: &[bool], counts: &[f64], prior: Prior) -> Fitted {
+pub(crate) fn fit(inputs: ArrayView2<'_, f32>, outcomes: &[bool], counts: &[f64], prior: Prior) -> Fitted {
     let problem = Problem { inputs, outcomes, counts, prior };
     let width = inputs.ncols();
     let total: f64 = counts.iter().sum();

@@ -13,7 +13,7 @@ use graph::{Graph, Value};
 use proto::{Element, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 
 /// Name of the file within a model's folder.
-pub const FILE_NAME: &str = "model.onnx";
+pub(crate) const FILE_NAME: &str = "model.onnx";
 
 /// Layout of the file and operators: of 2021, so that runtimes of several years take it.
 const IR_VERSION: i64 = 8;

@@ -18,15 +18,15 @@ const SLOPE: Prior = Prior { mean: 1.0, strength: 5.0, positive: true };
 
 /// A curve from score to log-odds, for [`RiskHead::calibration`](prowl_model::RiskHead::calibration).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Calibration {
+pub(crate) struct Calibration {
     /// `platt` or `isotonic`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Points (score, log-odds), ascending.
-    pub points: Vec<[f32; 2]>,
+    pub(crate) points: Vec<[f32; 2]>,
 }
 
 /// The curve of these scores; `counts` says how much each row counts.
-pub fn fit(scores: &[f32], outcomes: &[bool], counts: &[f64]) -> Calibration {
+pub(crate) fn fit(scores: &[f32], outcomes: &[bool], counts: &[f64]) -> Calibration {
     let line = platt(scores, outcomes, counts);
     let positives = outcomes.iter().filter(|outcome| **outcome).count();
     if positives < ENOUGH {

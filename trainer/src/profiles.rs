@@ -13,14 +13,14 @@ use prowl_platform::{Draft, Folder};
 use crate::TrainError;
 
 /// Name of the profiles in a model's folder.
-pub const FILE_NAME: &str = "profiles.parquet";
+const FILE_NAME: &str = "profiles.parquet";
 
 /// Joins all `profiles/part-*.parquet` of a run into one file of the draft: row group by row group, compressed as they
 /// are, in the order of their names. Holds one part in memory.
 ///
 /// # Errors
 /// There is none, one is damaged, or they differ in their columns or metadata.
-pub async fn copy(run: &Folder, draft: &mut Draft) -> Result<(), TrainError> {
+pub(crate) async fn copy(run: &Folder, draft: &mut Draft) -> Result<(), TrainError> {
     let parts: Vec<String> = run.files("profiles/part-").map(|entry| entry.path.clone()).collect();
     let mut joined: Option<(Joined, ParquetMetaData)> = None;
     let mut output = draft.writer(FILE_NAME)?;

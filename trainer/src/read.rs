@@ -25,7 +25,7 @@ const BATCH_ROWS: usize = 8192;
 /// # Errors
 /// A file is damaged or has other columns than a features run has, the files disagree about the list of features, or
 /// the store cannot be read.
-pub async fn read(run: &Folder, most: usize, feedback: &mut Feedback) -> Result<Dataset, TrainError> {
+pub(crate) async fn read(run: &Folder, most: usize, feedback: &mut Feedback) -> Result<Dataset, TrainError> {
     let mut other = "manifest.json".to_owned();
     let RunDetails { features_digest, label_maturity_days } = RunDetails::deserialize(&run.manifest().details)
         .map_err(|error| TrainError::File { file: other.clone(), problem: format!("its `details`: {error}") })?;

@@ -15,7 +15,7 @@ use calibrated::Calibrated;
 use choice::Judgement;
 
 /// Rows of either outcome that are needed.
-pub const FEWEST: usize = 30;
+const FEWEST: usize = 30;
 
 /// Rows that are learnt from at most; the newest count.
 const ROWS: usize = 200_000;
@@ -29,7 +29,7 @@ const WIDEST: usize = 256;
 /// Features that the literature and our own trials connect with risk, and whether less of them means more: Kamei et al.,
 /// "A large-scale empirical study of just-in-time quality assurance" (2013), and Kim et al., "Predicting faults from
 /// cached history" (2007), for what lies in places and hands that went wrong before.
-pub const FACTORS: [(&str, bool); 8] = [
+const FACTORS: [(&str, bool); 8] = [
     ("path_revert_ratio", false),
     ("title_revert_ratio", false),
     ("author_revert_ratio", false),
@@ -82,7 +82,7 @@ pub enum NoHead {
 
 impl NoHead {
     /// The reason, where a positive row is a pull request that was taken back.
-    pub fn of_pull_requests(self) -> String {
+    pub(crate) fn of_pull_requests(self) -> String {
         match self {
             Self::TooFew { positives, negatives } => format!(
                 "of the pull requests before the test slice {positives} are known to have been taken back and {negatives} \

@@ -17,12 +17,12 @@ const HEAVY: f32 = 5.0;
 const UNREAD: [&str; 2] = ["process", "repository"];
 
 /// Whether the model reads a feature.
-pub fn is_read(feature: &FeatureInfo) -> bool {
+pub(crate) fn is_read(feature: &FeatureInfo) -> bool {
     !UNREAD.contains(&feature.group.as_str())
 }
 
 /// The scaler of these rows.
-pub fn fit(data: &Dataset, rows: &[usize]) -> Scaler {
+pub(crate) fn fit(data: &Dataset, rows: &[usize]) -> Scaler {
     let mut known = Vec::with_capacity(rows.len());
     let column = |feature: usize| {
         if !is_read(&data.features[feature]) {
@@ -75,7 +75,7 @@ fn is_heavy(sorted: &[f32]) -> bool {
 }
 
 /// Linear between the two nearest ranks; `sorted` is ascending and not empty.
-pub fn quantile(sorted: &[f32], share: f64) -> f32 {
+pub(crate) fn quantile(sorted: &[f32], share: f64) -> f32 {
     let position = share * (sorted.len() - 1) as f64;
     let (low, high) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
     // In f64, where the difference of two floats cannot overflow.

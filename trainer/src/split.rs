@@ -3,17 +3,17 @@
 use crate::{Dataset, TrainError};
 
 /// Fewer rows are refused: 15% of them would be too few to say what is usual.
-pub const FEWEST_ROWS: usize = 50;
+pub(crate) const FEWEST_ROWS: usize = 50;
 
 /// Rows of a [`Dataset`], each slice in the order of time and wholly before the next.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Split {
+pub(crate) struct Split {
     /// The first 70%: what a first fit knows, and the category head.
-    pub training: Vec<usize>,
+    pub(crate) training: Vec<usize>,
     /// The next 15%: when to stop, what errors are usual, what percentile a score has. The final fit knows it, too.
-    pub validation: Vec<usize>,
+    pub(crate) validation: Vec<usize>,
     /// The last 15%: only for the metrics.
-    pub test: Vec<usize>,
+    pub(crate) test: Vec<usize>,
 }
 
 impl Split {
@@ -21,7 +21,7 @@ impl Split {
     ///
     /// # Errors
     /// [`TrainError::TooFewRows`].
-    pub fn of(data: &Dataset) -> Result<Self, TrainError> {
+    pub(crate) fn of(data: &Dataset) -> Result<Self, TrainError> {
         let rows = data.by_time();
         if rows.len() < FEWEST_ROWS {
             return Err(TrainError::TooFewRows { found: rows.len(), needed: FEWEST_ROWS });

@@ -16,7 +16,12 @@ const POWER_ITERATIONS: usize = 4;
 ///
 /// Randomized subspace iteration (Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithm 4.4)
 /// on the columns' side, then a Rayleigh-Ritz step in the small subspace.
-pub fn right_vectors(rows: &[TextVector], columns: usize, dimensions: usize, random: &mut ChaCha8Rng) -> Array2<f32> {
+pub(crate) fn right_vectors(
+    rows: &[TextVector],
+    columns: usize,
+    dimensions: usize,
+    random: &mut ChaCha8Rng,
+) -> Array2<f32> {
     let width = (dimensions + OVERSAMPLING).min(rows.len()).min(columns);
     let mut basis = Array2::from_shape_simple_fn((columns, width), || StandardNormal.sample(random));
     orthonormalise(&mut basis);

@@ -12,11 +12,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use anomaly::AnomalyReport;
-pub use error::TableError;
-pub use outcome::{MeasuredOn, OutcomeReport, Outcomes};
-
 use crate::args::TableConfig;
+use anomaly::AnomalyReport;
+use error::TableError;
+use outcome::OutcomeReport;
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +60,7 @@ impl TableReport {
 /// Learns, scores and writes the scores.
 ///
 /// # Errors
-/// See [`TableError`].
+/// A table cannot be read, teaches nothing, or the scores cannot be written.
 #[tracing::instrument(skip_all)]
 pub fn table(config: &TableConfig) -> Result<TableReport, TableError> {
     match &config.label {

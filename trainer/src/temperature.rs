@@ -12,7 +12,7 @@ const ITERATIONS: usize = 40;
 
 /// The factor by which to multiply logits, so that their softmax is as probable as can be: below 1 where they are too
 /// sure. Each row has a logit a class, and the class that it is of. The order of the classes does not change.
-pub fn fit(rows: &[(Vec<f64>, usize)]) -> f64 {
+pub(crate) fn fit(rows: &[(Vec<f64>, usize)]) -> f64 {
     if rows.is_empty() {
         return 1.0;
     }

@@ -10,7 +10,7 @@ use crate::{Dataset, Settings, svd};
 const TEXTS: usize = 20_000;
 
 /// The text projection of these rows. Without any token it has no dimension.
-pub fn fit(data: &Dataset, rows: &[usize], settings: &Settings) -> Text {
+pub(crate) fn fit(data: &Dataset, rows: &[usize], settings: &Settings) -> Text {
     let idf = inverse_document_frequency(rows.iter().map(|&row| data.tokens(row)), settings.text_buckets, 1);
     let empty = (Array2::zeros((idf.len(), 0)), Array1::zeros(0));
     let mut text = Text { idf, components: empty.0, centre: empty.1.clone(), spread: empty.1 };
@@ -36,7 +36,7 @@ pub fn fit(data: &Dataset, rows: &[usize], settings: &Settings) -> Text {
 
 /// `ln((1 + n) / (1 + df)) + 1` for each bucket that at least `fewest` of these lists of tokens have, `fewest` being above 0;
 /// 0 for the others, which say nothing that was learnt.
-pub fn inverse_document_frequency<'a>(
+pub(crate) fn inverse_document_frequency<'a>(
     lists: impl ExactSizeIterator<Item = &'a [u32]>,
     buckets: usize,
     fewest: u32,

@@ -47,7 +47,7 @@ fn the_page_lists_the_catalog() {
     }
     assert!(
         below == expected,
-        "docs/features.md is older than the catalog; write it anew: PROWL_WRITE_DOCS=1 cargo test -p prowl-features --test docs"
+        "docs/features.md is older than the catalog: write it anew by PROWL_WRITE_DOCS=1 cargo test -p prowl-features --test docs"
     );
 }
 

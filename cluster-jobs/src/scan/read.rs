@@ -47,7 +47,7 @@ pub(super) fn read(
         }
         read += 1;
         if document.cut {
-            let reason = format!("longer than {limit} bytes; raise --max-line-bytes to read it");
+            let reason = format!("longer than {limit} bytes: raise --max-line-bytes to read it");
             rows.reject(&reject(&file.url, &document, String::new(), reason))?;
         } else {
             match PullRequest::from_json(document.bytes) {
@@ -99,8 +99,8 @@ pub(super) fn unreadable(url: &str, error: &io::Error) -> DataFusionError {
     }
     match error.kind() {
         io::ErrorKind::UnexpectedEof => {
-            failure(&format_args!("the export file {url} ends too early; copy or export it again"))
+            failure(&format_args!("the export file {url} ends too early: copy or export it again"))
         }
-        _ => failure(&format_args!("the export file {url} is damaged ({error}); copy or export it again")),
+        _ => failure(&format_args!("the export file {url} is damaged ({error}): copy or export it again")),
     }
 }

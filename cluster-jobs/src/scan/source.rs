@@ -62,7 +62,7 @@ impl FileScan {
                 if store.get_or_insert_with(|| of_file.to_owned()) != of_file {
                     let other = store.unwrap_or_default();
                     return Err(failure(&format_args!(
-                        "an export lies in one store, not in {other} and {of_file}; make a run of the files of each"
+                        "an export lies in one store, not in {other} and {of_file}: make a run of the files of each"
                     )));
                 }
                 files.push(file(part, &url)?);

@@ -24,9 +24,9 @@ const COMMIT: &str = "PROWL_COMMIT";
 
 /// A training that begins.
 #[derive(Debug)]
-pub struct Beginning {
+pub(crate) struct Beginning {
     /// Name of the model in the making.
-    pub version: String,
+    pub(super) version: String,
     tags: Vec<Tag>,
     params: Vec<Param>,
     dataset: Dataset,
@@ -59,7 +59,7 @@ impl Dataset {
 
 impl Beginning {
     /// Of a training on `run`, whose model will be called `version`.
-    pub fn new(version: &str, store: &str, run: &Folder, settings: &Settings) -> Self {
+    pub(crate) fn new(version: &str, store: &str, run: &Folder, settings: &Settings) -> Self {
         let built = option_env!("PROWL_COMMIT").filter(|commit| !commit.is_empty());
         // A list of reverts is an input, too, and no export.
         let inputs: Vec<&Input> = run.manifest().inputs.iter().filter(|input| input.kind != "reverts").collect();
@@ -117,7 +117,7 @@ fn flatten(name: &str, value: &Value, params: &mut Vec<Param>) {
 
 /// A model that was published.
 #[derive(Debug)]
-pub struct Product {
+pub(crate) struct Product {
     pub(super) folder: Folder,
     pub(super) metrics: BTreeMap<String, f64>,
     /// Of the run and of the version in the registry alike.
@@ -127,7 +127,7 @@ pub struct Product {
 
 impl Product {
     /// Of the model in `folder`.
-    pub async fn new(folder: &Folder, metadata: &Metadata, digest: &str) -> Self {
+    pub(crate) async fn new(folder: &Folder, metadata: &Metadata, digest: &str) -> Self {
         let tags = vec![
             Tag::new(VERSION_TAG, &metadata.version),
             Tag::new("prowl.model_digest", digest),

@@ -14,7 +14,7 @@ const WAITING: usize = 16_384;
 
 /// Takes the losses of a training.
 #[derive(Clone, Debug)]
-pub struct Losses {
+pub(crate) struct Losses {
     waiting: mpsc::Sender<Metric>,
     lost: Arc<AtomicU64>,
 }
@@ -34,7 +34,7 @@ pub(super) fn channel() -> (Losses, Waiting) {
 
 impl Losses {
     /// Takes those of a step, if it has some. Where too many wait, they are counted and forgotten.
-    pub fn add(&self, step: Step<'_>) {
+    pub(crate) fn add(&self, step: Step<'_>) {
         let (fit, epoch) = match step {
             Step::First(epoch) => ("first_fit/", epoch),
             Step::Final(epoch) => ("final_fit/", epoch),

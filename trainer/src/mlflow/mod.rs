@@ -28,11 +28,11 @@ use self::batch::{Batch, Tag};
 use self::client::Client;
 use self::losses::Waiting;
 pub use error::MlflowError;
-pub use facts::{Beginning, Product};
-pub use losses::Losses;
+pub(crate) use facts::{Beginning, Product};
+pub(crate) use losses::Losses;
 
 /// The secrets that lead to MLflow. The second may be missing.
-pub const SECRETS: [&str; 2] = [address::URI, address::TOKEN];
+pub(crate) const SECRETS: [&str; 2] = [address::URI, address::TOKEN];
 
 /// What the alias of the newest version is.
 const ALIAS: &str = "candidate";
@@ -64,7 +64,7 @@ pub struct Tracking {
 
 /// How a training ended.
 #[derive(Debug)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// With a model.
     Published(Box<Product>),
     /// With an error, which is told.
@@ -88,7 +88,7 @@ pub struct Logged {
 
 /// A training that is logged while it goes on.
 #[derive(Debug)]
-pub struct Tracker {
+pub(crate) struct Tracker {
     client: Arc<Client>,
     losses: Losses,
     end: oneshot::Sender<Ended>,
@@ -100,7 +100,7 @@ pub struct Tracker {
 ///
 /// # Errors
 /// The secrets cannot be used, or MLflow does not answer within the patience of a training's end.
-pub async fn has(tracking: &Tracking, secrets: &Secrets, version: &str) -> Option<Result<bool, MlflowError>> {
+pub(crate) async fn has(tracking: &Tracking, secrets: &Secrets, version: &str) -> Option<Result<bool, MlflowError>> {
     let asked = async |address: Result<Address, MlflowError>| {
         let client = Client::new(address?);
         client.end_within(tracking.patience);
@@ -115,7 +115,7 @@ impl Tracker {
     ///
     /// # Errors
     /// The secrets cannot be used, or MLflow is required and does not do it.
-    pub async fn start(
+    pub(crate) async fn start(
         tracking: Tracking,
         secrets: &Secrets,
         beginning: Beginning,
@@ -154,7 +154,7 @@ impl Tracker {
     }
 
     /// Where the losses of epochs go. All that it gives have to be dropped before [`Tracker::finish`].
-    pub fn losses(&self) -> Losses {
+    pub(crate) fn losses(&self) -> Losses {
         self.losses.clone()
     }
 
@@ -162,7 +162,7 @@ impl Tracker {
     ///
     /// # Errors
     /// MLflow does not have all of it.
-    pub async fn finish(self, ended: Ended, hurry: impl Future) -> Result<Logged, MlflowError> {
+    pub(crate) async fn finish(self, ended: Ended, hurry: impl Future) -> Result<Logged, MlflowError> {
         let Self { client, losses, end, mut task, patience } = self;
         let patience = if matches!(ended, Ended::Killed) { patience.min(KILLED_PATIENCE) } else { patience };
         client.end_within(patience);
