@@ -242,4 +242,9 @@ mod tests {
         let names: std::collections::BTreeSet<_> = Scenario::ALL.into_iter().map(Scenario::name).collect();
         assert_eq!(names.len(), Scenario::ALL.len());
     }
+
+    #[test]
+    fn each_kind_has_a_scenario_of_its_own() {
+        assert!(Kind::ALL.into_iter().all(|kind| Scenario::ALL.contains(&Scenario::Only(kind))));
+    }
 }
