@@ -108,7 +108,7 @@ pub struct LoadArgs {
     /// A file of rules, one a line, beside those of --threshold
     #[arg(long, value_name = "FILE")]
     pub thresholds: Option<PathBuf>,
-    /// Where its HTTP port is, for the scenarios http, mixed and soak
+    /// Where its HTTP port is, for scenarios with calls over HTTP
     #[arg(long, value_name = "URL", value_parser = server::url)]
     pub http: Option<url::Url>,
     /// How the server is spoken to.
