@@ -121,8 +121,11 @@ SENSITIVE = {
 
 # ---- What is written, in the order of the catalog --------------------------------------------------------------------
 
-LEFT_OUT = "churn_to_median churn_in_spreads files_to_median files_in_spreads".split()
-"""Features that no peer computes: quartiles of a repository's changes as of each creation, from a histogram in steps."""
+LEFT_OUT = (
+    "churn_to_median churn_in_spreads files_to_median files_in_spreads author_revert_ratio path_revert_ratio title_revert_ratio"
+).split()
+"""Features that no peer computes: quartiles of a repository's changes as of each creation, from a histogram in steps, and
+how often what is alike was taken back, over a year that moves or by each word of a title."""
 
 
 def history(value, known="true"):

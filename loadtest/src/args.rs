@@ -108,7 +108,7 @@ pub struct LoadArgs {
     /// A file of rules, one a line, beside those of --threshold
     #[arg(long, value_name = "FILE")]
     pub thresholds: Option<PathBuf>,
-    /// Where its HTTP port is, for the scenarios http, mixed and soak
+    /// Where its HTTP port is, for scenarios with calls over HTTP
     #[arg(long, value_name = "URL", value_parser = server::url)]
     pub http: Option<url::Url>,
     /// How the server is spoken to.
@@ -253,8 +253,8 @@ impl LoadArgs {
     pub fn config(self, mut goose: GooseConfiguration) -> Result<load::Config, clap::Error> {
         let host = goose.host.as_deref().ok_or_else(|| wrong_use("say where the server is, by --host URL"))?;
         let url = server::url(host).map_err(|why| wrong_use(format!("--host: {why}")))?;
-        if self.scenario == Scenario::Only(crate::call::Kind::Http) && self.http.is_none() {
-            return Err(wrong_use("--scenario http needs --http URL"));
+        if self.scenario.needs_http() && self.http.is_none() {
+            return Err(wrong_use(format!("--scenario {} needs --http URL", self.scenario.name())));
         }
         if self.again && self.scenario != Scenario::Only(crate::call::Kind::Score) {
             return Err(wrong_use("--again is for --scenario score"));

@@ -67,6 +67,11 @@ impl Kind {
             Self::Abuse => "abuse",
         }
     }
+
+    /// Whether it goes over HTTP/JSON; all others go over gRPC.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Self::Http)
+    }
 }
 
 /// What a call is about.

@@ -85,6 +85,11 @@ impl Scenario {
         }
     }
 
+    /// Whether it is of nothing but calls over HTTP.
+    pub(crate) fn needs_http(self) -> bool {
+        matches!(self, Self::Only(kind) if kind.is_http())
+    }
+
     /// The kind of the next call.
     pub(crate) fn kind(self, dice: &mut ChaCha8Rng, has_http: bool) -> Kind {
         match self {
@@ -100,7 +105,7 @@ impl Scenario {
                     None
                 });
                 match kind {
-                    Some(Kind::Http) if !has_http => {}
+                    Some(kind) if kind.is_http() && !has_http => {}
                     Some(kind) => return kind,
                     None => return Kind::Score,
                 }
@@ -236,5 +241,10 @@ mod tests {
     fn scenarios_have_names_of_their_own() {
         let names: std::collections::BTreeSet<_> = Scenario::ALL.into_iter().map(Scenario::name).collect();
         assert_eq!(names.len(), Scenario::ALL.len());
+    }
+
+    #[test]
+    fn each_kind_has_a_scenario_of_its_own() {
+        assert!(Kind::ALL.into_iter().all(|kind| Scenario::ALL.contains(&Scenario::Only(kind))));
     }
 }

@@ -10,7 +10,7 @@ use crate::{Error, call::Kind};
 
 /// The method under which goose counts a kind.
 pub(crate) fn method(kind: Kind) -> &'static str {
-    if kind == Kind::Http { "HTTP" } else { "GRPC" }
+    if kind.is_http() { "HTTP" } else { "GRPC" }
 }
 
 /// The rules of a file, one a line; `#` begins a comment.

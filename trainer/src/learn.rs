@@ -69,7 +69,7 @@ pub fn learn(
     let Detected { detector: last, calibration, repositories, validation_error } =
         detect(data, &split.training, &split.validation, settings, watch)?;
     let heads = Heads { reading: &last.reading };
-    let head = heads.category_head(&split, &mut || watch(Step::Category))?;
+    let category_head = heads.category_head(&split, &mut || watch(Step::Category))?;
     let mut metrics = BTreeMap::from([
         ("epochs".to_owned(), last.epochs.len() as f64),
         ("training_error".to_owned(), last.error(&last.kept)),
@@ -88,41 +88,28 @@ pub fn learn(
     metrics.insert("test_share_very_unusual".to_owned(), above(bands.very_unusual));
 
     let mut missing_heads = BTreeMap::new();
-    let (categories, category) = match head {
-        Ok((categories, head)) => {
-            metrics.extend(heads.category_metrics(&split, &categories, &head));
-            (categories, Some(head))
-        }
-        Err(reason) => {
-            missing_heads.insert("category".to_owned(), reason);
-            (Vec::new(), None)
-        }
-    };
-    let (cluster_infos, clusters) = match clusters_of(&last, &split, settings.seed, &mut || watch(Step::Clusters))? {
-        Ok((infos, Found { clusters, silhouette, .. })) => {
-            metrics.insert("cluster_silhouette".to_owned(), silhouette);
-            (infos, Some(clusters))
-        }
-        Err(reason) => {
-            missing_heads.insert("clusters".to_owned(), reason);
-            (Vec::new(), None)
-        }
-    };
-    let (risk_head, risk_info) = match risk_head(data, &split, settings.seed, &mut || watch(Step::Risk))? {
-        Ok((head, mut info)) => {
-            metrics.extend(risk_metrics(data, &split, &head, &mut info));
-            (Some(head), Some(info))
-        }
-        Err(reason) => {
-            missing_heads.insert("risk".to_owned(), reason);
-            (None, None)
-        }
-    };
+    let category = learnt("category", category_head, &mut missing_heads);
+    if let Some((categories, head)) = &category {
+        metrics.extend(heads.category_metrics(&split, categories, head));
+    }
+    let (categories, category) = category.unzip();
+    let groups = clusters_of(&last, &split, settings.seed, &mut || watch(Step::Clusters))?;
+    let groups = learnt("clusters", groups, &mut missing_heads);
+    if let Some((_, found)) = &groups {
+        metrics.insert("cluster_silhouette".to_owned(), found.silhouette);
+    }
+    let (cluster_infos, groups) = groups.unzip();
+    let risk = risk_head(data, &split, settings.seed, &mut || watch(Step::Risk))?;
+    let mut risk = learnt("risk", risk, &mut missing_heads);
+    if let Some((head, info)) = &mut risk {
+        metrics.extend(risk_metrics(data, &split, head, info));
+    }
+    let (risk, risk_info) = risk.unzip();
     let at = |row: Option<&usize>| data.created_at(*row.expect("no slice is empty"));
     let metadata = Metadata {
         bands,
-        categories,
-        clusters: cluster_infos,
+        categories: categories.unwrap_or_default(),
+        clusters: cluster_infos.unwrap_or_default(),
         features: data.features.clone(),
         features_digest: data.features_digest.clone(),
         metrics,
@@ -156,9 +143,14 @@ pub fn learn(
         calibration,
         bins,
         category,
-        clusters,
-        risk: risk_head,
+        clusters: groups.map(|found| found.clusters),
+        risk,
     })?)
+}
+
+/// The head, if there is one; otherwise the reason is noted under its name.
+fn learnt<H>(name: &str, head: Result<H, String>, missing_heads: &mut BTreeMap<String, String>) -> Option<H> {
+    head.map_err(|reason| missing_heads.insert(name.to_owned(), reason)).ok()
 }
 
 /// How the features of the newest rows are spread: what is scored next comes after these, and histories have grown since the

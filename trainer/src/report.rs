@@ -67,11 +67,10 @@ impl<'a> Report<'a> {
 
     /// A table of the figures.
     pub fn table(&self) -> String {
-        let Summary { training, metrics, categories, clusters, missing_heads, risk, .. } = &self.summary;
-        let metric = |name: &str| metrics.get(name).copied().unwrap_or(f64::NAN);
         let mut table = String::new();
         let mut row =
             |name: &str, text: String| writeln!(table, "  {name:<22}{text}").expect("a string takes all text");
+        let training = self.summary.training;
         row("rows", (training.rows + training.validation_rows + training.test_rows).to_string());
         if training.older_rows > 0 {
             row("  older, not learnt from", format!("{} (--max-rows)", training.older_rows));
@@ -80,13 +79,14 @@ impl<'a> Report<'a> {
         row("  validation", format!("{} opened after that", training.validation_rows));
         row("  left out of the fit", format!("{}, the most unusual of both", training.trimmed_rows));
         row("  test", format!("{} opened after those", training.test_rows));
+        let metric = |name: &str| self.summary.metric(name);
         row("epochs", format!("{}", metric("epochs")));
         let errors = ["training_error", "validation_error", "test_error"].map(|name| format!("{:.4}", metric(name)));
         row("reconstruction error", format!("training {}, validation {}, test {}", errors[0], errors[1], errors[2]));
-        let percent = |name: &str| format!("{:.1}%", 100.0 * metric(name));
         // The bands are percentiles of the validation slice.
         let [unusual, very_unusual] = [self.bands.unusual, self.bands.very_unusual].map(|from| 100.0 - f64::from(from));
-        let beside = |name: &str, usual: f64| format!("{} ({usual}% were so in validation)", percent(name));
+        let beside =
+            |name: &str, usual: f64| format!("{} ({usual}% were so in validation)", self.summary.percent(name));
         row("test rows unusual", beside("test_share_unusual", unusual));
         row("  very unusual", beside("test_share_very_unusual", very_unusual));
         if 100.0 * metric("test_share_unusual") > DRIFTED * unusual {
@@ -96,77 +96,86 @@ impl<'a> Report<'a> {
             );
             row("", "pull requests, or such a share of new ones will be called unusual".to_owned());
         }
-        match missing_heads.get("category") {
-            Some(reason) => row("category head", format!("none: {reason}")),
-            None if metrics.contains_key("category_test_rows") => {
-                row("category head", categories.join(", "));
-                row("  declared test rows", metric("category_test_rows").to_string());
-                row(
-                    "  accuracy",
-                    format!(
-                        "{} (always the most frequent of the training slice: {})",
-                        percent("category_accuracy"),
-                        percent("category_majority_accuracy")
-                    ),
-                );
-                row("  calibration", format!("the probability is {} off", percent("category_calibration_error")));
-                row(
-                    "  macro F1",
-                    format!(
-                        "{:.3} (always the most frequent of the training slice: {:.3})",
-                        metric("category_macro_f1"),
-                        metric("category_majority_macro_f1")
-                    ),
-                );
-                let never = never_found(metrics);
-                if !never.is_empty() {
-                    row("  never found", format!("{}, of all test rows that declare them", never.join(", ")));
-                }
-            }
-            None => row("category head", format!("{}; no test row declares one", categories.join(", "))),
+        self.summary.category(&mut row);
+        self.summary.groups(&mut row);
+        self.summary.risk(&mut row);
+        table.truncate(table.trim_end().len());
+        table
+    }
+}
+
+/// What each head says of itself, in rows of the table.
+impl Summary<'_> {
+    fn metric(&self, name: &str) -> f64 {
+        self.metrics.get(name).copied().unwrap_or(f64::NAN)
+    }
+
+    fn percent(&self, name: &str) -> String {
+        format!("{:.1}%", 100.0 * self.metric(name))
+    }
+
+    fn category(&self, row: &mut dyn FnMut(&str, String)) {
+        if let Some(reason) = self.missing_heads.get("category") {
+            return row("category head", format!("none: {reason}"));
         }
-        match missing_heads.get("clusters") {
+        let categories = self.categories.join(", ");
+        if !self.metrics.contains_key("category_test_rows") {
+            return row("category head", format!("{categories}; no test row declares one"));
+        }
+        row("category head", categories);
+        row("  declared test rows", self.metric("category_test_rows").to_string());
+        let beside =
+            |own: String, usual: String| format!("{own} (always the most frequent of the training slice: {usual})");
+        row("  accuracy", beside(self.percent("category_accuracy"), self.percent("category_majority_accuracy")));
+        row("  calibration", format!("the probability is {} off", self.percent("category_calibration_error")));
+        let [own, usual] =
+            ["category_macro_f1", "category_majority_macro_f1"].map(|name| format!("{:.3}", self.metric(name)));
+        row("  macro F1", beside(own, usual));
+        let never = never_found(self.metrics);
+        if !never.is_empty() {
+            row("  never found", format!("{}, of all test rows that declare them", never.join(", ")));
+        }
+    }
+
+    fn groups(&self, row: &mut dyn FnMut(&str, String)) {
+        match self.missing_heads.get("clusters") {
             Some(reason) => row("groups", format!("none: {reason}")),
             None => row("groups", "of what declares no category, by what is typical of each".to_owned()),
         }
-        for cluster in *clusters {
+        for cluster in self.clusters {
             row("", format!("{} ({})", cluster.name, cluster.rows));
         }
-        if let Some(reason) = missing_heads.get("risk") {
-            row("risk head", format!("none: {reason}"));
-        } else if let Some(risk) = risk {
-            let base = 100.0 * risk.base_rate();
-            row(
-                "risk head",
-                format!("{}, learnt from {} reverts of {}", risk.members.join(" and "), risk.reverted, risk.rows),
-            );
-            row("  taken back", format!("{base:.1}% of the later ones that it was chosen by; by its probability:"));
-            for (band, to) in risk.ranges() {
-                let test = band.test_rate().map_or("nothing in test".to_owned(), |rate| {
-                    format!("{:.1}% of {} in test", 100.0 * rate, band.test_rows)
-                });
-                row(
-                    &format!("  {:.1} to {:.1}%", 100.0 * band.from, 100.0 * to),
-                    format!("{:.1}% of {}, and {test}", 100.0 * band.rate(), band.rows),
-                );
-            }
-            if let Some(auc) = metrics.get("risk_test_auc") {
-                let error = percent("risk_test_calibration_error");
-                let churn = metrics
-                    .get("risk_test_churn_auc")
-                    .map_or(String::new(), |churn| format!(" (churn alone: {churn:.3})"));
-                let [reverted, rows] = ["risk_test_reverted", "risk_test_rows"].map(&metric);
-                row(
-                    "  test",
-                    format!("{reverted} of {rows} taken back: AUC {auc:.3}{churn}, the probability is {error} off"),
-                );
-                if reverted < FEW as f64 {
-                    row("", "so few that chance may have made it: prowl-trainer backtest judges by more".to_owned());
-                }
-            }
+    }
+
+    fn risk(&self, row: &mut dyn FnMut(&str, String)) {
+        if let Some(reason) = self.missing_heads.get("risk") {
+            return row("risk head", format!("none: {reason}"));
         }
-        table.truncate(table.trim_end().len());
-        table
+        let Some(risk) = self.risk else { return };
+        let base = 100.0 * risk.base_rate();
+        row(
+            "risk head",
+            format!("{}, learnt from {} reverts of {}", risk.members.join(" and "), risk.reverted, risk.rows),
+        );
+        row("  taken back", format!("{base:.1}% of the later ones that it was chosen by; by its probability:"));
+        for (band, to) in risk.ranges() {
+            let test = band.test_rate().map_or("nothing in test".to_owned(), |rate| {
+                format!("{:.1}% of {} in test", 100.0 * rate, band.test_rows)
+            });
+            row(
+                &format!("  {:.1} to {:.1}%", 100.0 * band.from, 100.0 * to),
+                format!("{:.1}% of {}, and {test}", 100.0 * band.rate(), band.rows),
+            );
+        }
+        let Some(auc) = self.metrics.get("risk_test_auc") else { return };
+        let error = self.percent("risk_test_calibration_error");
+        let churn = self.metrics.get("risk_test_churn_auc");
+        let churn = churn.map_or(String::new(), |churn| format!(" (churn alone: {churn:.3})"));
+        let [reverted, rows] = ["risk_test_reverted", "risk_test_rows"].map(|name| self.metric(name));
+        row("  test", format!("{reverted} of {rows} taken back: AUC {auc:.3}{churn}, the probability is {error} off"));
+        if reverted < FEW as f64 {
+            row("", "so few that chance may have made it: prowl-trainer backtest judges by more".to_owned());
+        }
     }
 }
 

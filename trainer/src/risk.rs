@@ -372,6 +372,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_factor_is_a_feature_that_the_model_reads() {
+        let features: Vec<prowl_model::FeatureInfo> = serde_json::from_value(prowl_features::catalog_json()).unwrap();
+        for (factor, _) in FACTORS {
+            let feature = features.iter().find(|feature| feature.name == factor);
+            assert!(feature.is_some_and(crate::scale::is_read), "{factor}");
+        }
+    }
+
+    #[test]
     fn of_a_wide_table_a_regression_reads_the_columns_that_differ_most() {
         let columns = WIDEST + 50;
         // Of every third column the positive rows have more; all have the same noise.

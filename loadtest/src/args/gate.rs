@@ -8,7 +8,6 @@ use url::Url;
 
 use super::{RequestArgs, ServerArgs, rate, server};
 use crate::{
-    call::Kind,
     gate::{self, Limits, Test},
     report,
     scenarios::Scenario,
@@ -190,8 +189,8 @@ impl GateArgs {
                 "--scenario burst is of users who call at once, and the gate's calls come as the dice fall",
             ));
         }
-        if self.scenario == Scenario::Only(Kind::Http) && self.preview_http.is_none() {
-            return Err(wrong_use("--scenario http needs --preview-http URL"));
+        if self.scenario.needs_http() && self.preview_http.is_none() {
+            return Err(wrong_use(format!("--scenario {} needs --preview-http URL", self.scenario.name())));
         }
         let rules = self.thresholds.as_deref().map(thresholds::of_file).transpose().map_err(wrong_use)?;
         let test = Test {

@@ -119,7 +119,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let (outcome, answer) = caller(None).score(document.clone()).await;
     assert_eq!((outcome, answer), (Outcome::Unreachable, None));
     assert_eq!(caller(None).judge_score(document.clone()).await, (Outcome::Unreachable, false));
-    for kind in [Kind::Score, Kind::Batch, Kind::Stream, Kind::Oip, Kind::Http, Kind::Abuse] {
+    for kind in Kind::ALL {
         let outcome = caller(None).call(kind, Documents::One(document.clone())).await;
         assert_eq!(outcome, Outcome::Unreachable, "{kind:?}");
     }

@@ -54,26 +54,9 @@ pub(crate) struct Unusual {
 }
 
 impl Unusual {
-    /// What made it unusual as far as a reader can check it: the strongest inputs whose value is known and not
-    /// the usual, or the words. The sine of an hour is known, and nothing that anybody can check.
+    /// What made it unusual, the strongest first.
     pub(crate) fn strongest(&self, features: &[FeatureInfo]) -> impl Iterator<Item = &Contribution> {
-        let told = |contribution: &&Contribution| {
-            let Contribution { value, expected, usual, .. } = contribution;
-            let checkable = match contribution.input {
-                Input::Feature(index) => match features[index].unit.as_str() {
-                    "coordinate" => false,
-                    "yes_no" => (if *value >= 0.5 { usual.mean } else { 1.0 - usual.mean }) <= RARE,
-                    _ => {
-                        *value < usual.low
-                            || *value > usual.high
-                            || differ(*value, usual.median)
-                            || differ(*value, *expected)
-                    }
-                },
-                Input::Text => true,
-            };
-            contribution.share >= LEAST_SHARE && checkable && (contribution.input == Input::Text || !value.is_nan())
-        };
+        let told = move |contribution: &&Contribution| is_told(contribution, features);
         self.score.contributions.iter().filter(told).take(STRONGEST)
     }
 }
@@ -116,6 +99,21 @@ impl Anomaly {
             scores,
         }
     }
+}
+
+/// Whether a reader can check what a strong input did: its value is known and not the usual, or it is the words. The sine
+/// of an hour is known, and nothing that anybody can check.
+fn is_told(contribution: &Contribution, features: &[FeatureInfo]) -> bool {
+    let Contribution { input, value, expected, usual, share } = *contribution;
+    let checkable = match input {
+        Input::Feature(index) => match features[index].unit.as_str() {
+            "coordinate" => false,
+            "yes_no" => (if value >= 0.5 { usual.mean } else { 1.0 - usual.mean }) <= RARE,
+            _ => value < usual.low || value > usual.high || differ(value, usual.median) || differ(value, expected),
+        },
+        Input::Text => true,
+    };
+    share >= LEAST_SHARE && checkable && (input == Input::Text || !value.is_nan())
 }
 
 /// Whether two values are farther apart than anybody would look twice at: a twentieth of the larger, or of 1.
@@ -173,7 +171,7 @@ fn shares(data: &Dataset, model: &Model, rows: &[usize]) -> Vec<Importance> {
 
 #[cfg(test)]
 mod tests {
-    use prowl_model::{Band, Reference, Usual};
+    use prowl_model::Usual;
 
     use super::*;
 
@@ -192,21 +190,7 @@ mod tests {
             let usual = Usual { low: -5.0, median: if index == 0 { 2.0 } else { 0.0 }, high: 50.0, mean: 0.1 };
             Contribution { input: Input::Feature(index), value, expected, usual, share: 0.1 }
         };
-        let told = |contribution: Contribution| {
-            let score = Score {
-                anomaly: 1.0,
-                percentile: 99.0,
-                among: Reference::All,
-                band: Band::VeryUnusual,
-                risk: None,
-                effects: Vec::new(),
-                categories: Vec::new(),
-                cluster: None,
-                contributions: vec![contribution],
-            };
-            let row = Unusual { repository: "o/r".into(), number: 1, title: String::new(), created_at: 0, score };
-            row.strongest(&features).count() == 1
-        };
+        let told = |contribution: Contribution| is_told(&contribution, &features);
         assert!(told(part(0, 2.0, 40.0)), "the median, where far more would fit");
         assert!(!told(part(0, 2.0, 2.05)), "the median, as expected");
         assert!(!told(part(1, 0.02, 0.01)), "1 times the median");

@@ -38,7 +38,7 @@ impl Losses {
         let (fit, epoch) = match step {
             Step::First(epoch) => ("first_fit/", epoch),
             Step::Final(epoch) => ("final_fit/", epoch),
-            Step::Only(_) | Step::Category | Step::Clusters | Step::Risk => return,
+            _ => return,
         };
         let now = Timestamp::now().as_millisecond();
         for (name, loss) in [("training_loss", epoch.training_loss), ("validation_loss", epoch.validation_loss)] {
