@@ -82,7 +82,7 @@ pub enum NoHead {
 
 impl NoHead {
     /// The reason, where a positive row is a pull request that was taken back.
-    pub(crate) fn of_pull_requests(self) -> String {
+    pub fn of_pull_requests(self) -> String {
         match self {
             Self::TooFew { positives, negatives } => format!(
                 "of the pull requests before the test slice {positives} are known to have been taken back and {negatives} \
