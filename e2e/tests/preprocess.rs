@@ -403,7 +403,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     std::fs::write(parts.join("a.json"), "{}").unwrap();
     std::os::unix::fs::symlink("gone.json", parts.join("b.json")).unwrap();
     let said = store.refuse(parts.to_str().unwrap(), &[]);
-    assert!(said.contains("parts/b.json; restore it") && said.contains("No such file"), "{said}");
+    assert!(said.contains("parts/b.json: restore it") && said.contains("No such file"), "{said}");
 
     // A published export that is another one than was published, and one whose bytes were changed.
     let part = folder.join("part-00000.json.gz");
