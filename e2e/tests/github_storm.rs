@@ -53,7 +53,7 @@ fn nothing_is_lost_in_a_storm() {
     let begun = Instant::now();
     for kill in 0..KILLS {
         let mut running = given.start(&arguments);
-        let until = given.github.count() + dice.below(60);
+        let until = given.github.count() + dice.below(80);
         given.wait_for_requests(&mut running, until);
         thread::sleep(Duration::from_millis(dice.below(120) as u64));
         // By SIGKILL.
