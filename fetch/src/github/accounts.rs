@@ -81,8 +81,9 @@ impl Accounts {
         self.budget(owner).await?.pause(pause);
         tracing::warn!(owner, seconds = wait.as_secs(), says, "GitHub told to wait");
         if self.remembers {
-            let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
-            let until = self.mongo.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+            // With the same slack, since no two clocks are alike.
+            let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::ZERO);
+            let until = self.mongo.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
             self.mongo.set_pause(&self.of(owner), until).await?;
         }
         Ok(())
