@@ -23,6 +23,10 @@ async fn each_stage_reads_its_own_path_and_no_other() {
     let vault = OpenBao::start();
     vault.put_policies();
     let stages = OpenBao::stages();
+    // Each row of the table of stages has a policy below it.
+    let rows = include_str!("../../docs/secrets.md").lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let rows = rows.take_while(|line| line.starts_with('|')).map(|row| row.split_whitespace().nth(1).unwrap());
+    assert_eq!(stages, rows.collect::<Vec<_>>());
     for stage in &stages {
         vault.put(&format!("secret/prowl/staging/{stage}"), &json!({ "spaces_key": format!("planted-for-{stage}") }));
     }

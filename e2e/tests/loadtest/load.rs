@@ -53,8 +53,10 @@ fn scenarios() -> Vec<String> {
 
 #[test]
 fn each_scenario_is_answered() {
-    let server = MODELS.serve();
-    for name in scenarios() {
+    let (server, names) = (MODELS.serve(), scenarios());
+    let known = ["score", "batch", "stream", "oip", "http", "abuse", "burst", "mixed", "soak"];
+    assert!(known.iter().all(|known| names.iter().any(|name| name == known)), "{names:?}");
+    for name in names {
         let kinds = scenario(&server, &name);
         match name.as_str() {
             "score" | "batch" | "stream" | "oip" | "abuse" => assert_eq!(kinds, [format!("GRPC {name}")]),
