@@ -108,7 +108,7 @@ pub(super) struct CollectionArgs {
 #[derive(Debug, Clone, Group)]
 #[command(next_help_heading = "Where to")]
 pub(super) struct DestinationArgs {
-    /// Publish an export there, a URL such as `file:///absolute/directory` or `s3://bucket/prefix` [env: `PROWL_STORE`]
+    /// Publish an export there, a URL such as `file:///absolute/directory` or `s3://bucket/prefix` [default: that of `PROWL_STORE`]
     // `clap` does not tell a variable from a flag, and beside `--mongo` only the flag contradicts.
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
