@@ -66,21 +66,16 @@ pub enum Trained {
 pub async fn train(config: &TrainConfig) -> Result<Trained, TrainError> {
     let start = Instant::now();
     let mut signal = pin!(shutdown::signal());
-    let secrets = Secrets::open(&[&Store::SECRETS[..], &mlflow::SECRETS].concat()).await?;
-    let store = Store::open(&config.store, &secrets)?;
-    let run = match store.folder(Kind::Features, &config.features).await {
-        // A clock starts this before the first features are there, and a failure each hour would be a false alarm.
-        Err(error) if config.if_new && config.features == "latest" && error.is_nothing_yet() => {
-            return Ok(Trained::NothingYet);
-        }
-        found => found?,
+    let prepared = tokio::select! {
+        prepared = prepare(config) => prepared?,
+        name = &mut signal => return Err(stopping(name)),
     };
-    if config.if_new
-        && let Some(same) = same(&store, &run, config, &secrets).await?
-    {
-        return Ok(Trained::NothingNew(Box::new(same)));
-    }
-    // A store that cannot be written is found out before the work, not after it.
+    let Prepared { secrets, store, run } = match prepared {
+        Ok(prepared) => prepared,
+        Err(nothing) => return Ok(nothing),
+    };
+    // A store that cannot be written is found out before the work, not after it. A signal waits for this call: cut off, it
+    // would leave a folder of which nobody knows.
     let draft = store.draft(Kind::Models).await?;
     let tracked = tokio::select! {
         tracked = track(config, &secrets, &run, draft.name()) => tracked,
@@ -121,6 +116,32 @@ pub async fn train(config: &TrainConfig) -> Result<Trained, TrainError> {
         made.seconds = seconds;
     }
     made.map(|made| Trained::Published(Box::new(made)))
+}
+
+/// What a training starts from.
+struct Prepared {
+    secrets: Secrets,
+    store: Store,
+    run: Folder,
+}
+
+/// Opens the store and finds the run; or gives what came of the training where there is nothing to train.
+async fn prepare(config: &TrainConfig) -> Result<Result<Prepared, Trained>, TrainError> {
+    let secrets = Secrets::open(&[&Store::SECRETS[..], &mlflow::SECRETS].concat()).await?;
+    let store = Store::open(&config.store, &secrets)?;
+    let run = match store.folder(Kind::Features, &config.features).await {
+        // A clock starts this before the first features are there, and a failure each hour would be a false alarm.
+        Err(error) if config.if_new && config.features == "latest" && error.is_nothing_yet() => {
+            return Ok(Err(Trained::NothingYet));
+        }
+        found => found?,
+    };
+    if config.if_new
+        && let Some(same) = same(&store, &run, config, &secrets).await?
+    {
+        return Ok(Err(Trained::NothingNew(Box::new(same))));
+    }
+    Ok(Ok(Prepared { secrets, store, run }))
 }
 
 /// The newest model that was made of the same, with the same settings, if MLflow has it, too, as far as it is to.

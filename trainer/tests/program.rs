@@ -481,6 +481,25 @@ async fn a_signal_leaves_no_model() {
     assert!(is_empty(&place.directory.path().join("models")), "the draft is gone");
 }
 
+/// So does one that comes while Vault keeps the program waiting, before there is any work.
+#[cfg(unix)]
+#[test]
+fn a_signal_is_heard_before_the_work_begins() {
+    let (place, vault) = (Place::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let child = Command::new(env!("CARGO_BIN_EXE_prowl-trainer"))
+        .args(["train", "--store", &place.url()])
+        .env("VAULT_ADDR", format!("http://{}", vault.local_addr().unwrap()))
+        .envs([("VAULT_TOKEN", "t"), ("VAULT_SECRET_PATH", "secret/prowl/trainer")])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _asked = vault.accept().unwrap();
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("training was stopped"), "{said}");
+}
+
 fn is_empty(directory: &Path) -> bool {
     std::fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
 }
