@@ -77,16 +77,23 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(address: Address) -> Self {
+    /// Of the server at `address`; nothing is sent yet.
+    ///
+    /// # Errors
+    /// None of the system's certificates can be used.
+    pub(super) fn new(address: Address) -> Result<Self, MlflowError> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             // A redirected POST would arrive as a GET.
             .redirect(redirect::Policy::none())
             .user_agent(concat!("prowl-trainer/", env!("CARGO_PKG_VERSION")))
             .build()
-            .expect("a client without files of its own can be built");
+            .map_err(|error| MlflowError::Certificates {
+                host: address.host(),
+                cause: innermost(&error).to_string(),
+            })?;
         let (has_answered, troubled) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { address, http, has_answered, troubled, deadline: watch::Sender::new(None) }
+        Ok(Self { address, http, has_answered, troubled, deadline: watch::Sender::new(None) })
     }
 
     pub(super) fn address(&self) -> &Address {

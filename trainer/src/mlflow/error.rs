@@ -12,6 +12,17 @@ pub enum MlflowError {
         /// What is wrong with it, without telling it.
         reason: &'static str,
     },
+    /// The certificates by which it would be known are of no use.
+    #[error(
+        "MLflow at {host} cannot be called with the certificates of this system ({cause}): mend them, or name others by \
+         SSL_CERT_FILE"
+    )]
+    Certificates {
+        /// Where it should be.
+        host: String,
+        /// What is wrong with them.
+        cause: String,
+    },
     /// Nobody answers.
     #[error(
         "MLflow at {host} does not answer ({cause}): see that it runs there, and that the secret mlflow_uri is right"

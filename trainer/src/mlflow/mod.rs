@@ -102,7 +102,7 @@ pub(crate) struct Tracker {
 /// The secrets cannot be used, or MLflow does not answer within the patience of a training's end.
 pub(crate) async fn has(tracking: &Tracking, secrets: &Secrets, version: &str) -> Option<Result<bool, MlflowError>> {
     let asked = async |address: Result<Address, MlflowError>| {
-        let client = Client::new(address?);
+        let client = Client::new(address?)?;
         client.end_within(tracking.patience);
         client.has_model_version(&tracking.model, version).await
     };
@@ -134,7 +134,7 @@ impl Tracker {
 
     async fn start_at(address: Address, tracking: Tracking, beginning: Beginning) -> Result<Self, MlflowError> {
         let patience = tracking.patience;
-        let client = Arc::new(Client::new(address));
+        let client = Arc::new(Client::new(address)?);
         let log = Log { client: Arc::clone(&client), tracking, beginning };
         let mut begun = None;
         if log.tracking.required {
