@@ -141,7 +141,9 @@ impl Tracker {
             client.end_within(patience);
             let run = log.begin().await?;
             if let Err(error) = client.artifacts(&run, &log.tracking.experiment) {
-                client.end_run(&run, Status::Failed, now()).await?;
+                if let Err(open) = client.end_run(&run, Status::Failed, now()).await {
+                    tracing::warn!("MLflow goes on showing run {} as running: {open}", run.id);
+                }
                 return Err(error);
             }
             client.end_never();
