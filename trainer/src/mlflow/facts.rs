@@ -1,7 +1,6 @@
 //! What MLflow is told of a training: where it comes from, what was chosen, and what came out.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use prowl_model::Metadata;
 use prowl_platform::{Folder, Input, arguments::variable};
@@ -13,8 +12,6 @@ use crate::{Settings, card};
 
 /// The tag that names the model of the store, of its run and its version in MLflow.
 pub(super) const VERSION_TAG: &str = "prowl.version";
-/// A model card is not larger, in bytes.
-const LARGEST_CARD: u64 = 1 << 20;
 /// What a registry keeps of a description, in characters.
 const DESCRIPTION: usize = 5000;
 /// Tag that MLflow shows as the description of a run, in Markdown.
@@ -134,14 +131,9 @@ impl Product {
             Tag::new("prowl.features_digest", &metadata.features_digest),
             Tag::new("prowl.model_url", folder.url().as_str()),
         ];
-        let name = card::FILE_NAME;
-        let card = folder.files(name).any(|entry| entry.path == name && entry.bytes <= LARGEST_CARD);
-        let card = if card { folder.read(name).await.ok() } else { None };
-        let description = match &card {
-            Some(card) => String::from_utf8_lossy(card).into_owned(),
-            None => figures(metadata),
-        };
-        let description = cut(&description, DESCRIPTION);
+        // One that cannot be read is told when the files are stored.
+        let card = folder.read(card::FILE_NAME).await.unwrap_or_default();
+        let description = cut(&String::from_utf8_lossy(&card), DESCRIPTION);
         Self { folder: folder.clone(), metrics: metadata.metrics.clone(), tags, description }
     }
 
@@ -159,30 +151,6 @@ impl Product {
         tags.push(Tag::new(NOTE, &self.description));
         (Batch { metrics, tags, ..Batch::default() }, left_out)
     }
-}
-
-/// The figures in Markdown, for a model that brings no description.
-fn figures(metadata: &Metadata) -> String {
-    let training = &metadata.training;
-    let mut text = format!(
-        "Learnt from {} pull requests of features run {}; {} later ones stopped and calibrated it, {} later ones measured \
-         it.\n",
-        training.rows, training.run, training.validation_rows, training.test_rows
-    );
-    let mut line = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a string takes all text");
-    if !metadata.categories.is_empty() {
-        line(format_args!("\nCategories: {}.", metadata.categories.join(", ")));
-    }
-    for (head, reason) in &metadata.missing_heads {
-        line(format_args!("\nNo {head} head: {reason}."));
-    }
-    line(format_args!("\n| metric | value |\n|---|---|"));
-    for (name, value) in &metadata.metrics {
-        // Four digits after the point, where there are any.
-        let value = format!("{value:.4}");
-        line(format_args!("| {name} | {} |", value.trim_end_matches('0').trim_end_matches('.')));
-    }
-    text
 }
 
 #[cfg(test)]
