@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use prowl_platform::{
     StoreUrl,
-    arguments::{self, wrong_use},
+    arguments::{self, variable, wrong_use},
 };
 
 pub use table::{TableArgs, TableConfig};
@@ -258,5 +258,14 @@ fn tracking(args: MlflowArgs) -> Result<Option<Tracking>, clap::Error> {
             "--mlflow-model {model:?} is no name of 1 to 256 characters without slashes and colons"
         )));
     }
-    Ok((!args.no_mlflow).then_some(Tracking { experiment, model, required: args.require_mlflow, patience }))
+    let built = option_env!("PROWL_COMMIT").filter(|commit| !commit.is_empty());
+    Ok((!args.no_mlflow).then(|| Tracking {
+        experiment,
+        model,
+        required: args.require_mlflow,
+        patience,
+        commit: variable("PROWL_COMMIT").or_else(|| built.map(str::to_owned)),
+        user: variable("USER").or_else(|| variable("LOGNAME")),
+        tracking_uri: variable("MLFLOW_TRACKING_URI").is_some(),
+    }))
 }

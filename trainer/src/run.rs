@@ -195,7 +195,7 @@ async fn track(
     if required {
         secrets.need(mlflow::SECRETS[0])?;
     }
-    let beginning = Beginning::new(version, config.store.as_url().as_str(), run, &config.settings);
+    let beginning = Beginning::new(version, config.store.as_url().as_str(), run, &config.settings, &tracking);
     match Tracker::start(tracking, secrets, beginning).await {
         Some(Err(error)) if required => Err(TrainError::Mlflow(error)),
         started => Ok(started),

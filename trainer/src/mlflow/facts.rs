@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use prowl_model::Metadata;
-use prowl_platform::{Folder, Input, arguments::variable};
+use prowl_platform::{Folder, Input};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Tracking;
 use super::batch::{Batch, Metric, Param, Tag, cut};
 use crate::{Settings, card};
 
@@ -16,8 +17,6 @@ pub(super) const VERSION_TAG: &str = "prowl.version";
 const DESCRIPTION: usize = 5000;
 /// Tag that MLflow shows as the description of a run, in Markdown.
 const NOTE: &str = "mlflow.note.content";
-/// The commit that the program was built from, where whoever builds or starts it says so.
-const COMMIT: &str = "PROWL_COMMIT";
 
 /// A training that begins.
 #[derive(Debug)]
@@ -56,15 +55,14 @@ impl Dataset {
 
 impl Beginning {
     /// Of a training on `run`, whose model will be called `version`.
-    pub(crate) fn new(version: &str, store: &str, run: &Folder, settings: &Settings) -> Self {
-        let built = option_env!("PROWL_COMMIT").filter(|commit| !commit.is_empty());
+    pub(crate) fn new(version: &str, store: &str, run: &Folder, settings: &Settings, tracking: &Tracking) -> Self {
         // A list of reverts is an input, too, and no export.
         let inputs: Vec<&Input> = run.manifest().inputs.iter().filter(|input| input.kind != "reverts").collect();
         let tags = [
             ("mlflow.source.name", Some("prowl-trainer".to_owned())),
             ("mlflow.source.type", Some("LOCAL".to_owned())),
-            ("mlflow.source.git.commit", variable(COMMIT).or_else(|| built.map(str::to_owned))),
-            ("mlflow.user", variable("USER").or_else(|| variable("LOGNAME"))),
+            ("mlflow.source.git.commit", tracking.commit.clone()),
+            ("mlflow.user", tracking.user.clone()),
             ("prowl.program", Some(concat!("prowl-trainer ", env!("CARGO_PKG_VERSION")).to_owned())),
             ("prowl.store", Some(store.to_owned())),
             (VERSION_TAG, Some(version.to_owned())),

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prowl_platform::{Secrets, arguments::variable};
+use prowl_platform::Secrets;
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -60,6 +60,12 @@ pub struct Tracking {
     pub required: bool,
     /// How long the end of a training waits for MLflow.
     pub patience: Duration,
+    /// The commit that the program was built from, where whoever builds or starts it says so.
+    pub commit: Option<String>,
+    /// Who trains.
+    pub user: Option<String>,
+    /// Whether MLflow's own `MLFLOW_TRACKING_URI` is set, which is not looked at.
+    pub tracking_uri: bool,
 }
 
 /// How a training ended.
@@ -121,7 +127,7 @@ impl Tracker {
         beginning: Beginning,
     ) -> Option<Result<Self, MlflowError>> {
         let Some(address) = Address::of(secrets) else {
-            if variable("MLFLOW_TRACKING_URI").is_some() && secrets.version().is_none() {
+            if tracking.tracking_uri && secrets.version().is_none() {
                 tracing::info!("MLFLOW_TRACKING_URI is not looked at: to log this training to MLflow, set MLFLOW_URI");
             }
             return None;
