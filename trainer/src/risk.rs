@@ -65,7 +65,9 @@ pub struct Rows<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoHead {
     /// Rows of a kind are too few.
-    #[error("{positives} rows are known to be positive and {negatives} to be negative, and it takes {FEWEST} of each")]
+    #[error(
+        "{positives} rows are known to be positive and {negatives} to be negative, and it takes {FEWEST} of each: give more"
+    )]
     TooFew {
         /// Rows with the outcome.
         positives: usize,

@@ -147,7 +147,7 @@ impl Columns {
         let columns = columns.map_err(unreadable)?;
         let mut names = HashSet::new();
         if let Some(twice) = columns.columns.iter().find(|column| !names.insert(column.name.as_str())) {
-            let problem = "is there twice".to_owned();
+            let problem = "is there twice: give each a name of its own".to_owned();
             return Err(TableError::Column { file: file.to_owned(), column: twice.name.clone(), problem });
         }
         if columns.rows == 0 {

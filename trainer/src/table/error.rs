@@ -9,7 +9,7 @@ use crate::risk::NoHead;
 #[non_exhaustive]
 pub enum TableError {
     /// A file cannot be opened or read.
-    #[error("{} cannot be read: {problem}", file.display())]
+    #[error("{} cannot be read: {problem}; give a whole Parquet or CSV file", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -23,7 +23,7 @@ pub enum TableError {
         file: PathBuf,
     },
     /// No column holds numbers.
-    #[error("{} has no column of numbers: {reasons}", file.display())]
+    #[error("{} has no column of numbers: {reasons}; give a table that has one", file.display())]
     NoNumbers {
         /// The file.
         file: PathBuf,
@@ -38,10 +38,10 @@ pub enum TableError {
     },
     /// Its rows cannot be told apart.
     #[error(
-        "nothing can be learnt from {}: {}",
+        "nothing can be learnt from {}: {}; give a table whose rows differ",
         file.display(),
         if *rows == 1 {
-            "it has one row to learn from, and it takes rows that differ".to_owned()
+            "it has one row to learn from".to_owned()
         } else {
             format!("every column of numbers is the same in all {rows} rows to learn from, or never known")
         }
@@ -73,7 +73,7 @@ pub enum TableError {
         reason: NoHead,
     },
     /// The scores cannot be written.
-    #[error("{} cannot be written: {problem}", file.display())]
+    #[error("{} cannot be written: {problem}; name another file by --output", file.display())]
     Unwritable {
         /// The file.
         file: PathBuf,

@@ -93,7 +93,8 @@ pub(super) fn read_columns(file: &Path, names: &[String], label: Option<&str>) -
     for name in names {
         let column = columns.iter_mut().find(|column| column.name == *name).ok_or_else(|| missing(file, name))?;
         if let Some(other) = column.kind.other() {
-            let problem = format!("{other}, and is one of numbers in the table that was learnt from");
+            let problem =
+                format!("{other}, and is one of numbers in the table that was learnt from: give numbers here, too");
             return Err(TableError::Column { file: file.to_owned(), column: name.clone(), problem });
         }
         kept.push(std::mem::take(&mut column.values));
@@ -104,7 +105,8 @@ pub(super) fn read_columns(file: &Path, names: &[String], label: Option<&str>) -
 }
 
 fn missing(file: &Path, column: &str) -> TableError {
-    TableError::Column { file: file.to_owned(), column: column.to_owned(), problem: "is not there".to_owned() }
+    let problem = "is not there: give a table that has it, by this name".to_owned();
+    TableError::Column { file: file.to_owned(), column: column.to_owned(), problem }
 }
 
 fn row_by_row(columns: &[Vec<f32>], rows: usize) -> Vec<f32> {
