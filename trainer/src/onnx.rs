@@ -7,7 +7,7 @@ mod graph;
 mod proto;
 
 use prost::Message;
-use prowl_model::{Dense, Habit, Model, Parts, Scaler, Text};
+use prowl_model::{CLIP, Dense, Habit, Model, Parts, Scaler, Text};
 
 use graph::{Graph, Value};
 use proto::{Element, ModelProto, OperatorSetIdProto, StringStringEntryProto};
@@ -18,9 +18,6 @@ pub(crate) const FILE_NAME: &str = "model.onnx";
 /// Layout of the file and operators: of 2021, so that runtimes of several years take it.
 const IR_VERSION: i64 = 8;
 const OPERATORS: i64 = 17;
-
-/// Scaled values are cut off this many spreads from the centre, as the scaler does.
-const CLIP: f32 = 10.0;
 
 /// What several parts of the graph need.
 struct Constants {

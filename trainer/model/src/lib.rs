@@ -55,7 +55,7 @@ pub use neighbours::{LARGE, Neighbours, SMALL};
 pub use network::{Dense, Network, activation, activation_slope};
 pub use percentiles::Percentiles;
 pub use risk::{Candidate, Member, RiskBand, RiskHead, RiskInfo};
-pub use scaler::{Column, Scaler, signed_log};
+pub use scaler::{CLIP, Column, Scaler, signed_log};
 pub use score::{Band, Contribution, Effect, Input, InputError, Reference, Score, Usual};
 pub use sketch::Sketch;
 pub use surprise::{Habit, Surprise};

@@ -14,7 +14,7 @@ use crate::score::Usual;
 use crate::tensors::{Reader, Writer};
 
 /// Scaled values are cut off this many spreads from the centre: beyond it, farther says no more.
-pub(crate) const CLIP: f32 = 10.0;
+pub const CLIP: f32 = 10.0;
 
 /// How one feature is scaled, and what was usual for it in training.
 #[derive(Clone, Copy, Debug, PartialEq)]
