@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClusterInfo, RiskInfo};
+use crate::{Band, ClusterInfo, RiskInfo};
 
 /// The newest layout of the model file that this version writes and reads.
 pub const SCHEMA: u32 = 4;
@@ -93,6 +93,25 @@ pub struct Bands {
     pub very_unusual: f32,
 }
 
+impl Default for Bands {
+    fn default() -> Self {
+        Self { unusual: 95.0, very_unusual: 99.0 }
+    }
+}
+
+impl Bands {
+    /// The band of a percentile.
+    pub fn of(&self, percentile: f32) -> Band {
+        if percentile >= self.very_unusual {
+            Band::VeryUnusual
+        } else if percentile >= self.unusual {
+            Band::Unusual
+        } else {
+            Band::Routine
+        }
+    }
+}
+
 /// What the manifest of a model's folder says under `details`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Details {
@@ -106,8 +125,16 @@ pub struct Details {
     pub settings: serde_json::Value,
 }
 
-impl Default for Bands {
-    fn default() -> Self {
-        Self { unusual: 95.0, very_unusual: 99.0 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_begin_where_they_say() {
+        let bands = Bands::default();
+        let at = |percentile| bands.of(percentile);
+        assert_eq!([at(0.0), at(94.99)], [Band::Routine; 2]);
+        assert_eq!([at(95.0), at(98.99)], [Band::Unusual; 2]);
+        assert_eq!([at(99.0), at(99.99)], [Band::VeryUnusual; 2]);
     }
 }

@@ -1,6 +1,6 @@
 //! The model as a whole: from a vector to an answer.
 
-use crate::score::{Band, Contribution, Effect, Input, InputError, Score, Usual};
+use crate::score::{Contribution, Effect, Input, InputError, Score, Usual};
 use crate::views::{OPINIONS, Opinion, Tables};
 use crate::{
     ArtifactError, Bins, Calibration, CategoryHead, Clusters, Metadata, Network, RiskHead, Scaler, Text, Views,
@@ -231,19 +231,6 @@ pub struct Vector<'a> {
     pub repository: Option<&'a str>,
 }
 
-impl crate::Bands {
-    /// The band of a percentile.
-    pub fn of(&self, percentile: f32) -> Band {
-        if percentile >= self.very_unusual {
-            Band::VeryUnusual
-        } else if percentile >= self.unusual {
-            Band::Unusual
-        } else {
-            Band::Routine
-        }
-    }
-}
-
 /// One vector as the network reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs {
@@ -275,8 +262,8 @@ impl Inputs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Reference;
     use crate::fixture::{self, FEATURES, Numbers, vector};
+    use crate::{Band, Reference};
 
     #[test]
     fn shares_are_sorted_and_sum_to_one() {
@@ -399,15 +386,6 @@ mod tests {
         let before = categories(4.5, &[]);
         assert_ne!(categories(4.5, &[3]), before);
         assert_ne!(categories(9.5, &[]), before);
-    }
-
-    #[test]
-    fn bands_begin_where_they_say() {
-        let bands = crate::Bands::default();
-        let at = |percentile| bands.of(percentile);
-        assert_eq!([at(0.0), at(94.99)], [Band::Routine; 2]);
-        assert_eq!([at(95.0), at(98.99)], [Band::Unusual; 2]);
-        assert_eq!([at(99.0), at(99.99)], [Band::VeryUnusual; 2]);
     }
 
     #[test]
