@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use prowl_model::{Bands, Metadata, Model};
+use prowl_model::{Bands, DRIFTED, Metadata, Model};
 use serde::Serialize;
 
 use crate::findings::risk::FEW;
@@ -38,9 +38,6 @@ struct Summary<'a> {
     missing_heads: &'a BTreeMap<String, String>,
     risk: Option<&'a prowl_model::RiskInfo>,
 }
-
-/// So many times the share of unusual rows in the validation slice tells that what is usual has changed since.
-const DRIFTED: f64 = 2.0;
 
 impl<'a> Report<'a> {
     /// The report of a model that was published at `url`.

@@ -49,7 +49,7 @@ pub use covariance::Covariance;
 pub use digest::digest;
 pub use forest::{DEPTH, Forest, Node, PLACES};
 pub use linear::{Linear, Term};
-pub use metadata::{Bands, Details, FeatureInfo, Metadata, SCHEMA, Training};
+pub use metadata::{Bands, DRIFTED, Details, FeatureInfo, Metadata, SCHEMA, Training};
 pub use model::{Inputs, Model, Parts, Vector};
 pub use neighbours::{LARGE, Neighbours, SMALL};
 pub use network::{Dense, Network, activation, activation_slope};

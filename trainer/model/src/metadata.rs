@@ -9,6 +9,9 @@ use crate::{Band, ClusterInfo, RiskInfo};
 /// The newest layout of the model file that this version writes and reads.
 pub const SCHEMA: u32 = 4;
 
+/// Where more than so many times the share that [`Bands`] call unusual is so among newer rows, what is usual has changed.
+pub const DRIFTED: f64 = 2.0;
+
 /// What a model is, what it reads and what it was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {

@@ -4,12 +4,10 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use anstyle::Style;
 use prowl_inference::words::day;
+use prowl_model::DRIFTED;
 use prowl_proto::v1::{GetModelResponse, RiskBand};
 
 use crate::score_text::printable;
-
-/// So many times the nominal share of unusual test rows tells that what is usual has changed since the training.
-const DRIFTED: f64 = 2.0;
 
 const BOLD: Style = Style::new().bold();
 
