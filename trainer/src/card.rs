@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use prowl_page::{number, percent};
+use prowl_page::{markdown as text, number, percent};
 
 use crate::findings::Findings;
 use crate::page::{command, count, day};
@@ -102,8 +102,8 @@ fn figures(findings: &Findings<'_>) -> String {
     row("kind: accuracy", metric("category_accuracy").map(percent), majority("category_majority_accuracy"));
     row("kind: calibration error", metric("category_calibration_error").map(number), String::new());
     row("kind: macro F1", metric("category_macro_f1").map(|f1| format!("{f1:.3}")), String::new());
-    let never = never_found(&metadata.metrics);
-    row("kind: never found", (!never.is_empty()).then(|| never.join(", ")), "of all that declare them".to_owned());
+    let never = text(&never_found(&metadata.metrics).join(", "));
+    row("kind: never found", (!never.is_empty()).then_some(never), "of all that declare them".to_owned());
     table
 }
 
@@ -124,20 +124,4 @@ fn missing(findings: &Findings<'_>) -> String {
         let head = if head == "clusters" { "groups of what declares no kind" } else { &format!("{} head", text(head)) };
         list + &format!("- No {head}: {}.\n", text(reason))
     })
-}
-
-/// Text as text in Markdown: nothing of it is markup, on one line.
-fn text(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' => escaped.extend(['\\', character]),
-            other if other.is_control() => escaped.push(' '),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

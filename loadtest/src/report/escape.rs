@@ -1,29 +1,6 @@
-//! Text from outside as text in Markdown, and text that is cut. Titles, reasons and addresses cannot be trusted.
+//! Names from outside as code in Markdown, and text that is cut. Names cannot be trusted.
 
 use prowl_page::plain;
-
-/// Text within a line or a cell of Markdown: neither markup, nor HTML, nor a line of its own, and nothing that GitHub
-/// makes a link of, which would leave a trace at whom or what it names.
-pub(super) fn markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    let text = plain(text);
-    let mut rest = text.chars().peekable();
-    while let Some(character) = rest.next() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            // A blank of no width parts what would be a mention, a reference or an address; GitHub looks for these
-            // where Markdown is done, so that a backslash does not help.
-            '@' => escaped.push_str("@\u{200b}"),
-            '#' => escaped.push_str("\\#\u{200b}"),
-            ':' if rest.peek() == Some(&'/') => escaped.push_str(":\u{200b}"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '|' | '!' | '$' => escaped.extend(['\\', character]),
-            other => escaped.push(other),
-        }
-    }
-    escaped.replace("www.", "www\u{200b}.").replace("GH-", "GH\u{200b}-")
-}
 
 /// A name as code of Markdown, within which nothing has a meaning but what ends it or a cell.
 pub(super) fn code(text: &str) -> String {
@@ -46,19 +23,6 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn markdown_stays_text_on_one_line_and_names_nobody() {
-        assert_eq!(
-            markdown("a|b *c* _d_ `e` ~f~ [g](h) !i $j$ \\"),
-            r"a\|b \*c\* \_d\_ \`e\` \~f\~ \[g\](h) \!i \$j\$ \\"
-        );
-        assert_eq!(markdown("x\n# <b> &lt;"), "x \\#\u{200b} &lt;b&gt; &amp;lt;");
-        for named in ["@team", "#12", "https://evil.example", "www.evil.example", "GH-12"] {
-            assert!(!markdown(named).contains(named), "{named}");
-        }
-        assert_eq!(markdown("10:30, adds 4,200 lines (usual: 6)"), "10:30, adds 4,200 lines (usual: 6)");
-    }
 
     #[test]
     fn code_ends_where_it_should() {

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use prowl_page::{count, counted, number, percent, pull_request_address};
+use prowl_page::{count, counted, markdown as text, number, percent, pull_request_address};
 
-use super::escape::{code, cut, markdown as text};
+use super::escape::{code, cut};
 use super::number::{milliseconds, percentile, ratio, with_minus};
 use super::words;
 use crate::verdict::{Answers, Judged, Race, Side, Verdict};
