@@ -1,7 +1,8 @@
 //! `ScoreStream`: requests are scored as they come, and answered in their order.
 //!
 //! A stream lives as long as its caller likes, so it has no place in the house by itself: each of its requests takes one while it
-//! is scored. Answers that are not taken keep the stream from reading on.
+//! is scored. It is read before it has one, so that the memory is bounded by the number of streams as well. Answers that are not
+//! taken keep the stream from reading on.
 
 use std::{
     pin::Pin,
