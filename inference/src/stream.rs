@@ -60,9 +60,10 @@ impl Streams {
     /// Begins to answer what comes.
     ///
     /// # Errors
-    /// [`Error::Busy`] with as many streams open as may be.
+    /// [`Error::StreamsFull`] with as many streams open as may be.
     pub(crate) fn begin(&self, requests: Streaming<ScoreStreamRequest>, cut: Cut) -> Result<Answers, Error> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
+        let full = |_| Error::StreamsFull { limit: self.limit };
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
         let (sender, answers) = mpsc::channel(AHEAD);
         let end = Arc::new(OnceLock::new());
         let stream = Open { streams: self.clone(), requests, sender, cut, _place: place };
