@@ -136,6 +136,8 @@ async fn newer_histories_are_told_of() {
     let server = Server::ready(&store.url(), &["--follow-profiles", "--follow-profiles-every", "20ms"]);
     let before = server.post(new_document().to_string().as_bytes()).2;
     assert_eq!(before["history_source"], "HISTORY_SOURCE_PROFILES");
+    let age = "prowl_history_age_seconds NaN\n";
+    assert!(!server.http("GET", "/metrics", b"").2.contains(age));
     // A run whose profiles know nothing of the repository.
     let schema = prowl_features::profile_schema();
     let nothing = parquet::arrow::ArrowWriter::try_new(Vec::new(), schema, None).unwrap().into_inner().unwrap();
@@ -144,4 +146,5 @@ async fn newer_histories_are_told_of() {
     let after = server.post(new_document().to_string().as_bytes()).2;
     assert_eq!(after["history_source"], "HISTORY_SOURCE_NONE", "{REPOSITORY} is not known any more");
     assert_eq!(after["model"], before["model"]);
+    assert!(server.http("GET", "/metrics", b"").2.contains(age), "not that of the histories before");
 }
