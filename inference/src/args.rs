@@ -111,7 +111,7 @@ pub struct Args {
     http_addr: SocketAddr,
 
     /// Largest gRPC message or HTTP body; GitHub's JSON of a pull request with 3,000 files has about 5 MB. Times
-    /// --max-in-flight it is the memory that all of them may take, 512 MiB by default
+    /// the sum of --max-in-flight and --max-streams it is the memory that all of them may take, 1312 MiB by default
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = within(1 << 10, 1 << 30), help_heading = "Limits")]
     max_request_bytes: u64,
 
@@ -124,7 +124,8 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_in_flight: u64,
 
-    /// Most streams of requests (`ScoreStream`) at one time; each of their requests takes a place of --max-in-flight
+    /// Most streams of requests (`ScoreStream`) at one time; each of their requests takes a place of --max-in-flight, and is
+    /// read before it has one
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = within(1, 65_536), help_heading = "Limits")]
     max_streams: u64,
 
@@ -233,7 +234,8 @@ mod tests {
         let config = Config::try_from(parse(&["--store", "file:///tmp/store"]).unwrap()).unwrap();
         assert!(config.grpc.ip().is_loopback() && config.http.ip().is_loopback());
         assert_eq!(config.drain.grace, Duration::from_millis(500));
-        assert_eq!(config.limits.in_flight * config.limits.request_bytes, 512 << 20, "as the help says");
+        let readers = config.limits.in_flight + config.limits.streams;
+        assert_eq!(readers * config.limits.request_bytes, 1_312 << 20, "as the help says");
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) struct Door {
 }
 
 /// Where it is told how the server is, and what can be asked of it.
-const HEALTH: [&str; 7] = [
+const OPEN: [&str; 7] = [
     "/healthz",
     "/readyz",
     "/openapi.json",
@@ -54,7 +54,7 @@ const HEALTH: [&str; 7] = [
 /// What a path asks of those who come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
-    /// Whoever asks how the server is, or for the empty page, is answered, also by a full house.
+    /// Whoever asks how the server is, what can be asked of it, or for the empty page, is answered, also by a full house.
     Open,
     /// Who is known is answered.
     Known,
@@ -67,7 +67,7 @@ enum Access {
 impl Access {
     fn of(path: &str) -> Self {
         match path {
-            _ if HEALTH.contains(&path) || page::PATHS.contains(&path) => Self::Open,
+            _ if OPEN.contains(&path) || page::PATHS.contains(&path) => Self::Open,
             _ if path.starts_with("/grpc.health.v1.Health/") => Self::Open,
             // Of a stream each message takes a place.
             "/prowl.v1.Scoring/ScoreStream" | "/metrics" | "/v1/model" | "/v1/recent" | "/v1/drift" | "/v1/shadow" => {
@@ -172,8 +172,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_health_and_the_empty_page_are_open() {
-        for path in ["/healthz", "/readyz", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", "/"] {
+    fn only_health_the_description_and_the_empty_page_are_open() {
+        let health = ["/healthz", "/readyz", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
+        for path in health.into_iter().chain(["/openapi.json", "/"]) {
             assert_eq!(Access::of(path), Access::Open, "{path}");
         }
         for path in

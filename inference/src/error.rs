@@ -34,6 +34,21 @@ pub enum Error {
         /// Most requests.
         limit: usize,
     },
+    /// As many streams are open as may be.
+    #[error(
+        "{limit} streams are open already, the most that this server has: try again when one has ended, or start it with a \
+         larger --max-streams"
+    )]
+    StreamsFull {
+        /// Most streams.
+        limit: usize,
+    },
+    /// As many verdicts wait to be kept as may.
+    #[error("{limit} verdicts wait to be kept already, the most that this server takes: send it again in a moment")]
+    FeedbackFull {
+        /// Most verdicts.
+        limit: usize,
+    },
     /// All places that strangers may have are taken.
     #[error("the server answers as many requests of unknown senders as it takes at a time: send it again later")]
     Crowded,
@@ -122,7 +137,9 @@ impl Error {
             Self::NoSuchModel(_) => (Code::NotFound, StatusCode::NOT_FOUND),
             Self::Disabled(_) => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED),
             Self::NotReady | Self::NotKept(_) | Self::Ending => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
-            Self::Busy { .. } | Self::Crowded => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
+            Self::Busy { .. } | Self::StreamsFull { .. } | Self::FeedbackFull { .. } | Self::Crowded => {
+                (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS)
+            }
             Self::TooSlow { .. } => (Code::DeadlineExceeded, StatusCode::REQUEST_TIMEOUT),
             Self::Unwritable(_) | Self::Model(_) => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -143,6 +160,8 @@ impl Error {
             | Self::Untyped
             | Self::NotReady
             | Self::Busy { .. }
+            | Self::StreamsFull { .. }
+            | Self::FeedbackFull { .. }
             | Self::Crowded
             | Self::TooSlow { .. }
             | Self::Unauthenticated(_)

@@ -57,7 +57,7 @@ impl Feedback {
     /// Keeps one.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Disabled`], [`Error::Busy`] where too many wait, [`Error::NotKept`].
+    /// [`Error::Invalid`], [`Error::Disabled`], [`Error::FeedbackFull`] where too many wait, [`Error::NotKept`].
     pub(crate) async fn keep(&self, request: v1::SendFeedbackRequest) -> Result<v1::SendFeedbackResponse, Error> {
         let Some(verdicts) = &self.verdicts else {
             return Err(Error::Disabled("this server keeps no feedback: start it with --feedback"));
@@ -67,7 +67,7 @@ impl Feedback {
         let verdict = verdict(request, received_at)?;
         let warnings = self.unknown(&verdict.repository).into_iter().collect();
         let waiting = Waiting { verdict, kept };
-        verdicts.try_send(waiting).map_err(|_| Error::Busy { limit: MOST })?;
+        verdicts.try_send(waiting).map_err(|_| Error::FeedbackFull { limit: MOST })?;
         let file = answer.await.unwrap_or_else(|_| Err("the server shuts down".to_owned()));
         let file = file.map_err(|error| Error::NotKept(format!("the feedback is not kept: {error}; send it again")))?;
         self.observer.calls().feedback();

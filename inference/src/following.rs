@@ -1,11 +1,11 @@
 //! Follows the store while the server runs: newer models, newer histories, and the shadow, which nobody has to wait for at the start.
 //!
 //! What is newer is read, verified and warmed up beside what is served, and then takes its place at once. What cannot be used is
-//! told once and passed over: what is served goes on.
+//! told once and passed over, as is a store that cannot be read: what is served goes on.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
-use prowl_platform::{Folder, Kind, Store};
+use prowl_platform::{Error, Folder, Kind, Store, told_in_full};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::{
@@ -30,6 +30,15 @@ pub struct Following {
 const NEWER: &str = "what is newer cannot be served: what is served goes on";
 const SHADOW: &str = "the shadow cannot be used: what is served goes on";
 
+/// What was told of one thing that is followed, so that it is told once.
+#[derive(Default)]
+struct Told {
+    /// What was tried last and could not be used.
+    refused: Option<String>,
+    /// That the store cannot be read, until it can be.
+    unread: bool,
+}
+
 /// The store as one server follows it.
 pub(crate) struct Follower {
     pub(crate) store: Store,
@@ -42,8 +51,7 @@ pub(crate) struct Follower {
 impl Follower {
     /// Never ends. They never overlap, so that no swap undoes another.
     pub(crate) async fn run(self, following: Following) {
-        // What was tried last and could not be used, so that it is told once.
-        let (mut model, mut run, mut second) = (None, None, None);
+        let [mut model, mut run, mut second] = <[Told; 3]>::default();
         let Following { models, profiles, shadow } = following;
         let [mut models, mut profiles, mut shadow] = [models, profiles, shadow].map(|pause| pause.map(timer));
         loop {
@@ -55,7 +63,7 @@ impl Follower {
         }
     }
 
-    async fn look(&self, kind: Kind, refused: &mut Option<String>) {
+    async fn look(&self, kind: Kind, told: &mut Told) {
         let Ok(engine) = self.readiness.engine().map(|engine| Engine::clone(&engine)) else { return };
         let (found, served) = match kind {
             Kind::Models => (self.store.newest(kind, |_| true).await, engine.folder().to_owned()),
@@ -68,8 +76,11 @@ impl Follower {
         let folder = match found {
             // A name that is not later is what is served, or older: models may be removed.
             Ok(Some(folder)) if folder.name() > served.as_str() => folder,
-            Ok(_) => return,
-            Err(error) => return self.refuse(NEWER, refused, error.to_string(), error.to_string()),
+            Ok(_) => {
+                told.unread = false;
+                return;
+            }
+            Err(error) => return self.pass_over(NEWER, told, error.to_string(), &error.into()),
         };
         let newer = match kind {
             Kind::Models => self.model(&folder, &engine).await,
@@ -77,12 +88,12 @@ impl Follower {
         };
         match newer {
             Ok(newer) => {
-                *refused = None;
+                *told = Told::default();
                 let (model, history) = (newer.folder().to_owned(), newer.past().run.clone());
                 self.readiness.serve(newer).await;
                 tracing::info!(model, history, "serving what is newer");
             }
-            Err(error) => self.refuse(NEWER, refused, folder.url().to_string(), error.to_string()),
+            Err(error) => self.pass_over(NEWER, told, folder.url().to_string(), &error),
         }
     }
 
@@ -94,7 +105,7 @@ impl Follower {
     }
 
     /// Loads what shall be the shadow. The model that is served is none, and one that was named stays.
-    async fn look_for_shadow(&self, refused: &mut Option<String>) {
+    async fn look_for_shadow(&self, told: &mut Told) {
         let (Some(shadow), Ok(engine)) = (self.observer.shadow(), self.readiness.engine()) else { return };
         let (served, loaded, wanted) = (engine.folder().to_owned(), shadow.folder(), shadow.wanted());
         drop(engine);
@@ -103,27 +114,35 @@ impl Follower {
         }
         let folder = match self.store.folder(Kind::Models, wanted).await {
             Ok(folder) => folder,
-            Err(error) => return self.refuse(SHADOW, refused, error.to_string(), error.to_string()),
+            Err(error) => return self.pass_over(SHADOW, told, error.to_string(), &error.into()),
         };
         if folder.name() == served || loaded.is_some_and(|loaded| folder.name() <= loaded.as_str()) {
+            told.unread = false;
             return;
         }
         match loading::load_shadow(&folder).await {
             Ok(engine) => {
-                *refused = None;
+                *told = Told::default();
                 shadow.judge_by(engine);
                 tracing::info!(shadow = folder.name(), "comparing with a shadow");
             }
-            Err(error) => self.refuse(SHADOW, refused, folder.url().to_string(), error.to_string()),
+            Err(error) => self.pass_over(SHADOW, told, folder.url().to_string(), &error),
         }
     }
 
-    /// Tells once why what was found cannot be used.
-    fn refuse(&self, told: &'static str, refused: &mut Option<String>, what: String, error: String) {
-        if refused.as_ref() != Some(&what) {
-            tracing::warn!(error, "{told}");
+    /// Tells once why what was found cannot be used. Of a store that cannot be read nothing is refused: it may be whole.
+    fn pass_over(&self, cannot: &'static str, told: &mut Told, what: String, error: &LoadError) {
+        let store_fails =
+            matches!(error, LoadError::Store(Error::Read { .. } | Error::S3 { .. } | Error::StoreMissing { .. }));
+        let told_of_store = mem::replace(&mut told.unread, store_fails);
+        if store_fails {
+            if !told_of_store {
+                tracing::warn!(error = told_in_full(error), "the store cannot be read: what is served goes on");
+            }
+        } else if told.refused.as_ref() != Some(&what) {
+            tracing::warn!(error = error.to_string(), "{cannot}");
             self.observer.calls().refused_model();
-            *refused = Some(what);
+            told.refused = Some(what);
         }
     }
 }

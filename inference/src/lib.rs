@@ -8,8 +8,8 @@
 //!
 //! Every request comes through the [door](crate::server), which knows who may ask and counts what came of it.
 //!
-//! Both ports are open from the start and say that they are not ready; a model is then loaded from the store,
-//! verified and warmed up. Each answer comes from one [`engine::Engine`], which never changes once it is made: no
+//! Both ports are open from the start and, once the secrets are read, say that they are not ready; a model is then loaded from
+//! the store, verified and warmed up. Each answer comes from one [`engine::Engine`], which never changes once it is made: no
 //! call waits for a lock. A newer model, or newer histories, make another engine, which takes its place between two calls.
 //!
 //! This crate never trains, never computes a feature by itself, and no answer depends on another call. It links

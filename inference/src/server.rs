@@ -34,8 +34,8 @@ use crate::{
 /// wait with the client.
 const STREAMS_A_PLACE: usize = 4;
 
-/// Serves until `signal` ends, then drains. Both ports answer from the start; health and readiness say no until the
-/// model is loaded and warm, and again from the signal on.
+/// Serves until `signal` ends, then drains. Both ports are open from the start and answer once the secrets are read; health and
+/// readiness say no until the model is loaded and warm, and again from the signal on.
 ///
 /// # Errors
 /// A port cannot be opened, the model cannot be loaded, or requests were still running when the drain timed out.
@@ -44,7 +44,14 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "listening");
 
     let names = [&Store::SECRETS[..], &[guard::SECRET], &tls::SECRETS, &webhook::SECRETS].concat();
-    let secrets = Secrets::open(&names).await?;
+    let mut signal = pin!(signal);
+    let secrets = tokio::select! {
+        name = &mut signal => {
+            tracing::info!(signal = name, "the secrets are not read yet: nothing to drain");
+            return Ok(());
+        }
+        secrets = Secrets::open(&names) => secrets?,
+    };
     let guard = if config.insecure { Guard::open() } else { tokens(&secrets)? };
     let store = Store::open(&config.store, &secrets)?;
     let tls = Tls::open(&config.tls, &secrets).map_err(|error| {
@@ -93,7 +100,6 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
     let http_routes = http::routes(http_parts, &config.limits);
     ports.spawn(serve(http, Routes::from(http_routes), Spoken::Http, tls, config.limits, stop.clone()));
 
-    let mut signal = pin!(signal);
     let reasons = config.limits.reasons;
     let name = tokio::select! {
         name = &mut signal => name,

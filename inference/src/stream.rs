@@ -1,7 +1,8 @@
 //! `ScoreStream`: requests are scored as they come, and answered in their order.
 //!
 //! A stream lives as long as its caller likes, so it has no place in the house by itself: each of its requests takes one while it
-//! is scored. Answers that are not taken keep the stream from reading on.
+//! is scored. It is read before it has one, so that the memory is bounded by the number of streams as well. Answers that are not
+//! taken keep the stream from reading on.
 
 use std::{
     pin::Pin,
@@ -59,9 +60,10 @@ impl Streams {
     /// Begins to answer what comes.
     ///
     /// # Errors
-    /// [`Error::Busy`] with as many streams open as may be.
+    /// [`Error::StreamsFull`] with as many streams open as may be.
     pub(crate) fn begin(&self, requests: Streaming<ScoreStreamRequest>, cut: Cut) -> Result<Answers, Error> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy { limit: self.limit })?;
+        let full = |_| Error::StreamsFull { limit: self.limit };
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
         let (sender, answers) = mpsc::channel(AHEAD);
         let end = Arc::new(OnceLock::new());
         let stream = Open { streams: self.clone(), requests, sender, cut, _place: place };

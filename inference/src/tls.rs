@@ -1,6 +1,6 @@
 //! TLS of both ports: version 1.3, with a certificate that may change while the server runs.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, mem, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use prowl_platform::Secrets;
@@ -66,15 +66,24 @@ impl Tls {
         let configs = Arc::new(ArcSwap::from_pointee(material.configs()?));
         let (files, secrets, followed) = (files.clone(), secrets.clone(), Arc::downgrade(&configs));
         tokio::spawn(async move {
-            let mut last = material.digest();
+            let (mut last, mut unread) = (material.digest(), false);
             loop {
                 tokio::time::sleep(PAUSE).await;
                 let Some(configs) = followed.upgrade() else { return };
-                let material = match Material::read(&files, &secrets) {
-                    Ok(Some(material)) if material.digest() != last => material,
-                    // One that is gone for a moment is being replaced.
-                    _ => continue,
+                let gone = || format!("the secrets {} and {} are gone", SECRETS[0], SECRETS[1]);
+                let material = match Material::read(&files, &secrets).and_then(|found| found.ok_or_else(gone)) {
+                    Ok(material) => material,
+                    Err(error) => {
+                        if !mem::replace(&mut unread, true) {
+                            tracing::warn!(error, "the certificate cannot be read any more: the one before stays");
+                        }
+                        continue;
+                    }
                 };
+                unread = false;
+                if material.digest() == last {
+                    continue;
+                }
                 last = material.digest();
                 match material.configs() {
                     Ok(changed) => {

@@ -67,7 +67,13 @@ pub(crate) fn problem(error: &Error) -> Response {
 pub(crate) fn advised(error: &Error, mut response: Response) -> Response {
     if matches!(
         error,
-        Error::Busy { .. } | Error::Crowded | Error::Ending | Error::QueueFull | Error::NotReady | Error::NotKept(_)
+        Error::Busy { .. }
+            | Error::FeedbackFull { .. }
+            | Error::Crowded
+            | Error::Ending
+            | Error::QueueFull
+            | Error::NotReady
+            | Error::NotKept(_)
     ) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }

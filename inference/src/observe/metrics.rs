@@ -250,11 +250,10 @@ impl Metrics {
     pub(super) fn engine(&self, engine: &Engine, drifts: &Drifts, now: SystemTime) {
         self.model.reset();
         self.model.with_label_values(&[&engine.id().version, &engine.id().digest]).set(1.0);
-        if let Some(as_of) = engine.past().profiles.as_of() {
-            let (as_of, now) = (as_of as f64 / 1e3, now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
-            self.history_as_of.set(as_of);
-            self.history_age.set(now - as_of);
-        }
+        // No number where nothing is known, or that of the engine before would stay.
+        let as_of = engine.past().profiles.as_of().map_or(f64::NAN, |as_of| as_of as f64 / 1e3);
+        self.history_as_of.set(as_of);
+        self.history_age.set(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() - as_of);
         self.drift_rows.set(f64::from(drifts.rows));
         self.drift.reset();
         for feature in &drifts.features {

@@ -103,12 +103,41 @@ async fn what_is_damaged_is_told_once_and_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_read_is_told_once_and_nothing_is_refused() {
+    let store = TempStore::empty();
+    store.publish(&artifact(0), &made().profiles);
+    let server = Server::ready(&store.url(), &["--follow", "--follow-every", "20ms"]);
+    let refused = "what is newer cannot be served: what is served goes on";
+    let fails = "the store cannot be read: what is served goes on";
+    let damaged = store.publish(b"nonsense", &made().profiles);
+    server.logged(refused);
+    let models = store.file(&damaged, "").parent().unwrap().to_owned();
+    let away = models.with_extension("away");
+    for times in 1..=2 {
+        fs::rename(&models, &away).unwrap();
+        // What leads to itself cannot be listed.
+        std::os::unix::fs::symlink(&models, &models).unwrap();
+        wait_until(async || server.count(fails) == times).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        fs::remove_file(&models).unwrap();
+        fs::rename(&away, &models).unwrap();
+        // That the next one is refused tells that it is read again.
+        store.publish(b"nonsense", &made().profiles);
+        wait_until(async || server.count(refused) == 1 + times).await;
+    }
+    assert_eq!(server.count(fails), 2, "once each time");
+    assert!(server.http("GET", "/metrics", b"").2.contains("prowl_models_refused_total 3"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn newer_histories_are_told_of() {
     let store = TempStore::empty();
     store.publish(&artifact(0), &made().profiles);
     let server = Server::ready(&store.url(), &["--follow-profiles", "--follow-profiles-every", "20ms"]);
     let before = server.post(new_document().to_string().as_bytes()).2;
     assert_eq!(before["history_source"], "HISTORY_SOURCE_PROFILES");
+    let age = "prowl_history_age_seconds NaN\n";
+    assert!(!server.http("GET", "/metrics", b"").2.contains(age));
     // A run whose profiles know nothing of the repository.
     let schema = prowl_features::profile_schema();
     let nothing = parquet::arrow::ArrowWriter::try_new(Vec::new(), schema, None).unwrap().into_inner().unwrap();
@@ -117,4 +146,5 @@ async fn newer_histories_are_told_of() {
     let after = server.post(new_document().to_string().as_bytes()).2;
     assert_eq!(after["history_source"], "HISTORY_SOURCE_NONE", "{REPOSITORY} is not known any more");
     assert_eq!(after["model"], before["model"]);
+    assert!(server.http("GET", "/metrics", b"").2.contains(age), "not that of the histories before");
 }

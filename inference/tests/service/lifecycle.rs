@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{ErrorKind::ConnectionReset, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     process::Command,
     sync::Arc,
     time::Duration,
@@ -76,6 +76,19 @@ async fn not_serving_while_the_model_is_loaded() {
 
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0), "it does not wait for the model");
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_secrets() {
+    let store = TempStore::with_model();
+    // A Vault that never answers.
+    let vault = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", vault.local_addr().unwrap());
+    let secrets = [("VAULT_ADDR", address.as_str()), ("VAULT_SECRET_PATH", "secret/prowl"), ("VAULT_TOKEN", "planted")];
+    let mut server = Server::start_with_secrets(&store.url(), &[], &secrets);
+    let _asking = vault.accept().unwrap();
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,15 +45,20 @@ impl Server {
         server
     }
 
-    /// Starts a server with secrets, by the variables that hold them, and waits until it is ready. It asks for tokens where
-    /// these are among them.
+    /// Starts a server with secrets, and waits until it is ready.
     pub(crate) fn with_secrets(store: &str, args: &[&str], secrets: &[(&str, &str)]) -> Self {
+        let server = Self::start_with_secrets(store, args, secrets);
+        server.logged("serving");
+        server
+    }
+
+    /// Starts a server with secrets, by the variables that hold them or tell where they are. It asks for tokens where these are
+    /// among them.
+    pub(crate) fn start_with_secrets(store: &str, args: &[&str], secrets: &[(&str, &str)]) -> Self {
         let guarded = secrets.iter().any(|(variable, _)| *variable == "API_TOKENS");
         let mut command = if guarded { guarded_command(store, args) } else { command(store, args) };
         command.envs(secrets.iter().copied());
-        let server = Self::run(command);
-        server.logged("serving");
-        server
+        Self::run(command)
     }
 
     /// Runs a server that asks for tokens and is given none.

@@ -104,6 +104,9 @@ async fn tls_is_spoken_and_its_certificate_may_change() {
     }
     fs::write(&certificate, "nonsense").unwrap();
     server.logged("the certificate has changed and cannot be used: the one before stays");
+    fs::remove_file(&certificate).unwrap();
+    let told = server.logged("the certificate cannot be read any more: the one before stays");
+    assert!(told["error"].as_str().unwrap().contains(&certificate), "{told}");
     asks(made.connect(&server, "elsewhere", None).await.unwrap(), None).await.unwrap();
 }
 

@@ -90,6 +90,7 @@ async fn there_are_only_so_many() {
     let first = client.score_stream(ReceiverStream::new(requests)).await.unwrap().into_inner();
     let refused = client.score_stream(tokio_stream::empty()).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("1 streams are open") && refused.message().contains("--max-streams"));
     drop((sender, first));
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while client.score_stream(tokio_stream::empty()).await.is_err() {

@@ -1,6 +1,6 @@
 //! `prowl`: asks a running Prowl server about pull requests, for a person or for a program.
 //!
-//! It links the generated client of `prowl-proto` and nothing of the service: no model, no feature.
+//! It links the generated client of `prowl-proto`, and of the service only its words: no model, no feature.
 
 mod args;
 mod ask;
