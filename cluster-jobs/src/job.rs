@@ -92,6 +92,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         reasons,
         more_reasons,
         reverts: list.map(listed),
+        later: report.later,
         drift,
         seconds: started.elapsed().as_secs_f64(),
         store: store.url().to_string(),
@@ -259,6 +260,9 @@ async fn run_into(
     let folder = RunFolder::new(store.object_store(), &draft.url())?;
     let report = folder.take_reports().await.context("cannot read what the tasks report of the run")?;
     check(ask, &report)?;
+    if report.later.count > 0 {
+        tracing::warn!("{}", report.later);
+    }
     Ok(report)
 }
 
