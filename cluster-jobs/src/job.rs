@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use futures::FutureExt;
-use futures::future::LocalBoxFuture;
+use futures::future::{LocalBoxFuture, lazy};
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
 use serde_json::{Value, json};
@@ -60,7 +60,9 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     let mut draft = store.draft(Kind::Features).await?;
     let progress = Progress::start(export.files.len());
     let reverts = list.as_ref().map(|list| list.reverts.clone()).unwrap_or_default();
-    let ran = run_into(ask, &secrets, &export, reverts, &store, &draft, &progress, &mut stop).await;
+    // Listens from when it is first waited for: what ends this at once is a signal after the one that stops it.
+    let again = lazy(|_| shutdown::signal()).flatten().shared();
+    let ran = run_into(ask, &secrets, &export, reverts, &store, &draft, &progress, &mut stop, again.clone()).await;
     progress.finish();
     let examined = match ran {
         Ok(report) => examine(ask, report, previous.as_ref(), &mut draft).await,
@@ -71,7 +73,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         Err(error) => {
             tokio::select! {
                 () = give_up(draft) => {}
-                signal = shutdown::signal() => tracing::warn!(signal, "ends at once, as it is told again"),
+                signal = again => tracing::warn!(signal, "ends at once, as it is told again"),
             }
             return Err(error);
         }
@@ -232,6 +234,7 @@ async fn run_into(
     draft: &Draft,
     progress: &Progress,
     stop: &mut LocalBoxFuture<'_, &'static str>,
+    again: impl Future<Output = &'static str>,
 ) -> anyhow::Result<Report> {
     let partitions = ask.partitions(export.files.iter().map(|file| file.bytes).sum());
     let session = tokio::select! {
@@ -247,7 +250,11 @@ async fn run_into(
     tokio::select! {
         done = submission.done() => done.map_err(|error| retell(&error, session.scheduler()))?,
         signal = stop => {
-            if let Err(error) = submission.cancel().await {
+            let cancelled = tokio::select! {
+                cancelled = submission.cancel() => cancelled,
+                signal = again => Err(anyhow::anyhow!("told again by {signal}")),
+            };
+            if let Err(error) = cancelled {
                 tracing::warn!("the job may still be running on the cluster, it could not be cancelled: {error:#}");
             }
             return Err(stopped(signal));
