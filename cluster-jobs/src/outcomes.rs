@@ -24,10 +24,10 @@ use prowl_features::{Maturity, Outcome, Outcomes};
 use crate::plan::Operation;
 use crate::requirements::{BY_REPOSITORY, by_bucket, order};
 use crate::reverts::Reverts;
-use crate::rows::{DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, RowReader, UPDATED_AT};
+use crate::rows::{DIGEST, FACT_ROWS, FETCHED_AT, OUTCOME_ROWS, RowReader, UPDATED_AT};
 
 const NEWEST_FIRST: [(usize, bool); 6] =
-    [BY_REPOSITORY[0], BY_REPOSITORY[1], (NUMBER, true), (UPDATED_AT, true), (FETCHED_AT, true), (DIGEST, false)];
+    [BY_REPOSITORY[0], BY_REPOSITORY[1], BY_REPOSITORY[2], (UPDATED_AT, true), (FETCHED_AT, true), (DIGEST, false)];
 
 /// Tells the newest versions and their outcomes.
 #[derive(Debug)]
