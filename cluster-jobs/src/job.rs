@@ -316,7 +316,8 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
         "{rejected} of {read} lines cannot be used, {:.2}%, of which {}% may: {named}; mend the export, or have the rest \
          published, with each of these in rejects/, by --max-reject-share",
         100.0 * share,
-        100.0 * most,
+        // As it was typed: 0.07 is 7%, and not the 7.000000000000001% of its last bits.
+        (100.0 * most) as f32,
     )
 }
 
@@ -384,6 +385,17 @@ mod tests {
         ] {
             let said = check(&ask, &wrong).unwrap_err().to_string();
             assert!(said.contains("documents were read, but"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_share_that_may_be_rejected_is_told_as_it_was_typed() {
+        for (typed, told) in [("0.07", "7%"), ("0.00001", "0.001%"), ("0.333", "33.3%")] {
+            let args = ["prowl-preprocess", "--store", "file:///s", "--export", "latest", "--max-reject-share", typed];
+            let Ok(Ask::Run(ask)) = Ask::try_from(CommandLine::parse_from(args)) else { panic!("{args:?} make a run") };
+            let half = Report { read: 2, kept: 1, rejected: 1, ..Report::default() };
+            let said = check(&ask, &half).unwrap_err().to_string();
+            assert!(said.contains(&format!("50.00%, of which {told} may")), "{said}");
         }
     }
 
