@@ -9,8 +9,8 @@ use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 
 use crate::rows::{BUCKET, NUMBER, REPOSITORY};
 
-/// The rows of a repository together, the highest number first; what was read of a file in its order, by which its lines
-/// are numbered ([`crate::sources`]).
+/// The rows of a repository together, the highest number first; what was read of a file in its order, by which its
+/// lines are numbered ([`crate::sources`]).
 pub(crate) const BY_REPOSITORY: [(usize, bool); 3] = [(BUCKET, false), (REPOSITORY, false), (NUMBER, true)];
 
 /// Rows of one bucket belong into one partition.
