@@ -230,6 +230,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_two_columns_have_one_name() {
+        let schema = feature_schema(true);
+        for (index, field) in schema.fields().iter().enumerate() {
+            assert_eq!(schema.index_of(field.name()).unwrap(), index, "{}", field.name());
+        }
+    }
+
+    #[test]
     fn what_has_no_fixed_size_is_counted_until_it_is_handed_on() {
         let title = Some("some words of a title".into());
         let facts = Facts::of(&PullRequest { repository: "o/r".into(), number: 1, title, ..PullRequest::default() });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use futures::FutureExt;
-use futures::future::LocalBoxFuture;
+use futures::future::{LocalBoxFuture, lazy};
 use prowl_features::{FEATURE_COUNT, Maturity, digest};
 use prowl_platform::{Draft, Folder, Input, Kind, Secrets, Store, shutdown};
 use serde_json::{Value, json};
@@ -60,7 +60,9 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
     let mut draft = store.draft(Kind::Features).await?;
     let progress = Progress::start(export.files.len());
     let reverts = list.as_ref().map(|list| list.reverts.clone()).unwrap_or_default();
-    let ran = run_into(ask, &secrets, &export, reverts, &store, &draft, &progress, &mut stop).await;
+    // Listens from when it is first waited for: what ends this at once is a signal after the one that stops it.
+    let again = lazy(|_| shutdown::signal()).flatten().shared();
+    let ran = run_into(ask, &secrets, &export, reverts, &store, &draft, &progress, &mut stop, again.clone()).await;
     progress.finish();
     let examined = match ran {
         Ok(report) => examine(ask, report, previous.as_ref(), &mut draft).await,
@@ -71,7 +73,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         Err(error) => {
             tokio::select! {
                 () = give_up(draft) => {}
-                signal = shutdown::signal() => tracing::warn!(signal, "ends at once, as it is told again"),
+                signal = again => tracing::warn!(signal, "ends at once, as it is told again"),
             }
             return Err(error);
         }
@@ -92,6 +94,7 @@ async fn run(ask: &Preprocess, mut stop: LocalBoxFuture<'_, &'static str>) -> an
         reasons,
         more_reasons,
         reverts: list.map(listed),
+        later: report.later,
         drift,
         seconds: started.elapsed().as_secs_f64(),
         store: store.url().to_string(),
@@ -231,6 +234,7 @@ async fn run_into(
     draft: &Draft,
     progress: &Progress,
     stop: &mut LocalBoxFuture<'_, &'static str>,
+    again: impl Future<Output = &'static str>,
 ) -> anyhow::Result<Report> {
     let partitions = ask.partitions(export.files.iter().map(|file| file.bytes).sum());
     let session = tokio::select! {
@@ -246,7 +250,11 @@ async fn run_into(
     tokio::select! {
         done = submission.done() => done.map_err(|error| retell(&error, session.scheduler()))?,
         signal = stop => {
-            if let Err(error) = submission.cancel().await {
+            let cancelled = tokio::select! {
+                cancelled = submission.cancel() => cancelled,
+                signal = again => Err(anyhow::anyhow!("told again by {signal}")),
+            };
+            if let Err(error) = cancelled {
                 tracing::warn!("the job may still be running on the cluster, it could not be cancelled: {error:#}");
             }
             return Err(stopped(signal));
@@ -259,6 +267,9 @@ async fn run_into(
     let folder = RunFolder::new(store.object_store(), &draft.url())?;
     let report = folder.take_reports().await.context("cannot read what the tasks report of the run")?;
     check(ask, &report)?;
+    if report.later.count > 0 {
+        tracing::warn!("{}", report.later);
+    }
     Ok(report)
 }
 
@@ -305,7 +316,8 @@ fn check(ask: &Preprocess, report: &Report) -> anyhow::Result<()> {
         "{rejected} of {read} lines cannot be used, {:.2}%, of which {}% may: {named}; mend the export, or have the rest \
          published, with each of these in rejects/, by --max-reject-share",
         100.0 * share,
-        100.0 * most,
+        // As it was typed: 0.07 is 7%, and not the 7.000000000000001% of its last bits.
+        (100.0 * most) as f32,
     )
 }
 
@@ -373,6 +385,17 @@ mod tests {
         ] {
             let said = check(&ask, &wrong).unwrap_err().to_string();
             assert!(said.contains("documents were read, but"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_share_that_may_be_rejected_is_told_as_it_was_typed() {
+        for (typed, told) in [("0.07", "7%"), ("0.00001", "0.001%"), ("0.333", "33.3%")] {
+            let args = ["prowl-preprocess", "--store", "file:///s", "--export", "latest", "--max-reject-share", typed];
+            let Ok(Ask::Run(ask)) = Ask::try_from(CommandLine::parse_from(args)) else { panic!("{args:?} make a run") };
+            let half = Report { read: 2, kept: 1, rejected: 1, ..Report::default() };
+            let said = check(&ask, &half).unwrap_err().to_string();
+            assert!(said.contains(&format!("50.00%, of which {told} may")), "{said}");
         }
     }
 

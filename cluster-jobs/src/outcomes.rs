@@ -24,10 +24,10 @@ use prowl_features::{Maturity, Outcome, Outcomes};
 use crate::plan::Operation;
 use crate::requirements::{BY_REPOSITORY, by_bucket, order};
 use crate::reverts::Reverts;
-use crate::rows::{DIGEST, FACT_ROWS, FETCHED_AT, NUMBER, OUTCOME_ROWS, RowReader, UPDATED_AT};
+use crate::rows::{DIGEST, FACT_ROWS, FETCHED_AT, OUTCOME_ROWS, RowReader, UPDATED_AT};
 
 const NEWEST_FIRST: [(usize, bool); 6] =
-    [BY_REPOSITORY[0], BY_REPOSITORY[1], (NUMBER, true), (UPDATED_AT, true), (FETCHED_AT, true), (DIGEST, false)];
+    [BY_REPOSITORY[0], BY_REPOSITORY[1], BY_REPOSITORY[2], (UPDATED_AT, true), (FETCHED_AT, true), (DIGEST, false)];
 
 /// Tells the newest versions and their outcomes.
 #[derive(Debug)]
@@ -134,11 +134,13 @@ impl Pass {
         let mut reverted_at = Int64Builder::with_capacity(rows.len());
         let mut reverted = BooleanBuilder::with_capacity(rows.len());
         let mut listed = BooleanBuilder::with_capacity(rows.len());
+        let mut later = Int64Builder::with_capacity(rows.len());
         for row in 0..rows.len() {
-            let Told { is_newest, outcome, is_listed } =
+            let Told { is_newest, outcome, is_listed, later_at } =
                 if rows.is_document(row) { self.document(&rows, row)? } else { Told::default() };
             newest.append_value(is_newest);
             listed.append_value(is_listed);
+            later.append_option(later_at);
             reverted_at.append_option(outcome.reverted_at);
             reverted.append_option(outcome.reverted);
         }
@@ -148,6 +150,7 @@ impl Pass {
             Arc::new(reverted_at.finish()),
             Arc::new(reverted.finish()),
             Arc::new(listed.finish()),
+            Arc::new(later.finish()),
         ]);
         Ok(RecordBatch::try_new(Arc::clone(&OUTCOME_ROWS), columns)?)
     }
@@ -165,7 +168,9 @@ impl Pass {
         let mut lifecycle = rows.lifecycle(row)?;
         let listed = lifecycle.merged_at.and_then(|merged_at| self.reverts.of(identity.0, identity.1, merged_at));
         lifecycle.reverted_at = [lifecycle.reverted_at, listed].into_iter().flatten().min();
-        Ok(Told { is_newest: true, outcome: self.outcomes.next(&lifecycle), is_listed: listed.is_some() })
+        let times = [Some(lifecycle.created_at), lifecycle.merged_at, lifecycle.reverted_at];
+        let later_at = times.into_iter().flatten().filter(|at| *at > self.maturity.now).max();
+        Ok(Told { is_newest: true, outcome: self.outcomes.next(&lifecycle), is_listed: listed.is_some(), later_at })
     }
 }
 
@@ -177,11 +182,44 @@ struct Told {
     outcome: Outcome,
     /// Whether the list of reverts names it, and it was merged.
     is_listed: bool,
+    /// The latest of its times that are after the moment of the run, and so do not count.
+    later_at: Option<i64>,
 }
 
 impl Default for Told {
     /// That of what is no document.
     fn default() -> Self {
-        Self { is_newest: true, outcome: Outcome::default(), is_listed: false }
+        Self { is_newest: true, outcome: Outcome::default(), is_listed: false, later_at: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    use prowl_features::{Facts, PullRequest};
+
+    use super::*;
+    use crate::rows::{LATER, RowBuilder};
+
+    #[test]
+    fn the_latest_time_that_has_not_come_is_told_of_the_newest_version() {
+        let mut rows = RowBuilder::default();
+        for (number, created_at, merged_at, reverted_at) in [
+            (4, 11, None, None),
+            (4, 12, None, None),
+            (3, 9, Some(13), Some(12)),
+            (2, 9, Some(10), Some(14)),
+            (1, 9, Some(10), Some(10)),
+        ] {
+            let repository = "o/r".into();
+            let pull_request =
+                PullRequest { repository, number, created_at, merged_at, reverted_at, ..PullRequest::default() };
+            rows.document(&Facts::of(&pull_request)).unwrap();
+        }
+        let mut pass = Pass::new(Maturity { window: 1, now: 10 }, Arc::default());
+        let told = pass.batch(&rows.finish().unwrap()).unwrap();
+        let later: Vec<_> = told.column(LATER).as_primitive::<Int64Type>().iter().collect();
+        assert_eq!(later, [Some(11), None, Some(13), Some(14), None]);
     }
 }

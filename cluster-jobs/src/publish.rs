@@ -8,9 +8,9 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
@@ -30,9 +30,9 @@ use crate::columns::{FeatureColumns, RejectColumns, feature_schema, file_metadat
 use crate::feature_file::FeatureFile;
 use crate::gathered::Gathered;
 use crate::parts::{Part, RunFolder};
-use crate::report::Report;
+use crate::report::{Later, Report};
 use crate::requirements::{BY_REPOSITORY, by_bucket, order};
-use crate::rows::{LISTED, NEWEST, OUTCOME_ROWS, Row, RowReader, Tally};
+use crate::rows::{LATER, LISTED, NEWEST, OUTCOME_ROWS, Row, RowReader, Tally};
 use crate::sources::Sources;
 
 /// Rows that are gathered before they are handed to the writer, or bytes, whichever comes first.
@@ -183,6 +183,7 @@ impl Press {
         // Few are not worth a copy of the others; many would be held with a repository for nothing.
         let batch = if 2 * superseded > batch.num_rows() { filter_record_batch(batch, newest)? } else { batch.clone() };
         let (rows, newest) = (RowReader::new(&batch), batch.column(NEWEST).as_boolean());
+        let later = batch.column(LATER).as_primitive::<Int64Type>();
         for row in 0..rows.len() {
             self.first_bucket.get_or_insert_with(|| rows.bucket(row));
             if self.repository != Some(rows.repository(row)) {
@@ -190,7 +191,13 @@ impl Press {
                 self.repository = Some(rows.repository(row));
             }
             match rows.row(row)? {
-                Row::Document if newest.value(row) => self.gathered.push(&batch, &rows, row)?,
+                Row::Document if newest.value(row) => {
+                    if later.is_valid(row) {
+                        let latest = (later.value(row), rows.facts(row)?.repository, rows.number(row));
+                        self.report.later.add(Later { count: 1, latest: Some(latest) });
+                    }
+                    self.gathered.push(&batch, &rows, row)?;
+                }
                 Row::Document => {}
                 Row::Reject(reject) => {
                     let reject = self.sources.number(reject);

@@ -1,7 +1,9 @@
 //! What the tasks say of their partitions, and the job of all of them: counts, files, rejects, statistics.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use jiff::Timestamp;
 use prowl_platform::FileEntry;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) repositories: u64,
     /// Merged pull requests that the list of reverts names.
     pub(crate) listed: u64,
+    /// What is later than the run.
+    pub(crate) later: Later,
     /// Time of the newest event of any kind, in milliseconds since 1970 UTC.
     pub(crate) as_of: Option<i64>,
     /// Files read, each with its digest.
@@ -50,6 +54,38 @@ impl Complaint {
             self.file.clone_from(&other.file);
             self.line = other.line;
         }
+    }
+}
+
+/// Pull requests with times after the moment of the run, which count in no history and no label.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Later {
+    /// How many.
+    pub count: u64,
+    /// The latest such time, in milliseconds since 1970 UTC, and the repository and number of whose it is.
+    pub latest: Option<(i64, String, u64)>,
+}
+
+impl Later {
+    /// Adds others.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.latest = self.latest.take().max(other.latest);
+    }
+}
+
+impl fmt::Display for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let have = if self.count == 1 { "pull request has" } else { "pull requests have" };
+        write!(f, "{} {have} times after the start of this run, which count in no history and no label", self.count)?;
+        if let Some((at, repository, number)) = &self.latest {
+            write!(
+                f,
+                ", the latest {} in {repository}#{number}",
+                Timestamp::from_millisecond(*at).unwrap_or(Timestamp::MAX)
+            )?;
+        }
+        f.write_str(": is the clock of this machine right?")
     }
 }
 
@@ -87,6 +123,7 @@ impl Report {
         self.rejected += other.rejected;
         self.repositories += other.repositories;
         self.listed += other.listed;
+        self.later.add(other.later);
         self.as_of = self.as_of.max(other.as_of);
         self.sources.extend(other.sources);
         for (reason, complaint) in other.reasons {
@@ -151,6 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_later_is_told_with_its_place_and_asks_for_the_clock() {
+        let mut later = Later { count: 1, latest: Some((1_000, "o/r".into(), 7)) };
+        let one = "1 pull request has times after the start of this run, which count in no history and no label, the \
+                   latest 1970-01-01T00:00:01Z in o/r#7: is the clock of this machine right?";
+        assert_eq!(later.to_string(), one);
+        later.add(Later { count: 1, latest: Some((i64::MAX, "o/r".into(), 6)) });
+        let two = later.to_string();
+        assert!(
+            two.starts_with("2 pull requests have") && two.contains("the latest 9999") && two.contains("o/r#6"),
+            "{two}"
+        );
+    }
+
+    #[test]
     fn partitions_add_up_in_any_order() {
         let report = |index: u64, as_of: Option<i64>| Report {
             files: vec![FileEntry { path: format!("part-{index}"), bytes: index, sha256: String::new() }],
@@ -160,6 +211,7 @@ mod tests {
             rejected: 1000 * index,
             repositories: 10_000 * index,
             listed: index,
+            later: Later { count: index, latest: as_of.map(|at| (at, "o/r".to_owned(), index)) },
             as_of,
             sources: vec![(format!("file-{index}"), String::new())],
             reasons: BTreeMap::from([(
@@ -179,6 +231,7 @@ mod tests {
         let forwards = sum(&mut partitions.iter());
         assert_eq!(forwards, sum(&mut partitions.iter().rev()));
         assert_eq!(forwards["as_of"], 9);
+        assert_eq!(forwards["later"], serde_json::json!({ "count": 10, "latest": [9, "o/r", 2] }));
         let counts = ["read", "kept", "superseded", "rejected", "repositories"].map(|name| forwards[name].as_u64());
         assert_eq!(counts, [10, 100, 1000, 10_000, 100_000].map(Some));
         assert_eq!(

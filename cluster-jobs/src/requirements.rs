@@ -7,10 +7,11 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 
-use crate::rows::{BUCKET, REPOSITORY};
+use crate::rows::{BUCKET, NUMBER, REPOSITORY};
 
-/// The rows of a repository together.
-pub(crate) const BY_REPOSITORY: [(usize, bool); 2] = [(BUCKET, false), (REPOSITORY, false)];
+/// The rows of a repository together, the highest number first; what was read of a file in its order, by which its
+/// lines are numbered ([`crate::sources`]).
+pub(crate) const BY_REPOSITORY: [(usize, bool); 3] = [(BUCKET, false), (REPOSITORY, false), (NUMBER, true)];
 
 /// Rows of one bucket belong into one partition.
 pub(crate) fn by_bucket() -> Vec<Arc<dyn PhysicalExpr>> {

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) const BUCKETS: u32 = 32;
 
 /// How rows are laid out and packed: raised with each change, so that programs of different builds refuse each other.
-pub(crate) const LAYOUT: u32 = 3;
+pub(crate) const LAYOUT: u32 = 4;
 
 /// Columns by position.
 pub(crate) const BUCKET: usize = 0;
@@ -39,6 +39,7 @@ pub(crate) const NEWEST: usize = 9;
 pub(crate) const REVERTED_AT: usize = 10;
 pub(crate) const REVERTED: usize = 11;
 pub(crate) const LISTED: usize = 12;
+pub(crate) const LATER: usize = 13;
 
 /// What the scan puts out.
 pub(crate) static FACT_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fact_fields())));
@@ -50,6 +51,7 @@ pub(crate) static OUTCOME_ROWS: LazyLock<SchemaRef> = LazyLock::new(|| {
     fields.push(Field::new("reverted_at", DataType::Int64, true));
     fields.push(Field::new("reverted", DataType::Boolean, true));
     fields.push(Field::new("listed", DataType::Boolean, false));
+    fields.push(Field::new("later", DataType::Int64, true));
     Arc::new(Schema::new(fields))
 });
 

@@ -6,7 +6,7 @@ use std::fmt;
 use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Complaint, Report};
+use crate::report::{Complaint, Later, Report};
 use crate::statistics::Drift;
 
 /// Columns that a summary or a failure names.
@@ -37,6 +37,8 @@ pub struct Summary {
     pub more_reasons: usize,
     /// What the list of reverts told; `None` without one.
     pub reverts: Option<Listed>,
+    /// Those with times after its start.
+    pub later: Later,
     /// How far its columns are from those of the run before; `None` where there is none.
     pub drift: Option<Drift>,
     /// How long it took.
@@ -148,6 +150,9 @@ impl fmt::Display for Summary {
         }
         if let Some(Listed { file, named, found }) = &self.reverts {
             writeln!(f, "of {named} pull requests that {file} names as taken back, {found} were found merged")?;
+        }
+        if self.later.count > 0 {
+            writeln!(f, "{}", self.later)?;
         }
         match &self.drift {
             Some(drift) => writeln!(f, "{}", drift.table(COLUMNS_NAMED))?,

@@ -14,19 +14,6 @@ use crate::reverts::Lifecycle;
 use crate::text::{TextFacts, Tokens};
 use crate::{FeatureVector, History, PullRequest};
 
-/// Number of features that need no history.
-pub const ROW_FEATURES: usize = {
-    let mut count = 0;
-    let mut index = 0;
-    while index < FEATURE_COUNT {
-        if matches!(FEATURES[index].compute, Compute::Row(_)) {
-            count += 1;
-        }
-        index += 1;
-    }
-    count
-};
-
 /// Directories beyond this many, and words of a title, give no token of a kind: a change of everything is of no kind by that.
 const MOST_OF_A_PLACE: usize = 50;
 

@@ -46,7 +46,7 @@ mod profile_batches;
 pub use catalog::{FEATURE_COUNT, FEATURES, Feature, Group, Missing, Unit, catalog_json, digest};
 pub use category::Category;
 pub use extended_json::{EARLIEST, LATEST};
-pub use facts::{Facts, ROW_FEATURES};
+pub use facts::Facts;
 pub use hash::repository_key;
 pub use history::{AuthorHistory, DirectoryHistory, FileHistory, History, Quartiles, RepositoryHistory, RevertRatios};
 pub use ledger::{Ledger, Replay};

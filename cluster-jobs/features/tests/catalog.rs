@@ -1,9 +1,6 @@
 //! The catalog as others rely on it: a change of it is a deliberate one.
 
-mod common;
-
-use common::{MONDAY, bare};
-use prowl_features::{FEATURE_COUNT, FEATURES, Facts, Missing, ROW_FEATURES, Unit, catalog_json, digest};
+use prowl_features::{FEATURE_COUNT, FEATURES, Missing, Unit, catalog_json, digest};
 
 #[test]
 fn a_change_of_the_catalog_is_a_deliberate_one() {
@@ -22,10 +19,6 @@ fn names_are_column_names() {
     for feature in FEATURES {
         let of_column = |c: char| c.is_ascii_lowercase() || c == '_';
         assert!(feature.name.chars().all(of_column) && feature.name.len() <= 32, "{}", feature.name);
-        // These are columns of a features run already.
-        let taken =
-            ["repository", "number", "created_at", "merged_at", "text_tokens", "category", "reverted", "history"];
-        assert!(!taken.contains(&feature.name), "{}", feature.name);
     }
 }
 
@@ -47,10 +40,4 @@ fn the_catalog_is_also_json() {
             assert!(entry[key].is_string(), "{}: {key}", feature.name);
         }
     }
-}
-
-#[test]
-fn facts_carry_the_features_that_need_no_history() {
-    const { assert!(ROW_FEATURES < FEATURE_COUNT) };
-    assert_eq!(Facts::of(&bare(1, MONDAY)).row.len(), ROW_FEATURES);
 }

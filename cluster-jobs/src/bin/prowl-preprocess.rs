@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 
 fn run(ask: &Ask) -> anyhow::Result<()> {
     // What the engine reports on its way to an error, the error itself tells in the end.
-    let _telemetry = telemetry::init("prowl-preprocess", "off,prowl_cluster=info,prowl_platform=warn")?;
+    let _telemetry = telemetry::init("prowl-preprocess", "off,prowl_cluster=info,prowl_platform=info")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
     match ask {
         Ask::Run(ask) => {

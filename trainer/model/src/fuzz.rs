@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use safetensors::{SafeTensors, tensor::TensorView};
 
-use self::corpus::Corpus;
+use self::corpus::{Corpus, Dice, seeds};
 use crate::fixture::{self, vector};
 use crate::tensors::METADATA;
 use crate::{Model, Vector};
@@ -20,26 +20,6 @@ const ROUNDS: u64 = 200;
 
 /// The longest time that one file may take, in a build for tests on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// xorshift64*
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() >> 33) as usize % end.max(1)
-    }
-
-    fn one<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
-        of[self.below(of.len())]
-    }
-}
 
 /// Changes bytes anywhere, as often in the header as in the much longer tensors.
 fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) {
@@ -166,14 +146,10 @@ fn any_bytes_are_a_model_that_scores_or_an_error() {
     for input in &corpus.inputs {
         tried(&corpus, input);
     }
-    let seconds: Option<u64> = std::env::var("PROWL_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    let first = seconds.map_or(0, |seconds| u64::from(std::process::id()) | (seconds << 40));
-    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or_default());
     let (mut rounds, mut read) = (0, 0_u64);
-    while if seconds.is_some() { Instant::now() < end } else { rounds < ROUNDS } {
+    for seed in seeds(ROUNDS) {
         rounds += 1;
-        let mut dice = Dice((first + rounds).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        read += u64::from(round(&corpus, &whole, &mut dice));
+        read += u64::from(round(&corpus, &whole, &mut Dice::new(seed)));
     }
     assert!(0 < read && read < rounds, "{read} of {rounds} were read: this test could not fail");
     println!("{rounds} damaged models, of which {read} were read");
