@@ -123,7 +123,7 @@ bench-preprocess-large:
 	$(if $(BIN),,$(build))
 	@$(race) bench/preprocess/run --large
 
-bench-test:
+bench-test: ## Test the parts of the races themselves, with DuckDB
 	@bench/preprocess/run --test
 
 benchmarks: ## Write BENCHMARKS.md from what the races kept in target/bench
