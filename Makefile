@@ -71,7 +71,7 @@ images: ## Build all images, with their SBOMs, and tell their sizes (PROGRAMS=pr
 reproducible: ## Build prowl-inference twice, from clones with other paths, and compare the two to the last byte
 	@scripts/reproducible
 
-lint-delivery: ## Dockerfile, workflows and scripts of delivery: hadolint, shellcheck, actionlint, zizmor, and their tests
+lint-delivery: ## Dockerfile, workflows, scripts and races: hadolint, shellcheck, ruff, actionlint, zizmor, and the tests of the scripts
 	@scripts/delivery/lint
 
 lint-chart: ## The chart and its environments: helm lint, helm-unittest, kubeconform, and Vault's roles on a real server
@@ -123,7 +123,7 @@ bench-preprocess-large:
 	$(if $(BIN),,$(build))
 	@$(race) bench/preprocess/run --large
 
-bench-test:
+bench-test: ## Test the parts of the races themselves, with DuckDB
 	@bench/preprocess/run --test
 
 benchmarks: ## Write BENCHMARKS.md from what the races kept in target/bench

@@ -115,8 +115,8 @@ def lines(rows):
 
 def machine(cores):
     """What the figures were measured on, and how busy it was before, which is said where it was."""
-    model = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
-    memory = int(next(l.split()[1] for l in open("/proc/meminfo") if l.startswith("MemTotal"))) / 1024**2
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    memory = int(next(line.split()[1] for line in open("/proc/meminfo") if line.startswith("MemTotal"))) / 1024**2
     load = round(os.getloadavg()[0], 2)
     if load > BUSY:
         say(f"the machine is busy (load {load}): these figures will not be exact")

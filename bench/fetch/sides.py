@@ -2,12 +2,12 @@
 
 import contextlib
 import json
+import pathlib
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import pathlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from measure import Failed, free_port, pinned  # noqa: E402
@@ -23,7 +23,7 @@ def end(process, name):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        raise Failed(f"{name} did not end within {PATIENCE} s")
+        raise Failed(f"{name} did not end within {PATIENCE} s") from None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ import json
 import numpy as np
 import pandas
 from sklearn.metrics import roc_auc_score
-
 from stages import main
 from tables import tables
 

@@ -11,14 +11,12 @@ import warnings
 import numpy as np
 import pandas
 import pyarrow.parquet
+from outcomes import PEERS, calibration_error
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
-
-from outcomes import PEERS, calibration_error
-
 
 # What declares the kind: the type of a conventional commit, or a revert by GitHub's button.
 DECLARED = r"^\s*(?:[\w/-]{1,16}(?:\([^)]{0,64}\))?!?:\s*|[Rr]evert \")"
@@ -71,7 +69,10 @@ def risks(rows, unread, folds, maturity):
 
 
 def kinds(rows, folds):
-    text = rows["title"].fillna("").str.replace(DECLARED, "", regex=True) if "title" in rows else rows["text_tokens"].map(lambda tokens: " ".join(map(str, tokens)))
+    if "title" in rows:
+        text = rows["title"].fillna("").str.replace(DECLARED, "", regex=True)
+    else:
+        text = rows["text_tokens"].map(lambda tokens: " ".join(map(str, tokens)))
     found = []
     for before, later in slices(rows.assign(text=text), folds):
         before, later = before[before["category"].notna()], later[later["category"].notna()]

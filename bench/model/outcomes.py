@@ -9,7 +9,6 @@ import json
 import numpy as np
 import pandas
 from sklearn.metrics import average_precision_score, roc_auc_score
-
 from stages import main
 
 OLDEST = 0.7

@@ -6,7 +6,6 @@ import sys
 import time
 
 import duckdb
-
 from expressions import *
 
 output, spill, memory, *inputs = sys.argv[1:]

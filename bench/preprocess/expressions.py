@@ -98,7 +98,7 @@ KIND = rf"""case
         or name in {one_of('makefile cmakelists.txt')} or name like 'dockerfile%' or name like '.%' and language is null then 'config'
     when extension in {one_of('png jpg jpeg gif svg ico pdf woff woff2 ttf mp4 zip gz bin csv parquet')} then 'asset'
     when language is not null then 'source'
-    else 'other' end"""
+    else 'other' end"""  # noqa: E501
 
 KINDS = "source test docs config ci dependency generated asset".split()
 

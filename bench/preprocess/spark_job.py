@@ -4,9 +4,8 @@ import json
 import sys
 import time
 
-from pyspark.sql import SparkSession
-
 from expressions import *
+from pyspark.sql import SparkSession
 
 output, spill, heap, *inputs = sys.argv[1:]
 spark = (

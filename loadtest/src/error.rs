@@ -107,9 +107,9 @@ pub enum Error {
         reason: String,
     },
     /// A file cannot be written, or read.
-    #[error("cannot {what} {}", path.display())]
+    #[error("cannot {what} {}: let this user do it, or name another", path.display())]
     File {
-        /// `write` or `read`.
+        /// `write`, `read` or `find`.
         what: &'static str,
         /// Which file.
         path: PathBuf,

@@ -96,19 +96,19 @@ pub struct GateArgs {
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Highest p99 of the preview, as a multiple of the active version's
-    #[arg(long, value_name = "X", default_value_t = Limits::default().p99_ratio, value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().p99_ratio, value_parser = at_least_zero)]
     pub max_p99_ratio: f64,
     /// Highest median of the preview, as a multiple of the active version's
-    #[arg(long, value_name = "X", default_value_t = Limits::default().p50_ratio, value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().p50_ratio, value_parser = at_least_zero)]
     pub max_p50_ratio: f64,
     /// Most time of the processor that a call of the preview takes, as a multiple of the active version's
-    #[arg(long, value_name = "X", default_value_t = Limits::default().cpu_ratio, value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().cpu_ratio, value_parser = at_least_zero)]
     pub max_cpu_ratio: f64,
     /// Highest p99 of the preview, in milliseconds, whatever the active version has
-    #[arg(long, value_name = "MS", default_value_t = Limits::default().p99_ms, value_parser = positive)]
+    #[arg(long, value_name = "MS", default_value_t = Limits::default().p99_ms, value_parser = at_least_zero)]
     pub max_p99: f64,
     /// Highest p99 of its first calls, and slowest of the very first, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = Limits::default().first_ms, value_parser = positive)]
+    #[arg(long, value_name = "MS", default_value_t = Limits::default().first_ms, value_parser = at_least_zero)]
     pub max_first_p99: f64,
     /// Share of calls that may fail, from 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = Limits::default().error_rate, value_parser = share)]
@@ -117,22 +117,22 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SHARE", default_value_t = Limits::default().throughput, value_parser = share)]
     pub min_throughput: f64,
     /// Population stability index (PSI) of the percentiles against the active version's
-    #[arg(long, value_name = "X", default_value_t = Limits::default().psi, value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().psi, value_parser = at_least_zero)]
     pub max_psi: f64,
     /// Kolmogorov–Smirnov statistic of the same
-    #[arg(long, value_name = "X", default_value_t = Limits::default().ks, value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().ks, value_parser = at_least_zero)]
     pub max_ks: f64,
     /// Least rank correlation (Spearman's) of the percentiles with the active version's
-    #[arg(long, value_name = "X", default_value_t = Limits::default().rank_correlation, value_parser = positive)]
+    #[arg(long, value_name = "X", default_value_t = Limits::default().rank_correlation, value_parser = at_least_zero)]
     pub min_rank_correlation: f64,
     /// Share of pull requests whose band may be another, or that one version alone judges, from 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = Limits::default().bands_changed, value_parser = share)]
     pub max_bands_changed: f64,
     /// Highest growth of its memory for 1,000 calls, in kB
-    #[arg(long, value_name = "kB", default_value_t = Limits::default().memory_kb, value_parser = positive)]
+    #[arg(long, value_name = "kB", default_value_t = Limits::default().memory_kb, value_parser = at_least_zero)]
     pub max_memory_growth: f64,
     /// How late calls may go out, p99 in milliseconds: beyond that nothing can be told
-    #[arg(long, value_name = "MS", default_value_t = Limits::default().lag_ms, value_parser = positive)]
+    #[arg(long, value_name = "MS", default_value_t = Limits::default().lag_ms, value_parser = at_least_zero)]
     pub max_lag: f64,
 }
 
@@ -228,9 +228,9 @@ impl GateArgs {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+fn at_least_zero(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-    number.ok_or_else(|| "write a number, such as 1.5".to_owned())
+    number.ok_or_else(|| "write 0 or more, such as 1.5".to_owned())
 }
 
 #[cfg(test)]
@@ -299,5 +299,7 @@ mod tests {
         assert!(parsed(&["--active", "http://new:1"]).unwrap_err().contains("same server"));
         assert!(parsed(&["--active-http", "http://old:2"]).unwrap_err().contains("--active"));
         assert!(parsed(&["--max-psi", "much"]).unwrap_err().contains("--max-psi"));
+        assert!(parsed(&["--max-psi=-1"]).unwrap_err().contains("write 0 or more"));
+        assert!(parsed(&["--max-psi", "0"]).is_ok());
     }
 }

@@ -118,7 +118,6 @@ impl RehearseArgs {
                 binary: binary.unwrap_or(&beside).clone(),
                 store: store.url().to_string(),
                 model: folder.name().to_owned(),
-                arguments: Vec::new(),
             })
         };
         let blue = served(&self.blue, self.blue_binary.as_ref()).await?;

@@ -4,11 +4,7 @@
 //! closed may be told something more by its client (an acknowledgement, a window), which then fails, while its last answers
 //! are still on their way back.
 
-use std::{
-    pin::pin,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{pin::pin, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
@@ -16,7 +12,7 @@ use tokio::{
         TcpStream,
         tcp::{ReadHalf, WriteHalf},
     },
-    time::{Instant, timeout},
+    time::timeout,
 };
 
 /// What is on its way in one direction at most, beside what the system holds.
@@ -25,35 +21,12 @@ const BUFFER: usize = 16 << 10;
 /// Once one way has failed, the other has so long to end.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long nothing has moved on a connection.
-#[derive(Debug)]
-pub(super) struct Silence {
-    since: Instant,
-    /// The last movement, in milliseconds since then.
-    moved: AtomicU64,
-}
-
-impl Silence {
-    pub(super) fn begin() -> Self {
-        Self { since: Instant::now(), moved: AtomicU64::new(0) }
-    }
-
-    /// How long it has lasted.
-    pub(super) fn length(&self) -> Duration {
-        self.since.elapsed().saturating_sub(Duration::from_millis(self.moved.load(Relaxed)))
-    }
-
-    fn end(&self) {
-        self.moved.store(self.since.elapsed().as_millis() as u64, Relaxed);
-    }
-}
-
 /// Carries bytes until both have said that it was all, each when it likes. Tells whether neither broke off.
-pub(super) async fn exchange(client: &mut TcpStream, server: &mut TcpStream, silence: &Silence) -> bool {
+pub(super) async fn exchange(client: &mut TcpStream, server: &mut TcpStream) -> bool {
     let (mut from_client, to_client) = client.split();
     let (mut from_server, to_server) = server.split();
     let mut there = pin!(async {
-        let whole = carry(&mut from_client, to_server, silence).await;
+        let whole = carry(&mut from_client, to_server).await;
         if !whole {
             // The server takes nothing more: what a client says still is read, since leaving it would reset the connection, on
             // which the last answers are on their way.
@@ -61,7 +34,7 @@ pub(super) async fn exchange(client: &mut TcpStream, server: &mut TcpStream, sil
         }
         whole
     });
-    let mut back = pin!(carry(&mut from_server, to_client, silence));
+    let mut back = pin!(carry(&mut from_server, to_client));
     tokio::select! {
         whole = &mut there => rest(whole, back.as_mut()).await,
         whole = &mut back => rest(whole, there.as_mut()).await,
@@ -86,14 +59,13 @@ async fn rest(whole: bool, other: impl Future<Output = bool>) -> bool {
 }
 
 /// Carries bytes one way until their source says that it was all. Tells whether nothing broke.
-async fn carry(from: &mut ReadHalf<'_>, mut to: WriteHalf<'_>, silence: &Silence) -> bool {
+async fn carry(from: &mut ReadHalf<'_>, mut to: WriteHalf<'_>) -> bool {
     let mut buffer = vec![0; BUFFER];
     let whole = loop {
         let Ok(read) = from.read(&mut buffer).await else { break false };
         if read == 0 {
             break true;
         }
-        silence.end();
         if to.write_all(&buffer[..read]).await.is_err() {
             return false;
         }

@@ -52,6 +52,6 @@ pub struct Counts {
     pub refused: u64,
     /// That broke, on either end.
     pub broken: u64,
-    /// That were closed for being idle.
+    /// That were left once the server had ended, and were closed.
     pub closed: u64,
 }

@@ -41,8 +41,6 @@ pub struct Served {
     pub store: String,
     /// A version, not `latest`: what is newest may change between two starts.
     pub model: String,
-    /// Further arguments, such as `--max-in-flight 128`.
-    pub arguments: Vec<String>,
 }
 
 impl Served {
@@ -50,7 +48,7 @@ impl Served {
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(["--store", &self.store, "--model", &self.model, "--insecure"]);
-        command.args(["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]).args(&self.arguments);
+        command.args(["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
         // The switch and what is behind it are on this machine: they speak no TLS, and ask for no token.
         for secret in ["TLS_CERT", "TLS_KEY", "API_TOKENS", "PROWL_TOKEN"] {
             command.env_remove(secret);

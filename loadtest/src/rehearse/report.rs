@@ -254,10 +254,7 @@ mod tests {
         let no_go = rehearsal(Some(Break::Slow), Ok(Verdict::example_no_go()), Some(3));
         assert!(no_go.holds(), "what fails then is green's");
         let text = no_go.to_string();
-        assert!(
-            text.starts_with("rehearsal with slow: caught\n  gate: no go") && text.contains("error rate"),
-            "{text}"
-        );
+        assert!(text.starts_with("rehearsal with slow: caught\n  gate: no go") && text.contains("answered:"), "{text}");
         let failed = rehearsal(Some(Break::Crash), Err("preview is gone".to_owned()), None);
         assert!(!failed.holds() && failed.to_string().contains("gate: could not tell: preview is gone"));
         let by_luck = rehearsal(Some(Break::Leak), Ok(Verdict::example_no_go()), None);

@@ -119,7 +119,7 @@ impl<'a> Stage<'a> {
         let cut = if self.switch.drained(from, LAST_WORDS).await {
             0
         } else {
-            let cut = self.switch.close_idle(from, Duration::ZERO);
+            let cut = self.switch.close_rest(from);
             self.switch.drained(from, LAST_WORDS).await;
             cut
         };

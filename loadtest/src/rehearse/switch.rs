@@ -14,7 +14,7 @@
 //!    each connection and answers what was begun; clients connect anew, which leads to the new side.
 //! 3. [`Switch::drained`]: when the last answer is out, the old server closes, and so does the switch.
 //!
-//! [`Switch::close_idle`] is for what is left after that: a client that keeps a connection open whatever it is told. A call that
+//! [`Switch::close_rest`] is for what is left after that: a client that keeps a connection open whatever it is told. A call that
 //! it makes in that very moment is lost, which is why nothing here closes a connection by itself.
 
 use std::{
@@ -34,7 +34,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
 use super::{
-    carry::{Silence, exchange, part},
+    carry::{exchange, part},
     color::{Color, Counts},
 };
 
@@ -81,7 +81,6 @@ struct State {
 #[derive(Debug)]
 struct Connection {
     color: Color,
-    silence: Silence,
     close: CancellationToken,
 }
 
@@ -140,15 +139,13 @@ impl Switch {
         timeout(patience, wait).await.is_ok()
     }
 
-    /// Closes the connections to a side on which nothing has moved for so long; tells how many these are. Both ends are told
-    /// that it was all, but a call that is made just then is lost: see above.
-    pub(super) fn close_idle(&self, color: Color, silent: Duration) -> u64 {
+    /// Closes the connections to a side that are still open; tells how many these are. Both ends are told that it was all,
+    /// but a call that is made just then is lost: see above.
+    pub(super) fn close_rest(&self, color: Color) -> u64 {
         let mut state = self.shared.state();
         let State { open, counts, .. } = &mut *state;
-        let idle = |connection: &&Arc<Connection>| {
-            connection.color == color && connection.silence.length() >= silent && !connection.close.is_cancelled()
-        };
-        let closed = open.values().filter(idle).inspect(|connection| connection.close.cancel()).count() as u64;
+        let rest = |connection: &&Arc<Connection>| connection.color == color && !connection.close.is_cancelled();
+        let closed = open.values().filter(rest).inspect(|connection| connection.close.cancel()).count() as u64;
         counts[color.place()].closed += closed;
         closed
     }
@@ -190,7 +187,7 @@ struct Open<'a> {
 
 impl<'a> Open<'a> {
     fn new(shared: &'a Shared, color: Color) -> Self {
-        let connection = Arc::new(Connection { color, silence: Silence::begin(), close: CancellationToken::new() });
+        let connection = Arc::new(Connection { color, close: CancellationToken::new() });
         let mut state = shared.state();
         let number = state.next;
         state.next += 1;
@@ -253,7 +250,7 @@ async fn lead(mut client: TcpStream, shared: Arc<Shared>, _place: OwnedSemaphore
     }
     let open = Open::new(&shared, color);
     tokio::select! {
-        whole = exchange(&mut client, &mut server, &open.connection.silence) => if !whole {
+        whole = exchange(&mut client, &mut server) => if !whole {
             shared.count(color, |counts| counts.broken += 1);
         },
         () = open.connection.close.cancelled() => part(&mut client, &mut server).await,

@@ -21,12 +21,7 @@ use super::{replica::channel, switch::Switch, *};
 use crate::call::never_begun;
 
 fn served(model: &str) -> Served {
-    Served {
-        binary: "/bin/false".into(),
-        store: "file:///srv/prowl".to_owned(),
-        model: model.to_owned(),
-        arguments: Vec::new(),
-    }
+    Served { binary: "/bin/false".into(), store: "file:///srv/prowl".to_owned(), model: model.to_owned() }
 }
 
 fn config(fault: Option<Break>) -> Config {

@@ -208,7 +208,8 @@ mod tests {
     #[test]
     fn a_page_is_whole_and_asks_nothing_of_the_network() {
         let page = html(&Verdict::example_no_go());
-        assert!(page.contains("<p class=\"decision no\">No go: 2 of 11 checks fail: error rate (0.83%; "), "{page}");
+        let told = "<p class=\"decision no\">No go: 2 of 11 checks fail: answered (250 of 30000 failed; ";
+        assert!(page.contains(told), "{page}");
         for heading in ["Checks", "Latency", "Capacity", "Answers", "How it was measured"] {
             assert!(page.contains(&format!(">{heading}</h2>")), "{heading}");
         }

@@ -90,7 +90,7 @@ mod tests {
     fn ten_lines_tell_it_all() {
         let lines = lines(&Verdict::example_no_go());
         assert_eq!(lines[0], "decision  no go for 20261130T001500Z, exit code 3");
-        assert!(lines[1].starts_with("because   2 of 11 checks fail: error rate (0.83%; "), "{lines:?}");
+        assert!(lines[1].starts_with("because   2 of 11 checks fail: answered (250 of 30000 failed; "), "{lines:?}");
         assert_eq!(lines[4], "checks    8 hold, 2 fail, 1 unknown; memory +0.4 kB for 1,000 calls");
         assert!(lines[5].contains(" of 30\u{202f}000 calls at 500 a second; failed: 250 (0.8%)"), "{lines:?}");
         assert_eq!(lines[9], "machine   8 cores at load 1.2, noise 3.1%, 97 s");

@@ -188,9 +188,9 @@ mod tests {
         let first = no_go.lines().next().unwrap();
         assert_eq!(
             first,
-            "**No go** for `20261130T001500Z`: 2 of 11 checks fail: error rate (0.83%; limit: below 0.1%), preview failed 250 of \
-             30 000 calls, active none; p99 against active (1.92 (1.80 to 2.05); limit: at most 1.2), the p99 is 1.92 times that \
-             of the active version."
+            "**No go** for `20261130T001500Z`: 2 of 11 checks fail: answered (250 of 30000 failed; limit: at most 0.05%), \
+             preview failed 250 of 30 000 calls, active none; p99 against active (1.92 (1.80 to 2.05); limit: at most 1.2), \
+             the p99 is 1.92 times that of the active version."
         );
         let alone = markdown(&Verdict::example_alone());
         assert!(alone.lines().next().unwrap().ends_with("preview was judged alone."), "{alone}");
@@ -205,10 +205,10 @@ mod tests {
         let comment = markdown(&Verdict::example_no_go());
         let place = |what: &str| comment.find(what).unwrap_or_else(|| panic!("no {what} in {comment}"));
         let order = [
-            "| **fails** | error rate | 0.83% | below 0.1% |",
+            "| **fails** | answered | 250 of 30000 failed | at most 0.05% |",
             "| **unknown** | rank correlation |",
-            "| holds | panel equals the manifest |",
-            "\n\n- **error rate**: Preview failed 250 of",
+            "| holds | panel |",
+            "\n\n- **answered**: Preview failed 250 of",
             "\n- **p99 against active**: The p99 is 1.92 times",
             "\n- **rank correlation**: Too few pull requests were judged by both.\n",
             "#### Latency at 500 calls a second",

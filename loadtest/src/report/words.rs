@@ -254,8 +254,9 @@ mod tests {
         assert_eq!(because(&Verdict::example(), SAME), "all 11 checks hold");
         assert_eq!(
             because(&Verdict::example_no_go(), SAME),
-            "2 of 11 checks fail: error rate (0.83%; limit: below 0.1%), preview failed 250 of 30 000 calls, active none; p99 \
-             against active (1.92 (1.80 to 2.05); limit: at most 1.2), the p99 is 1.92 times that of the active version"
+            "2 of 11 checks fail: answered (250 of 30000 failed; limit: at most 0.05%), preview failed 250 of 30 000 calls, \
+             active none; p99 against active (1.92 (1.80 to 2.05); limit: at most 1.2), the p99 is 1.92 times that of the \
+             active version"
         );
         let mut verdict = Verdict::example_no_go();
         verdict.checks.retain(|check| check.holds.is_none());
@@ -279,7 +280,7 @@ mod tests {
         verdict.decision = Decision::NoGo;
         let because = because(&verdict, SAME);
         assert!(because.ends_with("; and 8 more"), "{because}");
-        assert!(because.contains("panel equals the manifest (64 of 64 bit-equal; limit: all);"), "{because}");
+        assert!(because.contains("panel (64 of 64 equal; limit: all 64, to the bit);"), "{because}");
         assert_eq!(
             checks(&Verdict::example_no_go()).iter().filter_map(|check| check.holds).position(|holds| holds),
             Some(2)

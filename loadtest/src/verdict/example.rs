@@ -13,15 +13,15 @@ impl Verdict {
     /// A retrained model that is as fast as the one before.
     pub(crate) fn example() -> Self {
         let limits = [
-            ("preview serves the expected digest", "after 2.1 s", "within 60 s"),
-            ("panel equals the manifest", "64 of 64 bit-equal", "all"),
-            ("every answer names the expected model", "60 000 of 60 000", "all"),
-            ("error rate", "0%", "below 0.1%"),
+            ("expected model", "20261130T001500Z (5f0c5f0c5f0c)", "20261130T001500Z (5f0c5f0c5f0c)"),
+            ("first calls answered", "0 of 504 failed", "at most 0.05%"),
+            ("panel", "64 of 64 equal", "all 64, to the bit"),
+            ("answered", "0 of 30000 failed", "at most 0.05%"),
             ("p50 against active", "1.01 (0.99 to 1.03)", "at most 1.1"),
             ("p99 against active", "1.04 (0.97 to 1.12)", "at most 1.2"),
             ("CPU against active", "0.110 and 0.108 ms a call", "at most 1.50 times, for certain"),
             ("memory", "+0.4 kB for 1,000 calls", "at most 20 kB"),
-            ("PSI of percentiles", "0.031", "below 0.25"),
+            ("percentiles (PSI)", "0.031", "at most 0.250"),
             ("rank correlation", "0.982", "at least 0.9"),
             ("bands changed", "2.3%", "at most 5%"),
         ];
@@ -63,7 +63,7 @@ impl Verdict {
             let check = verdict.checks.iter_mut().find(|check| check.name == name).unwrap();
             (check.holds, check.observed, check.why) = (Some(false), observed.into(), why.into());
         };
-        fail("error rate", "0.83%", "Preview failed 250 of 30 000 calls, active none.");
+        fail("answered", "250 of 30000 failed", "Preview failed 250 of 30 000 calls, active none.");
         fail("p99 against active", "1.92 (1.80 to 2.05)", "The p99 is 1.92 times that of the active version.");
         verdict.checks[9].holds = None;
         verdict.checks[9].why = "Too few pull requests were judged by both.".into();

@@ -26,10 +26,10 @@ class ReleaseModel(TwoBranches):
     def tag(self, version, model_digest=DIGEST):
         self.version["tags"] = [{"key": "prowl.version", "value": version}, {"key": "prowl.model_digest", "value": model_digest}]
 
-    def judge(self, code):
+    def judge(self, code, leaves='mkdir -p "$3/rehearsal"\necho "**The verdict.**" >"$3/rehearsal/verdict.md"'):
         """Stands in for the rehearsal: it leaves what that leaves, and ends with a code."""
         file = self.tree.parent / "judge"
-        file.write_text(f'#!/bin/sh\necho "$1 $2" >"$3/asked"\nmkdir -p "$3/rehearsal"\necho "**The verdict.**" >"$3/rehearsal/verdict.md"\nexit {code}\n')
+        file.write_text(f'#!/bin/sh\necho "$1 $2" >"$3/asked"\n{leaves}\nexit {code}\n')
         file.chmod(0o755)
         return ["--judge", str(file), "--output", str(self.tree.parent / "out")]
 
@@ -50,17 +50,42 @@ class ReleaseModel(TwoBranches):
         self.assertIn("no_go: model/", self.done("release-model", *self.judge(3), env=self.secrets))
         self.assertIn("| verdict | no go |", (self.tree.parent / "out/pull-request.md").read_text())
 
+    def opened(self, gh):
+        """What comes of a run that opens the pull request, where gh does this."""
+        fakes = self.tree.parent / "fakes"
+        fake(fakes, "gh", gh)
+        ended = self.script("release-model", *self.judge(0), "--pull-request", env=self.secrets | {"PATH": f"{fakes}:{os.environ['PATH']}"})
+        return ended.returncode, ended.stdout + ended.stderr, calls(fakes)[-1]
+
     def test_a_pull_request_that_could_not_be_opened_is_tried_again(self):
-        gh = self.tree.parent / "bin/gh"
-        gh.parent.mkdir()
-        path = {"PATH": f"{gh.parent}:{os.environ['PATH']}"}
-        for code, words in ((1, "could not open"), (0, "go: model/")):
-            gh.write_text(f'#!/bin/sh\necho "$@" >"{gh}.asked"\nexit {code}\n')
-            gh.chmod(0o755)
-            ended = self.script("release-model", *self.judge(0), "--pull-request", env=self.secrets | path)
-            self.assertEqual(ended.returncode, code)
-            self.assertIn(words, ended.stdout + ended.stderr)
-        self.assertIn(f"--head model/{NEWER} --title Release model {NEWER}", gh.with_suffix(".asked").read_text())
+        code, said, _ = self.opened("exit 1")
+        self.assertEqual(code, 1)
+        self.assertIn("could not open", said)
+        code, said, asked = self.opened("")
+        self.assertEqual(code, 0, said)
+        self.assertIn("go: model/", said)
+        self.assertIn(f"--head model/{NEWER} --title Release model {NEWER}", asked)
+
+    def test_a_branch_without_a_pull_request_is_pushed_over(self):
+        self.git("push", "--quiet", "origin", f"staging:refs/heads/model/{NEWER}")
+        self.push({"left": "by a run that was killed"}, branch=f"model/{NEWER}")
+        code, said, asked = self.opened("")
+        self.assertEqual(code, 0, said)
+        self.assertIn("gh pr create", asked)
+        self.assertEqual(release.read(self.show(f"model/{NEWER}", release.RELEASE))["model"], NEWER)
+        code, said, _ = self.opened("echo 7")
+        self.assertEqual(code, 0, said)
+        self.assertIn("proposed already", said)
+        self.assertEqual(self.opened("exit 4")[0], 1)
+
+    def test_without_a_verdict_of_its_own_nothing_is_pushed(self):
+        earlier = self.tree.parent / "out/rehearsal/verdict.md"
+        earlier.parent.mkdir(parents=True)
+        earlier.write_text("That of another.")
+        for code in 1, 3:
+            self.refused("there is no verdict", "release-model", *self.judge(code, leaves=""), env=self.secrets)
+        self.assertFalse(self.git("ls-remote", "origin", f"refs/heads/model/{NEWER}"))
+        self.assertIn("go: model/", self.done("release-model", *self.judge(0), env=self.secrets))
 
     def test_what_could_not_be_judged_is_unknown(self):
         self.assertIn("unknown: model/", self.done("release-model", *self.judge(1), env=self.secrets))

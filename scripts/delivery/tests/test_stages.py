@@ -9,6 +9,9 @@ from pathlib import Path
 
 from scratch import DELIVERY, calls, fake, shell, stages
 
+ROOT = DELIVERY.parents[1]
+MEMBERS = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"]
+
 
 class Stages(unittest.TestCase):
     def test_a_change_of_tests_is_checked_and_builds_nothing(self):
@@ -16,11 +19,15 @@ class Stages(unittest.TestCase):
             self.assertTrue(stages.touches(stage, "e2e/tests/vault.rs"))
             self.assertNotIn("e2e/**", stages.paths(stage))
 
+    def test_each_test_program_is_of_a_stage(self):
+        folders = [ROOT / member / "tests" for member in MEMBERS]
+        files = [file for folder in folders for form in ("*.rs", "*/main.rs") for file in folder.glob(form)]
+        programs = {file.parent.name if file.name == "main.rs" else file.stem for file in files}
+        self.assertEqual(programs, {test for stage in stages.NAMES for test in stages.tests(stage)}, "name them in stages.json")
+
     def test_images_are_built_from_each_member_of_the_workspace(self):
-        root = DELIVERY.parents[1]
-        members = tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["members"]
-        let_through = (root / ".dockerignore").read_text().splitlines()
-        missing = {member for member in members if f"!{member.split('/')[0]}" not in let_through}
+        let_through = (ROOT / ".dockerignore").read_text().splitlines()
+        missing = {member for member in MEMBERS if f"!{member.split('/')[0]}" not in let_through}
         self.assertEqual(missing, set(), "add the folders to .dockerignore")
 
     def test_a_stage_is_checked_with_all_that_checks_need(self):
@@ -32,7 +39,7 @@ class Stages(unittest.TestCase):
             shutil.copy(DELIVERY / name, tree / "scripts/delivery")
         for name in (".ci/run", "images/common.sh"):
             (tree / name).parent.mkdir()
-            shutil.copy(DELIVERY.parents[1] / name, tree / name)
+            shutil.copy(ROOT / name, tree / name)
         (tree / "Dockerfile").touch()
         fake(tree / ".ci", "test")
         for name in ("cargo", "make", "promtool"):
@@ -41,10 +48,10 @@ class Stages(unittest.TestCase):
         env = {"PATH": f"{fakes}:/usr/bin:/bin", "HOME": folder.name}
         ended = shell(tree / "scripts/delivery/check-stage", "loadtest", env=env)
         self.assertEqual(ended.returncode, 0, ended.stderr)
-        *installs, lint = calls(fakes)
+        *installs, lint, examples = calls(fakes)
         for install, checker in zip(installs, ("cargo-deny", "cargo-machete"), strict=True):
             self.assertRegex(install, rf"^cargo install --quiet --locked {checker} --version [0-9.]+ --root {folder.name}/.cache/prowl-tools$")
-        self.assertEqual(lint, "make lint")
+        self.assertEqual((lint, examples), ("make lint", "cargo test --workspace --doc"))
         self.assertEqual(calls(tree / ".ci"), ["test --lib --bins " + " ".join(f"--test={name}" for name in stages.tests("loadtest"))])
 
 

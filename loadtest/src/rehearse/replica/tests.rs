@@ -24,18 +24,16 @@ fn the_ports_are_read_from_the_log() {
 }
 
 #[test]
-fn it_is_told_which_model_and_what_else() {
+fn it_is_told_which_model() {
     let served = Served {
         binary: "/bin/prowl-inference".into(),
         store: "file:///srv/prowl".to_owned(),
         model: "20261124T214500Z".to_owned(),
-        arguments: vec!["--max-in-flight".to_owned(), "9".to_owned()],
     };
     let command = served.command();
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
     let line = arguments.join(" ");
     assert!(line.contains("--store file:///srv/prowl --model 20261124T214500Z --insecure"), "{line}");
-    assert!(line.ends_with("--max-in-flight 9"), "{line}");
 }
 
 #[tokio::test]

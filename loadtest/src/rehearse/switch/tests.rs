@@ -218,27 +218,20 @@ async fn what_is_not_taken_is_not_read() {
 }
 
 #[tokio::test]
-async fn only_what_is_idle_on_that_side_is_closed_and_both_ends_are_told() {
+async fn what_is_left_on_that_side_is_closed_and_both_ends_are_told() {
     let switch = blue_and_green().await;
-    let (mut idle, mut busy) = (connect(&switch).await, connect(&switch).await);
+    let mut blue = connect(&switch).await;
+    blue.read_u8().await.unwrap();
     switch.switch_to(Color::Green);
     let mut green = connect(&switch).await;
-    for stream in [&mut idle, &mut busy, &mut green] {
-        stream.read_u8().await.unwrap();
-    }
-    sleep(Duration::from_millis(300)).await;
-    busy.write_u8(1).await.unwrap();
-    busy.read_u8().await.unwrap();
-    assert_eq!(switch.close_idle(Color::Blue, Duration::from_millis(250)), 1);
-    assert_eq!(switch.close_idle(Color::Blue, Duration::from_millis(250)), 0, "it is being closed");
-    assert_eq!(idle.read(&mut [0]).await.unwrap(), 0, "an end, not a reset");
-    drop(idle);
-    for stream in [&mut busy, &mut green] {
-        stream.write_u8(9).await.unwrap();
-        assert_eq!(stream.read_u8().await.unwrap(), 9);
-    }
-    assert_eq!(switch.counts(Color::Blue), Counts { opened: 2, closed: 1, ..Counts::default() });
-    drop(busy);
+    green.read_u8().await.unwrap();
+    assert_eq!(switch.close_rest(Color::Blue), 1);
+    assert_eq!(switch.close_rest(Color::Blue), 0, "it is being closed");
+    assert_eq!(blue.read(&mut [0]).await.unwrap(), 0, "an end, not a reset");
+    drop(blue);
+    green.write_u8(9).await.unwrap();
+    assert_eq!(green.read_u8().await.unwrap(), 9);
+    assert_eq!(switch.counts(Color::Blue), Counts { opened: 1, closed: 1, ..Counts::default() });
     assert!(switch.drained(Color::Blue, PATIENCE).await);
 }
 
