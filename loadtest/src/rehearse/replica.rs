@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use prowl_platform::Secrets;
 use prowl_proto::v1::ModelId;
 use serde::Deserialize;
 use tokio::{
@@ -49,11 +50,17 @@ impl Served {
         let mut command = Command::new(&self.binary);
         command.args(["--store", &self.store, "--model", &self.model, "--insecure"]);
         command.args(["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
-        // The switch and what is behind it are on this machine: they speak no TLS, and ask for no token.
-        for secret in ["TLS_CERT", "TLS_KEY", "API_TOKENS", "PROWL_TOKEN"] {
-            command.env_remove(secret);
-        }
+        // It reads the store, with keys that Vault may have. The switch and what is behind it are on this machine: they
+        // speak no TLS, ask for no token, and post nothing to GitHub.
+        without_secrets(&mut command, |variable| variable.starts_with("SPACES_") || variable.starts_with("VAULT_"));
         command
+    }
+}
+
+/// Takes the variables that may hold a secret out of what a program gets, but for those that it needs.
+pub(super) fn without_secrets(command: &mut Command, needs: impl Fn(&str) -> bool) {
+    for variable in Secrets::VARIABLES.iter().filter(|variable| !needs(variable)) {
+        command.env_remove(variable);
     }
 }
 

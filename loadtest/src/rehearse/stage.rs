@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Break, Color, Config, Counts, Error, Ports,
-    replica::{Replica, Served, Stopped},
+    replica::{Replica, Served, Stopped, without_secrets},
     switch::{Switch, url_of},
 };
 
@@ -169,6 +169,7 @@ impl<'a> Stage<'a> {
         if let (Some(fault), Color::Green) = (self.config.fault, color) {
             command.args(["--break", fault.name()]);
         }
+        without_secrets(&mut command, |_| false);
         command
     }
 }

@@ -24,7 +24,7 @@ fn the_ports_are_read_from_the_log() {
 }
 
 #[test]
-fn it_is_told_which_model() {
+fn it_is_told_which_model_and_gets_no_secret_but_those_of_the_store() {
     let served = Served {
         binary: "/bin/prowl-inference".into(),
         store: "file:///srv/prowl".to_owned(),
@@ -34,6 +34,12 @@ fn it_is_told_which_model() {
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();
     let line = arguments.join(" ");
     assert!(line.contains("--store file:///srv/prowl --model 20261124T214500Z --insecure"), "{line}");
+    let kept_from_it: Vec<_> = command.get_envs().map(|(name, value)| (name.to_str().unwrap(), value)).collect();
+    for of_others in ["API_TOKENS", "GITHUB_TOKEN", "MLFLOW_TOKEN", "MONGO_URI", "TLS_KEY", "WEBHOOK_SECRET"] {
+        assert!(kept_from_it.contains(&(of_others, None)), "{of_others}");
+    }
+    let of_the_store = |name: &str| name.starts_with("SPACES_") || name.starts_with("VAULT_");
+    assert!(!kept_from_it.iter().any(|(name, _)| of_the_store(name)), "{kept_from_it:?}");
 }
 
 #[tokio::test]
