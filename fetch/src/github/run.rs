@@ -27,12 +27,9 @@ use super::{
 };
 use crate::{
     Error,
-    mongo::{Mongo, Settings, Status},
+    mongo::{FAREWELL, Mongo, Settings, Status},
     privacy::Privacy,
 };
-
-/// How long a run that was told to end waits for what is being written.
-const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Visits under way for each request that may be: while one stores what came, another one asks.
 const VISITS: usize = 2;
