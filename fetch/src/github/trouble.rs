@@ -15,7 +15,7 @@ pub enum Trouble {
         /// What GitHub says.
         says: String,
     },
-    /// There is no token to ask with.
+    /// There is no token to ask with, or no certificate to trust.
     #[error("{says}")]
     NoToken {
         /// What is missing.
