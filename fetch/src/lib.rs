@@ -17,7 +17,6 @@ mod error;
 mod events;
 mod export;
 pub mod extjson;
-mod files;
 mod git;
 mod github;
 mod import;

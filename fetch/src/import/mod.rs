@@ -12,14 +12,13 @@ mod tally;
 use bson::{RawDocumentBuf, rawdoc};
 use futures::stream;
 use indicatif::{HumanCount, ProgressBar};
-use prowl_platform::{Store, shutdown};
+use prowl_platform::{Store, documents::hinted, shutdown};
 use serde::Serialize;
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
 
 use self::{documents::Documents, source::Source, tally::Tally};
 use crate::{
     Error, extjson,
-    files::told,
     mongo::{Identity, Mongo, Written, store_all},
     progress::{self, plural},
     publish::joined,
@@ -116,7 +115,7 @@ fn read(
     let is_stopped = || batches.is_closed();
     for source in sources {
         let file = source.to_string();
-        let failed = |source| Error::File { file: file.clone(), source: told(source) };
+        let failed = |source| Error::File { file: file.clone(), source: hinted(source) };
         let mut documents =
             Documents::of(source.open(runtime, &is_stopped).map_err(failed)?, LONGEST).map_err(failed)?;
         tally.files += 1;
