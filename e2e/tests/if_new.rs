@@ -82,8 +82,8 @@ fn what_is_there_already_is_not_made_again() {
     newer["updated_at"] = json!({ "$date": "2030-01-01T00:00:00Z" });
     let file = house.store.root.join("newer.json");
     fs::write(&file, newer.to_string()).unwrap();
-    let changes = || house.server.find_one("fetch_state", doc! { "_id": "changes" }).unwrap();
-    let before = changes().get("count").unwrap().clone();
+    let changes = house.server.find_one("fetch_state", doc! { "_id": "changes" }).unwrap();
+    let before = changes.get("count").unwrap().clone();
     let report = house.import(&file);
     assert_eq!((&report["inserted"], &report["changed"]), (&json!(0), &json!(1)));
     assert_eq!(house.all(), [true; 3]);

@@ -47,7 +47,10 @@ pub enum Error {
         branch: String,
     },
     /// `git` refused the repository, or failed while it read it.
-    #[error("`git {command}` failed in {path}: {reason}; do what it says, or clone the repository anew", path = path.display())]
+    #[error(
+        "`git {command}` failed in {path}: {reason}; do what it says, or clone the repository anew",
+        path = path.display()
+    )]
     Git {
         /// Its first argument.
         command: &'static str,
@@ -107,7 +110,8 @@ pub enum Error {
     StoppedEstimating(&'static str),
     /// Not all could be looked at.
     #[error(
-        "the estimate leaves out {failures} of the repositories and owners{first}: see what is said above, and run it again"
+        "the estimate leaves out {failures} of the repositories and owners{first}: see what is said above, and run it \
+         again"
     )]
     PartOfEstimate {
         /// How many.

@@ -1,5 +1,5 @@
-//! Files of documents, such as a copy of an export or what `mongoexport` wrote: those of a folder of this machine by their
-//! names, and the text of one by what it is, whatever its name.
+//! Files of documents, such as a copy of an export or what `mongoexport` wrote: those of a folder of this machine by
+//! their names, and the text of one by what it is, whatever its name.
 
 use std::{
     fs,

@@ -139,8 +139,8 @@ async fn terms(config: &Config, mongo: &Mongo, filter: &Filter) -> Result<Map<St
     Ok(terms.into_iter().map(|(name, term)| (name.to_owned(), term)).collect())
 }
 
-/// The newest export of the collection on the same terms, where nothing has changed since. Older ones cannot be the present
-/// one, and are not looked at.
+/// The newest export of the collection on the same terms, where nothing has changed since. Older ones cannot be the
+/// present one, and are not looked at.
 async fn same(terms: &Map<String, Value>, mongo: &Mongo, store: &Store) -> Result<Option<String>, Error> {
     let collection = mongo.namespace();
     let mut terms = terms.clone();

@@ -87,8 +87,8 @@ pub(crate) async fn load(
     })
 }
 
-/// Makes the collection ready and stores batch after batch, some at once; `told` hears how many documents that are so far.
-/// Gives how many there were and what became of them.
+/// Makes the collection ready and stores batch after batch, some at once; `told` hears how many documents that are so
+/// far. Gives how many there were and what became of them.
 ///
 /// `stop` ends the batches. Those on their way are waited for: what they change counts only afterwards, see
 /// [`super::changes`].

@@ -44,8 +44,8 @@ pub struct Written {
     pub inserted: u64,
     /// Those that were stored in a version with an older `updated_at`.
     pub changed: u64,
-    /// Those that were stored with this `updated_at`, and are there now as they were fetched later; where nobody tells when,
-    /// as they came later, with something else to say.
+    /// Those that were stored with this `updated_at`, and are there now as they were fetched later; where nobody tells
+    /// when, as they came later, with something else to say.
     pub refreshed: u64,
     /// Those that stay as they were stored, or came twice in a batch.
     pub unchanged: u64,

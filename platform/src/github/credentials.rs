@@ -28,7 +28,7 @@ pub const SECRETS: [&str; 3] = ["github_app_id", "github_app_key", "github_token
 /// How long the token of an installation is used. It is valid for an hour.
 const USED: Duration = Duration::from_mins(50);
 
-/// Most installations whose tokens are kept, most owners whose installation is, and most of whom one may ask at a time.
+/// Most installations whose tokens are kept, most owners whose installation is, and most of whom only one may ask.
 const MOST: usize = 1_000;
 
 /// The tokens that a program asks GitHub with.
@@ -137,8 +137,8 @@ impl Credentials {
         }
     }
 
-    /// Waits until nobody else asks about an installation: of many who need its token at once one asks, and the others find
-    /// what that one was given.
+    /// Waits until nobody else asks about an installation: of many who need its token at once one asks, and the others
+    /// find what that one was given.
     async fn turn(&self, name: String, until: Instant) -> Result<OwnedMutexGuard<()>, Failure> {
         let turn = {
             let turns = &mut self.lock().turns;
