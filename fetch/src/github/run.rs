@@ -93,7 +93,7 @@ pub(crate) async fn collect(
         lost = visitor.leases.keep() => lost.map(|never| match never {}),
         () = tell(&visitor) => Ok(None),
     };
-    if matches!(ended, Ok(Some(_))) {
+    if !matches!(ended, Ok(None)) {
         run.wind_up().await;
     }
     run.crew.shutdown().await;
