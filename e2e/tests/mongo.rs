@@ -55,6 +55,18 @@ async fn an_older_version_never_takes_the_place_of_a_newer_one() {
     assert_eq!(upsert(&[version(HARBOUR, 1, 10, 30), version(HARBOUR, 2, 25, 20)]).await, refreshed);
     assert_eq!((title(&server, HARBOUR, 1), title(&server, HARBOUR, 2)), ("10 30".to_owned(), "25 26".to_owned()));
 
+    // Of those that do not tell when they were fetched, the last one stays, unless it says the same.
+    let undated = |title: &str| {
+        let mut document = version("tide/quay", 1, 10, 10);
+        document.remove("fetched_at");
+        document.insert("title", title);
+        [document]
+    };
+    assert_eq!(upsert(&undated("first")).await, written(1, 0, 0));
+    assert_eq!(upsert(&undated("first")).await, written(0, 0, 1));
+    assert_eq!(upsert(&undated("last")).await, Written { refreshed: 1, ..written(0, 0, 0) });
+    assert_eq!(title(&server, "tide/quay", 1), "last");
+
     // More than go to the server at once, and none.
     let many: Vec<Document> = (1..=2_500).map(|number| version("tide/lock", number, 1, 1)).collect();
     assert_eq!(upsert(&many).await, written(2_500, 0, 0));
@@ -63,7 +75,7 @@ async fn an_older_version_never_takes_the_place_of_a_newer_one() {
     // One that is no pull request costs its batch, and says so.
     let nameless = mongo.upsert(&raw(&[version(HARBOUR, 9, 1, 1), doc! { "number": 1 }])).await.unwrap_err();
     assert!(nameless.to_string().contains("no base.repo.full_name or no number"), "{nameless}");
-    assert_eq!(server.count(PULL_REQUESTS), 4 + 2_500);
+    assert_eq!(server.count(PULL_REQUESTS), 5 + 2_500);
     mongo.close().await;
 }
 

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use crate::extjson::date;
+
 /// How GitHub ends the login of an app in REST.
 pub(crate) const BOT: &str = "[bot]";
 
@@ -198,13 +200,11 @@ pub(crate) enum Status {
 pub(crate) struct Date(pub i64);
 
 impl Date {
-    /// Relaxed extended JSON writes text for the years 1970 to 9999 only.
-    const TEXT: std::ops::RangeInclusive<i64> = 0..=253_402_207_200;
-
     /// The moment in RFC 3339, `2026-11-24T21:45:00Z`; `None` outside of the years 1970 to 9999.
     pub(crate) fn text(self) -> Option<String> {
-        let time = Self::TEXT.contains(&self.0).then(|| jiff::Timestamp::from_second(self.0).ok())??;
-        Some(time.to_string())
+        let mut text = [0; 24];
+        let text = date::write(self.0.saturating_mul(1_000), &mut text)?;
+        Some(String::from_utf8_lossy(text).into_owned())
     }
 }
 
@@ -239,6 +239,8 @@ mod tests {
         let json = |seconds| serde_json::to_string(&Date(seconds)).unwrap();
         assert_eq!(json(1_795_556_700), r#"{"$date":"2026-11-24T21:45:00Z"}"#);
         assert_eq!(json(0), r#"{"$date":"1970-01-01T00:00:00Z"}"#);
+        assert_eq!(json(253_402_300_799), r#"{"$date":"9999-12-31T23:59:59Z"}"#);
+        assert_eq!(json(253_402_300_800), r#"{"$date":{"$numberLong":"253402300800000"}}"#);
         assert_eq!(json(-1), r#"{"$date":{"$numberLong":"-1000"}}"#);
         assert_eq!(json(i64::MAX), r#"{"$date":{"$numberLong":"9223372036854775807"}}"#);
     }

@@ -17,7 +17,7 @@ pub enum Error {
     #[error("nobody takes the documents any more")]
     Cancelled,
     /// A file to read is not there, or is damaged.
-    #[error("cannot read {file}")]
+    #[error("cannot read {file}: see that it is whole and may be read, or leave it out")]
     File {
         /// Its path or URL, or standard input.
         file: String,
@@ -47,7 +47,10 @@ pub enum Error {
         branch: String,
     },
     /// `git` refused the repository, or failed while it read it.
-    #[error("`git {command}` failed in {path}: {reason}", path = path.display())]
+    #[error(
+        "`git {command}` failed in {path}: {reason}; do what it says, or clone the repository anew",
+        path = path.display()
+    )]
     Git {
         /// Its first argument.
         command: &'static str,
@@ -102,6 +105,20 @@ pub enum Error {
     /// A signal came before the end.
     #[error("stopped by {0}: what was collected is kept, and the next run goes on there")]
     Interrupted(&'static str),
+    /// A signal came before all was looked at.
+    #[error("stopped by {0}: there is no estimate, and nothing was written; run it again for one")]
+    StoppedEstimating(&'static str),
+    /// Not all could be looked at.
+    #[error(
+        "the estimate leaves out {failures} of the repositories and owners{first}: see what is said above, and run it \
+         again"
+    )]
+    PartOfEstimate {
+        /// How many.
+        failures: usize,
+        /// The first repository or owner, and why, in brackets.
+        first: String,
+    },
     /// A run came to its end, and not everything could be had.
     #[error("{}{first}: what else there is was collected; see what is said above, and run it again", lacking(*failures, *missed))]
     Incomplete {
@@ -232,7 +249,7 @@ pub enum Error {
     )]
     NoDocument(#[source] crate::extjson::Damaged),
     /// A part could not be compressed.
-    #[error("cannot compress a part of the export")]
+    #[error("cannot compress a part of the export: see that there is memory left, or choose another --compression")]
     Compression(#[source] std::io::Error),
     /// The server does not keep the moment that is being read any more.
     #[error(

@@ -6,7 +6,7 @@
 //! collection, and `import` loads an export into one. `privacy` is applied before a document leaves its source.
 //!
 //! Documents stream from one to the other and are never held all at once; what grows is the graph of commits that
-//! `git` holds.
+//! `git` holds, and the names of repositories: of all that documents are of, and with `github` of all that are known.
 //!
 //! This crate never computes a feature or a label: it hands on what the source says, and leaves unknown what the
 //! source cannot know.
@@ -17,7 +17,6 @@ mod error;
 mod events;
 mod export;
 pub mod extjson;
-mod files;
 mod git;
 mod github;
 mod import;

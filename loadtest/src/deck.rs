@@ -10,16 +10,18 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{self, BufRead, BufReader, Cursor, Read},
+    io::{self, BufRead, Read},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
 use futures::TryStreamExt;
-use prowl_platform::{Folder, Kind, Store};
+use prowl_platform::{
+    Folder, Kind, Store,
+    documents::{hinted, unpack},
+};
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng, seq::SliceRandom as _};
 use tokio::{runtime::Handle, task::spawn_blocking};
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -241,14 +243,6 @@ fn sample(
     Ok((taken, unread))
 }
 
-/// The error, with what to do about it where a file ends in the middle.
-fn hinted(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it ends in the middle; copy it again"),
-        _ => error,
-    }
-}
-
 /// Reads a line without its end; one that is too long counts as empty. False at the end.
 fn next_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
@@ -261,18 +255,6 @@ fn next_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     }
     line.truncate(line.trim_ascii_end().len());
     Ok(true)
-}
-
-/// The text of a file that may be packed by gzip or zstd.
-fn unpack(mut packed: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
-    let mut start = Vec::new();
-    packed.by_ref().take(4).read_to_end(&mut start)?;
-    let whole = Cursor::new(start.clone()).chain(packed);
-    Ok(match &start[..] {
-        [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(whole)))),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(BufReader::new(zstd::Decoder::new(whole)?)),
-        _ => Box::new(BufReader::new(whole)),
-    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
-//! Files of documents in a folder of this machine, such as a copy of an export or what `mongoexport` wrote.
+//! Files of documents, such as a copy of an export or what `mongoexport` wrote: those of a folder of this machine by
+//! their names, and the text of one by what it is, whatever its name.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufRead, BufReader, Cursor, Read},
     path::{Path, PathBuf},
 };
+
+use flate2::bufread::MultiGzDecoder;
 
 use crate::manifest;
 
@@ -12,6 +16,12 @@ pub const ENDS: [&str; 3] = [".json", ".ndjson", ".jsonl"];
 
 /// The file beside the parts of a generated export that lists the planted oddities.
 pub const PLANTED: &str = "planted.json";
+
+/// Some editors begin a file with a byte order mark, which is no JSON.
+pub const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Unpacked bytes that are read at a time.
+const PIECE: usize = 256 << 10;
 
 /// The files of a folder that have one of these ends, in letters of any case, packed or not; in the order of their names.
 /// What the store and the generator write beside documents is left out. A warning names what else is passed over.
@@ -49,8 +59,35 @@ pub fn files(folder: &Path, ends: &[&str]) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The text of a file that may be packed by gzip or zstd, also in several streams one after the other.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn unpack<'a>(mut packed: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+    let mut start = Vec::new();
+    packed.by_ref().take(4).read_to_end(&mut start)?;
+    let whole = Cursor::new(start.clone()).chain(packed);
+    Ok(match &start[..] {
+        [0x1f, 0x8b, ..] => Box::new(BufReader::with_capacity(PIECE, MultiGzDecoder::new(BufReader::new(whole)))),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(BufReader::with_capacity(PIECE, zstd::Decoder::new(whole)?)),
+        _ => Box::new(BufReader::with_capacity(PIECE, whole)),
+    })
+}
+
+/// The error of reading an unpacked text, with what to do about it where the file ends in the middle.
+pub fn hinted(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "it ends in the middle; copy it again"),
+        _ => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
     use super::*;
 
     #[test]
@@ -67,5 +104,32 @@ mod tests {
         assert_eq!(files(folder.path(), &[".log"]).unwrap(), [path("e.log")]);
         std::os::unix::fs::symlink("gone", path("below.json/link.json")).unwrap();
         assert_eq!(files(&path("below.json"), &ENDS).unwrap(), [path("below.json/link.json")]);
+    }
+
+    fn text(packed: &[u8]) -> io::Result<String> {
+        let mut text = String::new();
+        unpack(packed)?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    }
+
+    #[test]
+    fn a_file_is_unpacked_by_what_it_is() {
+        let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
+        for packed in [b"one\ntwo".to_vec(), gzip("one\ntwo"), [gzip("one\n"), gzip("two")].concat(), zstd("one\ntwo")]
+        {
+            assert_eq!(text(&packed).unwrap(), "one\ntwo");
+        }
+        assert_eq!(text(&[zstd("one\n"), zstd("two")].concat()).unwrap(), "one\ntwo");
+        assert_eq!((text(b"").unwrap(), text(b"{}").unwrap()), (String::new(), "{}".to_owned()));
+        for cut in [gzip("one"), zstd("one")] {
+            let told = hinted(text(&cut[..cut.len() - 1]).unwrap_err()).to_string();
+            assert!(told.contains("copy it again"), "{told}");
+        }
     }
 }

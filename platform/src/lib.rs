@@ -4,7 +4,8 @@
 //! A stage publishes a whole folder or nothing: the manifest is written last and is the commit, so a reader
 //! never sees a folder that is half written, and verifies the SHA-256 of every file it reads.
 //!
-//! This crate never knows what is inside a file, never changes a published folder, and depends on no stage.
+//! This crate never knows what is inside a file of a published folder, never changes such a folder, and depends on no
+//! stage.
 
 #![deny(missing_docs)]
 

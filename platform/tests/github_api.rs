@@ -166,6 +166,19 @@ async fn without_an_app_the_token_is_the_one_that_is_given() {
 }
 
 #[tokio::test]
+async fn of_many_who_need_a_token_at_once_one_asks_for_it() {
+    let (installed, given) = (answer("200 OK", r#"{"id": 99}"#), answer("201 Created", r#"{"token": "first"}"#));
+    let server = Server::answering(&[&installed, &given]).await;
+    let (client, app) = (server.client(), Credentials::new(secrets(&[(0, "4711"), (1, APP_KEY)])));
+    let token = async || app.token_for_owner(&client, "o", soon()).await.unwrap();
+    let (one, two, three) = tokio::join!(token(), token(), token());
+    for token in [one, two, three] {
+        assert_eq!(token.expose_secret(), "first");
+    }
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn an_app_has_a_token_for_each_owner() {
     let missing = answer("404 Not Found", r#"{"message": "Not Found"}"#);
     let installed = answer("200 OK", r#"{"id": 99}"#);

@@ -142,7 +142,11 @@ fn what_is_no_document_is_told_with_its_place() {
         assert!(refused.error().contains(expected), "{name}: {}", refused.error());
     }
     let missing = given.try_import(&["nowhere.json"]);
-    assert!(missing.error().contains("cannot read nowhere.json: No such file"), "{}", missing.error());
+    assert!(
+        missing.error().contains("cannot read nowhere.json: ") && missing.error().contains("No such file"),
+        "{}",
+        missing.error()
+    );
 }
 
 #[test]

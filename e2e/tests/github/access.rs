@@ -42,6 +42,17 @@ fn no_token_at_all_is_told() {
 }
 
 #[test]
+fn a_file_of_certificates_of_which_none_is_one_is_told() {
+    let mut given = Given::of(small(1, 5));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    given.set("SSL_CERT_FILE", file.path().to_str().unwrap());
+    let told = given.refused(&["--org", "acme"]);
+    assert!(told.contains("SSL_CERT_FILE") && !told.contains("panicked"), "{told}");
+    assert_eq!(given.github.count(), 0);
+}
+
+#[test]
 fn with_a_vault_secrets_come_from_there_alone() {
     let mut given = Given::of(small(1, 10));
     let vault = OpenBao::start();

@@ -31,7 +31,7 @@ pub(super) struct GitArgs {
     /// Folder of the clone
     #[arg(long, value_name = "CLONE")]
     pub path: PathBuf,
-    /// The repository's name at GitHub
+    /// The repository's name as GitHub spells it, upper and lower case too
     #[arg(long, value_name = "OWNER/NAME", value_parser = values::repository)]
     pub repo: String,
     /// Branch whose history is read [default: the remote's default branch, else the current one]

@@ -13,13 +13,11 @@ use std::{
 };
 
 use memchr::memchr;
+use prowl_platform::documents::{MARK, hinted, unpack};
 use ring::digest::{Context, SHA256};
 
 use super::input::Source;
-use crate::{
-    Error,
-    files::{MARK, told, unpack},
-};
+use crate::Error;
 
 /// A longer line is passed over without being held. GitHub sends payloads of up to 25 MB.
 pub(super) const LONGEST_LINE: usize = 32 << 20;
@@ -90,7 +88,7 @@ fn read(sources: &[Source], batches: &SyncSender<Batch>) -> Result<String, Error
     let mut digest = Context::new(&SHA256);
     for source in sources {
         let file: Arc<str> = source.to_string().into();
-        let failed = |source| Error::File { file: file.to_string(), source: told(source) };
+        let failed = |source| Error::File { file: file.to_string(), source: hinted(source) };
         let packed = Digesting { inner: source.open().map_err(failed)?, digest: &mut digest };
         let mut lines = Lines { input: unpack(packed).map_err(failed)?, limit: LONGEST_LINE, number: 0 };
         loop {

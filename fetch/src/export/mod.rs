@@ -16,7 +16,13 @@ mod plan;
 mod reader;
 mod snapshot;
 
-use std::{collections::BTreeMap, num::NonZero, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::NonZero,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use bson::{Document, RawDocumentBuf};
 use jiff::Timestamp;
@@ -38,6 +44,9 @@ const READERS: usize = 4;
 /// How long before this export the next increment should begin: longer than a document is on its way from GitHub to
 /// the collection, with all its tries and with waiting for points, which come each hour.
 const OVERLAP: Duration = Duration::from_hours(24);
+
+/// What of a manifest's details tells how often the collection was changed.
+const CHANGES: &str = "changes";
 
 /// What to export, and how.
 #[derive(Debug, Clone)]
@@ -95,11 +104,12 @@ pub(crate) async fn export(config: &Config, mongo: &Mongo, store: &Store) -> Res
         return Ok(Report::nothing_new(format!("the export {name} holds all of it")));
     }
     let consistency = snapshot::ask(mongo).await?;
-    let done = match attempt(config, mongo, store, &filter, consistency, &terms).await {
+    let mut stop = pin!(shutdown::signal());
+    let done = match attempt(config, mongo, store, &filter, consistency, &terms, stop.as_mut()).await {
         Err(Error::SnapshotGone) => {
             let reason = "the server did not keep the snapshot for as long as the export took".to_owned();
             tracing::warn!("{reason}; exporting anew without one");
-            attempt(config, mongo, store, &filter, Consistency::Live { reason }, &terms).await
+            attempt(config, mongo, store, &filter, Consistency::Live { reason }, &terms, stop).await
         }
         done => done,
     };
@@ -123,20 +133,25 @@ async fn terms(config: &Config, mongo: &Mongo, filter: &Filter) -> Result<Map<St
         ("compression", json!(config.compression.as_str())),
         ("filter", json!(filter::text(filter.document()))),
         ("since", json!(config.since.map(|since| since.to_string()))),
-        ("changes", json!(changes)),
+        (CHANGES, json!(changes)),
         (PRIVACY, json!(settings.map(|Settings { privacy }| privacy))),
     ];
     Ok(terms.into_iter().map(|(name, term)| (name.to_owned(), term)).collect())
 }
 
-/// The newest export of the collection on the same terms.
+/// The newest export of the collection on the same terms, where nothing has changed since. Older ones cannot be the
+/// present one, and are not looked at.
 async fn same(terms: &Map<String, Value>, mongo: &Mongo, store: &Store) -> Result<Option<String>, Error> {
     let collection = mongo.namespace();
-    let is_same = |export: &Folder| {
+    let mut terms = terms.clone();
+    let changes = terms.remove(CHANGES);
+    let is_like = |export: &Folder| {
         let manifest = export.manifest();
-        manifest.inputs.iter().any(|input| input.name == collection) && manifest.says(terms)
+        manifest.inputs.iter().any(|input| input.name == collection) && manifest.says(&terms)
     };
-    Ok(store.newest(Kind::Exports, is_same).await?.map(|export| export.name().to_owned()))
+    let newest = store.newest(Kind::Exports, is_like).await?;
+    let is_same = |export: &Folder| export.manifest().details.get(CHANGES) == changes.as_ref();
+    Ok(newest.filter(is_same).map(|export| export.name().to_owned()))
 }
 
 async fn attempt(
@@ -146,8 +161,8 @@ async fn attempt(
     filter: &Filter,
     consistency: Consistency,
     terms: &Map<String, Value>,
+    mut stop: Pin<&mut impl Future<Output = &'static str>>,
 ) -> Result<Report, Error> {
-    let mut stop = pin!(shutdown::signal());
     let began = mongo.now();
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let readers = config.parallel.unwrap_or(cores.min(READERS));

@@ -9,7 +9,7 @@ const DAY: i64 = 24 * 60 * 60 * 1_000;
 const TEXT: std::ops::Range<i64> = 0..2_932_897 * DAY;
 
 /// The moment as text, with milliseconds where there are any; nothing outside of the years 1970 to 9999.
-pub(super) fn write(moment: i64, into: &mut [u8; 24]) -> Option<&[u8]> {
+pub(crate) fn write(moment: i64, into: &mut [u8; 24]) -> Option<&[u8]> {
     if !TEXT.contains(&moment) {
         return None;
     }

@@ -5,7 +5,7 @@
 //! types that pymongo no longer tells apart (symbol, undefined, `DBPointer`) keep their own form. `read` takes the
 //! relaxed, the canonical and the legacy forms. Any bytes end in a document or in an error.
 
-mod date;
+pub(crate) mod date;
 #[cfg(test)]
 mod fuzz;
 mod read;

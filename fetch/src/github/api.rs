@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use prowl_platform::{
     Secrets,
-    github::{Answer, Client, Credentials, Kind, Request, Target},
+    github::{Answer, Client, Credentials, Kind, Request, Target, date, wait},
 };
 use reqwest::{Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,7 +24,7 @@ use url::Url;
 use super::{
     accounts::Accounts,
     answer::{Flaw, Refusal, understand},
-    failure::{between, date, no_token, refusal, used_up, wait},
+    failure::{between, no_token, refusal, used_up},
     pace::{Budget, Seen},
     patience::Patience,
     queries::Query,

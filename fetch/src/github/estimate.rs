@@ -38,7 +38,7 @@ pub(crate) async fn estimate(config: Config, mongo: &Mongo, secrets: Secrets) ->
     let stop = shutdown::signal();
     tokio::select! {
         estimate = look_at_all(config, mongo, secrets) => estimate,
-        signal = stop => Err(Error::Interrupted(signal)),
+        signal = stop => Err(Error::StoppedEstimating(signal)),
     }
 }
 

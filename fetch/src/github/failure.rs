@@ -1,10 +1,9 @@
-//! What it means that GitHub does not answer a request, and what the headers of an answer say of time.
+//! What it means that GitHub does not answer a request.
 
 use std::time::Duration;
 
-use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use jiff::Timestamp;
 use prowl_platform::github::{Again, Failure, Kind};
-use reqwest::header::{self, HeaderMap};
 
 use super::{
     answer::{Refusal, SINGLE_SIGN_ON},
@@ -15,22 +14,6 @@ use super::{
 /// How long until the points of a window are back that are used up.
 pub(super) fn used_up(budget: &Budget) -> Option<Duration> {
     Some(budget.until_reset()).filter(|_| budget.left().is_some_and(|left| left == 0))
-}
-
-/// How long an answer asks to wait.
-pub(super) fn wait(headers: &HeaderMap, at: Timestamp) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u32>().ok();
-    let reset = || {
-        let used_up = number("x-ratelimit-remaining") == Some(0);
-        let reset = Timestamp::from_second(number("x-ratelimit-reset").filter(|_| used_up)?.into()).ok()?;
-        Some(between(at, reset))
-    };
-    number("retry-after").map(|seconds| Duration::from_secs(seconds.into())).or_else(reset)
-}
-
-pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    let date = headers.get(header::DATE)?.to_str().ok()?;
-    DateTimeParser::new().parse_timestamp(date).ok()
 }
 
 /// From one moment to a later one.
@@ -44,7 +27,7 @@ pub(super) fn no_token(failure: Failure) -> Refusal {
     match failure.kind {
         Kind::Unauthorized | Kind::Forbidden => Refusal::Token(says),
         Kind::NotFound => Refusal::NoToken(Trouble::NotInstalled { says }),
-        Kind::Other => Refusal::NoToken(Trouble::NoToken { says }),
+        Kind::NoTrust | Kind::Other => Refusal::NoToken(Trouble::NoToken { says }),
         Kind::Limited | Kind::Server | Kind::Timeout | Kind::Connection | Kind::TooLarge => Refusal::passing(says),
     }
 }
@@ -63,30 +46,14 @@ pub(super) fn refusal(failure: Failure) -> Refusal {
         (Kind::Server, Again::After(wait)) => Refusal::Passing { says, wait },
         (Kind::Server | Kind::Timeout | Kind::TooLarge, _) => Refusal::TooMuch(says),
         (Kind::Connection, _) => Refusal::passing(says),
+        (Kind::NoTrust, _) => Refusal::NoToken(Trouble::NoToken { says }),
         (Kind::NotFound | Kind::Other, _) => Refusal::Wrong(says),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderName;
-
     use super::*;
-
-    #[test]
-    fn an_answer_tells_how_long_to_wait() {
-        let now = Timestamp::from_second(1_000).unwrap();
-        let asked = |pairs: &[(&'static str, &str)]| {
-            let pair = |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
-            wait(&pairs.iter().map(pair).collect(), now).map(|wait| wait.as_secs())
-        };
-        let reset = ("x-ratelimit-reset", "1060");
-        assert_eq!(asked(&[("retry-after", "7"), ("x-ratelimit-remaining", "0"), reset]), Some(7));
-        assert_eq!(asked(&[("x-ratelimit-remaining", "0"), reset]), Some(60));
-        assert_eq!(asked(&[("x-ratelimit-remaining", "3"), reset]), None);
-        assert_eq!(asked(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "900")]), Some(0));
-        assert_eq!(asked(&[("retry-after", "soon")]), None);
-    }
 
     #[test]
     fn a_failure_says_whether_less_or_later_helps() {
@@ -96,16 +63,10 @@ mod tests {
         assert_eq!(of(Kind::Timeout, Again::Soon), Refusal::TooMuch("no".into()));
         assert_eq!(of(Kind::TooLarge, Again::Never), Refusal::TooMuch("no".into()));
         assert_eq!(of(Kind::Server, Again::After(minute)), Refusal::Passing { says: "no".into(), wait: minute });
+        assert_eq!(of(Kind::NoTrust, Again::Never), Refusal::NoToken(Trouble::NoToken { says: "no".into() }));
         assert_eq!(of(Kind::Connection, Again::Soon), Refusal::passing("no"));
         assert_eq!(of(Kind::Limited, Again::After(minute)), Refusal::Limited { says: "no".into(), wait: Some(minute) });
         assert_eq!(of(Kind::Unauthorized, Again::Never), Refusal::Token("no".into()));
         assert_eq!(of(Kind::NotFound, Again::Never), Refusal::Wrong("no".into()));
-    }
-
-    #[test]
-    fn the_date_of_an_answer_is_read() {
-        let headers = HeaderMap::from_iter([(header::DATE, "Thu, 01 Jan 1970 00:16:40 GMT".parse().unwrap())]);
-        assert_eq!(date(&headers), Timestamp::from_second(1_000).ok());
-        assert_eq!(date(&HeaderMap::new()), None);
     }
 }

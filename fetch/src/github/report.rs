@@ -166,7 +166,8 @@ impl Report {
         if let Some(signal) = self.stopped {
             return Some(Error::Interrupted(signal));
         }
-        incomplete(&self.problems, self.failures, self.pull_requests.missed)
+        let (failures, missed) = (self.failures, self.pull_requests.missed);
+        (failures + missed > 0).then(|| Error::Incomplete { failures, missed, first: first(&self.problems) })
     }
 }
 
@@ -216,13 +217,14 @@ impl Estimate {
 
     /// Why the estimate is not whole, if it is not.
     pub(crate) fn incomplete(&self) -> Option<Error> {
-        incomplete(&self.problems, self.problems.len() as u64, 0)
+        let failures = self.problems.len();
+        (failures > 0).then(|| Error::PartOfEstimate { failures, first: first(&self.problems) })
     }
 }
 
-fn incomplete(problems: &[Problem], failures: u64, missed: u64) -> Option<Error> {
-    let first = problems.first().map(|Problem { about, error }| format!(" ({about}: {error})")).unwrap_or_default();
-    (failures + missed > 0).then_some(Error::Incomplete { failures, missed, first })
+/// The first of them, in brackets.
+fn first(problems: &[Problem]) -> String {
+    problems.first().map(|Problem { about, error }| format!(" ({about}: {error})")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -256,6 +258,15 @@ mod tests {
         assert!(said.starts_with("1 repository or owner could not be collected"), "{said}");
         report.stopped = Some("SIGTERM");
         assert!(report.incomplete().unwrap().to_string().contains("SIGTERM"));
+    }
+
+    #[test]
+    fn an_estimate_says_of_what_it_is_not() {
+        let mut estimate = Estimate::default();
+        assert!(estimate.incomplete().is_none());
+        estimate.problems.push(Problem { about: "o/r".to_owned(), error: "no".to_owned() });
+        let said = estimate.incomplete().unwrap().to_string();
+        assert!(said.contains("leaves out 1 of") && said.contains("(o/r: no)"), "{said}");
     }
 
     #[test]

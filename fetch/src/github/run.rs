@@ -27,12 +27,9 @@ use super::{
 };
 use crate::{
     Error,
-    mongo::{Mongo, Settings, Status},
+    mongo::{FAREWELL, Mongo, Settings, Status},
     privacy::Privacy,
 };
-
-/// How long a run that was told to end waits for what is being written.
-const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Visits under way for each request that may be: while one stores what came, another one asks.
 const VISITS: usize = 2;
@@ -96,7 +93,7 @@ pub(crate) async fn collect(
         lost = visitor.leases.keep() => lost.map(|never| match never {}),
         () = tell(&visitor) => Ok(None),
     };
-    if matches!(ended, Ok(Some(_))) {
+    if !matches!(ended, Ok(None)) {
         run.wind_up().await;
     }
     run.crew.shutdown().await;

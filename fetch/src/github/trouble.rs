@@ -15,7 +15,7 @@ pub enum Trouble {
         /// What GitHub says.
         says: String,
     },
-    /// There is no token to ask with.
+    /// There is no token to ask with, or no certificate to trust.
     #[error("{says}")]
     NoToken {
         /// What is missing.
@@ -77,7 +77,7 @@ pub enum Trouble {
     },
     /// Nobody was answered for as long as tries may go on.
     #[error(
-        "{host} has answered nothing for {}: {says}; what was collected is kept, and the next run goes on there",
+        "{host} has answered nothing for {}: {says}; nothing that was collected is lost: run it again",
         text(*tried)
     )]
     Silence {
@@ -90,7 +90,7 @@ pub enum Trouble {
     },
     /// Tries of one thing went on for as long as they may, while others were answered.
     #[error(
-        "{host} has given nothing for {}: {says}; what was collected is kept, and the next run goes on there",
+        "{host} has given nothing for {}: {says}; nothing that was collected is lost: run it again",
         text(*tried)
     )]
     Patience {

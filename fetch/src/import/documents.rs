@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::files::MARK;
+use prowl_platform::documents::MARK;
 
 /// Finds the text of one document after the other.
 pub(super) struct Documents<R> {

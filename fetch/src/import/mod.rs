@@ -10,17 +10,16 @@ mod source;
 mod tally;
 
 use bson::{RawDocumentBuf, rawdoc};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::stream;
 use indicatif::{HumanCount, ProgressBar};
-use prowl_platform::{Store, shutdown};
+use prowl_platform::{Store, documents::hinted, shutdown};
 use serde::Serialize;
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
 
 use self::{documents::Documents, source::Source, tally::Tally};
 use crate::{
     Error, extjson,
-    files::told,
-    mongo::{Identity, Mongo, Written},
+    mongo::{Identity, Mongo, Written, store_all},
     progress::{self, plural},
     publish::joined,
 };
@@ -79,19 +78,16 @@ pub(crate) async fn import(config: &Config, mongo: &Mongo, store: Option<&Store>
     let progress = progress::spinner("importing");
     let shown = progress.clone();
     let reader = spawn_blocking(move || read(sources, &runtime, &batches, &shown));
-    let stored = async {
-        mongo.prepare(false).await?;
-        mongo.settings(&settings).await?;
-        store_all(mongo, waiting, &progress).await
-    };
-    let stored = tokio::select! {
-        // Without a receiver the thread notices at its next batch that nobody listens.
-        stored = stored => stored,
-        signal = stop => Err(Error::StoppedLoading(signal)),
-    };
+    // Once the receiver goes, the thread notices at its next batch that nobody listens.
+    let waiting = stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) });
+    let stored = store_all(mongo, &settings, waiting, AT_ONCE, stop, |documents| {
+        progress.set_position(documents);
+        progress.set_message(format!("importing: {}", HumanCount(documents)));
+    });
+    let stored = stored.await;
     let tally = joined(reader.await);
     progress.finish_and_clear();
-    let written = stored?;
+    let (_, written) = stored?;
     let tally = tally?;
     tally.judge(config.max_reject_share)?;
     Ok(Report {
@@ -103,25 +99,6 @@ pub(crate) async fn import(config: &Config, mongo: &Mongo, store: Option<&Store>
         written,
         rejects: tally.rejects.told().to_vec(),
     })
-}
-
-async fn store_all(
-    mongo: &Mongo,
-    batches: mpsc::Receiver<Vec<RawDocumentBuf>>,
-    progress: &ProgressBar,
-) -> Result<Written, Error> {
-    let batches = stream::unfold(batches, |mut batches| async move { Some((batches.recv().await?, batches)) });
-    let written = batches.map(|documents| async move {
-        let written = mongo.upsert(&documents).await?;
-        progress.inc(documents.len() as u64);
-        progress.set_message(format!("importing: {}", HumanCount(progress.position())));
-        Ok::<_, Error>(written)
-    });
-    let sum = |mut sum: Written, more| async move {
-        sum += more;
-        Ok(sum)
-    };
-    written.buffer_unordered(AT_ONCE).try_fold(Written::default(), sum).await
 }
 
 /// Hands on the documents of all sources, and tells what became of them.
@@ -138,7 +115,7 @@ fn read(
     let is_stopped = || batches.is_closed();
     for source in sources {
         let file = source.to_string();
-        let failed = |source| Error::File { file: file.clone(), source: told(source) };
+        let failed = |source| Error::File { file: file.clone(), source: hinted(source) };
         let mut documents =
             Documents::of(source.open(runtime, &is_stopped).map_err(failed)?, LONGEST).map_err(failed)?;
         tally.files += 1;

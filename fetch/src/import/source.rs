@@ -17,7 +17,7 @@ use prowl_platform::{Folder, Kind, Manifest, Store, documents};
 use tokio::runtime::Handle;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use crate::{Error, files::unpack, mongo::Settings, publish::PRIVACY};
+use crate::{Error, mongo::Settings, publish::PRIVACY};
 
 /// Bytes of standard input that travel together.
 const PIECE: u64 = 256 << 10;
@@ -55,12 +55,12 @@ impl Source {
         is_stopped: &'a dyn Fn() -> bool,
     ) -> io::Result<Box<dyn BufRead + 'a>> {
         match self {
-            Self::File(path) => unpack(fs::File::open(path)?),
-            Self::Stdin => unpack(Piped { pieces: stdin(), piece: Cursor::default(), is_stopped }),
+            Self::File(path) => documents::unpack(fs::File::open(path)?),
+            Self::Stdin => documents::unpack(Piped { pieces: stdin(), piece: Cursor::default(), is_stopped }),
             Self::Part(folder, part) => {
                 let (_, pieces) = runtime.block_on(folder.stream(part)).map_err(io::Error::other)?;
                 let pieces = StreamReader::new(Box::pin(pieces.map_err(io::Error::other)));
-                unpack(SyncIoBridge::new_with_handle(pieces, runtime.clone()))
+                documents::unpack(SyncIoBridge::new_with_handle(pieces, runtime.clone()))
             }
         }
     }

@@ -22,7 +22,8 @@ impl Tally {
             Some(first) => Err(Error::TooManyRejects {
                 rejected: self.rejects.count(),
                 read: self.read,
-                most: 100.0 * max_reject_share,
+                // To four places: 100 times 0.07 is 7.000000000000001.
+                most: (1e6 * max_reject_share).round() / 1e4,
                 first: first.to_owned(),
             }),
             None => Ok(()),
@@ -44,6 +45,8 @@ mod tests {
         tally.judge(0.011).unwrap();
         let told = tally.judge(0.01).unwrap_err().to_string();
         assert!(told.contains("11 of 1000 documents") && told.contains("a.json, line 1: cut off"), "{told}");
+        let told = tally.judge(0.007).unwrap_err().to_string();
+        assert!(told.contains("of which 0.7% may be"), "{told}");
         assert!(Tally { files: 2, ..Tally::default() }.judge(1.0).unwrap_err().to_string().contains("2 files"));
     }
 }

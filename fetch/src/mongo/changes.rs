@@ -1,7 +1,9 @@
 //! How often the collection was changed, by which an export sees that there is nothing new.
 //!
 //! Whoever changes the collection counts that before and after: an export that began in between has another count than
-//! the next one, and publishes again.
+//! the next one, which publishes again. Who is killed in between (`kill -9`), or gives up waiting for the database,
+//! does not count what it wrote last: an export that began in between is taken for the present one, until something
+//! else changes.
 
 use bson::{Bson, Document, doc};
 use serde::Serialize;

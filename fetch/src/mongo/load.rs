@@ -1,12 +1,12 @@
 //! From a source to the collection.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::ready, time::Duration};
 
 use bson::RawDocumentBuf;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use prowl_platform::shutdown;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 use super::{Mongo, Settings, Written};
 use crate::{
@@ -22,6 +22,9 @@ const AT_ONCE: usize = 4;
 /// What goes together at least, as far as it is there.
 const DOCUMENTS: usize = 250;
 const BYTES: usize = 4 << 20;
+
+/// How long one who was told to end waits for what is being written.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(10);
 
 /// What was loaded.
 #[derive(Debug, Serialize)]
@@ -60,15 +63,12 @@ pub(crate) async fn load(
     let stop = shutdown::signal();
     let settings = Settings::from(&privacy);
     let (source, mut batches) = outlet::run(Form::Bson, privacy, source);
-    let stored = async {
-        mongo.prepare(false).await?;
-        mongo.settings(&settings).await?;
-        store_all(mongo, &mut batches, if in_order { 1 } else { AT_ONCE }).await
-    };
-    let stored = tokio::select! {
-        stored = stored => stored,
-        signal = stop => Err(Error::StoppedLoading(signal)),
-    };
+    let documents = stream::unfold(&mut batches, |batches| async move {
+        let documents = gather(batches).await?;
+        Some((documents, batches))
+    });
+    let at_once = if in_order { 1 } else { AT_ONCE };
+    let stored = store_all(mongo, &settings, documents, at_once, stop, |_| ()).await;
     // Without a receiver the source notices at its next batch that nobody listens.
     drop(batches);
     let made = joined(source.await);
@@ -87,25 +87,54 @@ pub(crate) async fn load(
     })
 }
 
-/// Stores batch after batch, and tells how many documents there were and what became of them.
-async fn store_all(
+/// Makes the collection ready and stores batch after batch, some at once; `told` hears how many documents that are so
+/// far. Gives how many there were and what became of them.
+///
+/// `stop` ends the batches. Those on their way are waited for: what they change counts only afterwards, see
+/// [`super::changes`].
+///
+/// # Errors
+/// Those of the database; [`Error::StoppedLoading`].
+pub(crate) async fn store_all(
     mongo: &Mongo,
-    batches: &mut mpsc::Receiver<Batch>,
+    settings: &Settings,
+    batches: impl Stream<Item = Vec<RawDocumentBuf>>,
     at_once: usize,
+    stop: impl Future<Output = &'static str>,
+    told: impl Fn(u64),
 ) -> Result<(u64, Written), Error> {
-    let documents = stream::unfold(batches, |batches| async move {
-        let documents = gather(batches).await?;
-        Some((documents, batches))
-    });
-    let written = documents.map(|documents| async move {
+    let stop = stop.shared();
+    let prepared = async {
+        mongo.prepare(false).await?;
+        mongo.settings(settings).await
+    };
+    tokio::select! {
+        prepared = prepared => prepared?,
+        signal = stop.clone() => return Err(Error::StoppedLoading(signal)),
+    }
+    let written = batches.take_until(stop.clone()).map(|documents| async move {
         let written = mongo.upsert(&documents).await?;
         Ok::<_, Error>((documents.len() as u64, written))
     });
-    let sum = |(before, mut sum): (u64, Written), (count, more): (u64, Written)| async move {
+    let sum = |(before, mut sum): (u64, Written), (count, more): (u64, Written)| {
         sum += more;
-        Ok::<_, Error>((before + count, sum))
+        told(before + count);
+        ready(Ok::<_, Error>((before + count, sum)))
     };
-    written.buffer_unordered(at_once).try_fold((0, Written::default()), sum).await
+    let stored = written.buffer_unordered(at_once).try_fold((0, Written::default()), sum);
+    let overdue = async {
+        let signal = stop.clone().await;
+        sleep(FAREWELL).await;
+        signal
+    };
+    let stored = tokio::select! {
+        stored = stored => stored?,
+        signal = overdue => return Err(Error::StoppedLoading(signal)),
+    };
+    match stop.peek() {
+        Some(&signal) => Err(Error::StoppedLoading(signal)),
+        None => Ok(stored),
+    }
 }
 
 /// The documents that wait, or the first that come.

@@ -30,7 +30,11 @@ use mongodb::{
 use secrecy::SecretString;
 
 use self::failure::Failure;
-pub(crate) use self::{address::Uri, load::load, version::Identity};
+pub(crate) use self::{
+    address::Uri,
+    load::{FAREWELL, load, store_all},
+    version::Identity,
+};
 pub use self::{
     load::LoadReport,
     settings::Settings,

@@ -44,7 +44,8 @@ pub struct Written {
     pub inserted: u64,
     /// Those that were stored in a version with an older `updated_at`.
     pub changed: u64,
-    /// Those that were stored with this `updated_at`, and are there as they were fetched later now.
+    /// Those that were stored with this `updated_at`, and are there now as they were fetched later; where nobody tells
+    /// when, as they came later, with something else to say.
     pub refreshed: u64,
     /// Those that stay as they were stored, or came twice in a batch.
     pub unchanged: u64,
@@ -116,7 +117,9 @@ impl Mongo {
             for (given, stored) in pending.drain(..).zip(stored) {
                 match stored {
                     None => absent.push(given),
-                    Some(stored) if given.version.may_replace(stored.version) => behind.push((given, stored)),
+                    Some(stored) if given.version.may_replace(stored.version) && !stored.is_same => {
+                        behind.push((given, stored));
+                    }
                     Some(_) => {}
                 }
             }
@@ -157,15 +160,23 @@ impl Mongo {
         let places: HashMap<_, _> = pending.iter().enumerate().map(|(index, given)| (given.identity, index)).collect();
         let mut stored: Vec<Option<Stored>> = std::iter::repeat_with(|| None).take(pending.len()).collect();
         let filter = if by_id { with_their_ids(pending)? } else { of_identities(pending) };
-        let fields = doc! {
-            "base.repo.full_name": 1, "number": 1, "updated_at": 1, "fetched_at": 1, "head.sha": 1, "base.ref": 1,
+        // Of those that do not tell when they were fetched, all fields tell whether there is something new.
+        let is_dated = pending.iter().all(|given| given.version.fetched_at.is_some());
+        let fields = if is_dated {
+            doc! {
+                "base.repo.full_name": 1, "number": 1, "updated_at": 1, "fetched_at": 1, "head.sha": 1, "base.ref": 1,
+            }
+        } else {
+            doc! {}
         };
         // One more than there are: the server sees then that nobody will ask for a second batch.
         let mut found = self.primary.find(filter).projection(fields).batch_size(pending.len() as u32 + 1).await?;
         while found.advance().await? {
             let document = found.current();
             if let Some(&index) = Identity::of(document).and_then(|identity| places.get(&identity)) {
-                stored[index] = Some(Stored::of(document));
+                let mut one = Stored::of(document);
+                one.is_same = !is_dated && without_id(document)? == without_id(pending[index].document)?;
+                stored[index] = Some(one);
             }
         }
         Ok(stored)

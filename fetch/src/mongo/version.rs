@@ -43,7 +43,7 @@ impl Version {
     }
 
     /// Whether a document of this version takes the place of one of `stored`. Of two that do not tell when they were
-    /// fetched, such as a clone's, the later one knows more.
+    /// fetched, such as a clone's, the later one knows more, unless it says the same.
     pub(super) fn may_replace(self, stored: Self) -> bool {
         self > stored || (self == stored && self.fetched_at.is_none())
     }
@@ -67,6 +67,8 @@ impl Change {
 /// The version that is stored, also as it is written there.
 pub(super) struct Stored {
     pub(super) version: Version,
+    /// Whether it is known to say what the given one says.
+    pub(super) is_same: bool,
     change: Option<Change>,
     id: RawBson,
     updated_at: RawBson,
@@ -77,7 +79,8 @@ impl Stored {
     pub(super) fn of(document: &RawDocument) -> Self {
         let field = |name| document.get(name).ok().flatten().map_or(RawBson::Null, RawBson::from);
         let (id, updated_at, fetched_at) = (field("_id"), field("updated_at"), field("fetched_at"));
-        Self { version: Version::of(document), change: Change::of(document), id, updated_at, fetched_at }
+        let (version, change) = (Version::of(document), Change::of(document));
+        Self { version, is_same: false, change, id, updated_at, fetched_at }
     }
 
     /// Whether a document is of the same change, as far as both tell theirs.

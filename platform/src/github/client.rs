@@ -1,11 +1,9 @@
 //! A call of GitHub's API: sent, its answer read up to a limit, and understood.
 
-use std::{
-    sync::OnceLock,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use reqwest::{
     Method, StatusCode, Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -37,7 +35,7 @@ pub struct Client {
     api: Url,
     agent: &'static str,
     /// Made when it is first used: it reads the certificates that the system trusts.
-    http: OnceLock<reqwest::Client>,
+    http: OnceLock<Result<reqwest::Client, Failure>>,
 }
 
 /// What is asked for.
@@ -176,7 +174,7 @@ impl Client {
         })?;
         bearer.set_sensitive(true);
         let mut sent = self
-            .http()
+            .http()?
             .request(request.method.clone(), self.url(request))
             .header(header::AUTHORIZATION, bearer)
             .header(header::ACCEPT, "application/vnd.github+json")
@@ -204,24 +202,29 @@ impl Client {
                 Ok(Answer { status, headers, body })
             }
             Ok(Ok(Some((status, headers, body)))) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let mut failure = refusal(status, &headers, &body, now);
+                let mut failure = refusal(status, &headers, &body, Timestamp::now());
                 failure.error = failure.error.replace(token.expose_secret().trim(), "…");
                 Err(failure)
             }
         }
     }
 
-    fn http(&self) -> &reqwest::Client {
-        self.http.get_or_init(|| {
-            reqwest::Client::builder()
+    fn http(&self) -> Result<&reqwest::Client, Failure> {
+        let made = self.http.get_or_init(|| {
+            let made = reqwest::Client::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
                 // It would go where an answer says, and a POST would arrive as a GET.
                 .redirect(redirect::Policy::none())
                 .user_agent(format!("{}/{}", self.agent, env!("CARGO_PKG_VERSION")))
-                .build()
-                .expect("a client without files of its own can be built")
-        })
+                .build();
+            made.map_err(|error| {
+                let hint = "correct the file that SSL_CERT_FILE names, or the certificates of the system";
+                let error =
+                    format!("no certificate that this machine trusts can be used: {}; {hint}", innermost(&error));
+                Failure { kind: Kind::NoTrust, ..Failure::lasting(error) }
+            })
+        });
+        made.as_ref().map_err(Clone::clone)
     }
 
     fn url(&self, request: &Request<'_>) -> Url {

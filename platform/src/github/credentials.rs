@@ -3,19 +3,22 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     client::{Client, Request},
     jwt,
-    refusal::{Failure, Kind},
+    refusal::{Again, Failure, Kind},
 };
 use crate::Secrets;
 
@@ -25,7 +28,7 @@ pub const SECRETS: [&str; 3] = ["github_app_id", "github_app_key", "github_token
 /// How long the token of an installation is used. It is valid for an hour.
 const USED: Duration = Duration::from_mins(50);
 
-/// Most installations whose tokens are kept, and most owners whose installation is.
+/// Most installations whose tokens are kept, most owners whose installation is, and most of whom only one may ask.
 const MOST: usize = 1_000;
 
 /// The tokens that a program asks GitHub with.
@@ -40,6 +43,8 @@ struct Kept {
     tokens: HashMap<u64, (SecretString, Instant)>,
     /// Installations by the owner of repositories, in lower case.
     installations: HashMap<String, u64>,
+    /// Whose turn it is to ask about an installation, by its number or its owner.
+    turns: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
 }
 
 /// An App: its number, and the key that it signs with.
@@ -70,6 +75,7 @@ impl Credentials {
             let error = "the delivery is of no installation of the App: let the App's own webhook send it";
             return Err(Failure::lasting(error));
         };
+        let _turn = self.turn(installation.to_string(), until).await?;
         self.of_installation(client, &app, installation, until).await.map(Some)
     }
 
@@ -87,6 +93,7 @@ impl Credentials {
             });
         };
         let name = owner.to_lowercase();
+        let _turn = self.turn(name.clone(), until).await?;
         let known = self.lock().installations.get(&name).copied();
         let installation = match known {
             Some(installation) => installation,
@@ -128,6 +135,22 @@ impl Credentials {
                 Err(Failure::lasting(error))
             }
         }
+    }
+
+    /// Waits until nobody else asks about an installation: of many who need its token at once one asks, and the others
+    /// find what that one was given.
+    async fn turn(&self, name: String, until: Instant) -> Result<OwnedMutexGuard<()>, Failure> {
+        let turn = {
+            let turns = &mut self.lock().turns;
+            let turn = turns.get(&name).cloned().unwrap_or_default();
+            keep(turns, name, Arc::clone(&turn));
+            turn
+        };
+        timeout_at(until, turn.lock_owned()).await.map_err(|_| Failure {
+            error: "GitHub does not give a token in time".to_owned(),
+            again: Again::Soon,
+            kind: Kind::Timeout,
+        })
     }
 
     async fn of_installation(

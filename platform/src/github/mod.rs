@@ -11,5 +11,5 @@ mod tries;
 
 pub use client::{Answer, Client, Request, Target, api_url};
 pub use credentials::{Credentials, SECRETS};
-pub use refusal::{Again, Failure, Kind};
+pub use refusal::{Again, Failure, Kind, date, wait};
 pub use tries::Tries;

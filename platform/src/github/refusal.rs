@@ -13,6 +13,9 @@ use serde::Deserialize;
 /// What GitHub asks to wait at least, where it says that too much was asked of it and not when that is over.
 const RATE_PAUSE: Duration = Duration::from_mins(1);
 
+/// The header that says how many seconds to wait.
+const RETRY_AFTER: &str = "retry-after";
+
 /// How much of what GitHub says is repeated, in characters.
 const REPEATED: usize = 200;
 
@@ -61,6 +64,8 @@ pub enum Kind {
     Connection,
     /// The answer is larger than any that is expected.
     TooLarge,
+    /// Nobody can be asked: no certificate that this machine trusts can be used.
+    NoTrust,
     /// Anything else, among it an answer that is not understood.
     Other,
 }
@@ -72,8 +77,8 @@ impl Failure {
     }
 }
 
-/// What GitHub's no means, `now` after 1970.
-pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Bytes, now: Duration) -> Failure {
+/// What GitHub's no means.
+pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Bytes, now: Timestamp) -> Failure {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Said {
@@ -82,17 +87,10 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Bytes, now
     let said: Said = serde_json::from_slice(body).unwrap_or_default();
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     let message: String = said.message.chars().map(visible).take(REPEATED).collect();
-    let seconds = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok().map(Duration::from_secs);
-    let asked = seconds("retry-after");
-    let used_up = headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0");
+    let asked = number(headers, RETRY_AFTER).map(Duration::from_secs);
     let theirs = date(headers);
-    let limited = || {
-        // The reset is a time of GitHub's clock.
-        let now = theirs.map_or(now, since_1970);
-        let reset = seconds("x-ratelimit-reset").filter(|_| used_up).map(|reset| reset.saturating_sub(now));
-        Again::After(asked.or(reset).unwrap_or(RATE_PAUSE))
-    };
-    let too_much = asked.is_some() || used_up || message.contains("rate limit");
+    let limited = || Again::After(wait(headers, theirs.unwrap_or(now)).unwrap_or(RATE_PAUSE));
+    let too_much = asked.is_some() || is_used_up(headers) || message.contains("rate limit");
     let (kind, again, hint) = match status.as_u16() {
         401 => {
             let clock = theirs.and_then(|theirs| clock(&message, theirs, now));
@@ -110,20 +108,31 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &Bytes, now
 }
 
 /// When GitHub has answered, by its own clock.
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(headers.get(header::DATE)?.to_str().ok()?).ok()
 }
 
-fn since_1970(time: Timestamp) -> Duration {
-    Duration::from_secs(u64::try_from(time.as_second()).unwrap_or_default())
+/// How long an answer asks to wait that was given `at` a moment, by GitHub's clock.
+pub fn wait(headers: &HeaderMap, at: Timestamp) -> Option<Duration> {
+    let at = u64::try_from(at.as_second()).unwrap_or_default();
+    let reset = number(headers, "x-ratelimit-reset").filter(|_| is_used_up(headers));
+    number(headers, RETRY_AFTER).or(reset.map(|reset| reset.saturating_sub(at))).map(Duration::from_secs)
+}
+
+fn is_used_up(headers: &HeaderMap) -> bool {
+    number(headers, "x-ratelimit-remaining") == Some(0)
+}
+
+/// A number that is no larger than a time to wait may be.
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse::<u32>().ok().map(u64::from)
 }
 
 /// What to say where GitHub complains of the times in the token of an App, and its clock is another than ours.
-fn clock(message: &str, theirs: Timestamp, now: Duration) -> Option<String> {
+fn clock(message: &str, theirs: Timestamp, ours: Timestamp) -> Option<String> {
     if !["'exp'", "'iat'"].iter().any(|claim| message.contains(claim)) {
         return None;
     }
-    let ours = Timestamp::from_second(i64::try_from(now.as_secs()).ok()?).ok()?;
     let ahead = ours.duration_since(theirs);
     if ahead.abs() < SKEW {
         return None;
@@ -142,7 +151,7 @@ mod tests {
         let pair = |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
         let headers = headers.iter().map(pair).collect();
         let body = Bytes::from_static(body.as_bytes());
-        refusal(StatusCode::from_u16(status).unwrap(), &headers, &body, Duration::from_secs(1_000))
+        refusal(StatusCode::from_u16(status).unwrap(), &headers, &body, Timestamp::from_second(1_000).unwrap())
     }
 
     #[test]
@@ -160,6 +169,7 @@ mod tests {
             (403, &[], r#"{"message": "You have exceeded a secondary rate limit"}"#, after(60), Kind::Limited),
             (403, &[], r#"{"message": "Resource not accessible by integration"}"#, Again::Never, Kind::Forbidden),
             (429, &[("retry-after", "soon")], "", after(60), Kind::Limited),
+            (429, &[("retry-after", "18446744073709551615")], "", after(60), Kind::Limited),
             (503, &[("retry-after", "2")], "", after(2), Kind::Server),
             (500, &[], "<html>", Again::Soon, Kind::Server),
             (408, &[], "", Again::Soon, Kind::Server),

@@ -2,13 +2,13 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, Read},
     sync::Arc,
 };
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
+use prowl_platform::documents::{hinted, unpack};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -100,25 +100,14 @@ fn read(name: &str, raw: impl Read, mut each: impl FnMut(anyhow::Result<Found>) 
 }
 
 /// Hands on each byte, unpacked, until `each` says stop; whether it never did.
-fn bytes_of(mut raw: impl Read, mut each: impl FnMut(u8) -> bool) -> io::Result<bool> {
-    let mut magic = Vec::new();
-    raw.by_ref().take(4).read_to_end(&mut magic)?;
-    let packed = |error: io::Error| io::Error::other(format!("the packed data is cut or damaged ({error})"));
-    let stored = BufReader::with_capacity(1 << 16, io::Cursor::new(magic.clone()).chain(raw));
-    let (mut plain, wrong): (Box<dyn BufRead>, fn(io::Error) -> io::Error) = match magic[..] {
-        [0x1f, 0x8b, ..] => (Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(stored))), packed),
-        [0x28, 0xb5, 0x2f, 0xfd] => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(stored).map_err(packed)?;
-            (Box::new(BufReader::with_capacity(1 << 16, decoder)), packed)
-        }
-        _ => (Box::new(stored), |error| error),
-    };
+fn bytes_of(raw: impl Read, mut each: impl FnMut(u8) -> bool) -> io::Result<bool> {
+    let mut plain = unpack(raw)?;
     loop {
         let bytes = match plain.fill_buf() {
             Ok([]) => return Ok(true),
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(wrong(error)),
+            Err(error) => return Err(hinted(error)),
         };
         if !bytes.iter().all(|byte| each(*byte)) {
             return Ok(false);
@@ -214,7 +203,10 @@ mod tests {
         gzip.write_all(text.as_bytes()).unwrap();
         for packed in [gzip.finish().unwrap(), zstd::stream::encode_all(text.as_bytes(), 1).unwrap()] {
             let told = ended(&packed[..packed.len() - 5]);
-            assert!(told.starts_with("cannot read input beyond line ") && told.contains("cut or damaged"), "{told}");
+            assert!(
+                told.starts_with("cannot read input beyond line ") && told.contains("ends in the middle"),
+                "{told}"
+            );
         }
     }
 
