@@ -4,7 +4,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use super::elements::Elements;
-use super::form::{Form, MARK, START};
+use prowl_platform::documents::MARK;
+
+use super::form::{Form, START};
 use super::lines::Lines;
 use super::window::Window;
 

@@ -1,7 +1,6 @@
 //! What a file or a text is, told by how it begins and not by its name, which may be anything.
 
-/// Some editors begin a file with a byte order mark, which is no JSON.
-pub(super) const MARK: &[u8] = b"\xEF\xBB\xBF";
+use prowl_platform::documents::MARK;
 
 /// Bytes of a file or text that tell what is in it.
 pub(crate) const START: usize = 4096;

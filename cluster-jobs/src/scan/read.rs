@@ -5,10 +5,9 @@ use std::io::{self, Read};
 use arrow::array::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use prowl_features::{Facts, PullRequest};
-use prowl_platform::reason;
+use prowl_platform::{documents::MARK, reason};
 
 use super::documents::{Document, Documents};
-use super::form::MARK;
 use super::ranges::Part;
 use super::stored::Text;
 use crate::failure::failure;
