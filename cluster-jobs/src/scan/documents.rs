@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::elements::Elements;
 use prowl_platform::documents::MARK;
 
+use super::elements::Elements;
 use super::form::{Form, START};
 use super::lines::Lines;
 use super::window::Window;
