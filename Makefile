@@ -15,7 +15,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo serve test images reproducible lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-all bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo build serve test images reproducible lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-all bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ help: ## List these commands
 demo: ## The whole of it on COUNT generated pull requests: learn from the past, score what came after (builds first)
 	$(build)
 	@BIN='$(bin)' COUNT='$(COUNT)' SEED='$(SEED)' scripts/demo.sh
+
+build: ## Build the programs into target/release
+	$(build)
 
 serve: ## Serve the newest model of STORE over gRPC and HTTP until Ctrl-C
 	$(build)

@@ -47,6 +47,9 @@ fn a_file_of_certificates_of_which_none_is_one_is_told() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
     given.set("SSL_CERT_FILE", file.path().to_str().unwrap());
+    // Certificates of a folder would do.
+    let folder = tempfile::tempdir().unwrap();
+    given.set("SSL_CERT_DIR", folder.path().to_str().unwrap());
     let told = given.refused(&["--org", "acme"]);
     assert!(told.contains("SSL_CERT_FILE") && !told.contains("panicked"), "{told}");
     assert_eq!(given.github.count(), 0);
