@@ -119,6 +119,7 @@ pub fn learn(
         schema: SCHEMA,
         training: Training {
             from: at(split.training.first()),
+            known_to: Some(at(split.validation.last())),
             older_rows: data.older_rows,
             rows: split.training.len() as u64,
             run: origin.run,
