@@ -230,7 +230,7 @@ fn risk_fold(
 ) -> Slice<([Judged; 3], Vec<RiskBand>)> {
     let (origin, end) = (data.created_at(later[0]), data.created_at(data.by_time()[data.len() - 1]));
     let rows = learn::risk_rows(data, before.iter().copied());
-    let (head, mut info) = match risk::fit(&rows, origin, seed, step)? {
+    let risk::Fitted { head, mut info, .. } = match risk::fit(&rows, origin, seed, step)? {
         Ok(fitted) => fitted,
         Err(reason) => return Ok(Err(reason.of_pull_requests())),
     };

@@ -66,7 +66,7 @@ pub struct FeatureInfo {
 pub struct Training {
     /// When the first pull request of the training slice was opened.
     pub from: i64,
-    /// When the newest pull request was opened that the final fit knows, which is on the validation slice, too; `None` in
+    /// When the newest pull request was opened that the final fit knows, the last of the validation slice; `None` in
     /// models of earlier versions.
     #[serde(default)]
     pub known_to: Option<i64>,
