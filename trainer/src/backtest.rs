@@ -115,8 +115,14 @@ pub(crate) fn shown(
     watch: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Backtest, TrainError> {
     let bar = indicatif::ProgressBar::new(folds as u64).with_prefix("slice");
+    let mut begun = 0;
     let measured = measure(data, run, folds, settings, &mut |done| {
         bar.set_position(done as u64);
+        // A slice takes a while, and a log has no bar.
+        if bar.is_hidden() && done == begun && done < folds {
+            begun += 1;
+            tracing::info!("backtest, slice {begun} of {folds}");
+        }
         watch()
     });
     bar.finish_and_clear();

@@ -192,6 +192,11 @@ async fn a_run_becomes_a_model() {
     let (said, table) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{table}");
 
+    for part in ["reading the features", "fit 1 of 2, epoch 1 of at most 12", "fit 2 of 2", "category head", "report"] {
+        let line = format!("\"message\":\"{part}");
+        assert!(table.lines().any(|told| told.starts_with('{') && told.contains(&line)), "{part}: {table}");
+    }
+
     let (folder, model) = place.latest().await;
     let metadata = model.metadata();
     assert_eq!(metadata.version, folder.name());
