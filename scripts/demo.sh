@@ -110,8 +110,20 @@ scored=$(wc -l <"$dir/ranking.txt" | tr -d ' ')
 [ "$scored" -gt 0 ] || fail "no scores in $dir/scores.ndjson"
 
 title "6. The planted oddities among $scored pull requests"
-awk -v scored="$scored" '
-    FILENAME == ARGV[1] { rank[$3] = FNR; percentile[$3] = $4; next }
+limit=$((scored * top / 100))
+awk -v scored="$scored" -v limit="$limit" '
+    FILENAME == ARGV[1] { rank[$3] = FNR; if (FNR <= limit) high[$2] = $3; next }
+    # new.ndjson: the title of what stands out as well, to the first quotation mark without a backslash.
+    FILENAME == ARGV[3] {
+        if ((FNR in high) && !(high[FNR] in planted)) {
+            title = substr($0, index($0, "\"title\":\"") + 9)
+            match(title, /^([^"\\]|\\.)*/)
+            title = substr(title, 1, RLENGTH)
+            gsub(/\\"/, "\"", title)
+            printf "%d\t%s\t%s\tnot planted\n", rank[high[FNR]], high[FNR], title
+        }
+        next
+    }
     # planted.json: one field a line.
     function text(line) {
         sub(/^[^:]*: "?/, "", line)
@@ -124,14 +136,20 @@ awk -v scored="$scored" '
     /^ *"why":/ { why = text($0) }
     /^ *}/ {
         id = repository "#" number
+        planted[id] = 1
         printf "%d\t%s\t%s\n", (id in rank) ? rank[id] : scored + 1, id, why
-    }' "$dir/ranking.txt" "$dir/planted.json" |
+    }' "$dir/ranking.txt" "$dir/planted.json" "$dir/new.ndjson" |
     sort -n |
-    awk -F '\t' -v limit="$((scored * top / 100))" -v top="$top" -v scored="$scored" '
+    awk -F '\t' -v limit="$limit" -v top="$top" -v scored="$scored" '
+    $4 != "" { others = others sprintf("         %4d.      %-26s %s\n", $1, $2, $3); next }
+    { planted++ }
     $1 > scored { printf "  not scored       %-26s %s\n", $2, $3; next }
     { if ($1 <= limit) found++ }
     { printf "  %-6s %4d.      %-26s %s\n", ($1 <= limit) ? "found" : "missed", $1, $2, $3 }
-    END { printf "  found %d of %d within the %d most unusual (%d%% of those scored)\n", found, NR, limit, top }'
+    END {
+        printf "  found %d of %d within the %d most unusual (%d%% of those scored)\n", found, planted, limit, top
+        if (others != "") printf "  the others of these, which nobody planted:\n%s", others
+    }'
 
 title '7. The five most unusual, and why'
 head -n 5 "$dir/ranking.txt" | while read -r _ line _; do

@@ -51,7 +51,9 @@ enum Command {
                       `Merge #123: title`, on the first-parent history of the branch.\n\n\
                       Git knows names and GitHub logins: the login is read off GitHub's own noreply addresses, also for \
                       commits with another address under the same name. An author without any keeps the name in place of \
-                      the login, and looks new to a model that is asked about GitHub's documents.\n\nExamples:\n  \
+                      the login, and looks new to a model that is asked about GitHub's documents.\n\n\
+                      A squash commit tells no time of opening: its hour and weekday are those of the merge. Of a \
+                      merge commit it is the time of the first commit on its branch.\n\nExamples:\n  \
                       prowl-fetch git --path ~/src/tokio --repo tokio-rs/tokio --store file://$PWD/store\n  \
                       prowl-fetch git --path ~/src/tokio --repo tokio-rs/tokio --mongo mongodb://localhost"
     )]

@@ -277,6 +277,38 @@ fn reverts_are_dated_with_and_without_a_pull_request() {
 }
 
 #[test]
+fn reverts_of_commits_that_the_history_does_not_have_are_counted() {
+    let mut clone = Clone::new();
+    let pushed = clone.commit(ALICE, "Add a");
+    clone.commit(ALICE, "Add b (#1)");
+    clone.git(&["checkout", "--quiet", "-b", "own"]);
+    let step = clone.commit(ALICE, "one step");
+    clone.git(&["checkout", "--quiet", "trunk"]);
+    clone.merge("own", "Merge pull request #2 from alice/own");
+    let read = |clone: &Clone| {
+        let store = TempDir::new().unwrap();
+        let path = clone.path().to_str().unwrap();
+        let output = publish(store.path(), &["git", "--path", path, "--repo", "owner/repo"]);
+        (export(store.path()).manifest().counts["lost_reverts"], stderr(&output))
+    };
+    let (lost, said) = read(&clone);
+    assert!(lost == 0 && !said.contains("does not have"), "{said}");
+
+    // These are there, and no pull request.
+    clone.commit(BOB, &format!("Undo a (#3)\n\nThis reverts commit {pushed}."));
+    clone.commit(BOB, &format!("Undo a step (#4)\n\nThis reverts commit {}.", &step[..8]));
+    // This one is not, and the title tells.
+    let gone = "0123456789abcdef0123456789abcdef01234567";
+    clone.commit(BOB, &format!("Revert \"Add b\" (#5)\n\nThis reverts commit {gone}."));
+    // Nothing tells; a revert counts once.
+    clone.commit(BOB, &format!("Undo c (#6)\n\nThis reverts commit {gone}.\nThis reverts commit {}.", &gone[4..]));
+    clone.commit(BOB, &format!("Undo d\n\nThis reverts commit {}.", &gone[..7]));
+    let (lost, said) = read(&clone);
+    assert_eq!(lost, 2);
+    assert!(said.contains("reverts of a commit that this history does not have: 2;"), "{said}");
+}
+
+#[test]
 fn only_an_older_pull_request_is_taken_back_and_never_before_its_merge() {
     let mut clone = Clone::new();
     clone.commit(BOB, "Back out a draft (#1)\n\nReverts #2, which was opened by mistake");

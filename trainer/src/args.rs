@@ -32,8 +32,11 @@ pub enum Command {
     ///
     /// Splits the pull requests by the time of their creation: learns from the first 70%, takes the next 15% to stop and
     /// to calibrate, learns from both anew, and measures on the last 15%. The network does not learn from the most unusual
-    /// 2%.
+    /// 2%, and the last 15% are known to no part of the model.
     /// It takes 50 pull requests at least; of more than --max-rows the newest count.
+    ///
+    /// report.html beside the model shows the most unusual of the last 15%, and why. A head that cannot be learnt, or a
+    /// risk head that ranks no better than chance, is left out, and the reason told.
     #[command(after_help = "Examples:\n  prowl-trainer train --store file://$PWD/store\n  \
                       prowl-trainer train --store file://$PWD/store --features 20261124T214500Z --seed 7 --json\n\n\
                       The same rows, options and seed give the same tensors, bit for bit.\n\n\

@@ -115,8 +115,14 @@ pub(crate) fn shown(
     watch: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Backtest, TrainError> {
     let bar = indicatif::ProgressBar::new(folds as u64).with_prefix("slice");
+    let mut begun = 0;
     let measured = measure(data, run, folds, settings, &mut |done| {
         bar.set_position(done as u64);
+        // A slice takes a while, and a log has no bar.
+        if bar.is_hidden() && done == begun && done < folds {
+            begun += 1;
+            tracing::info!("backtest, slice {begun} of {folds}");
+        }
         watch()
     });
     bar.finish_and_clear();
@@ -230,7 +236,7 @@ fn risk_fold(
 ) -> Slice<([Judged; 3], Vec<RiskBand>)> {
     let (origin, end) = (data.created_at(later[0]), data.created_at(data.by_time()[data.len() - 1]));
     let rows = learn::risk_rows(data, before.iter().copied());
-    let (head, mut info) = match risk::fit(&rows, origin, seed, step)? {
+    let risk::Fitted { head, mut info, .. } = match risk::fit(&rows, origin, seed, step)? {
         Ok(fitted) => fitted,
         Err(reason) => return Ok(Err(reason.of_pull_requests())),
     };

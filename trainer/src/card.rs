@@ -33,7 +33,8 @@ pub(crate) fn card(findings: &Findings<'_>) -> String {
          Tells of a pull request how unusual it is and why{}{}. It reads {} numbers and the hashed words of title, body and \
          labels; it never reads code.\n\n\
          ## Learnt from\n\n\
-         {} pull requests of {} ({}{}), opened {}. The newest {}, opened {}, only measure it.\n\n\
+         {} pull requests of {} ({}{}), opened {}. The newest {} of {}, opened {}, only measure \
+         it: it does not know them.\n\n\
          ## Use\n\n\
          - To choose where a second look pays, and to show a reviewer what is unlike the rest.\n\
          - **Not to judge people**: not for pay, promotion, hiring, ranking or watching anyone. It scores changes; much of what \
@@ -51,7 +52,7 @@ pub(crate) fn card(findings: &Findings<'_>) -> String {
         if metadata.risk.is_some() { ", how probable it is that it will be taken back" } else { "" },
         if kinds.is_empty() { String::new() } else { format!(", and its kind ({})", kinds.join(", ")) },
         metadata.features.len(),
-        count(data.rows()),
+        count(data.slices[0].rows + data.slices[1].rows),
         if data.repositories == 1 {
             "one repository".to_owned()
         } else {
@@ -59,8 +60,9 @@ pub(crate) fn card(findings: &Findings<'_>) -> String {
         },
         named.join(", "),
         others,
-        span(0, 2),
+        span(0, 1),
         count(data.slices[2].rows),
+        count(data.rows()),
         span(2, 2),
         figures(findings),
         clusters(findings),

@@ -47,11 +47,13 @@ pub(crate) async fn train(config: &TrainConfig) -> anyhow::Result<()> {
     let mlflow = published.mlflow.take().transpose();
     let report = published.report();
     exit::say(&format_args!(
-        "model {} in {:.1} s: {}\n{}\nnext: prowl-inference --store {} --model latest --insecure",
+        "model {} in {:.1} s: {}\n{}\nreport: {} (the most unusual of the newest, and why)\n\
+         next: prowl-inference --store {} --model latest --insecure",
         report.version,
         report.seconds,
         report.url,
         report.table(),
+        report.page(),
         config.store
     ));
     if let Some(measured) = &published.backtest {

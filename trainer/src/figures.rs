@@ -237,6 +237,19 @@ impl Judged {
     }
 }
 
+/// The AUC over several lists of rows, each counting by its positive ones; `None` unless each has rows of both kinds.
+pub(crate) fn auc(lists: &[Judged], seed: u64) -> Option<Figure> {
+    let positives: Vec<f64> = lists.iter().map(|list| list.positives() as f64).collect();
+    let all: f64 = positives.iter().sum();
+    let mean = |aucs: &[f64]| aucs.iter().zip(&positives).map(|(auc, count)| auc * count).sum::<f64>() / all;
+    let measured: Vec<f64> = lists.iter().map(|list| Some(list.figures()?.auc)).collect::<Option<_>>()?;
+    let aucs = |list: &Judged| list.resamples(seed).iter().map(|figures| figures.auc).collect::<Vec<_>>();
+    let resampled: Vec<Vec<f64>> = lists.iter().map(aucs).collect();
+    let rounds = resampled.iter().map(Vec::len).min()?;
+    let resample = |round: usize| mean(&resampled.iter().map(|of| of[round]).collect::<Vec<_>>());
+    Some(interval(mean(&measured), (0..rounds).map(resample).collect()))
+}
+
 /// Each figure beside the interval of its resamples.
 pub(crate) fn intervals(measured: Figures<f64>, resamples: &[Figures<f64>]) -> Figures<Figure> {
     let mut place = 0;
@@ -365,6 +378,18 @@ mod tests {
             assert_eq!(Judged::scores(rows.clone()).figures(), None);
             assert_eq!(Judged::probabilities(rows).with_intervals(1), None);
         }
+    }
+
+    #[test]
+    fn an_auc_over_lists_counts_each_by_its_positive_rows() {
+        let sorted = Judged::scores((0..40).map(|row| (f64::from(row), row >= 10)));
+        let alike = Judged::scores((0..40).map(|row| (0.0, row >= 30)));
+        let of_both = auc(&[sorted, alike.clone()], 1).unwrap();
+        close(of_both.value, (30.0 + 10.0 * 0.5) / 40.0);
+        close(of_both.high, of_both.value);
+        assert_eq!(auc(std::slice::from_ref(&alike), 1), Some(Figure { value: 0.5, low: 0.5, high: 0.5 }));
+        assert_eq!(auc(&[alike, Judged::scores([(0.0, true)])], 1), None);
+        assert_eq!(auc(&[], 1), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::category::{self, Example};
 use crate::clusters::{self, Found};
 use crate::detector::{Detector, Reading};
 use crate::evaluate::{accuracy, macro_f1, majority, recall};
-use crate::figures::Judged;
+use crate::figures::{Figure, Judged};
 use crate::{Dataset, Settings, Split, TrainError, findings, risk, scale, typical};
 
 /// Where the rows come from and what the model will be called.
@@ -51,6 +51,9 @@ const GROUPED: usize = 20_000;
 
 /// Fewer rows tell too little of where the most unusual 5% and 1% begin.
 const CALIBRATION_ROWS: usize = 200;
+
+/// The AUC of what knows nothing.
+const CHANCE: f64 = 0.5;
 
 /// What metrics of the recall of a category begin with.
 pub(crate) const RECALL: &str = "category_recall_";
@@ -119,6 +122,7 @@ pub fn learn(
         schema: SCHEMA,
         training: Training {
             from: at(split.training.first()),
+            known_to: Some(at(split.validation.last())),
             older_rows: data.older_rows,
             rows: split.training.len() as u64,
             run: origin.run,
@@ -194,7 +198,8 @@ pub(crate) fn risk_rows(data: &Dataset, rows: impl Iterator<Item = usize> + Clon
     }
 }
 
-/// The risk head of what was known when the test slice began, or the reason why there is none.
+/// The risk head of what was known when the test slice began, or the reason why there is none. One that ranks no better
+/// than chance is none: its probabilities would be read as if it knew something.
 fn risk_head(
     data: &Dataset,
     split: &Split,
@@ -202,8 +207,19 @@ fn risk_head(
     watch: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Result<(RiskHead, RiskInfo), String>, TrainError> {
     let rows = split.training.iter().chain(&split.validation).copied();
-    let fitted = risk::fit(&risk_rows(data, rows), data.created_at(split.test[0]), seed, watch)?;
-    Ok(fitted.map_err(risk::NoHead::of_pull_requests))
+    let fitted = match risk::fit(&risk_rows(data, rows), data.created_at(split.test[0]), seed, watch)? {
+        Ok(fitted) => fitted,
+        Err(reason) => return Ok(Err(reason.of_pull_requests())),
+    };
+    let Figure { value, low, high } = fitted.auc(seed);
+    if low <= CHANCE {
+        return Ok(Err(format!(
+            "what was learnt of {} reverts ranks later ones no better than chance (AUC {value:.2}, {low:.2} to \
+             {high:.2})",
+            fitted.info.reverted
+        )));
+    }
+    Ok(Ok((fitted.head, fitted.info)))
 }
 
 /// How the risk head, and each of its bands, does on the rows of the test slice that had stood their time when the newest
@@ -317,7 +333,52 @@ impl Heads<'_> {
 
 #[cfg(test)]
 mod tests {
+    use prowl_model::FeatureInfo;
+
     use super::*;
+    use crate::{Builder, Outcome, Row};
+
+    /// With a feature that is the same in all rows, or tells of each row what became of it.
+    fn risk_of(tells: bool) -> Result<(RiskHead, RiskInfo), String> {
+        const DAY: i64 = 86_400_000;
+        let feature = FeatureInfo {
+            about: "A number.".into(),
+            group: "size".into(),
+            missing: "unknown".into(),
+            name: "plain".into(),
+            source: "nowhere".into(),
+            unit: "count".into(),
+        };
+        let mut builder = Builder::new(vec![feature], "abcd".into());
+        for row in 0..900_i64 {
+            let (reverted, created_at) = (row % 10 == 0, row * DAY);
+            builder.push(&Row {
+                repository: "o/r",
+                number: row,
+                created_at,
+                values: &[f32::from(u8::from(tells && reverted))],
+                tokens: &[],
+                kind_tokens: &[],
+                title: None,
+                category: None,
+                outcome: Outcome {
+                    reverted_at: reverted.then_some(created_at + DAY),
+                    mature_at: Some(created_at + 9 * DAY),
+                },
+            });
+        }
+        let data = builder.build();
+        risk_head(&data, &Split::of(&data).unwrap(), 1, &mut || ControlFlow::Continue(())).unwrap()
+    }
+
+    #[test]
+    fn a_head_that_ranks_no_better_than_chance_is_none() {
+        assert!(risk_of(true).is_ok());
+        assert_eq!(
+            risk_of(false).unwrap_err(),
+            "what was learnt of 77 reverts ranks later ones no better than chance (AUC 0.50, 0.50 to 0.50)"
+        );
+    }
 
     #[test]
     fn the_final_fit_is_on_the_newest_rows_before_the_test_slice() {

@@ -8,7 +8,7 @@ mod drift;
 mod made;
 mod risk;
 
-use prowl_model::{Input, Model};
+use prowl_model::{Input, Model, Training};
 use prowl_page::{Cell, Document, Table, escaped, paragraph, percent, tile};
 
 use crate::findings::Findings;
@@ -38,10 +38,11 @@ pub(crate) fn page(findings: &Findings<'_>) -> String {
     ];
     let header = format!(
         "<h1>{}</h1>\n\
-         <p class=\"faint\">Learnt from the features run {}. Everything below is measured on the newest pull requests, which \
-         no part of the model has seen, unless it says otherwise.</p>\n{}",
+         <p class=\"faint\">Learnt from the features run {}, up to {}. Everything below is measured on the newest \
+         pull requests, which no part of the model has seen, unless it says otherwise.</p>\n{}",
         escaped(&title),
         escaped(&metadata.training.run),
+        known_to(&metadata.training),
         key_figures(findings)
     );
     let document = Document {
@@ -52,6 +53,11 @@ pub(crate) fn page(findings: &Findings<'_>) -> String {
         program: concat!("prowl-trainer ", env!("CARGO_PKG_VERSION")),
     };
     document.html()
+}
+
+/// The day up to which the final fit knows pull requests; of models that do not say it, that of the first.
+fn known_to(training: &Training) -> String {
+    day(training.known_to.unwrap_or(training.to))
 }
 
 /// The few figures that a reader wants first.
@@ -198,6 +204,11 @@ mod tests {
         for title in ["The first fit", "The final fit", "Anomaly scores", "Calibration", "Capture"] {
             assert!(page.contains(&format!("<strong>{title}</strong>")), "{title}");
         }
+        // Of 900 rows, a day each, the newest 135 only measure.
+        let known_to = day(764 * DAY);
+        assert!(page.contains(&format!("Learnt from the features run 20261124T000000Z, up to {known_to}. ")));
+        assert!(page.contains(&format!("was learnt from the features run 20261124T000000Z, up to {known_to}. ")));
+        assert!(card.contains(&format!("opened 1970-01-01 to {known_to}. The newest 135 of 900,")), "{card}");
         assert!(page.contains("The 20 most unusual of the test slice") && page.contains("Drop of the AUC"));
         assert!(page.contains("Drop of the accuracy") && page.contains("Confusion"));
         assert!(page.contains("https://github.com/o/r/pull/") && page.contains("&lt;b&gt;A title&lt;/b&gt;"));

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::findings::risk::FEW;
 use crate::learn::RECALL;
-use crate::page::day;
+use crate::page::{self, day};
 
 /// The figures of a published model.
 #[derive(Clone, Debug, Serialize)]
@@ -62,20 +62,34 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Where the page lies that tells all of it.
+    pub fn page(&self) -> String {
+        format!("{}{}", self.url, page::FILE_NAME)
+    }
+
     /// A table of the figures.
     pub fn table(&self) -> String {
         let mut table = String::new();
         let mut row =
             |name: &str, text: String| writeln!(table, "  {name:<22}{text}").expect("a string takes all text");
         let training = self.summary.training;
-        row("rows", (training.rows + training.validation_rows + training.test_rows).to_string());
+        let rows = training.rows + training.validation_rows + training.test_rows;
+        row("rows", rows.to_string());
         if training.older_rows > 0 {
             row("  older, not learnt from", format!("{} (--max-rows)", training.older_rows));
         }
         row("  training", format!("{} opened {} to {}", training.rows, day(training.from), day(training.to)));
-        row("  validation", format!("{} opened after that", training.validation_rows));
+        let known_to = training.known_to.map_or_else(|| "–".to_owned(), day);
+        row(
+            "  validation",
+            format!("{} opened after that, up to {known_to}: the model knows these, too", training.validation_rows),
+        );
         row("  left out of the fit", format!("{}, the most unusual of both", training.trimmed_rows));
-        row("  test", format!("{} opened after those", training.test_rows));
+        let newest = training.test_rows;
+        row(
+            "  test",
+            format!("the newest {newest} of {rows}, since {known_to}, only measured: the model does not know them"),
+        );
         let metric = |name: &str| self.summary.metric(name);
         row("epochs", format!("{}", metric("epochs")));
         let errors = ["training_error", "validation_error", "test_error"].map(|name| format!("{:.4}", metric(name)));
@@ -193,6 +207,7 @@ mod tests {
         let table = |bands: Bands, share: f64| {
             let training = Training {
                 from: 0,
+                known_to: Some(86_400_000),
                 older_rows: 0,
                 rows: 70,
                 run: String::new(),
@@ -219,6 +234,8 @@ mod tests {
         let usual = table(Bands::default(), 0.09);
         assert!(usual.contains("9.0% (5% were so") && usual.contains("(1% were so"), "{usual}");
         assert!(!usual.contains("train again"), "{usual}");
+        assert!(usual.contains("15 opened after that, up to 1970-01-02: the model knows these"), "{usual}");
+        assert!(usual.contains("the newest 15 of 100, since 1970-01-02, only measured"), "{usual}");
         assert!(table(Bands::default(), 0.11).contains("train again"));
         let narrow = table(Bands { unusual: 98.0, very_unusual: 99.5 }, 0.05);
         assert!(narrow.contains("5.0% (2% were so") && narrow.contains("(0.5% were so"), "{narrow}");

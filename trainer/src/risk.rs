@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use prowl_model::{Candidate, Linear, Member, RiskHead, RiskInfo, Term, Trees};
 
 use crate::boost::{self, Binned, Growth};
+use crate::figures::{self, Figure, Judged};
 use crate::logistic::{self, Prior};
 use crate::{Outcome, TrainError, curves};
 use calibrated::Calibrated;
@@ -59,6 +60,24 @@ pub struct Rows<'a> {
     pub times: Vec<i64>,
     /// What became of each row.
     pub outcomes: Vec<Outcome>,
+}
+
+/// A head that was fitted.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The head.
+    pub head: RiskHead,
+    /// What it says of itself.
+    pub info: RiskInfo,
+    /// The later slices, as the candidate that was chosen scored them before.
+    later: Vec<Judged>,
+}
+
+impl Fitted {
+    /// AUC of the candidate that was chosen on the later slices, each counting by its positive rows.
+    pub fn auc(&self, seed: u64) -> Figure {
+        figures::auc(&self.later, seed).expect("each slice has rows of both kinds")
+    }
 }
 
 /// Why there is no head.
@@ -140,7 +159,7 @@ pub fn fit(
     origin: i64,
     seed: u64,
     watch: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Result<(RiskHead, RiskInfo), NoHead>, TrainError> {
+) -> Result<Result<Fitted, NoHead>, TrainError> {
     let known = Known::of(rows, origin);
     let positives = known.outcomes.iter().filter(|outcome| **outcome).count();
     let negatives = known.outcomes.len() - positives;
@@ -180,7 +199,11 @@ pub fn fit(
         reverted: positives as u64,
         rows: known.outcomes.len() as u64,
     };
-    Ok(Ok((head, info)))
+    let rows = |(fold, scores): (&Fold, &Vec<f32>)| {
+        Judged::scores(scores.iter().map(|&score| f64::from(score)).zip(fold.outcomes.iter().copied()))
+    };
+    let later = folds.iter().zip(&judged[chosen].scores).map(rows).collect();
+    Ok(Ok(Fitted { head, info, later }))
 }
 
 /// Rows with an outcome that was known, in the order of time.

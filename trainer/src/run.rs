@@ -256,7 +256,10 @@ async fn make(
     stop: Arc<AtomicBool>,
 ) -> Result<(Model, String, Option<Backtest>, Feedback), TrainError> {
     let mut feedback = Feedback::of(store).await?;
+    let mut progress = Progress::of_parts(&config.settings);
+    progress.tick("reading the features");
     let data = read::read(run, config.settings.most_rows, &mut feedback).instrument(info_span!("read")).await?;
+    progress.finish();
     let last = last_model(store, &data.features_digest).await;
     let origin =
         Origin { run: run.name().to_owned(), run_digest: run.digest().to_owned(), version: draft.name().to_owned() };
@@ -325,7 +328,7 @@ async fn learn_until(
             .backtest
             .then(|| backtest::shown(&data, origin.run.clone(), backtest::FOLDS, &settings, &mut || watch()))
             .transpose()?;
-        let (mut progress, mut course) = (Progress::new(&settings), Course::default());
+        let (mut progress, mut course) = (Progress::of_parts(&settings), Course::default());
         let model = learn(&data, &settings, origin, &mut |step| {
             progress.show(step);
             course.add(step);
@@ -340,10 +343,12 @@ async fn learn_until(
         let model = Model::from_parts(parts)?;
         let bytes = Bytes::from(model.to_bytes()?);
         let digest = digest(&bytes);
+        progress.tick("report");
         let findings = info_span!("report")
             .in_scope(|| Findings::of(&data, &model, digest.clone(), &settings, course, last, &watch))?;
         let (report, card) = (page::page(&findings), card::card(&findings));
         let panel = panel::to_bytes(&data, &model)?;
+        progress.finish();
         Ok(Learnt { model, bytes, digest, panel, report, card, backtest })
     });
     learning.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))

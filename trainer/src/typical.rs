@@ -48,8 +48,8 @@ pub(crate) fn describe(data: &Dataset, scaler: &Scaler, groups: &[Vec<usize>], o
     let describe = |(group, words): (&Vec<usize>, Vec<String>)| {
         let features = spreads.typical(group);
         // A single word tells little, and no word nothing.
-        let by_feature = features.iter().take(usize::from(words.len() < 2));
-        let name = words.iter().take(NAMING).chain(by_feature).cloned().collect::<Vec<_>>().join(", ");
+        let by_feature = features.iter().take(usize::from(words.len() < 2)).map(|told| naming(told));
+        let name = words.iter().take(NAMING).cloned().chain(by_feature).collect::<Vec<_>>().join(", ");
         let example = |&row: &usize| format!("{}#{}", data.repository(row), data.number(row));
         ClusterInfo {
             examples: group.iter().take(EXAMPLES).map(example).collect(),
@@ -175,6 +175,17 @@ fn told(about: &str, difference: f64) -> String {
     }
 }
 
+/// The same within a sentence, as the name of a group.
+fn naming(told: &str) -> String {
+    let Some((how, about)) = told.split_once(": ") else { return told.to_owned() };
+    let how = match how {
+        "often" => "more often",
+        "seldom" => "less often",
+        more => more,
+    };
+    format!("{about}: {how} than elsewhere")
+}
+
 #[cfg(test)]
 mod tests {
     use prowl_model::FeatureInfo;
@@ -247,7 +258,8 @@ mod tests {
         let (data, bumps, _) = data();
         let all: Vec<usize> = (0..40).collect();
         let info = describe(&data, &scale::fit(&data, &all), &[vec![11]], &all).remove(0);
-        assert_eq!((info.words.len(), info.name.as_str()), (0, "less: lines changed"));
+        assert_eq!((info.words.len(), info.name.as_str()), (0, "lines changed: less than elsewhere"));
+        assert_eq!(naming("often: the author is a bot"), "the author is a bot: more often than elsewhere");
         assert!(bumps.iter().all(|&row| words_of(data.title(row)).len() == 2), "bump and serde");
         assert_eq!(
             words_of("Übung, A re-run of 'X11'; don't 'ab' ab1 \u{202e}").into_iter().collect::<Vec<_>>(),

@@ -192,12 +192,18 @@ async fn a_run_becomes_a_model() {
     let (said, table) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{table}");
 
+    for part in ["reading the features", "fit 1 of 2, epoch 1 of at most 12", "fit 2 of 2", "category head", "report"] {
+        let line = format!("\"message\":\"{part}");
+        assert!(table.lines().any(|told| told.starts_with('{') && told.contains(&line)), "{part}: {table}");
+    }
+
     let (folder, model) = place.latest().await;
     let metadata = model.metadata();
     assert_eq!(metadata.version, folder.name());
     assert_eq!((metadata.training.run.as_str(), metadata.training.run_digest.as_str()), (run.name(), run.digest()));
     assert_eq!((metadata.training.rows, metadata.training.validation_rows, metadata.training.test_rows), (168, 36, 36));
     assert_eq!(metadata.training.trimmed_rows, 3);
+    assert_eq!(metadata.training.known_to, Some(1_700_000_000_000 + 203 * 86_400_000));
     assert_eq!(metadata.features.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), FEATURES);
     assert_eq!(
         (metadata.features_digest.as_str(), metadata.categories.as_slice()),
@@ -265,6 +271,11 @@ async fn a_run_becomes_a_model() {
     assert_eq!((&said["version"], &said["digest"]), (&json!(folder.name()), &manifest.details["model_digest"]));
     assert_eq!(said["metrics"], manifest.details["metrics"]);
     assert!(table.contains("reconstruction error") && table.contains("168 opened 2023-11-14 to"), "{table}");
+    assert!(
+        table.contains(&format!("report: {}report.html (the most unusual of the newest, and why)\n", folder.url())),
+        "{table}"
+    );
+    assert!(table.contains("the newest 36 of 240, since 2024-06-04, only measured"), "{table}");
     assert!(
         table.contains(&format!("next: prowl-inference --store {} --model latest --insecure", place.url())),
         "{table}"

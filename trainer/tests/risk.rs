@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use prowl_model::{Member, RiskHead, RiskInfo};
 use prowl_trainer::Outcome;
 use prowl_trainer::figures::Judged;
-use prowl_trainer::risk::{self, NoHead, Rows};
+use prowl_trainer::risk::{self, Fitted, NoHead, Rows};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -57,6 +57,10 @@ impl World {
 
     /// The head of the first rows, as known when the one after them came.
     fn fit(&self, count: usize) -> Result<(RiskHead, RiskInfo), NoHead> {
+        self.fitted(count).map(|fitted| (fitted.head, fitted.info))
+    }
+
+    fn fitted(&self, count: usize) -> Result<Fitted, NoHead> {
         risk::fit(&self.rows(count), Self::time(count), 1, &mut || ControlFlow::Continue(())).unwrap()
     }
 
@@ -105,6 +109,19 @@ fn a_rate_that_rises_is_followed() {
     let told: f32 = world.values[later.clone()].iter().map(|values| head.probability(values)).sum();
     let were = world.outcomes[later].iter().filter(|outcome| outcome.reverted_at.is_some()).count() as f32;
     assert!((told / were - 1.0).abs() < 0.12, "{told} told, {were} were");
+}
+
+/// On the slices that it was chosen by, with an interval that tells knowledge from chance.
+#[test]
+fn what_is_learnt_of_nothing_ranks_by_chance() {
+    let known = World::new(&["a", "b"], 4_000, |x| x[0] - 2.0).fitted(4_000).unwrap();
+    let auc = known.auc(1);
+    // The truth itself has 0.75.
+    assert!(auc.low > 0.65 && auc.low < auc.value && auc.value < auc.high, "{auc:?}");
+    let chosen = known.info.candidates.iter().find(|candidate| candidate.members == known.info.members).unwrap();
+    assert!((auc.value - chosen.auc).abs() < 1e-9, "{auc:?} {chosen:?}");
+    let chance = World::new(&["a", "b"], 4_000, |_| -2.0).fitted(4_000).unwrap().auc(1);
+    assert!(chance.low < 0.53 && chance.high - chance.low < 0.12, "{chance:?}");
 }
 
 #[test]
@@ -173,7 +190,8 @@ fn labels_of_the_future_are_not_learnt() {
     let origin = World::time(3_000);
     let fit = |outcomes: Vec<Outcome>| {
         let rows = Rows { outcomes, ..world.rows(3_000) };
-        risk::fit(&rows, origin, 1, &mut || ControlFlow::Continue(())).unwrap().unwrap()
+        let fitted = risk::fit(&rows, origin, 1, &mut || ControlFlow::Continue(())).unwrap().unwrap();
+        (fitted.head, fitted.info)
     };
     let usual = fit(world.outcomes.clone());
     let mut shuffled = world.outcomes.clone();

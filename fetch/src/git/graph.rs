@@ -3,10 +3,13 @@
 
 use std::collections::HashMap;
 
+use prowl_features::commit_key;
+
 use super::{
     author::{Author, Logins},
     command::Git,
     id::Key,
+    main_line,
 };
 use crate::{Error, outlet::Outlet};
 
@@ -28,6 +31,8 @@ pub(crate) struct Graph {
     /// Of everybody who wrote a commit.
     pub logins: Logins,
     authors: Vec<Author>,
+    /// The first 16 digits of every commit's name, ascending.
+    names: Vec<u64>,
 }
 
 /// One commit of the whole history. One that is named as a parent only lies below the edge of a shallow clone.
@@ -53,8 +58,14 @@ impl Graph {
     /// Reads the graph of `head` and looks at each branch that was merged into its main line: the commits that a merge
     /// brought are those that no earlier commit of the main line reaches. Every commit is visited once.
     pub(crate) fn read(git: &Git, head: &str, outlet: &Outlet) -> Result<Self, Error> {
-        let (commits, authors) = Commits::read(git, head, outlet)?;
-        Ok(Self { branches: commits.branches(), logins: Logins::of(&authors), authors })
+        let (commits, authors, names) = Commits::read(git, head, outlet)?;
+        Ok(Self { branches: commits.branches(), logins: Logins::of(&authors), authors, names })
+    }
+
+    /// Whether the name of a commit begins with these digits, left-aligned in 64 bits.
+    pub(crate) fn has(&self, value: u64, digits: u8) -> bool {
+        let from = self.names.partition_point(|&name| name < value);
+        self.names.get(from).is_some_and(|&name| name <= main_line::last(value, digits))
     }
 
     /// Who wrote the last commit of a branch.
@@ -64,8 +75,9 @@ impl Graph {
 }
 
 impl Commits {
-    fn read(git: &Git, head: &str, outlet: &Outlet) -> Result<(Self, Vec<Author>), Error> {
-        let mut graph = Self::default();
+    /// Beside them everybody who wrote one, and the first 16 digits of their names, ascending.
+    fn read(git: &Git, head: &str, outlet: &Outlet) -> Result<(Self, Vec<Author>, Vec<u64>), Error> {
+        let (mut graph, mut names) = (Self::default(), Vec::new());
         let mut places: HashMap<Key, u32> = HashMap::new();
         let mut author_places: HashMap<Author, u32> = HashMap::new();
         let arguments = ["-z", "--encoding=UTF-8", "--format=%H%x00%P%x00%at%x00%an%x00%ae", head];
@@ -86,6 +98,7 @@ impl Commits {
                 })
             };
             let here = place(commit.key());
+            names.extend(commit_key(&commit.to_string()));
             let begin = graph.parents.len() as u32;
             graph.parents.extend(parents.iter().map(|parent| place(parent.key())));
             if parents.len() > 1 {
@@ -98,7 +111,8 @@ impl Commits {
         for (author, place) in author_places {
             authors[place as usize] = author;
         }
-        Ok((graph, authors))
+        names.sort_unstable();
+        Ok((graph, authors, names))
     }
 
     fn branches(&self) -> HashMap<Key, Branch> {

@@ -1,11 +1,11 @@
 //! The main line of a history: which commits stand for pull requests, and which of them are taken back later. Keeps
 //! numbers, hashes and dates only, no text.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prowl_features::{RevertReference, commit_key, title_key};
 
-use super::{command::Git, id::Id, message};
+use super::{command::Git, graph::Graph, id::Id, message};
 use crate::{Error, outlet::Outlet};
 
 /// What the main line says of pull requests.
@@ -19,6 +19,18 @@ pub(crate) struct MainLine {
     pub reverted_at: HashMap<u64, i64>,
     /// Merges whose message names another repository.
     pub foreign: u64,
+    /// What is named by reverts of which it is not found what they take back.
+    unfound: Vec<Unfound>,
+}
+
+/// A commit that stands for no pull request of the main line.
+#[derive(Debug)]
+struct Unfound {
+    /// Place of the revert that names it.
+    place: usize,
+    /// Its first digits, left-aligned in 64 bits, and how many there are.
+    value: u64,
+    digits: u8,
 }
 
 /// One commit that stands for a pull request.
@@ -88,6 +100,7 @@ impl MainLine {
         commits.sort_unstable();
         titles.sort_unstable();
 
+        let mut taking_back = HashSet::new();
         // The oldest first, since that is the one that counts.
         for Revert { place, at, target } in reverts.into_iter().rev() {
             let number = match target {
@@ -97,13 +110,26 @@ impl MainLine {
                 RevertReference::Title(title) => last_before(&titles, title, place),
             };
             // A number may be an issue's, or of a pull request that is merged only later.
-            let Some((number, merge)) = number.and_then(|number| line.merges.get_key_value(&number)) else { continue };
+            let Some((number, merge)) = number.and_then(|number| line.merges.get_key_value(&number)) else {
+                if let RevertReference::Commit(value, digits) = target {
+                    line.unfound.push(Unfound { place, value, digits });
+                }
+                continue;
+            };
             if merge.place > place {
+                taking_back.insert(place);
                 // A clock that was wrong must not take anything back before its merge.
                 line.reverted_at.entry(*number).or_insert(at.max(merge.merged_at));
             }
         }
+        line.unfound.retain(|unfound| !taking_back.contains(&unfound.place));
         Ok(line)
+    }
+
+    /// Reverts of which it is not found what they take back, since the history does not have the commit that they name.
+    pub(crate) fn lost_reverts(&self, graph: &Graph) -> u64 {
+        let lost = self.unfound.iter().filter(|unfound| !graph.has(unfound.value, unfound.digits));
+        lost.map(|unfound| unfound.place).collect::<HashSet<_>>().len() as u64
     }
 
     /// Leaves out the oldest commit: where a shallow clone ends, git shows every file as new.
@@ -115,14 +141,18 @@ impl MainLine {
 
 /// The pull request whose commit begins with these digits, of those older than `place`, unless two do.
 fn unique(commits: &[Known], value: u64, digits: u8, place: usize) -> Option<u64> {
-    let rest = u64::MAX.checked_shr(4 * u32::from(digits)).unwrap_or(0);
     let from = commits.partition_point(|known| known.key < value);
-    let alike = commits[from..].iter().take_while(|known| known.key <= value | rest);
+    let alike = commits[from..].iter().take_while(|known| known.key <= last(value, digits));
     let mut found = alike.filter(|known| known.place > place);
     match (found.next(), found.next()) {
         (Some(known), None) => Some(known.number),
         _ => None,
     }
+}
+
+/// The last name, by its first 16 digits, that begins with these.
+pub(crate) fn last(value: u64, digits: u8) -> u64 {
+    value | u64::MAX.checked_shr(4 * u32::from(digits)).unwrap_or(0)
 }
 
 /// The newest pull request with that title, of those older than `place`.

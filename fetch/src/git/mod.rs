@@ -109,6 +109,13 @@ pub(crate) fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error
     if authors_by_name > 0 {
         notes.push(format!("pull requests of an author known by name only, not by login: {authors_by_name}"));
     }
+    let lost_reverts = line.lost_reverts(&graph);
+    if lost_reverts > 0 {
+        notes.push(format!(
+            "reverts of a commit that this history does not have: {lost_reverts}; prowl-preprocess --reverts tells of \
+             them otherwise"
+        ));
+    }
     if line.foreign > 0 {
         notes.push(format!("{} merges of other repositories' pull requests are left out", line.foreign));
     }
@@ -124,6 +131,7 @@ pub(crate) fn read(config: &Config, outlet: &mut Outlet) -> Result<Origin, Error
             ("reverted".to_owned(), reverted),
             ("authors_by_name".to_owned(), authors_by_name),
             ("foreign_merges".to_owned(), line.foreign),
+            ("lost_reverts".to_owned(), lost_reverts),
         ]),
         side_file: None,
         notes,

@@ -151,6 +151,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
             schema: SCHEMA,
             training: Training {
                 from: rows_time(0),
+                known_to: Some(rows_time(COUNT as usize - 1)),
                 older_rows: 0,
                 rows: COUNT,
                 run: "20240901T000000Z".to_owned(),

@@ -40,6 +40,7 @@ pub(crate) const FEATURES: [&str; 4] = ["plain", "heavy", "flag", "never"];
 fn training() -> Training {
     Training {
         from: 1,
+        known_to: Some(3),
         older_rows: 0,
         rows: 70,
         run: "20261124T214500Z".into(),

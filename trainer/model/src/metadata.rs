@@ -66,6 +66,10 @@ pub struct FeatureInfo {
 pub struct Training {
     /// When the first pull request of the training slice was opened.
     pub from: i64,
+    /// When the newest pull request was opened that the final fit knows, the last of the validation slice; `None` in
+    /// models of earlier versions.
+    #[serde(default)]
+    pub known_to: Option<i64>,
     /// Pull requests of the run that were left out because they are older than those of the training slice.
     pub older_rows: u64,
     /// Pull requests in the training slice.
@@ -131,6 +135,14 @@ pub struct Details {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn earlier_models_do_not_say_up_to_when_they_know() {
+        let mut training = serde_json::to_value(crate::fixture::parts().metadata.training).unwrap();
+        assert_eq!(training.as_object_mut().unwrap().remove("known_to"), Some(3.into()));
+        let training: Training = serde_json::from_value(training).unwrap();
+        assert_eq!((training.to, training.known_to), (2, None));
+    }
 
     #[test]
     fn bands_begin_where_they_say() {

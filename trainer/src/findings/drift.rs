@@ -18,7 +18,7 @@ const LEAST: f32 = 0.005;
 pub(crate) struct Drift {
     /// Name of that model.
     pub(crate) version: String,
-    /// When the last row of its training slice was opened, in milliseconds since 1970, UTC.
+    /// Up to when it knows pull requests, in milliseconds since 1970, UTC.
     pub(crate) to: i64,
     /// Name of the features run it was learnt from.
     pub(crate) run: String,
@@ -59,7 +59,7 @@ impl Drift {
         let metadata = last.metadata();
         Self {
             version: metadata.version.clone(),
-            to: metadata.training.to,
+            to: metadata.training.known_to.unwrap_or(metadata.training.to),
             run: metadata.training.run.clone(),
             unusual: unusual as f64 / split.test.len() as f64,
             shifts,

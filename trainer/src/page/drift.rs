@@ -20,7 +20,7 @@ fn against(findings: &Findings<'_>, drift: &Drift) -> String {
     let metadata = findings.model.metadata();
     let now = metadata.metrics.get("test_share_unusual").copied().unwrap_or(f64::NAN);
     let mut content = paragraph(&format!(
-        "Model {} was learnt from the features run {}, with a training slice up to {}. It calls {} of this test slice \
+        "Model {} was learnt from the features run {}, up to {}. It calls {} of this test slice \
          unusual, and this model {}.",
         drift.version,
         drift.run,

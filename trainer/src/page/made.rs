@@ -5,7 +5,7 @@ use prowl_page::{Cell, Table, escaped};
 use crate::Settings;
 use crate::findings::Findings;
 
-use super::{count, day};
+use super::{count, day, known_to};
 
 /// All figures of the training by name.
 pub(super) fn figures(findings: &Findings<'_>) -> String {
@@ -34,6 +34,7 @@ pub(super) fn section(findings: &Findings<'_>) -> String {
     row("SHA-256 of its manifest", training.run_digest.clone());
     row("list of features", format!("{} of them, {}", metadata.features.len(), metadata.features_digest));
     row("training slice", format!("{} to {}", day(training.from), day(training.to)));
+    row("learnt up to", known_to(training));
     row("schema of the model file", metadata.schema.to_string());
     row("repositories with percentiles of their own", count(metadata.repositories.len()));
     let mut settings = Table::new("Settings", &["name", "#value"]);

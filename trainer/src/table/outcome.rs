@@ -90,7 +90,7 @@ pub(super) fn score(config: &TableConfig, label: &str) -> Result<OutcomeReport, 
         .map_err(TableError::Learn)
     };
     let no_head = |reason| TableError::NoHead { file: config.input.clone(), label: label.to_owned(), reason };
-    let (head, info) = fit(&known)?.map_err(no_head)?;
+    let risk::Fitted { head, info, .. } = fit(&known)?.map_err(no_head)?;
     let constant = input.constant(&known, true);
     if constant.len() == input.names.len() {
         return Err(TableError::NothingVaries { file: config.input.clone(), rows: known.len() });
@@ -103,7 +103,7 @@ pub(super) fn score(config: &TableConfig, label: &str) -> Result<OutcomeReport, 
         _ => {
             let (oldest, newest) = known.split_at((OLDEST * known.len() as f64) as usize);
             match fit(oldest)? {
-                Ok((head, _)) => measure(&head, &input, newest, MeasuredOn::Newest, config.settings.seed),
+                Ok(fitted) => measure(&fitted.head, &input, newest, MeasuredOn::Newest, config.settings.seed),
                 Err(reason) => Err(format!("of the oldest {} rows {reason}", oldest.len())),
             }
         }
