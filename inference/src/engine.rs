@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Instant};
 use bytes::Bytes;
 use prost_types::Timestamp;
 use prowl_features::{
-    Category, FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest,
+    Category, FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest, repository_key,
 };
 use prowl_model::{Band, ClusterInfo, Model, Reference, RiskInfo, Score, Vector};
 use prowl_proto::v1;
@@ -27,6 +27,19 @@ struct Judge {
     /// The name of its folder.
     folder: String,
     reasons: Reasons,
+    /// Places of the repositories that have percentiles of their own, by the key of their names.
+    repositories: HashMap<u64, usize>,
+}
+
+impl Judge {
+    /// A repository's name as the model spells it: GitHub takes no account of case, and the model does.
+    fn spelled<'a>(&'a self, repository: &'a str) -> &'a str {
+        let known = &self.model.metadata().repositories;
+        if known.binary_search_by(|name| name.as_str().cmp(repository)).is_ok() {
+            return repository;
+        }
+        self.repositories.get(&repository_key(repository)).map_or(repository, |&place| &known[place])
+    }
 }
 
 /// What is known of the past of all repositories.
@@ -109,6 +122,7 @@ impl Engine {
             },
             folder,
             reasons: Reasons::new(&model, reasons),
+            repositories: metadata.repositories.iter().map(|name| repository_key(name)).zip(0..).collect(),
             model,
         };
         Self { judge: Arc::new(judge), past: Arc::new(past) }
@@ -216,7 +230,7 @@ impl Engine {
             values,
             tokens: &vector.tokens,
             kind_tokens: &vector.kind_tokens,
-            repository: Some(repository),
+            repository: Some(self.judge.spelled(repository)),
         });
         let sound = |(score, (_, repository, _)): (Score, &(&FeatureVector, &str, bool))| {
             let is_number = score.anomaly.is_finite() && score.percentile.is_finite();

@@ -338,6 +338,21 @@ async fn of_a_repository_never_seen_nothing_is_known() {
     assert_eq!(answer.unknown_features as usize, answer.features.iter().filter(|value| value.is_nan()).count());
 }
 
+#[tokio::test]
+async fn a_repository_is_the_same_in_any_case() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let mut client = server.client().await;
+    let mut document = odd_document();
+    let known = client.score(request(&document)).await.unwrap().into_inner();
+    assert_eq!(known.reference(), v1::Reference::Repository);
+    document["base"]["repo"]["full_name"] = json!("TideWorks/HARBOUR");
+    let alike = client.score(request(&document)).await.unwrap().into_inner();
+    assert_eq!(alike.repository, "TideWorks/HARBOUR", "it is named as it was asked for");
+    let answer = ScoreResponse { repository: known.repository.clone(), elapsed: known.elapsed, ..alike };
+    assert_eq!(answer, known);
+}
+
 /// In the one repository that the model learnt from no change comes from a fork. In another they may all do.
 #[tokio::test]
 async fn what_never_varied_where_the_model_learnt_is_no_reason_elsewhere() {
