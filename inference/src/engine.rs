@@ -5,12 +5,12 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Instant};
 use bytes::Bytes;
 use prost_types::Timestamp;
 use prowl_features::{
-    Category, FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest,
+    Category, FEATURES, Facts, Feature, FeatureVector, Group, History, Ledger, Profiles, PullRequest, repository_key,
 };
 use prowl_model::{Band, ClusterInfo, Model, Reference, RiskInfo, Score, Vector};
 use prowl_proto::v1;
 
-use crate::{category::category, error::Error, reasons::Reasons, task::Task};
+use crate::{category::category, error::Error, lacking::Lacking, reasons::Reasons, task::Task};
 
 /// A verified model with the histories that it looks up. It never changes, so any number of calls use it at one time; a
 /// newer model or newer histories make a new one.
@@ -27,6 +27,19 @@ struct Judge {
     /// The name of its folder.
     folder: String,
     reasons: Reasons,
+    /// Places of the repositories that have percentiles of their own, by the key of their names.
+    repositories: HashMap<u64, usize>,
+}
+
+impl Judge {
+    /// A repository's name as the model spells it: GitHub takes no account of case, and the model does.
+    fn spelled<'a>(&'a self, repository: &'a str) -> &'a str {
+        let known = &self.model.metadata().repositories;
+        if known.binary_search_by(|name| name.as_str().cmp(repository)).is_ok() {
+            return repository;
+        }
+        self.repositories.get(&repository_key(repository)).map_or(repository, |&place| &known[place])
+    }
 }
 
 /// What is known of the past of all repositories.
@@ -69,6 +82,8 @@ pub struct Answer {
     pub vector: FeatureVector,
     /// The beginning of the title, where it is known.
     pub title: Option<String>,
+    /// Whether its history holds what happened since it was opened.
+    pub is_past: bool,
 }
 
 /// What is to be judged, and what is said beside the judgement.
@@ -109,6 +124,7 @@ impl Engine {
             },
             folder,
             reasons: Reasons::new(&model, reasons),
+            repositories: metadata.repositories.iter().map(|name| repository_key(name)).zip(0..).collect(),
             model,
         };
         Self { judge: Arc::new(judge), past: Arc::new(past) }
@@ -133,6 +149,12 @@ impl Engine {
     /// The model.
     pub fn model(&self) -> &Model {
         &self.judge.model
+    }
+
+    /// When the last pull request was opened of which the model knows.
+    pub(crate) fn known_to(&self) -> Timestamp {
+        let training = &self.model().metadata().training;
+        timestamp(training.known_to.unwrap_or(training.to))
     }
 
     /// The histories.
@@ -216,7 +238,7 @@ impl Engine {
             values,
             tokens: &vector.tokens,
             kind_tokens: &vector.kind_tokens,
-            repository: Some(repository),
+            repository: Some(self.judge.spelled(repository)),
         });
         let sound = |(score, (_, repository, _)): (Score, &(&FeatureVector, &str, bool))| {
             let is_number = score.anomaly.is_finite() && score.percentile.is_finite();
@@ -246,10 +268,12 @@ impl Engine {
             warnings,
         } = about;
         let metadata = model.metadata();
+        let is_history_known = history_source != v1::HistorySource::None;
+        let lacking = Lacking::of(&vector, &model.parts().scaler.columns, is_history_known);
         let counted_up_to = history_as_of.filter(|as_of| created_at.is_some_and(|created_at| *as_of >= created_at));
         let mut response = v1::ScoreResponse {
-            missing_fields: vector.missing_fields().into_iter().map(str::to_owned).collect(),
-            unknown_features: vector.values.iter().filter(|value| value.is_nan()).count() as u32,
+            missing_fields: lacking.fields.into_iter().map(str::to_owned).collect(),
+            unknown_features: lacking.features as u32,
             repository,
             number,
             created_at: created_at.map(timestamp),
@@ -288,7 +312,7 @@ impl Engine {
             response.risk_reasons.clear();
             response.reference = v1::Reference::Unspecified.into();
         }
-        Answer { response, vector, title }
+        Answer { response, vector, title, is_past: counted_up_to.is_some() }
     }
 
     /// Describes the model.
@@ -310,7 +334,7 @@ impl Engine {
                 rows: metadata.training.rows,
                 validation_rows: metadata.training.validation_rows,
                 from: Some(timestamp(metadata.training.from)),
-                to: Some(timestamp(metadata.training.to)),
+                to: Some(self.known_to()),
             }),
             risk_bands: metadata
                 .risk

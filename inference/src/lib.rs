@@ -8,7 +8,7 @@
 //!
 //! Every request comes through the [door](crate::server), which knows who may ask and counts what came of it.
 //!
-//! Both ports are open from the start and, once the secrets are read, say that they are not ready; a model is then loaded from
+//! Both ports are open once the secrets are read, and say that they are not ready; a model is then loaded from
 //! the store, verified and warmed up. Each answer comes from one [`engine::Engine`], which never changes once it is made: no
 //! call waits for a lock. A newer model, or newer histories, make another engine, which takes its place between two calls.
 //!
@@ -29,6 +29,7 @@ mod following;
 mod grpc;
 mod guard;
 mod http;
+mod lacking;
 mod line;
 pub mod loading;
 mod observe;

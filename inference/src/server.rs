@@ -34,15 +34,13 @@ use crate::{
 /// wait with the client.
 const STREAMS_A_PLACE: usize = 4;
 
-/// Serves until `signal` ends, then drains. Both ports are open from the start and answer once the secrets are read; health and
-/// readiness say no until the model is loaded and warm, and again from the signal on.
+/// Serves until `signal` ends, then drains. Both ports are open as soon as the secrets are read; health and readiness say no until
+/// the model is loaded and warm, and again from the signal on.
 ///
 /// # Errors
-/// A port cannot be opened, the model cannot be loaded, or requests were still running when the drain timed out.
+/// The secrets do not tell who may ask, a port cannot be opened, the model cannot be loaded, or requests were still running when
+/// the drain timed out.
 pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> anyhow::Result<()> {
-    let (grpc, http) = (bind("--grpc-addr", config.grpc).await?, bind("--http-addr", config.http).await?);
-    tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "listening");
-
     let names = [&Store::SECRETS[..], &[guard::SECRET], &tls::SECRETS, &webhook::SECRETS].concat();
     let mut signal = pin!(signal);
     let secrets = tokio::select! {
@@ -60,6 +58,9 @@ pub async fn run(config: Config, signal: impl Future<Output = &'static str>) -> 
         )
     })?;
     warn_of_plain_tokens(&config, tls.is_some());
+    // What nobody could use is told before a port that is taken.
+    let (grpc, http) = (bind("--grpc-addr", config.grpc).await?, bind("--http-addr", config.http).await?);
+    tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "listening");
 
     let health = tonic_health::server::HealthReporter::new();
     let readiness = Readiness::new(health.clone()).await;

@@ -69,9 +69,12 @@ impl Observer {
     pub(crate) fn answered(&self, engine: &Engine, answer: Answer) -> v1::ScoreResponse {
         self.shared.metrics.answered(&answer.response);
         self.shared.recent.keep(&answer);
-        let Answer { response, vector, .. } = answer;
+        let Answer { response, vector, is_past, .. } = answer;
         if response.band() != v1::Band::Unspecified {
-            self.shared.drift.count(engine, &vector.values);
+            // What a history counts of later days looks like drift, and is none.
+            if !is_past {
+                self.shared.drift.count(engine, &vector.values);
+            }
             if let Some(shadow) = &self.shared.shadow {
                 shadow.offer(engine, &response, vector);
             }

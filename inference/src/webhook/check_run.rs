@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use prost_types::Timestamp;
 use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, ScoreResponse};
 
-use crate::words::{among, day, of_risk, probability, turns};
+use crate::words::{among, day, of_risk, probability, turns, usual};
 
 /// Longest text that GitHub takes, in characters; no text has fewer bytes than characters.
 const LONGEST: usize = 65_535;
@@ -19,9 +20,9 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Tells an answer.
-    pub(super) fn of(response: &ScoreResponse) -> Self {
-        Self { title: title(response), summary: bounded(summary(response)) }
+    /// Tells an answer; `known_to` is the end of what its model knows.
+    pub(super) fn of(response: &ScoreResponse, known_to: &Timestamp) -> Self {
+        Self { title: title(response), summary: bounded(summary(response, known_to)) }
     }
 }
 
@@ -41,7 +42,7 @@ fn title(response: &ScoreResponse) -> String {
     title
 }
 
-fn summary(response: &ScoreResponse) -> String {
+fn summary(response: &ScoreResponse, known_to: &Timestamp) -> String {
     let mut parts = vec![match (band(response), among(response)) {
         (Some(band), Some(among)) => format!("**{band}**: more unusual than {among}."),
         _ => "**Not judged**: the pull request does not say what changes.".to_owned(),
@@ -52,7 +53,8 @@ fn summary(response: &ScoreResponse) -> String {
     if !response.reasons.is_empty() {
         let reasons = response.reasons.iter();
         let sentences = reasons.map(|reason| (percent(reason.contribution), &*reason.sentence));
-        parts.push(list("Unlike the usual (with the share of the score), it", sentences));
+        let title = format!("Unlike {} (with the share of the score), it", usual(Some(known_to)));
+        parts.push(list(&title, sentences));
     }
     if !response.risk_reasons.is_empty() {
         let reasons = response.risk_reasons.iter();
@@ -122,7 +124,7 @@ fn notes(response: &ScoreResponse) -> Vec<String> {
 fn origin(response: &ScoreResponse) -> String {
     let model = response.model.as_ref();
     let model = model.map(|model| format!("Model {}, digest {}", code(&model.version), code(&model.digest)));
-    let history = response.history_as_of.as_ref().map(|time| format!("history up to {}", day(time)));
+    let history = response.history_as_of.as_ref().map(|time| format!("history of this repository up to {}", day(time)));
     model.into_iter().chain(history).collect::<Vec<_>>().join(", ")
 }
 
@@ -206,9 +208,14 @@ mod tests {
         }
     }
 
+    /// As [`Output::of`], with an end of what the model knows.
+    fn output(response: &ScoreResponse) -> Output {
+        Output::of(response, &Timestamp { seconds: 1_554_076_800, nanos: 0 })
+    }
+
     #[test]
     fn an_answer_reads_well() {
-        let Output { title, summary } = Output::of(&answer());
+        let Output { title, summary } = output(&answer());
         assert_eq!(
             title,
             "Very unusual: more so than 99.9% of pull requests of this repository; risk 12.0%, a band in which 8.2% were \
@@ -221,7 +228,7 @@ mod tests {
 
 **Kind**: docs as declared, but it looks like **fix** (81%)
 
-Unlike the usual (with the share of the score), it
+Unlike the changes up to 2019-04-01 (with the share of the score), it
 
 - **30%** adds 4,200 lines (usual: 6 lines)
 
@@ -233,7 +240,7 @@ _Not known, and left out: requested\\_reviewers._
 
 _What is usual, and what is risky, was learnt from other repositories._
 
-Model `20261124T214500Z`, digest `{}`, history up to 2023-11-14
+Model `20261124T214500Z`, digest `{}`, history of this repository up to 2023-11-14
 
 This check helps a reviewer and blocks nothing.",
             "ab".repeat(32)
@@ -243,7 +250,7 @@ This check helps a reviewer and blocks nothing.",
 
     #[test]
     fn what_is_not_judged_shows_no_percentile() {
-        let Output { title, summary } = Output::of(&ScoreResponse::default());
+        let Output { title, summary } = output(&ScoreResponse::default());
         assert!(title.starts_with("Not judged") && summary.starts_with("**Not judged**"), "{title} {summary}");
         assert!(!title.contains('%') && !summary.contains('%'));
     }
@@ -256,7 +263,7 @@ This check helps a reviewer and blocks nothing.",
         response.category.as_mut().unwrap().name = hostile.into();
         response.model.as_mut().unwrap().version = hostile.into();
         response.cluster = Some(Cluster { name: hostile.into(), ..Cluster::default() });
-        let Output { summary, .. } = Output::of(&response);
+        let Output { summary, .. } = output(&response);
         let outside: String = summary.split('`').step_by(2).collect();
         assert!(!outside.contains('<') && !outside.contains("\n#") && !outside.contains("@team"), "{summary}");
         assert!(outside.contains(r"\!\[a\](https://evil.example) @"), "{summary}");
@@ -269,7 +276,7 @@ This check helps a reviewer and blocks nothing.",
     fn it_is_no_longer_than_github_takes() {
         let mut response = answer();
         response.reasons[0].sentence = "é".repeat(LONGEST);
-        let Output { summary, .. } = Output::of(&response);
+        let Output { summary, .. } = output(&response);
         assert!((LONGEST - 8..=LONGEST).contains(&summary.len()) && summary.ends_with('…'), "{}", summary.len());
     }
 }

@@ -71,7 +71,8 @@ impl Worker {
 
     async fn score(&self, document: String) -> Result<Output, Error> {
         let engine = self.readiness.engine()?;
-        self.scorer.score(&engine, Asked::Json(document.into())).await.map(|response| Output::of(&response))
+        let response = self.scorer.score(&engine, Asked::Json(document.into())).await?;
+        Ok(Output::of(&response, &engine.known_to()))
     }
 }
 

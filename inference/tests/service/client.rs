@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
+    process::Output,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -12,11 +13,12 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
+use prowl_model::Model;
 use serde_json::{Value, json};
 
 use crate::{
     certificates::Certificates,
-    fixture::{REPOSITORY, TempStore, document, odd_document},
+    fixture::{REPOSITORY, TempStore, document, made, odd_document, risky_model},
     programs::{Server, client, prowl, text},
 };
 
@@ -34,7 +36,8 @@ fn an_answer_for_a_person() {
     assert!(answer.contains("as the model sees it"), "{answer}");
     assert!(answer.contains("is its author's first pull request here"), "{answer}");
     assert_eq!(lines.last(), Some(&"note: no risk is told: too few known reverts"), "{answer}");
-    assert!(answer.contains("model made (") && answer.contains("history up to 2024-"), "{answer}");
+    assert!(answer.contains("\n  because, beside the changes up to 2024-05-09, it\n"), "{answer}");
+    assert!(answer.contains("model made (") && answer.contains("history of this repository up to 2024-"), "{answer}");
     assert!(!answer.contains('\u{1b}'), "no colour where stdout is no terminal: {answer:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
 }
@@ -102,11 +105,81 @@ fn json_lines_for_a_program() {
         } else {
             assert_eq!(answer["number"], index as u64 + 1, "in the order of the input");
             assert!(answer["percentile"].is_number() && answer["model"]["digest"].is_string(), "{answer}");
+            assert_eq!(answer["title"], document(index as u64 + 1)["title"]);
         }
     }
     let told = text(&output.stderr);
     assert!(told.contains("pull-requests.ndjson.gz:20: field `base.repo.full_name`"), "{told}");
     assert!(told.ends_with("error: 39 scored, 1 could not be\n"), "{told}");
+}
+
+#[test]
+fn the_most_unusual_of_several_files_come_first() {
+    let store = TempStore::with_model();
+    let server = Server::ready(&store.url(), &[]);
+    let url = format!("http://{}", server.grpc);
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: Vec<u8>| {
+        let path = directory.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    // As an export has them: parts that are packed, and times of MongoDB.
+    let exported = |mut document: Value| {
+        document["created_at"] = json!({"$date": document["created_at"]});
+        format!("{document}\n")
+    };
+    let first: String = (1..=30).map(|number| exported(document(number))).collect();
+    let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
+    zipped.write_all(first.as_bytes()).unwrap();
+    let second = exported(document(31)) + "{\"number\": 20}\n" + &exported(odd_document());
+    let files = [
+        file("part-00000.json.gz", zipped.finish().unwrap()),
+        file("part-00001.json.zst", zstd::encode_all(second.as_bytes(), 1).unwrap()),
+    ];
+    let asked = |more: &[&str]| prowl(&[&["score", &files[0], &files[1], "--server", &url], more].concat(), b"");
+    let answers = |output: &Output| -> Vec<Value> {
+        let lines = text(&output.stdout);
+        let answers = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        answers.filter(|answer| answer.get("error").is_none()).collect()
+    };
+    let all = asked(&["--json"]);
+    assert!(text(&all.stderr).contains("part-00001.json.zst:2: field `base.repo.full_name`"), "{all:?}");
+    let mut all = answers(&all);
+    assert_eq!(all.len(), 32);
+    let rank = |answer: &Value| (answer["percentile"].as_f64().unwrap(), answer["anomaly"].as_f64().unwrap());
+    // Stable: of equal ones the first of the input comes first.
+    all.sort_by(|a, b| rank(b).partial_cmp(&rank(a)).unwrap());
+    let identity = |answers: &[Value]| answers.iter().map(|answer| answer["number"].clone()).collect::<Vec<_>>();
+
+    let top = asked(&["--json", "--top", "5", "--fail-above", "percentile=0"]);
+    assert_eq!(identity(&answers(&top)), identity(&all[..5]));
+    let told = text(&top.stderr);
+    assert!(told.lines().filter(|line| line.contains("is above 0%")).count() > 5, "all are looked at: {told}");
+    assert!(told.ends_with("error: 32 scored, 1 could not be\n"), "{told}");
+    assert_eq!(top.status.code(), Some(1), "one of them failed");
+
+    let shown = text(&asked(&["--top", "1"]).stdout);
+    assert!(shown.starts_with("tideworks/harbour#121  Quick hack to the login\n"), "{shown}");
+    assert_eq!(shown.matches("tideworks/harbour#").count(), 1, "{shown}");
+    assert_eq!(asked(&["--top", "0"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_risk_that_tells_nothing_is_told_once() {
+    let store = TempStore::empty();
+    let mut parts = risky_model().parts().clone();
+    let measured = [("risk_test_auc", 0.56), ("risk_test_reverted", 7.0), ("risk_test_rows", 878.0)];
+    parts.metadata.metrics = measured.map(|(name, value)| (name.to_owned(), value)).into();
+    store.publish(&Model::from_parts(parts).unwrap().to_bytes().unwrap(), &made().profiles);
+    let server = Server::ready(&store.url(), &[]);
+    let url = format!("http://{}", server.grpc);
+    let input = format!("{}\n{}", document(1), odd_document());
+    let answer = text(&prowl(&["score", "-", "--server", &url], input.as_bytes()).stdout);
+    let weak = "the risk of this model was no better than chance on later pull requests (AUC 0.56, 7 taken back)";
+    assert!(answer.ends_with(&format!("\n\nnote: {weak}\n")), "{answer}");
+    assert_eq!(answer.matches(weak).count(), 1, "{answer}");
+    assert!(text(&prowl(&["model", "--server", &url], b"").stdout).contains(weak));
 }
 
 #[test]
@@ -119,9 +192,11 @@ fn the_model_in_both_forms() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(shown.contains("120 pull requests of run 20240901T000000Z"), "{shown}");
     assert!(shown.contains("no risk") && shown.contains("too few known reverts"), "{shown}");
+    assert!(!shown.contains("validation_error"), "{shown}");
     let output = prowl(&["model", "--server", &url, "--json"], b"");
     let model: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(model["bands"]["very_unusual"], 99.0);
+    assert_eq!(model["metrics"]["validation_error"], 0.25);
     assert_eq!(model["features"][0]["name"], "additions");
 }
 
@@ -420,11 +495,12 @@ fn a_pipeline_stops_at_what_is_above() {
     };
     let stopped = asked("percentile=95", &odd_document());
     assert_eq!(stopped.status.code(), Some(3), "{stopped:?}");
-    assert!(text(&stopped.stderr).contains("is above 95.0"), "{stopped:?}");
-    assert!(text(&stopped.stdout).contains("because it"), "it is still told: {stopped:?}");
+    assert!(text(&stopped.stderr).contains("is above 95%"), "{stopped:?}");
+    assert!(text(&stopped.stdout).contains("because, beside"), "it is still told: {stopped:?}");
     assert_eq!(asked("percentile=99.99", &odd_document()).status.code(), Some(0));
     assert_eq!(asked("risk=0", &odd_document()).status.code(), Some(0), "the model has no such head");
     assert_eq!(asked("churn=9", &odd_document()).status.code(), Some(2));
+    assert_eq!(asked("percentile=0.99", &odd_document()).status.code(), Some(2));
     let mut says_nothing = document(3);
     for field in ["additions", "deletions", "changed_files", "files"] {
         says_nothing.as_object_mut().unwrap().remove(field);

@@ -158,7 +158,7 @@ pub(crate) fn model(version: &str, features_digest: &str) -> Model {
                 run_digest: "0".repeat(64),
                 seed: 1,
                 test_rows: 0,
-                to: rows_time(COUNT as usize - 1),
+                to: rows_time(COUNT as usize / 2),
                 trimmed_rows: 0,
                 validation_rows: COUNT,
             },

@@ -41,6 +41,14 @@ fn drift_is_seen_where_there_is_some() {
         }
     };
     let like: Vec<Value> = (0..240).map(|number| document(1 + number % 120)).collect();
+    send(like[..90].to_vec());
+    assert_eq!(ask(&server, "/v1/drift")["rows"], 0, "the past is scored with what came later");
+    let opened_now = |mut document: Value| {
+        let (_, time) = document["created_at"].as_str().unwrap().split_once('T').unwrap();
+        document["created_at"] = json!(format!("2024-05-10T{time}"));
+        document
+    };
+    let like: Vec<Value> = like.into_iter().map(opened_now).collect();
     send(like.clone());
     let drift = ask(&server, "/v1/drift");
     assert!(drift["rows"].as_u64().unwrap() >= 200, "{}", drift["rows"]);

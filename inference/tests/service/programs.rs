@@ -47,18 +47,18 @@ impl Server {
 
     /// Starts a server with secrets, and waits until it is ready.
     pub(crate) fn with_secrets(store: &str, args: &[&str], secrets: &[(&str, &str)]) -> Self {
-        let server = Self::start_with_secrets(store, args, secrets);
+        let server = Self::start_with_secrets(store, args, secrets).listening();
         server.logged("serving");
         server
     }
 
     /// Starts a server with secrets, by the variables that hold them or tell where they are. It asks for tokens where these are
-    /// among them.
+    /// among them. Its ports are open once they are read, which is not waited for.
     pub(crate) fn start_with_secrets(store: &str, args: &[&str], secrets: &[(&str, &str)]) -> Self {
         let guarded = secrets.iter().any(|(variable, _)| *variable == "API_TOKENS");
         let mut command = if guarded { guarded_command(store, args) } else { command(store, args) };
         command.envs(secrets.iter().copied());
-        Self::run(command)
+        Self::spawn(command)
     }
 
     /// Runs a server that asks for tokens and is given none.
@@ -78,7 +78,11 @@ impl Server {
         server
     }
 
-    fn run(mut command: Command) -> Self {
+    fn run(command: Command) -> Self {
+        Self::spawn(command).listening()
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let (stderr, shared) = (child.stderr.take().unwrap(), Arc::clone(&log));
@@ -90,11 +94,15 @@ impl Server {
             shared.lines.lock().unwrap().1 = true;
             shared.changed.notify_all();
         });
-        let mut server = Self { child, log, grpc: String::new(), http: String::new() };
-        let listening = server.logged("listening");
+        Self { child, log, grpc: String::new(), http: String::new() }
+    }
+
+    /// Waits until its ports are open.
+    fn listening(mut self) -> Self {
+        let listening = self.logged("listening");
         let address = |port: &str| listening[port].as_str().unwrap().to_owned();
-        (server.grpc, server.http) = (address("grpc"), address("http"));
-        server
+        (self.grpc, self.http) = (address("grpc"), address("http"));
+        self
     }
 
     /// Starts a server and waits until it is ready.

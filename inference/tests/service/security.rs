@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -74,6 +74,11 @@ fn without_tokens_it_does_not_start_for_everybody() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = text(&output.stderr);
     assert!(told.contains("api_tokens") && told.contains("--insecure"), "{told}");
+    assert!(!told.contains("listening"), "{told}");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = Server::unguarded(&store.url(), &["--grpc-addr", &taken.local_addr().unwrap().to_string()]);
+    let told = text(&output.stderr);
+    assert!(told.contains("api_tokens") && !told.contains("cannot listen"), "{told}");
     let output = fail_to_start(&store.url(), &["--grpc-addr", "0.0.0.0:0"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(text(&output.stderr).contains("0.0.0.0"), "{output:?}");

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use prowl_platform::arguments::{positive_duration, variable};
+use prowl_platform::arguments::{positive_duration, variable, within};
 use prowl_proto::Bearer;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
@@ -16,6 +16,7 @@ const SERVER: &str = "http://127.0.0.1:50051";
 const EXAMPLES: &str = "\
 Examples:
   prowl score pull-requests.ndjson.gz --json | jq .percentile
+  prowl score --top 10 store/exports/20261124T214500Z/part-*
   prowl model
   prowl feedback octocat/hello-world#7 --reverted
 
@@ -42,11 +43,15 @@ pub(crate) enum Command {
     #[command(after_help = EXAMPLES)]
     Score {
         /// JSON documents, one after another (such as one a line) or in a list; plain, gzip or zstd; `-` reads stdin
-        #[arg(value_name = "FILE")]
-        file: String,
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<String>,
 
-        /// Fails with exit code 3 where a pull request is above it, or is not judged: risk=0.2 is a probability, percentile=99
-        /// how unusual it is; may be given several times
+        /// Shows only so many, the most unusual first, once all are scored
+        #[arg(long, value_name = "COUNT", value_parser = within(1, 10_000))]
+        top: Option<u64>,
+
+        /// Fails with exit code 3 where a pull request is above it, or is not judged, whether --top shows it or not: risk=0.2 is a
+        /// probability, percentile=99 how unusual it is; may be given several times
         #[arg(long, value_name = "FIGURE=MOST", value_parser = Ceiling::parse)]
         fail_above: Vec<Ceiling>,
         #[command(flatten)]

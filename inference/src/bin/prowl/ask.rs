@@ -4,11 +4,14 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use futures::StreamExt;
+use prost_types::Timestamp;
+use prowl_inference::words::weak_risk;
 use prowl_platform::exit;
 use prowl_proto::{
     json::Json,
-    v1::{Band, ScoreResponse, SendFeedbackRequest},
+    v1::{Band, GetModelResponse, ScoreResponse, SendFeedbackRequest},
 };
+use serde::Serialize;
 use tonic::Status;
 
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
     explain, model_text,
     score_text::{self, printable},
     server::Server,
+    top::Top,
 };
 
 /// How many calls are under way at one time.
@@ -31,7 +35,8 @@ pub(crate) struct Scored {
     pub(crate) above: usize,
 }
 
-/// Scores each document and prints its answer, in order. Those above one of `ceilings` are told.
+/// Scores each document and prints its answer, in order, or those that `top` keeps once all are scored. Those above one of
+/// `ceilings` are told, whether they are printed or not.
 ///
 /// # Errors
 /// An answer cannot be printed.
@@ -39,6 +44,7 @@ pub(crate) async fn score(
     server: &Server,
     documents: Documents,
     ceilings: &[Ceiling],
+    mut top: Option<Top>,
     json: bool,
 ) -> anyhow::Result<Scored> {
     let mut answers = documents
@@ -51,19 +57,20 @@ pub(crate) async fn score(
             anyhow::Ok((document, answer))
         })
         .buffered(CALLS);
-    let (mut scored, mut failed, mut above, mut rest, mut riskless) = (0, 0, 0, "", false);
+    let mut printer = Printer::new(server, json);
+    let (mut scored, mut failed, mut above, mut rest) = (0, 0, 0, "");
     while let Some(answer) = answers.next().await {
         match answer {
             Ok((document, Ok(response))) => {
-                if json {
-                    line(&serde_json::to_string(&Json(&response))?)?;
-                } else {
-                    print(&document, &response, scored > 0)?;
-                    riskless |= response.risk.is_none() && response.band() != Band::Unspecified;
-                }
+                let title = document.text.as_deref().ok().and_then(score_text::title);
+                let name = format!("{}#{}", response.repository, response.number);
                 let broken: Vec<_> = ceilings.iter().filter_map(|ceiling| ceiling.broken_by(&response)).collect();
+                match &mut top {
+                    Some(top) => top.take((response, title)),
+                    None => printer.print(&response, title.as_deref()).await?,
+                }
                 for broken in &broken {
-                    complain(&format!("{}#{}: {broken}", response.repository, response.number));
+                    complain(&format!("{name}: {broken}"));
                 }
                 above += usize::from(!broken.is_empty());
                 scored += 1;
@@ -80,13 +87,10 @@ pub(crate) async fn score(
             }
         }
     }
-    // Once, since it is the model that cannot tell; without an answer to this the others still hold.
-    if riskless
-        && let Ok(model) = server.model().await
-        && let Some(reason) = model.missing_heads.get("risk")
-    {
-        shown(&format!("\n{}", score_text::no_risk(reason)))?;
+    for (response, title) in top.map(|top| top.answers).unwrap_or_default() {
+        printer.print(&response, title.as_deref()).await?;
     }
+    printer.end()?;
     if failed > 0 && scored + failed > 1 {
         complain(&format!("{scored} scored, {failed} could not be{rest}"));
     }
@@ -120,10 +124,59 @@ pub(crate) fn complain(message: &str) {
     exit::say(&format_args!("error: {}", printable(message)));
 }
 
-fn print(document: &Document, response: &ScoreResponse, another: bool) -> anyhow::Result<()> {
-    let between = if another { "\n" } else { "" };
-    let title = document.text.as_deref().ok().and_then(score_text::title);
-    shown(&format!("{between}{}", score_text::answer(response, title.as_deref())))
+/// Prints answers, and at the end what is to be said once, since it is the model's.
+struct Printer<'a> {
+    server: &'a Server,
+    json: bool,
+    printed: usize,
+    /// The model as the first answer found it. Without it the answers still hold.
+    model: Option<GetModelResponse>,
+    /// Whether one of them tells a risk, and whether one was judged and tells none.
+    risky: bool,
+    riskless: bool,
+}
+
+/// An answer with the title of its document, by which a person knows it.
+#[derive(Serialize)]
+struct Titled<'a> {
+    #[serde(flatten)]
+    response: Json<'a, ScoreResponse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+}
+
+impl<'a> Printer<'a> {
+    fn new(server: &'a Server, json: bool) -> Self {
+        Self { server, json, printed: 0, model: None, risky: false, riskless: false }
+    }
+
+    async fn print(&mut self, response: &ScoreResponse, title: Option<&str>) -> anyhow::Result<()> {
+        if self.json {
+            return line(&serde_json::to_string(&Titled { response: Json(response), title })?);
+        }
+        if self.printed == 0 {
+            self.model = self.server.model().await.ok();
+        }
+        let between = if self.printed > 0 { "\n" } else { "" };
+        self.printed += 1;
+        self.risky |= response.risk.is_some();
+        self.riskless |= response.risk.is_none() && response.band() != Band::Unspecified;
+        shown(&format!("{between}{}", score_text::answer(response, title, self.known_to(response))))
+    }
+
+    /// The end of what the model knows that gave this answer.
+    fn known_to(&self, response: &ScoreResponse) -> Option<&Timestamp> {
+        let model = self.model.as_ref().filter(|model| model.model == response.model)?;
+        model.training.as_ref()?.to.as_ref()
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        let Some(model) = self.model else { return Ok(()) };
+        let missing = model.missing_heads.get("risk").filter(|_| self.riskless);
+        let missing = missing.map(|reason| format!("no risk is told: {reason}"));
+        let note = missing.or_else(|| weak_risk(&model).filter(|_| self.risky));
+        note.map_or(Ok(()), |note| shown(&format!("\n{}\n", score_text::note(&note))))
+    }
 }
 
 fn refused(document: &Document, status: &Status, json: bool) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! `--fail-above`: what a pull request may have at most, for pipelines that are to stop at more.
 
+use prowl_inference::words::{percentile, probability};
 use prowl_proto::v1::{Reference, ScoreResponse};
 
 /// A figure of an answer and the most that it may be.
@@ -25,8 +26,11 @@ impl Ceiling {
             "percentile" => (Figure::Percentile, 100.0),
             _ => return Err(wrong()),
         };
-        let most = most.parse().ok().filter(|most| (0.0..=highest).contains(most));
-        Ok(Self { figure, most: most.ok_or_else(wrong)? })
+        let most = most.parse::<f32>().ok().filter(|most| (0.0..=highest).contains(most)).ok_or_else(wrong)?;
+        if figure == Figure::Percentile && 0.0 < most && most <= 1.0 {
+            return Err(format!("percentiles go from 0 to 100: write percentile={} for {most}", 100.0 * most));
+        }
+        Ok(Self { figure, most })
     }
 
     /// What to say of an answer that is above, or that judges nothing, since nobody knows then; nothing of others.
@@ -40,12 +44,12 @@ impl Ceiling {
         match figure {
             Figure::Risk => {
                 let risk = response.risk.filter(|risk| *risk > most)?;
-                let [risk, most] = [risk, most].map(|probability| 100.0 * probability);
-                Some(format!("its probability to be taken back, {risk:.1}%, is above {most:.1}%"))
+                let [risk, most] = [risk, most].map(probability);
+                Some(format!("its probability to be taken back, {risk}, is above {most}"))
             }
             Figure::Percentile => {
-                let percentile = response.percentile.filter(|percentile| *percentile > most)?;
-                Some(format!("its percentile, {percentile:.1}, is above {most:.1}"))
+                let reached = percentile(response.percentile.filter(|percentile| *percentile > most)?);
+                Some(format!("its percentile, {reached}, is above {most}%"))
             }
         }
     }
@@ -69,7 +73,8 @@ mod tests {
         assert_eq!(told, "its probability to be taken back, 25.0%, is above 20.0%");
         assert_eq!(risk.broken_by(&response(None, 99.0)), None, "a model without a risk head");
         let percentile = Ceiling::parse("percentile=99").unwrap();
-        assert_eq!(percentile.broken_by(&response(None, 99.5)).unwrap(), "its percentile, 99.5, is above 99.0");
+        let told = percentile.broken_by(&response(None, 99.48)).unwrap();
+        assert_eq!(told, "its percentile, 99.4%, is above 99%", "as an answer tells it");
         for ceiling in [risk, percentile] {
             let told = ceiling.broken_by(&ScoreResponse { reference: 0, ..response(None, 0.0) }).unwrap();
             assert!(told.contains("not judged"), "{told}");
@@ -81,5 +86,7 @@ mod tests {
         for text in ["", "risk", "risk=", "risk=2", "risk=-1", "percentile=101", "churn=1", "risk=NaN", "risk=0.2=1"] {
             assert!(Ceiling::parse(text).is_err(), "{text}");
         }
+        assert!(Ceiling::parse("percentile=0.99").unwrap_err().contains("write percentile=99 "));
+        assert!(Ceiling::parse("percentile=1").is_err() && Ceiling::parse("percentile=0").is_ok());
     }
 }

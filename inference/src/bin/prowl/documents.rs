@@ -1,4 +1,4 @@
-//! Pull requests from a file: one JSON document or many, one after another or in a list, read as they are needed.
+//! Pull requests from files: one JSON document or many, one after another or in a list, read as they are needed.
 
 use std::{
     fs::File,
@@ -37,40 +37,50 @@ pub(crate) struct Document {
 /// The documents of an input, in order; an input that cannot be read further ends with an error.
 pub(crate) type Documents = ReceiverStream<anyhow::Result<Document>>;
 
-/// Opens `file`, or stdin for `-`, and reads it in a thread of its own.
-pub(crate) fn open(file: &str) -> anyhow::Result<Documents> {
+/// What is read, with its name.
+type Input = (String, Box<dyn Read + Send>);
+
+/// Opens the files, of which `-` is stdin, and reads them one after another in a thread of its own.
+pub(crate) fn open(files: &[String]) -> anyhow::Result<Documents> {
+    let inputs = files.iter().map(|file| input(file)).collect::<anyhow::Result<_>>()?;
+    Ok(documents(inputs, ROOM))
+}
+
+fn input(file: &str) -> anyhow::Result<Input> {
     if file == "-" {
-        return Ok(documents("stdin", io::stdin(), ROOM));
+        return Ok(("stdin".to_owned(), Box::new(io::stdin())));
     }
     let opened = File::open(file).with_context(|| format!("cannot open {file}"))?;
     if opened.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         bail!("{file} is a folder: give a file of pull requests as JSON, plain, gzip or zstd, or - for stdin");
     }
-    Ok(documents(file, opened, ROOM))
+    Ok((file.to_owned(), Box::new(opened)))
 }
 
-fn documents(name: &str, raw: impl Read + Send + 'static, room: usize) -> Documents {
+fn documents(inputs: Vec<Input>, room: usize) -> Documents {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let (name, runtime, room) = (name.to_owned(), Handle::current(), Arc::new(Semaphore::new(room)));
+    let (runtime, room) = (Handle::current(), Arc::new(Semaphore::new(room)));
     std::thread::spawn(move || {
-        let send = |found: anyhow::Result<Found>| {
-            runtime.block_on(async {
-                let document = async {
-                    let (place, text) = found?;
-                    let length = text.as_ref().map_or(0, Vec::len) as u32;
-                    let room = Arc::clone(&room).acquire_many_owned(length).await?;
-                    Ok(Document { place: format!("{name}:{place}"), text: text.map(Bytes::from), _room: room })
-                };
-                sender.send(document.await).await.is_ok()
-            })
-        };
-        read(&name, raw, send);
+        inputs.into_iter().all(|(name, raw)| {
+            let send = |found: anyhow::Result<Found>| {
+                runtime.block_on(async {
+                    let document = async {
+                        let (place, text) = found?;
+                        let length = text.as_ref().map_or(0, Vec::len) as u32;
+                        let room = Arc::clone(&room).acquire_many_owned(length).await?;
+                        Ok(Document { place: format!("{name}:{place}"), text: text.map(Bytes::from), _room: room })
+                    };
+                    sender.send(document.await).await.is_ok()
+                })
+            };
+            read(&name, raw, send)
+        })
     });
     ReceiverStream::new(receiver)
 }
 
-/// Hands each document on until `each` says stop, since nobody waits for documents any more.
-fn read(name: &str, raw: impl Read, mut each: impl FnMut(anyhow::Result<Found>) -> bool) {
+/// Hands each document on until `each` says stop, since nobody waits for documents any more; whether it never did.
+fn read(name: &str, raw: impl Read, mut each: impl FnMut(anyhow::Result<Found>) -> bool) -> bool {
     let mut splitter = Splitter::default();
     let mut none = true;
     let ended = bytes_of(raw, |byte| {
@@ -79,24 +89,20 @@ fn read(name: &str, raw: impl Read, mut each: impl FnMut(anyhow::Result<Found>) 
         each(Ok(document))
     });
     match ended {
-        Ok(false) => return,
+        Ok(false) => return false,
         Ok(true) => {}
-        Err(error) => {
-            each(Err(anyhow!("cannot read {name} beyond line {}: {error}", splitter.at().line)));
-            return;
-        }
+        Err(error) => return each(Err(anyhow!("cannot read {name} beyond line {}: {error}", splitter.at().line))),
     }
     if let Some(document) = splitter.end() {
         none = false;
         if !each(Ok(document)) {
-            return;
+            return false;
         }
     }
     if splitter.in_list() {
-        each(Err(anyhow!("{name}:{}: cut off: the list of documents does not end", splitter.at())));
-    } else if none {
-        each(Err(anyhow!("{name} holds no pull request: give one as JSON, as GitHub's API answers it")));
+        return each(Err(anyhow!("{name}:{}: cut off: the list of documents does not end", splitter.at())));
     }
+    !none || each(Err(anyhow!("{name} holds no pull request: give one as JSON, as GitHub's API answers it")))
 }
 
 /// Hands on each byte, unpacked, until `each` says stop; whether it never did.
@@ -124,6 +130,10 @@ mod tests {
     use futures::StreamExt;
 
     use super::*;
+
+    fn plain(text: String) -> Input {
+        ("input".to_owned(), Box::new(io::Cursor::new(text)))
+    }
 
     /// Each document with its place, or where it is broken and how; what ends the input early comes last.
     fn all(input: &[u8]) -> Vec<String> {
@@ -212,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn documents_wait_for_room() {
-        let mut documents = documents("input", io::Cursor::new("{\"a\":1}\n".repeat(5)), 20);
+        let mut documents = documents(vec![plain("{\"a\":1}\n".repeat(5))], 20);
         let (first, second) = (documents.next().await.unwrap().unwrap(), documents.next().await);
         let wait = Duration::from_millis(200);
         assert!(tokio::time::timeout(wait, documents.next()).await.is_err(), "there is room for two");
@@ -220,5 +230,12 @@ mod tests {
         assert_eq!(documents.next().await.unwrap().unwrap().place, "input:3");
         drop(second);
         assert_eq!(documents.count().await, 2);
+    }
+
+    #[tokio::test]
+    async fn inputs_come_one_after_another() {
+        let inputs = ["{}\n{}", "\n[{}]"].map(|text| plain(text.to_owned()));
+        let places = documents(inputs.into(), ROOM).map(|document| document.unwrap().place);
+        assert_eq!(places.collect::<Vec<_>>().await, ["input:1", "input:2", "input:2:2"]);
     }
 }

@@ -11,6 +11,7 @@ mod model_text;
 mod score_text;
 mod server;
 mod splitter;
+mod top;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use prowl_proto::v1::SendFeedbackRequest;
 use crate::{
     args::{Cli, Command, Said},
     ask::Scored,
+    top::Top,
 };
 
 /// All were scored, and one is above what it may be.
@@ -38,11 +40,12 @@ async fn main() -> ExitCode {
 /// What the program ends with; what went wrong with a single document has been said already.
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Score { file, fail_above, common } => {
+        Command::Score { files, top, fail_above, common } => {
             // A wrong file name is told before a missing server.
-            let documents = documents::open(&file)?;
+            let documents = documents::open(&files)?;
             let server = common.connect().await?;
-            let scored = ask::score(&server, documents, &fail_above, common.json).await?;
+            let top = top.map(|most| Top::of(most as usize));
+            let scored = ask::score(&server, documents, &fail_above, top, common.json).await?;
             Ok(match scored {
                 Scored { failed: 1.., .. } => ExitCode::FAILURE,
                 Scored { above: 1.., .. } => ExitCode::from(ABOVE),

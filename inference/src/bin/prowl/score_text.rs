@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use prowl_inference::words::{among, day, of_risk, probability, turns};
+use prost_types::Timestamp;
+use prowl_inference::words::{among, day, of_risk, probability, turns, usual};
 use prowl_proto::v1::{Band, Category, CategorySource, Cluster, HistorySource, RiskBand, RiskReason, ScoreResponse};
 use serde::Deserialize;
 
@@ -29,8 +30,8 @@ pub(crate) fn title(document: &[u8]) -> Option<String> {
     titled.title.or_else(|| titled.pull_request?.title)
 }
 
-/// The answer as a few styled lines.
-pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
+/// The answer as a few styled lines; `known_to` is the end of what its model knows.
+pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>, known_to: Option<&Timestamp>) -> String {
     let mut text = String::new();
     let identity = format!("{}#{}", printable(&response.repository), response.number);
     line(&mut text, &format!("{BOLD}{identity}{BOLD:#}  {}", printable(title.unwrap_or_default())));
@@ -52,17 +53,19 @@ pub(crate) fn answer(response: &ScoreResponse, title: Option<&str>) -> String {
         line(&mut text, &format!("  {}", alike(cluster)));
     }
     if !response.reasons.is_empty() {
+        let usual = usual(known_to);
         let routine = response.band() == Band::Routine;
-        line(&mut text, if routine { "  most unlike the usual: it" } else { "  because it" });
+        let heading = if routine { format!("most unlike {usual}: it") } else { format!("because, beside {usual}, it") };
+        line(&mut text, &format!("  {heading}"));
     }
     for reason in &response.reasons {
         let share = format!("{:>3.0}%", 100.0 * reason.contribution);
         line(&mut text, &format!("  {DIM}{share}{DIM:#}  {}", printable(&reason.sentence)));
     }
-    let warnings = response.warnings.iter().map(|warning| printable(warning));
+    let warnings = response.warnings.iter().cloned();
     let notes = warnings.chain(unknown(response)).chain(elsewhere(response)).chain(later_history(response));
     for note in notes {
-        line(&mut text, &format!("  {WARNING}note:{WARNING:#} {note}"));
+        line(&mut text, &format!("  {}", self::note(&note)));
     }
     line(&mut text, &format!("  {DIM}{}{DIM:#}", origin(response)));
     text
@@ -144,13 +147,16 @@ fn alike(cluster: &Cluster) -> String {
 fn unknown(response: &ScoreResponse) -> Option<String> {
     let mut causes = Vec::new();
     if !response.missing_fields.is_empty() {
-        causes.push(printable(&format!("the document lacks {}", response.missing_fields.join(", "))));
+        causes.push(format!("the document lacks {}", response.missing_fields.join(", ")));
     }
     if response.history_source() == HistorySource::None {
         causes.push("no history of this repository is known".to_owned());
     }
-    let features = response.unknown_features;
-    (!causes.is_empty()).then(|| format!("{}: {features} features are unknown and left out", causes.join(", and ")))
+    let features = match response.unknown_features {
+        1 => "1 feature is".to_owned(),
+        features => format!("{features} features are"),
+    };
+    (!causes.is_empty()).then(|| format!("{}: {features} unknown and left out", causes.join(", and ")))
 }
 
 /// That what the pull request is measured against comes from other repositories.
@@ -160,9 +166,9 @@ fn elsewhere(response: &ScoreResponse) -> Option<String> {
         .then(|| "what is usual, and what is risky, was learnt from other repositories".to_owned())
 }
 
-/// Why no answer of a run tells a risk: `reason` is the model's.
-pub(crate) fn no_risk(reason: &str) -> String {
-    format!("{WARNING}note:{WARNING:#} no risk is told: {}\n", printable(reason))
+/// What to keep in mind of an answer, or of all of them.
+pub(crate) fn note(text: &str) -> String {
+    format!("{WARNING}note:{WARNING:#} {}", printable(text))
 }
 
 /// That the history is known up to a moment at which the pull request was open already.
@@ -186,7 +192,7 @@ fn origin(response: &ScoreResponse) -> String {
     match (response.history_source(), &response.history_as_of) {
         (HistorySource::Request, _) => parts.push("history from the request".to_owned()),
         (HistorySource::Profiles, Some(as_of)) => {
-            parts.push(format!("history up to {}", day(as_of)));
+            parts.push(format!("history of this repository up to {}", day(as_of)));
         }
         // The absence of a history is told in a line of its own.
         (HistorySource::Profiles | HistorySource::None | HistorySource::Unspecified, _) => {}
@@ -265,13 +271,21 @@ o/[2Jn#7  Fix it
    ×2.1 as it changes 26 files
    ×0.7 as it has 1 commit
   docs as declared, but it looks like fix (81%)
-  because it
+  because, beside the changes up to 2019-04-01, it
    30%  adds 4,200 lines
   note: the document lacks files, user: 41 features are unknown and left out
   note: its history holds what happened since it was opened (known up to 2023-11-14), its own fate perhaps
-  model 20261124T214500Z (abababababab) · history up to 2023-11-14 · 0.21 ms
+  model 20261124T214500Z (abababababab) · history of this repository up to 2023-11-14 · 0.21 ms
 ";
-        assert_eq!(plain(&answer(&response, Some("Fix\u{1b}\u{7}\u{202e} it"))), expected);
+        let known_to = Timestamp { seconds: 1_554_076_800, nanos: 0 };
+        let shown = |response: &ScoreResponse, known_to: Option<&Timestamp>| {
+            plain(&answer(response, Some("Fix\u{1b}\u{7}\u{202e} it"), known_to))
+        };
+        assert_eq!(shown(&response, Some(&known_to)), expected);
+        let usual = expected.replace("the changes up to 2019-04-01", "the usual");
+        assert_eq!(shown(&response, None), usual, "where the server does not tell of its model");
+        let routine = ScoreResponse { band: Band::Routine.into(), ..response };
+        assert!(shown(&routine, Some(&known_to)).contains("\n  most unlike the changes up to 2019-04-01: it\n"));
     }
 
     #[test]
@@ -287,7 +301,7 @@ o/[2Jn#7  Fix it
     #[test]
     fn what_is_not_judged_shows_no_percentile() {
         let response = ScoreResponse { repository: "o/n".into(), number: 7, ..ScoreResponse::default() };
-        let shown = plain(&answer(&response, None));
+        let shown = plain(&answer(&response, None, None));
         assert!(shown.starts_with("o/n#7\n  NOT JUDGED  the document says nothing of the change"), "{shown}");
         assert!(!shown.contains('%'), "{shown}");
     }

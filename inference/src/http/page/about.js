@@ -1,7 +1,7 @@
 // What is served and what comes in: the model, and how its inputs have moved since the training.
 
 import { bar, el, shares, table, tile } from './draw.js';
-import { amount, counted, day, moment, number, percent, probability, short, span } from './words.js';
+import { amount, counted, day, moment, number, percent, probability, short, span, weakRisk } from './words.js';
 
 // Metrics by name: how the number is written, and what it is.
 const three = (value) => value.toFixed(3);
@@ -53,7 +53,7 @@ export function describeModel(model) {
         `features run ${training.run}`),
       tile('Validation', number(training.validation_rows), 'pull requests opened after that, which give the percentiles'),
       tile('Bands', bands ? `${bands.unusual}% · ${bands.very_unusual}%` : '–', 'percentiles from which one is unusual, and very unusual'),
-      tile('History', day(model.history_as_of) || '–', 'the moment up to which the past is known')),
+      tile('History', day(model.history_as_of) || '–', 'the newest event that is known of any repository')),
   ];
   const missing = Object.entries(model.missing_heads ?? {});
   if (missing.length) {
@@ -65,7 +65,8 @@ export function describeModel(model) {
       probability(of.observed), number(of.test_rows), of.test_observed === undefined ? '–' : probability(of.test_observed)]);
     content.push(el('h3', {}, 'Risk'), table('Taken back, by the probability that was told', ['probability', '#pull requests',
       '#taken back', '#in test', '#taken back in test'], rows),
-    el('p', { class: 'note' }, `${probability(model.risk_bands[0].average)} of all. By those in test nothing was chosen.`));
+    el('p', { class: 'note' }, `${probability(model.risk_bands[0].average)} of all. By those in test nothing was chosen.`),
+    weakRisk(model.metrics) && el('p', { class: 'note' }, el('strong', {}, 'Mind: '), weakRisk(model.metrics), '.'));
   }
   if (model.categories?.length) content.push(el('h3', {}, 'Kinds'), el('p', {}, list(model.categories)));
   if (model.clusters?.length) {

@@ -79,9 +79,11 @@ function usualStrip({ value, usual, feature }, features) {
 
 const LEGEND = 'The strips: block, 5% to 95% of changes; line, their median; diamond, this change.';
 
-function reasons(response, features) {
+function reasons(response, features, model) {
   if (!response.reasons?.length) return [];
-  const title = response.band === 'BAND_ROUTINE' ? 'Most unlike the usual: it' : 'Because it';
+  const isOf = model?.training?.to && model.model.digest === response.model?.digest;
+  const usual = isOf ? `the changes up to ${day(model.training.to)}` : 'the usual';
+  const title = response.band === 'BAND_ROUTINE' ? `Most unlike ${usual}: it` : `Because, beside ${usual}, it`;
   const largest = Math.max(...response.reasons.map((reason) => reason.contribution));
   const items = response.reasons.map((reason) => el('li', {},
     el('div', { class: 'weight' }, el('span', {}, percent(reason.contribution), el('span', { class: 'aside' }, ' of the score: ')),
@@ -132,7 +134,7 @@ function origin(response) {
   const parts = [];
   if (response.model) parts.push(`model ${response.model.version} (${short(response.model.digest)})`);
   if (response.history_source === 'HISTORY_SOURCE_REQUEST') parts.push('history from the request');
-  if (response.history_as_of) parts.push(`history up to ${day(response.history_as_of)}`);
+  if (response.history_as_of) parts.push(`history of this repository up to ${day(response.history_as_of)}`);
   if (response.created_at) parts.push(`opened ${day(response.created_at)}`);
   if (response.elapsed) parts.push(milliseconds(response.elapsed));
   return el('p', { class: 'note' }, parts.join(' · '));
@@ -146,6 +148,6 @@ export function answer(response, title, model) {
       el('bdi', { class: 'title' }, title)),
     el('dl', { class: 'key' }, verdict(response), risk(response, model), kind(response)),
     el('div', { class: 'columns' }, distribution(response, model), el('div', {}, notes(response), alike(response), origin(response))),
-    reasons(response, features), riskReasons(response, features),
+    reasons(response, features, model), riskReasons(response, features),
   ].flat();
 }

@@ -54,6 +54,21 @@ export function amount(value, { unit, group } = {}) {
   }
 }
 
+// What to say of a model whose risk was of no use on later pull requests; nothing of others. As `words::weak_risk`.
+export function weakRisk(metrics = {}) {
+  const metric = (name) => Number(metrics[`risk_test_${name}`] ?? NaN);
+  const [auc, churn, reverted] = ['auc', 'churn_auc', 'reverted'].map(metric);
+  const others = metric('rows') - reverted;
+  const square = auc * auc;
+  // The standard error of Hanley and McNeil.
+  const variance = auc - square + (reverted - 1) * (auc / (2 - auc) - square) + (others - 1) * (2 * square / (1 + auc) - square);
+  const error = Math.sqrt(variance / (reverted * others));
+  const isChance = auc - 1.96 * error <= 0.5;
+  if (!isChance && !(auc < churn)) return undefined;
+  const [than, beside] = isChance ? ['chance', ''] : ['lines changed alone', ` against ${churn.toFixed(2)}`];
+  return `the risk of this model was no better than ${than} on later pull requests (AUC ${auc.toFixed(2)}${beside}, ${reverted} taken back)`;
+}
+
 // A time of RFC 3339 as UTC.
 export const day = (time) => printable(time).slice(0, 10);
 export const moment = (time) => printable(time).slice(0, 19).replace('T', ' ');
