@@ -69,7 +69,7 @@ images: ## Build all images, with their SBOMs, and tell their sizes (PROGRAMS=pr
 	$(if $(filter prebuilt,$(PROGRAMS)),@BIN='$(BIN)' images/programs)
 	@PROGRAMS='$(or $(PROGRAMS),source)' images/build
 	@images/sbom
-	@images/sizes
+	@BIN='$(if $(filter prebuilt,$(PROGRAMS)),$(BIN))' images/sizes
 
 reproducible: ## Build prowl-inference twice, from clones with other paths, and compare the two to the last byte
 	@scripts/reproducible

@@ -64,14 +64,21 @@ connect
 changes=0
 # change WHAT COMMAND...: makes a change, and says which
 change() {
-  local what=$1
+  local what=$1 said
   shift
   changes=$((changes + 1))
   if [ -n "$dry_run" ]; then
     echo "would $what"
     return
   fi
-  "$cli" "$@" > /dev/null
+  if ! said=$("$cli" "$@" 2>&1 > /dev/null); then
+    case $said in
+      *"open /var/run/secrets/kubernetes.io/serviceaccount/"*)
+        fail "the server is in no pod of a cluster: give --kubernetes-host, --kubernetes-ca and --reviewer-token" ;;
+      *) fail "cannot $what: $said" ;;
+    esac
+  fi
+  [ -z "$said" ] || echo "$said" >&2
   echo "$what"
 }
 

@@ -79,12 +79,17 @@ def write(text, digests=None, model=None, model_digest=None):
 
 def whole(release):
     """The same release, if nothing of it is missing."""
-    missing = [target for target, digest in release["digests"].items() if digest in ("", NOT_BUILT)]
+    built(release, *TARGETS)
     if not release["model"]:
-        missing.append("model.version")
-    if missing:
-        raise Refused(f"{RELEASE} says nothing of {', '.join(missing)}")
+        raise Refused(f"{RELEASE} says nothing of model.version")
     return release
+
+
+def built(release, *targets):
+    """Refuses where one of these images has no digest yet."""
+    for digest, what in (NOT_BUILT, "has zeros for {}: not built yet"), ("", "says nothing of {}"):
+        if missing := [target for target in targets if release["digests"][target] == digest]:
+            raise Refused(f"{RELEASE} {what.format(', '.join(missing))}")
 
 
 def read_tested(text):

@@ -104,6 +104,14 @@ env:
   {{- if ne .stage "scheduler" }}
   - name: PROWL_STORE
     value: {{ .root.Values.store | quote }}
+  {{- with .root.Values.storeStyle }}
+  - name: PROWL_S3_STYLE
+    value: {{ . }}
+  {{- end }}
+  {{- if .root.Values.ca.configMap }}
+  - name: SSL_CERT_FILE
+    value: /etc/prowl/ca/{{ .root.Values.ca.key }}
+  {{- end }}
   - name: VAULT_ADDR
     value: {{ .root.Values.vault.address | quote }}
   - name: VAULT_ROLE
@@ -126,11 +134,16 @@ env:
 resources: {{- toYaml .workload.resources | nindent 2 }}
 {{- end -}}
 
-{{/* The only place to write is /tmp; authorities that a stage trusts beside the system's are mounted. (list $ "stage") */}}
+{{/* The only place to write is /tmp; authorities that a stage trusts are mounted. (list $ "stage") */}}
 {{- define "prowl.mounts" -}}
 {{- $values := (index . 0).Values -}}
 - name: tmp
   mountPath: /tmp
+{{- if and $values.ca.configMap (ne (index . 1) "scheduler") }}
+- name: ca
+  mountPath: /etc/prowl/ca
+  readOnly: true
+{{- end }}
 {{- if and $values.vault.ca.configMap (ne (index . 1) "scheduler") }}
 - name: vault-ca
   mountPath: /etc/prowl/vault-ca
@@ -148,6 +161,11 @@ resources: {{- toYaml .workload.resources | nindent 2 }}
 - name: tmp
   emptyDir:
     sizeLimit: {{ $values.tmpSize }}
+{{- if and $values.ca.configMap (ne (index . 1) "scheduler") }}
+- name: ca
+  configMap:
+    name: {{ $values.ca.configMap }}
+{{- end }}
 {{- if and $values.vault.ca.configMap (ne (index . 1) "scheduler") }}
 - name: vault-ca
   configMap:

@@ -175,7 +175,7 @@ class Promotion(TwoBranches):
 
     def test_an_unfinished_release_is_not_recorded(self):
         self.push({release.RELEASE: RELEASE.replace(digest("a"), digest("0"), 1)})
-        self.refused("says nothing of fetch", "record-tested", "--revision", self.at("staging"), "--verdict", "go")
+        self.refused("has zeros for fetch: not built yet", "record-tested", "--revision", self.at("staging"), "--verdict", "go")
 
     def test_a_record_is_not_recorded_in_turn(self):
         self.release_to_staging()
