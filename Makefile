@@ -15,7 +15,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 # What is built so says in MLflow which commit it is.
 build := PROWL_COMMIT=$(shell git rev-parse HEAD 2>/dev/null) cargo build --release --workspace --bins
 
-.PHONY: help demo build serve test images reproducible lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz soak rehearse readme-check lint fmt bench bench-all bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
+.PHONY: help demo build serve test images reproducible lint-delivery lint-chart e2e e2e-kubernetes e2e-cluster fuzz mutants soak rehearse readme-check lint fmt bench bench-all bench-fetch bench-train bench-inference bench-gate bench-preprocess-large bench-test benchmarks clean-store
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ e2e-cluster: ## Kill and stop the parts of a cluster at work, with a real S3 ser
 
 fuzz: ## Read the inputs in fuzz/, and exports, extended JSON, models and requests damaged by chance, each for SECONDS
 	PROWL_FUZZ_SECONDS='$(SECONDS)' cargo test --workspace --lib --bins --test service -- --nocapture fuzz::
+
+mutants: ## Change the leaf crates' code in one place after another, and count what their tests notice (PART=0/20 of the places)
+	@scripts/mutants $(PART)
 
 soak: ## Swap models and restart replicas of the service under load, then load it for MINUTES
 	$(if $(BIN),,$(build) --example bench_load)
