@@ -163,7 +163,7 @@ mod tests {
             metrics: [("test_share_unusual".to_owned(), share)].into(),
             ..GetModelResponse::default()
         };
-        assert!(!model(&with(0.09)).contains("drift"));
+        assert!(!model(&with(0.09)).contains("train again"));
         let shown = model(&with(0.12));
         assert!(shown.contains("12.0% of the newest were unusual, not 5%: train again"), "{shown}");
     }
