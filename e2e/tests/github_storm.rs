@@ -19,12 +19,16 @@ const KILLS: usize = 20;
 const CONCURRENCY: usize = 16;
 
 /// The work of those that were killed is not done again. A page is asked for while the one in front of it is stored, so where a
-/// third one was asked for, the first is remembered, and nobody may begin above the second.
+/// third one was asked for, the first is remembered, and nobody may begin above the second. What GitHub could not give is asked for
+/// again where it was, in a page of one.
 fn nobody_goes_back(given: &Given) {
     let mut walks = BTreeMap::new();
     for page in given.pages() {
         // At the top somebody looks whether there is more.
         let Some(cursor) = page.variables["after"].as_str() else { continue };
+        if page.variables["first"] == 1 {
+            continue;
+        }
         let place = given.github.place(cursor);
         let repository = page.variables["name"].as_str().unwrap().to_owned();
         let (above, last): &mut (Option<Vec<i64>>, Option<Vec<i64>>) = walks.entry(repository).or_default();
