@@ -49,6 +49,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def withheld():
+    """Seconds, of all processors, in which this machine wanted to run and its host ran another ("steal", proc_stat(5))."""
+    with open("/proc/stat") as file:
+        return int(file.readline().split()[8]) / TICK
+
+
 def stat(pid):
     """(parent, seconds of processor, resident bytes) of a process, or None if it is gone."""
     try:
