@@ -1,4 +1,4 @@
-# The images of Prowl, a target for each: fetch, scheduler, executor, preprocess, trainer, inference, loadtest.
+# The images of Prowl, a target for each stage or program of it.
 # One builder compiles all programs; each target adds its program to what any of them needs. `images/build` calls it.
 #
 # PROGRAMS says where the programs come from:

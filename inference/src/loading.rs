@@ -27,12 +27,12 @@ pub enum LoadError {
     #[error(transparent)]
     Store(#[from] prowl_platform::Error),
     /// The model file cannot be used.
-    #[error("cannot serve {folder}: {source}")]
+    #[error("cannot serve {folder}: {fault}")]
     Artifact {
         /// URL of the model's folder.
         folder: String,
-        /// What is wrong with it.
-        source: ArtifactError,
+        /// What is wrong with it. It stands in the sentence, so it is no source: who prints the chain would say it twice.
+        fault: ArtifactError,
     },
     /// The folder lies under another name than it was published under, so that its name would not tell which model it is.
     #[error(
@@ -81,12 +81,12 @@ pub enum LoadError {
         reason: String,
     },
     /// The model is whole, and still gives no number.
-    #[error("cannot serve {folder}: {source}; train the model again with `prowl-trainer train`")]
+    #[error("cannot serve {folder}: {fault}; train the model again with `prowl-trainer train`")]
     WarmUp {
         /// URL of the model's folder.
         folder: String,
         /// What the first scores gave.
-        source: Error,
+        fault: Error,
     },
 }
 
@@ -150,7 +150,7 @@ async fn read(folder: &Folder, histories: bool, reasons: usize) -> Result<Engine
         let engine = Engine::new(model, name, digest, past, reasons);
         engine.warm_up().map(|()| engine)
     });
-    let engine = engine.await.map_err(|source| LoadError::WarmUp { folder: folder.url().to_string(), source })?;
+    let engine = engine.await.map_err(|fault| LoadError::WarmUp { folder: folder.url().to_string(), fault })?;
     tracing::info!(
         model = folder.name(),
         digest = engine.id().digest,
@@ -191,7 +191,7 @@ pub(crate) async fn load_past(run: &Folder) -> Result<Past, LoadError> {
 /// The model, and the digest of its file.
 fn read_model(folder: &str, manifest: &Manifest, artifact: &[u8]) -> Result<(Model, String), LoadError> {
     let model =
-        Model::from_bytes(artifact).map_err(|source| LoadError::Artifact { folder: folder.to_owned(), source })?;
+        Model::from_bytes(artifact).map_err(|fault| LoadError::Artifact { folder: folder.to_owned(), fault })?;
     let digest = prowl_model::digest(artifact);
     agree(manifest, &model, &digest).map_err(|field| LoadError::Manifest { folder: folder.to_owned(), field })?;
     let (theirs, ours) = (&model.metadata().features_digest, prowl_features::digest());

@@ -6,12 +6,18 @@ use std::{
     time::Duration,
 };
 
-use clap::{Command, Parser, builder::RangedU64ValueParser, error::ErrorKind};
+use clap::{
+    Command, Parser,
+    builder::{RangedU64ValueParser, StyledStr},
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
-/// Reads the command line as [`Parser::parse`] does, and takes an empty environment variable as one that is not set: it is
-/// what a template or a shell leaves of a value that nobody gave.
+/// Reads the command line as [`Parser::parse`] does, says of what is missing which variable may hold it, and takes an empty
+/// environment variable as one that is not set: it is what a template or a shell leaves of a value that nobody gave.
 pub fn parse<A: Parser>() -> A {
-    let mut matches = without_empty_variables(A::command()).get_matches();
+    let command = without_empty_variables(A::command());
+    let read = command.clone().try_get_matches();
+    let mut matches = read.unwrap_or_else(|error| with_variables(error, &command).exit());
     A::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut A::command()).exit())
 }
 
@@ -72,9 +78,47 @@ fn without_empty_variables(command: Command) -> Command {
     command.mut_subcommands(without_empty_variables)
 }
 
+fn with_variables(mut error: clap::Error, command: &Command) -> clap::Error {
+    if error.kind() != ErrorKind::MissingRequiredArgument {
+        return error;
+    }
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else { return error };
+    let known = variables(command);
+    // Which subcommand lacks it is not told; an argument of one name has the same variable in all of them.
+    let of = |argument: &String| known.iter().find(|(known, _)| known == argument);
+    let tips = missing.iter().filter_map(of).map(|(argument, variable)| format!("'{argument}' may stand in {variable}"));
+    let tips = ContextValue::StyledStrs(tips.map(StyledStr::from).collect());
+    error.insert(ContextKind::Suggested, tips);
+    error
+}
+
+/// Each argument that a variable may hold, as errors name it, and the variable.
+fn variables(command: &Command) -> Vec<(String, String)> {
+    let named = |argument: &clap::Arg| Some((argument.to_string(), argument.get_env()?.to_str()?.to_owned()));
+    command.get_arguments().filter_map(named).chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::Arg;
+
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_told_with_the_variable_that_may_hold_it() {
+        let store = Arg::new("store").long("store").value_name("URL").env("PROWL_STORE_OF_NO_TEST").required(true);
+        let path = Arg::new("path").long("path").required(true);
+        let command = Command::new("prowl").subcommand(Command::new("train").args([store, path]));
+        let told = |line: &[&str]| {
+            let error = command.clone().try_get_matches_from(line).unwrap_err();
+            with_variables(error, &command).to_string()
+        };
+        let missing = told(&["prowl", "train"]);
+        assert!(missing.contains("tip: '--store <URL>' may stand in PROWL_STORE_OF_NO_TEST\n"), "{missing}");
+        assert_eq!(missing.matches("tip:").count(), 1, "{missing}");
+        assert!(!told(&["prowl", "train", "--store", "x"]).contains("tip:"));
+        assert!(!told(&["prowl", "train", "--stor", "x"]).contains("PROWL_STORE_OF_NO_TEST"));
+    }
 
     #[test]
     fn a_share_is_a_part_of_all() {

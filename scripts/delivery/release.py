@@ -33,17 +33,18 @@ class Refused(Exception):
     """A release that may not be, with the reason."""
 
 
-def read(text):
+def read(text, targets=TARGETS):
     """The digests by target, and version and digest of the model. Refuses a file that holds anything else, since it goes to production as
-    it is. A file without the digest of the model knows none."""
+    it is. A file without the digest of the model knows none. `targets` are those of the commit that it is of: it may have a stage more, or
+    one less, than the scripts that judge it."""
     found = {f"{section}.{key}": value for _, section, key, value in _entries(text)}
     release = {
-        "digests": {target: found.pop(f"digests.{target}", "") for target in TARGETS},
+        "digests": {target: found.pop(f"digests.{target}", "") for target in targets},
         "model": found.pop("model.version", NO_MODEL).replace(NO_MODEL, ""),
         "model_digest": found.pop("model.digest", ""),
     }
     if found:
-        raise Refused(f"{RELEASE} holds {', '.join(sorted(found))}: only digests of {', '.join(TARGETS)}, model.version and model.digest belong there")
+        raise Refused(f"{RELEASE} holds {', '.join(sorted(found))}: only digests of {', '.join(targets)}, model.version and model.digest belong there")
     for target, digest in release["digests"].items():
         if digest and not _DIGEST.fullmatch(digest):
             raise Refused(f"{RELEASE}: the digest of {target} is {digest!r}, and not sha256: and 64 digits")
@@ -79,7 +80,7 @@ def write(text, digests=None, model=None, model_digest=None):
 
 def whole(release):
     """The same release, if nothing of it is missing."""
-    built(release, *TARGETS)
+    built(release, *release["digests"])
     if not release["model"]:
         raise Refused(f"{RELEASE} says nothing of model.version")
     return release

@@ -3,16 +3,24 @@
 import json
 from pathlib import Path
 
-_ALL = json.loads(Path(__file__).with_name("stages.json").read_text())
+# As git names its path.
+FILE = "scripts/delivery/stages.json"
+
+
+def targets(text):
+    """The targets of all images, by the text of a stages.json."""
+    return tuple(target for stage in json.loads(text)["stages"].values() for target in stage["images"])
+
+
+_TEXT = Path(__file__).with_name("stages.json").read_text()
+_ALL = json.loads(_TEXT)
 NAMES = tuple(_ALL["stages"])
+TARGETS = targets(_TEXT)
 
 
 def images(stage):
     """The targets of its images."""
     return _ALL["stages"][stage]["images"]
-
-
-TARGETS = tuple(target for stage in NAMES for target in images(stage))
 
 
 def paths(stage):

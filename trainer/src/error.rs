@@ -63,7 +63,7 @@ pub enum TrainError {
     Mlflow(crate::mlflow::MlflowError),
     /// MLflow is required, and does not have the model.
     #[error(
-        "the model is published at {url} and stays there, but MLflow does not have it, which --require-mlflow asks for: {source}"
+        "the model is published at {url} and stays there, but MLflow does not have it, which --require-mlflow asks for"
     )]
     NotLogged {
         /// The model.

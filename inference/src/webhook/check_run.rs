@@ -102,7 +102,7 @@ fn kind(category: &Category) -> String {
 }
 
 fn alike(Cluster { name, rows, .. }: &Cluster) -> String {
-    format!("**Resembles** {rows} others that declare no kind, named after {}", code(name))
+    format!("**Resembles** {rows} others that declare no kind (typical of them: {})", code(name))
 }
 
 /// What the answer could not take into account.

@@ -15,7 +15,7 @@ sys.path.insert(0, str(DELIVERY))
 
 import environments  # noqa: E402
 import release  # noqa: E402
-import stages  # noqa: E402, F401
+import stages  # noqa: E402
 
 MODEL = "20261124T214500Z"
 
@@ -91,7 +91,8 @@ class TwoBranches(unittest.TestCase):
             self.git("config", name, value)
         self.git("checkout", "--quiet", "-b", "main")
         own = {f"{environments.FOLDER}/{name}.yaml": f"environment: {name}\n" for name in environments.NAMES}
-        self.commit({release.RELEASE: RELEASE, "helm/prowl/values.yaml": "replicas: 1\n", environments.TABLE: TABLE, **own})
+        known = (DELIVERY / "stages.json").read_text()
+        self.commit({release.RELEASE: RELEASE, stages.FILE: known, "helm/prowl/values.yaml": "replicas: 1\n", environments.TABLE: TABLE, **own})
         self.git("push", "--quiet", "origin", "main", "main:staging")
         self.git("checkout", "--quiet", "-b", "staging")
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import unittest
 
-from scratch import DELIVERY, MODEL, RELEASE, TABLE, TwoBranches, digest, environments, release
+from scratch import DELIVERY, MODEL, RELEASE, TABLE, TwoBranches, digest, environments, release, stages
 
 PRODUCTION = "helm/environments/production.yaml"
 
@@ -16,6 +16,13 @@ class Promotion(TwoBranches):
         arguments = [f"inference={digest(character)}", *(["--model", model] if model else [])]
         self.done("set-digest", "--branch", "staging", *arguments)
         self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
+
+    def revert_promotion(self):
+        """What a maintainer proposes to go back, on the branch back."""
+        self.git("fetch", "--quiet", "origin")
+        self.git("checkout", "--quiet", "-B", "back", "origin/main")
+        self.git("revert", "--no-edit", "-m", "1", "HEAD")
+        self.git("push", "--quiet", "origin", "back")
 
     def promote(self, *arguments):
         return ["promote", "--verify", "true", "--carry", "true", *arguments]
@@ -124,15 +131,27 @@ class Promotion(TwoBranches):
         self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
         self.release_to_staging("c")
         self.done(*self.promote())
-        self.git("fetch", "--quiet", "origin")
-        self.git("checkout", "--quiet", "-B", "back", "origin/main")
-        self.git("revert", "--no-edit", "-m", "1", "HEAD")
-        self.git("push", "--quiet", "origin", "back")
+        self.revert_promotion()
         self.assertIn("tested at", self.done(*self.promote("--check", "--from", "back")))
         # Each record counts with its own chart alone.
         self.commit({"helm/prowl/values.yaml": "replicas: 3\n"})
         self.git("push", "--quiet", "origin", "back")
         self.refused("changed since it was tested in staging", *self.promote("--check", "--from", "back"))
+
+    def test_scripts_that_do_not_know_a_stage_promote_it_and_take_it_back(self):
+        self.release_to_staging()
+        self.done(*self.promote())
+        known = json.loads(self.show("staging", stages.FILE))
+        known["stages"]["digest"] = {"images": ["digest"], "paths": [], "tests": []}
+        more = self.show("staging", release.RELEASE).replace("digests:\n", f'digests:\n  digest: "{digest("f")}"\n')
+        self.push({stages.FILE: json.dumps(known), release.RELEASE: more})
+        self.done("record-tested", "--revision", self.at("staging"), "--verdict", "go")
+        # Its image has to be signed as the others have.
+        self.refused(f"digest@{digest('f')} is not signed", "promote", "--verify", f"sh -c 'case $1 in *{'f' * 64}) exit 1 ;; esac' -")
+        self.done(*self.promote())
+        self.assertIn(digest("f"), self.show("main", release.RELEASE))
+        self.revert_promotion()
+        self.assertIn("tested at", self.done(*self.promote("--check", "--from", "back")))
 
     def test_another_file_of_the_same_model_is_refused(self):
         model = ["--model", "20261130T001500Z", "--model-digest"]

@@ -10,7 +10,8 @@ from pathlib import Path
 from scratch import DELIVERY, calls, fake, shell, stages
 
 ROOT = DELIVERY.parents[1]
-MEMBERS = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"]
+WORKSPACE = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]
+MEMBERS = WORKSPACE["members"]
 
 
 class Stages(unittest.TestCase):
@@ -29,6 +30,16 @@ class Stages(unittest.TestCase):
         let_through = (ROOT / ".dockerignore").read_text().splitlines()
         missing = {member for member in MEMBERS if f"!{member.split('/')[0]}" not in let_through}
         self.assertEqual(missing, set(), "add the folders to .dockerignore")
+
+    def test_an_image_is_built_anew_with_each_crate_that_it_links(self):
+        folders = {name: of["path"] for name, of in WORKSPACE["dependencies"].items() if "path" in of}
+        links = {member: folders.keys() & tomllib.loads((ROOT / member / "Cargo.toml").read_text()).get("dependencies", {}) for member in MEMBERS}
+        self.assertTrue(any(links.values()))
+        for stage in stages.NAMES:
+            own = [path.removesuffix("**") for path in stages.paths(stage) if path.endswith("/**")]
+            built = {member for member in MEMBERS if any(f"{member}/".startswith(path) for path in own)}
+            missing = {folders[name] for member in built for name in links[member]} - built
+            self.assertEqual(missing, set(), f"add them to the paths of {stage} in stages.json")
 
     def test_a_stage_is_checked_with_all_that_checks_need(self):
         folder = tempfile.TemporaryDirectory()

@@ -140,7 +140,7 @@ fn alike(cluster: &Cluster) -> String {
         Some(share) if share >= 1.0 => format!("{share:.0}% of them are less typical"),
         _ => "hardly any of them is less typical".to_owned(),
     };
-    format!("{BOLD}resembles{BOLD:#} {rows} others that declare no kind, named after {}; {beside}", printable(name))
+    format!("{BOLD}resembles{BOLD:#} {rows} others that declare no kind (typical of them: {}); {beside}", printable(name))
 }
 
 /// What the answer could not take into account.
@@ -293,7 +293,7 @@ o/[2Jn#7  Fix it
         let text = |farther| {
             plain(&alike(&Cluster { name: "bump\u{1b}, version".into(), rows: 312, farther, ..Cluster::default() }))
         };
-        let common = "resembles 312 others that declare no kind, named after bump, version";
+        let common = "resembles 312 others that declare no kind (typical of them: bump, version)";
         assert_eq!(text(Some(0.7)), format!("{common}; 70% of them are less typical"));
         assert_eq!(text(Some(0.004)), format!("{common}; hardly any of them is less typical"));
     }

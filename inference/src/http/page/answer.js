@@ -107,7 +107,7 @@ function alike({ cluster }) {
   const share = 100 * (cluster.farther ?? 0);
   const typical = share >= 1 ? `${share.toFixed(0)}% of them are less typical` : 'hardly any of them is less typical';
   return [el('h4', {}, 'Resembles'),
-    el('p', {}, `${number(cluster.rows)} others that declare no kind, named after ${cluster.name}; ${typical}.`)];
+    el('p', {}, `${number(cluster.rows)} others that declare no kind (typical of them: ${cluster.name}); ${typical}.`)];
 }
 
 // What the answer could not take into account, and what to keep in mind.
