@@ -82,7 +82,7 @@ pub struct Report {
 }
 
 /// Calls of a kind. Times are in milliseconds, those that failed among them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Row {
     /// As goose names it.
     pub name: String,
@@ -317,6 +317,50 @@ impl Report {
         for Rule { rule, observed, holds } in &self.rules {
             lines.push(format!("  {} {rule}: {observed}", if *holds { "holds" } else { "FAILS" }));
         }
+        lines.extend(unjudged(&self.rows, &self.rules).into_iter().map(|note| format!("  note: {note}")));
         lines.join("\n")
+    }
+}
+
+/// What happened and no rule judges.
+fn unjudged(rows: &[Row], rules: &[Rule]) -> Vec<String> {
+    let judge = |metric: &str| rules.iter().any(|rule| rule.rule.starts_with(metric));
+    let (calls, failed) = rows.iter().fold((0, 0), |(calls, failed), row| (calls + row.calls, failed + row.failed));
+    let mut notes = Vec::new();
+    if failed > 0 && !judge("error-rate") {
+        notes.push(format!("no rule judges that {failed} of {calls} calls failed, as error-rate<0.1% would"));
+    }
+    let hides = |row: &Row| row.corrected_p99.is_some_and(|corrected| corrected > 2.0 * row.p99);
+    if rows.iter().any(hides) && judge("p") {
+        notes.push("no rule sees what stalls hide; in an open loop (--rate) they do".to_owned());
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_rule_judges_is_said() {
+        let row = Row {
+            name: "GRPC score".to_owned(),
+            calls: 300,
+            failed: 7,
+            p50: 1.0,
+            p99: 5.0,
+            max: 4_000.0,
+            corrected_p99: Some(3_900.0),
+        };
+        let notes = |rules: &[&str], row: Row| {
+            let rule = |rule: &&str| Rule { rule: (*rule).to_owned(), observed: "5ms".to_owned(), holds: true };
+            unjudged(&[row], &rules.iter().map(rule).collect::<Vec<_>>())
+        };
+        let [failed, hidden] = ["no rule judges that 7 of 300 calls failed, as error-rate<0.1% would", "no rule sees"];
+        assert_eq!(notes(&["p99<50ms"], row.clone())[0], failed);
+        assert!(notes(&["p99<50ms"], row.clone())[1].starts_with(hidden));
+        assert_eq!(notes(&[], row.clone()), [failed]);
+        assert!(notes(&["error-rate<5%"], row.clone()).is_empty());
+        assert!(notes(&["p99<50ms"], Row { failed: 0, corrected_p99: Some(6.0), ..row }).is_empty());
     }
 }

@@ -34,6 +34,8 @@ use crate::{Error, skimmed::Skimmed};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often a server that is not ready is asked whether it is.
 const LOOK: Duration = Duration::from_millis(100);
+/// A wait that is longer is told of.
+const TELL: Duration = Duration::from_secs(2);
 /// The longest answer that is taken: a batch of a thousand has some megabytes.
 const LONGEST_ANSWER: usize = 64 << 20;
 /// So many calls, one after the other, go over the same connection: those that are made at once then share a write.
@@ -184,7 +186,7 @@ impl Target {
     /// It is not ready after `patience`, or says something that no waiting mends.
     pub(crate) async fn ready(&self, patience: Duration) -> Result<(GetModelResponse, Duration), Error> {
         let (begun, until) = (Instant::now(), Instant::now() + patience);
-        let mut last = SILENT.to_owned();
+        let (mut last, mut is_told) = (SILENT.to_owned(), false);
         loop {
             // One that hangs, as on the way to a server that is going, is not to take all of the time.
             let by = until.min(Instant::now() + CONNECT);
@@ -203,6 +205,10 @@ impl Target {
                 Ok(Err(status)) => last = said(&status),
                 Err(_) if is_cut => {}
                 Err(_) => SILENT.clone_into(&mut last),
+            }
+            if !is_told && begun.elapsed() >= TELL {
+                is_told = true;
+                tracing::info!(url = %self.url, last, ?patience, "the {} is not ready yet", self.name);
             }
             if Instant::now() + LOOK >= until {
                 return Err(Error::NotReady { name: self.name, url: self.url.to_string(), patience, last });

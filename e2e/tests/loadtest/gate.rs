@@ -87,7 +87,7 @@ fn an_identical_version_goes_and_so_does_the_first_of_all() {
     assert!(by_itself["active"].is_null() && by_itself["answers"].is_null(), "{by_itself:#}");
     assert!(names(&by_itself).iter().all(|name| !OF_BOTH.contains(name)), "{by_itself:#}");
     let lines = told(&outcome);
-    assert!(lines.contains("There is no active version yet: preview was judged alone."), "{lines}");
+    assert!(lines.contains("No active version was named: preview was judged alone."), "{lines}");
 
     let trend = run("prowl-loadtest", &["trend", "--store", &MODELS.store.url, "--json"]).expect_success();
     let kept: Vec<Value> = trend.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -276,7 +276,7 @@ mod tests {
     fn what_was_not_measured_is_said() {
         let mut verdict = Verdict::example_alone();
         let page = html(&verdict);
-        assert!(page.contains("There is no active version yet: preview was judged alone."), "{page}");
+        assert!(page.contains("No active version was named: preview was judged alone."), "{page}");
         assert!(!page.contains(">active</th>") && !page.contains("preview by active"), "{page}");
         for of_two in ["Both sides", "two sides", "is of both", "active p50", "for the active version"] {
             assert!(!page.contains(of_two), "{of_two}: {page}");

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_told() {
         let alone = lines(&Verdict::example_alone());
-        assert_eq!(alone[3], "active    There is no active version yet: preview was judged alone.");
+        assert_eq!(alone[3], "active    No active version was named: preview was judged alone.");
         assert_eq!((&*alone[6], &*alone[8]), ("against   nothing", "answers   not measured"));
         let mut verdict = Verdict::example();
         (verdict.race, verdict.knee, verdict.seconds) = (None, None, f64::NAN);

@@ -72,7 +72,7 @@ pub(super) fn because(verdict: &Verdict, escape: Escape) -> String {
 
 /// That there is nothing to compare with, where it is so.
 pub(super) fn alone(verdict: &Verdict) -> &'static str {
-    if verdict.active.is_some() { "" } else { "There is no active version yet: preview was judged alone." }
+    if verdict.active.is_some() { "" } else { "No active version was named: preview was judged alone." }
 }
 
 fn reasons(checks: &[&Check], escape: Escape) -> String {
@@ -211,8 +211,9 @@ pub(super) fn machine(machine: &Machine) -> String {
     } else {
         String::new()
     };
+    let busy = if machine.load > machine.cores as f64 { " It was busy before the gate began." } else { "" };
     format!(
-        "The load came from {} at a load average of {}.{noise}{limited}",
+        "The load came from {} at a load average of {}.{busy}{noise}{limited}",
         counted(machine.cores as u64, "core", "cores"),
         number(machine.load)
     )
