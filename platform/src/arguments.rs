@@ -86,7 +86,8 @@ fn with_variables(mut error: clap::Error, command: &Command) -> clap::Error {
     let known = variables(command);
     // Which subcommand lacks it is not told; an argument of one name has the same variable in all of them.
     let of = |argument: &String| known.iter().find(|(known, _)| known == argument);
-    let tips = missing.iter().filter_map(of).map(|(argument, variable)| format!("'{argument}' may stand in {variable}"));
+    let tips =
+        missing.iter().filter_map(of).map(|(argument, variable)| format!("'{argument}' may stand in {variable}"));
     let tips = ContextValue::StyledStrs(tips.map(StyledStr::from).collect());
     error.insert(ContextKind::Suggested, tips);
     error

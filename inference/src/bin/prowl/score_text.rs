@@ -140,7 +140,10 @@ fn alike(cluster: &Cluster) -> String {
         Some(share) if share >= 1.0 => format!("{share:.0}% of them are less typical"),
         _ => "hardly any of them is less typical".to_owned(),
     };
-    format!("{BOLD}resembles{BOLD:#} {rows} others that declare no kind (typical of them: {}); {beside}", printable(name))
+    format!(
+        "{BOLD}resembles{BOLD:#} {rows} others that declare no kind (typical of them: {}); {beside}",
+        printable(name)
+    )
 }
 
 /// What the answer could not take into account.
