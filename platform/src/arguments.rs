@@ -83,7 +83,10 @@ fn with_variables(mut error: clap::Error, command: &Command) -> clap::Error {
         return error;
     }
     let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else { return error };
-    let known = variables(command);
+    // Only one that is built knows how its arguments are written.
+    let mut built = command.clone();
+    built.build();
+    let known = variables(&built);
     // Which subcommand lacks it is not told; an argument of one name has the same variable in all of them.
     let of = |argument: &String| known.iter().find(|(known, _)| known == argument);
     let tips =
