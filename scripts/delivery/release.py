@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import stages
 from stages import TARGETS
 
 RELEASE = "helm/environments/release.yaml"
@@ -35,8 +36,7 @@ class Refused(Exception):
 
 def read(text, targets=TARGETS):
     """The digests by target, and version and digest of the model. Refuses a file that holds anything else, since it goes to production as
-    it is. A file without the digest of the model knows none. `targets` are those of the commit that it is of: it may have a stage more, or
-    one less, than the scripts that judge it."""
+    it is. A file without the digest of the model knows none."""
     found = {f"{section}.{key}": value for _, section, key, value in _entries(text)}
     release = {
         "digests": {target: found.pop(f"digests.{target}", "") for target in targets},
@@ -84,6 +84,12 @@ def whole(release):
     if not release["model"]:
         raise Refused(f"{RELEASE} says nothing of model.version")
     return release
+
+
+def of(show):
+    """The whole release of a commit, of which `show` gives a file by its path: with the stages of that commit, which may be one more, or one
+    less, than the scripts that judge it know."""
+    return whole(read(show(RELEASE), stages.targets(show(stages.FILE))))
 
 
 def built(release, *targets):
