@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import stages
-from stages import TARGETS
 
 RELEASE = "helm/environments/release.yaml"
 TESTED = "helm/environments/tested.json"
@@ -34,7 +33,7 @@ class Refused(Exception):
     """A release that may not be, with the reason."""
 
 
-def read(text, targets=TARGETS):
+def read(text, targets=stages.TARGETS):
     """The digests by target, and version and digest of the model. Refuses a file that holds anything else, since it goes to production as
     it is. A file without the digest of the model knows none."""
     found = {f"{section}.{key}": value for _, section, key, value in _entries(text)}

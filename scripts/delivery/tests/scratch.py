@@ -26,7 +26,7 @@ def digest(character):
 
 RELEASE = (
     "# Promotion moves this file.\ndigests:\n"
-    + "".join(f'  {target}: "{digest("a")}"  # of {target}\n' for target in release.TARGETS)
+    + "".join(f'  {target}: "{digest("a")}"  # of {target}\n' for target in stages.TARGETS)
     + f'model:\n  version: "{MODEL}"\n  digest: ""\n'
 )
 
